@@ -1,0 +1,181 @@
+/**
+ * Governed tool calls: ask first, act only on a yes.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { ToolCallBody } from "./api/ToolCallsApi.ts"
+import { Agent } from "./domain/Agent.ts"
+import type { Allowed } from "./domain/Allowed.ts"
+import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
+import { checkParams } from "./internal/checkParams.ts"
+import { fieldIssues } from "./internal/fieldIssues.ts"
+import * as Transport from "./Transport.ts"
+import {
+  type CallError,
+  Denied,
+  type FieldIssue,
+  InvalidRequest,
+  OpaUnavailable,
+  OutcomeUnknown,
+  PendingApproval,
+  type SubmitError,
+  VargateError
+} from "./VargateError.ts"
+
+/**
+ * The three answers of the policy, as values. `Denied` and `PendingApproval` are the classes that `call` fails with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decision = Allowed | Denied | PendingApproval
+
+/**
+ * Submits tool calls (POST /mcp/tools/call).
+ *
+ * **Details**
+ *
+ * Both methods send **once**. Input that the gateway would refuse fails with `InvalidRequest` before anything is sent.
+ * `OutcomeUnknown` means that the answer was lost and the action may have been executed; retry with `RetryPolicy` only,
+ * which never repeats that.
+ *
+ * **Gotchas**
+ *
+ * `Allowed` does not mean done: look at its `execution`. Where it is `NotExecuted` the agent acts itself.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ToolCalls extends Context.Service<ToolCalls, {
+  /** Succeeds with the policy's decision, whatever it is. */
+  readonly decide: (request: ToolCallRequest) => Effect.Effect<Decision, SubmitError>
+  /** Succeeds only when allowed; a denial or a pending approval is a failure. */
+  readonly call: (request: ToolCallRequest) => Effect.Effect<Allowed, CallError>
+}>()("effect-vargate/ToolCalls") {}
+
+/**
+ * Builds the service over the transport in context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const transport = yield* Transport.Transport
+
+  const submit = Effect.fnUntraced(function*(
+    operation: string,
+    request: ToolCallRequest
+  ): Effect.fn.Return<Decision, SubmitError> {
+    const { agentId, agentType, agentVersion, isBusinessHours, method, params, tool } = yield* check(operation, request)
+    const call = new ToolCall({ agentId, agentType, agentVersion, isBusinessHours, method, params, tool })
+    yield* Effect.annotateCurrentSpan({ "vargate.agent_id": agentId, "vargate.tool": tool, "vargate.method": method })
+    const sentAt = yield* DateTime.now
+    const decision = yield* transport.request(
+      { name: operation, sideEffect: "possible" },
+      (client) => client.toolCalls.call({ payload: toBody(call) })
+    ).pipe(
+      Effect.map((answer): Decision =>
+        answer._tag === "Allowed" ? answer : new PendingApproval({
+          actionId: answer.action_id,
+          message: `${
+            answer.message ?? "The action waits for a human."
+          } Wait for the decision on ${answer.action_id}; do not submit the call again.`
+        })
+      ),
+      Effect.catchTags({
+        Blocked403: ({ detail }) =>
+          Effect.succeed<Decision>(
+            new Denied({
+              actionId: detail.action_id,
+              violations: detail.violations,
+              severity: detail.severity ?? "none",
+              alertTier: detail.alert_tier ?? "none"
+            })
+          ),
+        OpaUnreachable502: ({ detail }) => Effect.fail(new OpaUnavailable({ detail })),
+        VargateError: (error) =>
+          Effect.fail(
+            error.sideEffect === "none" ? error : new OutcomeUnknown({ request: call, sentAt, cause: error.reason })
+          )
+      })
+    )
+    yield* Effect.annotateCurrentSpan({ "vargate.action_id": decision.actionId, "vargate.decision": decision._tag })
+    return decision
+  })
+
+  const decide = Effect.fn("ToolCalls.decide")((request: ToolCallRequest) => submit("ToolCalls.decide", request))
+
+  const call = Effect.fn("ToolCalls.call")(function*(request: ToolCallRequest) {
+    const decision = yield* submit("ToolCalls.call", request)
+    return decision._tag === "Allowed" ? decision : yield* Effect.fail(decision)
+  })
+
+  return ToolCalls.of({ decide, call })
+})
+
+/**
+ * The service over a transport.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<ToolCalls, never, Transport.Transport> = Layer.effect(ToolCalls, make)
+
+/**
+ * `ToolCalls.decide` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const decide = (request: ToolCallRequest): Effect.Effect<Decision, SubmitError, ToolCalls> =>
+  ToolCalls.use((toolCalls) => toolCalls.decide(request))
+
+/**
+ * `ToolCalls.call` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> =>
+  ToolCalls.use((toolCalls) => toolCalls.call(request))
+
+// --- checking and writing a request ----------------------------------------------------------------------------------
+
+const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
+  agent_id: call.agentId,
+  agent_type: call.agentType,
+  agent_version: call.agentVersion,
+  tool: call.tool,
+  method: call.method,
+  params: call.params,
+  ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
+})
+
+const decodeBody = Schema.decodeUnknownEffect(ToolCallBody, { errors: "all" })
+
+/** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
+const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRequest) {
+  const agent = request.agent ?? (yield* Agent)
+  const call = {
+    agentId: agent.id,
+    agentType: agent.type ?? "unknown",
+    agentVersion: agent.version ?? "0.0.0",
+    tool: request.tool,
+    method: request.method,
+    params: request.params ?? {},
+    isBusinessHours: request.isBusinessHours
+  }
+  yield* decodeBody(toBody(call)).pipe(
+    Effect.mapError(({ issue }) => invalid(operation, fieldIssues(issue, ["body"])))
+  )
+  const issues = checkParams(call.params)
+  return issues.length === 0 ? call : yield* invalid(operation, issues)
+})
+
+const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
+  new VargateError({ operation, reason: new InvalidRequest({ issues }) })

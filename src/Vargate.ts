@@ -1,0 +1,64 @@
+/**
+ * The front door: every service over one transport.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Approvals from "./Approvals.ts"
+import * as AuditLog from "./AuditLog.ts"
+import * as Merkle from "./Merkle.ts"
+import * as Replay from "./Replay.ts"
+import * as System from "./System.ts"
+import * as ToolCalls from "./ToolCalls.ts"
+import * as Transport from "./Transport.ts"
+import type { VargateError } from "./VargateError.ts"
+
+/**
+ * What an agent may use. `Reviews`, the power to approve, is not among it: give `Reviews.layer` to the programs that
+ * act for a human.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services =
+  | ToolCalls.ToolCalls
+  | Approvals.Approvals
+  | AuditLog.AuditLog
+  | Merkle.Merkle
+  | Replay.Replay
+  | System.System
+  | Transport.Transport
+
+const services = Layer.mergeAll(
+  ToolCalls.layer,
+  Approvals.layer,
+  AuditLog.layer,
+  Merkle.layer,
+  Replay.layer,
+  System.layer
+)
+
+/**
+ * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for
+ * the network, an embedded gateway or a script in tests.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Transport.Options
+): Layer.Layer<Services, VargateError, HttpClient.HttpClient> => Layer.provideMerge(services, Transport.layer(options))
+
+/**
+ * Every service of an agent, configured by `VARGATE_API_KEY` (required) and `VARGATE_URL` (default
+ * `https://vargate.ai/api`).
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options?: Omit<Transport.Options, "apiKey" | "url">
+): Layer.Layer<Services, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
+  Layer.provideMerge(services, Transport.layerConfig(options))

@@ -1,0 +1,134 @@
+/**
+ * The error bodies that all routes share: mostly `{"detail": "..."}` under one status each.
+ *
+ * **Details**
+ *
+ * A server picks the status by the first schema that fits a failure, so every body has a `_tag` of its own. It never
+ * goes over the wire.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const detailBody = <const Tag extends string>(tag: Tag, status: number) =>
+  Schema.Struct({
+    _tag: Schema.tagDefaultOmit(tag),
+    detail: Schema.String
+  }).annotate({ httpApiStatus: status, identifier: tag })
+
+/**
+ * 400: the request makes no sense.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const BadRequest400 = detailBody("BadRequest400", 400)
+
+/**
+ * 401: no key, or a wrong one.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Unauthorized401 = detailBody("Unauthorized401", 401)
+
+/**
+ * 403 with a text: not a policy decision.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Forbidden403 = detailBody("Forbidden403", 403)
+
+/**
+ * 404: unknown, or another tenant's.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const NotFound404 = detailBody("NotFound404", 404)
+
+/**
+ * 405: the path exists, the method does not.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const MethodNotAllowed405 = detailBody("MethodNotAllowed405", 405)
+
+/**
+ * 409: decided before.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Conflict409 = detailBody("Conflict409", 409)
+
+/**
+ * 413: more than 1 MiB.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const TooLarge413 = detailBody("TooLarge413", 413)
+
+/**
+ * 429 with a text: a limit per IP address or per session.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const TooManyRequests429 = detailBody("TooManyRequests429", 429)
+
+/**
+ * 502 with a text: something behind the gateway did not answer.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const BadGateway502 = detailBody("BadGateway502", 502)
+
+/**
+ * 422: a list of what is wrong and where (one route answers with a text). The echo of what was sent (`input`) is left
+ * out on reading.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Unprocessable422 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("Unprocessable422"),
+  detail: Schema.Union([
+    Schema.String,
+    Schema.Array(Schema.Struct({
+      type: Schema.optional(Schema.String),
+      loc: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+      msg: Schema.String
+    }))
+  ])
+}).annotate({ httpApiStatus: 422, identifier: "Unprocessable422" })
+
+/**
+ * What any route may answer instead of what it was asked for.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Refusals = [
+  BadRequest400,
+  Unauthorized401,
+  Forbidden403,
+  NotFound404,
+  MethodNotAllowed405,
+  Conflict409,
+  TooLarge413,
+  Unprocessable422,
+  TooManyRequests429
+] as const
+
+/**
+ * The type of one of the {@link Refusals}.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export type Refusal = (typeof Refusals)[number]["Type"]

@@ -1,0 +1,171 @@
+/**
+ * GET /audit/merkle/roots, GET /audit/merkle/proof/{hash}
+ *
+ * @since 0.1.0
+ */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { ActionId } from "../domain/ActionId.ts"
+import { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
+import { RecordHash } from "../domain/RecordHash.ts"
+import { ApiKey } from "./ApiKey.ts"
+import { Refusals } from "./ErrorBodies.ts"
+import { HourStamp, Timestamp } from "./Timestamp.ts"
+
+/**
+ * A stored tree.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const TreeRow = Schema.Struct({
+  tree_index: Schema.Int,
+  merkle_root: RecordHash,
+  record_count: Schema.Int,
+  tree_height: Schema.optionalKey(Schema.Int),
+  from_record_id: Schema.optionalKey(Schema.Int),
+  to_record_id: Schema.optionalKey(Schema.Int),
+  period_start: HourStamp,
+  period_end: HourStamp,
+  created_at: Schema.optionalKey(Timestamp),
+  prev_tree_root: Schema.optionalKey(Schema.NullOr(RecordHash)),
+  anchor_tx_hash: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  anchor_chain: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  anchor_block: Schema.optionalKey(Schema.NullOr(Schema.Unknown)),
+  anchored: Schema.optionalKey(Schema.Boolean)
+}).annotate({ identifier: "TreeRow" }).pipe(Schema.decodeTo(
+  Schema.toType(MerkleTree),
+  SchemaTransformation.transform({
+    decode: (row) =>
+      new MerkleTree({
+        index: row.tree_index,
+        root: row.merkle_root,
+        records: row.record_count,
+        height: row.tree_height,
+        fromRecordId: row.from_record_id,
+        toRecordId: row.to_record_id,
+        periodStart: row.period_start,
+        periodEnd: row.period_end,
+        createdAt: row.created_at,
+        prevRoot: row.prev_tree_root,
+        anchorTx: row.anchor_tx_hash,
+        anchorChain: row.anchor_chain
+      }),
+    encode: (tree) => ({
+      tree_index: tree.index,
+      merkle_root: tree.root,
+      record_count: tree.records,
+      ...(tree.height === undefined ? {} : { tree_height: tree.height }),
+      ...(tree.fromRecordId === undefined ? {} : { from_record_id: tree.fromRecordId }),
+      ...(tree.toRecordId === undefined ? {} : { to_record_id: tree.toRecordId }),
+      period_start: tree.periodStart,
+      period_end: tree.periodEnd,
+      ...(tree.createdAt === undefined ? {} : { created_at: tree.createdAt }),
+      prev_tree_root: tree.prevRoot ?? null,
+      anchor_tx_hash: tree.anchorTx ?? null,
+      anchor_chain: tree.anchorChain ?? null,
+      anchor_block: null,
+      anchored: tree.anchorTx !== undefined && tree.anchorTx !== null
+    })
+  })
+))
+
+const RootsBody = Schema.Struct({
+  trees: Schema.Array(TreeRow),
+  count: Schema.optionalKey(Schema.Int),
+  tenant_id: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "MerkleRootsBody" })
+
+const Step = Schema.Union([
+  Schema.Struct({ sibling: RecordHash, position: Schema.Literals(["left", "right"]) }),
+  RecordHash
+])
+
+/**
+ * A proof. The guide says `merkle_root` for `tree_root` and lists bare hashes; a gateway of ours sends the measured names
+ * and the guide's root beside them.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const ProofBody = Schema.Struct({
+  record_hash: RecordHash,
+  action_id: Schema.optionalKey(ActionId),
+  leaf_index: Schema.optionalKey(Schema.Int),
+  tree_index: Schema.optionalKey(Schema.Int),
+  tree_root: Schema.optionalKey(RecordHash),
+  merkle_root: Schema.optionalKey(RecordHash),
+  tree_size: Schema.optionalKey(Schema.Int),
+  tree_height: Schema.optionalKey(Schema.Int),
+  period_start: Schema.optionalKey(HourStamp),
+  period_end: Schema.optionalKey(HourStamp),
+  proof: Schema.Array(Step),
+  proof_depth: Schema.optionalKey(Schema.Int),
+  verified: Schema.optionalKey(Schema.Boolean),
+  anchor_tx_hash: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  anchor_chain: Schema.optionalKey(Schema.NullOr(Schema.String))
+}).annotate({ identifier: "MerkleProofBody" }).check(
+  Schema.makeFilter((wire) => wire.tree_root !== undefined || wire.merkle_root !== undefined, {
+    expected: "a root in tree_root or merkle_root"
+  })
+).pipe(Schema.decodeTo(
+  Schema.toType(MerkleProof),
+  SchemaTransformation.transform({
+    decode: (wire) =>
+      new MerkleProof({
+        recordHash: wire.record_hash,
+        root: (wire.tree_root ?? wire.merkle_root)!,
+        steps: wire.proof.map((step) =>
+          typeof step === "string" ? { sibling: step } : { sibling: step.sibling, side: step.position }
+        ),
+        actionId: wire.action_id,
+        leafIndex: wire.leaf_index,
+        treeIndex: wire.tree_index,
+        treeSize: wire.tree_size,
+        treeHeight: wire.tree_height,
+        periodStart: wire.period_start,
+        periodEnd: wire.period_end,
+        claimedValid: wire.verified,
+        anchorTx: wire.anchor_tx_hash,
+        anchorChain: wire.anchor_chain
+      }),
+    encode: (proof) => ({
+      record_hash: proof.recordHash,
+      ...(proof.actionId === undefined ? {} : { action_id: proof.actionId }),
+      ...(proof.leafIndex === undefined ? {} : { leaf_index: proof.leafIndex }),
+      ...(proof.treeIndex === undefined ? {} : { tree_index: proof.treeIndex }),
+      tree_root: proof.root,
+      merkle_root: proof.root,
+      ...(proof.treeSize === undefined ? {} : { tree_size: proof.treeSize }),
+      ...(proof.treeHeight === undefined ? {} : { tree_height: proof.treeHeight }),
+      ...(proof.periodStart === undefined ? {} : { period_start: proof.periodStart }),
+      ...(proof.periodEnd === undefined ? {} : { period_end: proof.periodEnd }),
+      proof: proof.steps.map(({ sibling, side }) => side === undefined ? sibling : { sibling, position: side }),
+      proof_depth: proof.steps.length,
+      ...(proof.claimedValid === undefined ? {} : { verified: proof.claimedValid }),
+      anchor_tx_hash: proof.anchorTx ?? null,
+      anchor_chain: proof.anchorChain ?? null
+    })
+  })
+))
+
+/**
+ * The routes of this group.
+ *
+ * @category groups
+ * @since 0.1.0
+ */
+export class MerkleApi extends HttpApiGroup.make("merkle").add(
+  HttpApiEndpoint.get("roots", "/audit/merkle/roots", {
+    query: { limit: Schema.optionalKey(Schema.Int.check(Schema.isLessThanOrEqualTo(500))) },
+    success: RootsBody,
+    error: Refusals
+  }),
+  HttpApiEndpoint.get("proof", "/audit/merkle/proof/:hash", {
+    params: { hash: RecordHash },
+    success: ProofBody,
+    error: Refusals
+  })
+).middleware(ApiKey) {}

@@ -1,0 +1,31 @@
+/**
+ * The whole HTTP interface of the gateway, stated once: the typed client, the embedded gateway, the test client and the
+ * OpenAPI page all derive from it.
+ *
+ * @since 0.1.0
+ */
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { ApprovalsApi } from "./ApprovalsApi.ts"
+import { AuditApi } from "./AuditApi.ts"
+import { MerkleApi } from "./MerkleApi.ts"
+import { SystemApi } from "./SystemApi.ts"
+import { ToolCallsApi } from "./ToolCallsApi.ts"
+
+/**
+ * All groups.
+ *
+ * @category api
+ * @since 0.1.0
+ */
+export class VargateApi extends HttpApi.make("vargate")
+  .add(ToolCallsApi)
+  .add(ApprovalsApi)
+  .add(AuditApi)
+  .add(MerkleApi)
+  .add(SystemApi)
+  .annotateMerge(OpenApi.annotations({
+    title: "Vargate",
+    description: "A supervision proxy for AI agents: governed tool calls, approvals, a verifiable audit log."
+  }))
+{}
