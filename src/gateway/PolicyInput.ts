@@ -1,0 +1,154 @@
+/**
+ * What a policy engine is asked and what it answers: the decision document and the decision, as plain JSON.
+ *
+ * The document holds everything that a decision depends on, the time and the agent's history included. It can therefore
+ * be sent as it is to an OPA server (`{"input": ...}`), and stored with the audit record and evaluated again for
+ * `POST /audit/replay`.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+
+const UnknownRecord = Schema.Record(Schema.String, Schema.Unknown)
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/**
+ * The decision document: who asks for what, when, and what is known about it.
+ *
+ * **Details**
+ *
+ * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}). `data` comes from
+ * `PersonalData.detect`. `history` is the agent's own, except `known_recipient`, which is the tenant's: an allowed or
+ * approved mail went earlier to every address of {@link recipients}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PolicyInput = Schema.Struct({
+  tenant: Schema.Struct({
+    id: Schema.String,
+    name: Schema.String,
+    policy_template: Schema.String,
+    policy_config: UnknownRecord
+  }),
+  agent: Schema.Struct({ id: Schema.String, type: Schema.String, version: Schema.String }),
+  action: Schema.Struct({
+    id: Schema.String,
+    tool: Schema.String,
+    method: Schema.String,
+    params: UnknownRecord,
+    requested_at: Schema.String
+  }),
+  context: Schema.Struct({
+    time_utc: Schema.String,
+    hour_of_day: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 23 })),
+    day_of_week: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
+    is_business_hours: Schema.Boolean
+  }),
+  data: Schema.Struct({
+    contains_pii: Schema.Boolean,
+    pii_types: Schema.Array(Schema.String),
+    pii_fields: Schema.Array(Schema.String)
+  }),
+  history: Schema.Struct({
+    anomaly_score: Schema.Finite,
+    last_24h: Schema.Struct({
+      action_count: Count,
+      policy_violations: Count,
+      last_violation_at: Schema.NullOr(Schema.String)
+    }),
+    known_recipient: Schema.Boolean
+  })
+})
+
+/**
+ * The type of {@link PolicyInput}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PolicyInput extends Schema.Schema.Type<typeof PolicyInput> {}
+
+/**
+ * How bad a violation is, from nothing to the worst.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Severity = Schema.Literals(["none", "low", "medium", "high", "critical"])
+
+/**
+ * The type of {@link Severity}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Severity = typeof Severity.Type
+
+/**
+ * The engine's answer. `requires_human` is only ever true beside `allow`: the call is held until a reviewer decides.
+ *
+ * **Details**
+ *
+ * `violations` are sorted by name, each once. `alert_tier` is `none`, `slack_alert`, `soc_ticket` or `soc_page` here, but
+ * other engines have their own words.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PolicyDecision = Schema.Struct({
+  allow: Schema.Boolean,
+  requires_human: Schema.Boolean,
+  violations: Schema.Array(Schema.String),
+  severity: Severity,
+  alert_tier: Schema.String
+})
+
+/**
+ * The type of {@link PolicyDecision}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PolicyDecision extends Schema.Schema.Type<typeof PolicyDecision> {}
+
+/**
+ * The `context` of a decision at a moment: business hours are Monday to Friday, 9:00 to 18:00 UTC (18:00 is over), unless
+ * the caller's `context_override` says otherwise.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const contextAt = (
+  now: DateTime.DateTime,
+  override?: { readonly is_business_hours?: boolean | undefined } | undefined
+): PolicyInput["context"] => {
+  const { hour, weekDay } = DateTime.toPartsUtc(now)
+  return {
+    time_utc: DateTime.formatIso(now),
+    hour_of_day: hour,
+    day_of_week: weekDay,
+    is_business_hours: override?.is_business_hours ?? (weekDay >= 1 && weekDay <= 5 && hour >= 9 && hour < 18)
+  }
+}
+
+/**
+ * The mail addresses in `params.to`, in lower case and each once. It may be a text or an array of texts, and a text may
+ * hold a list and display names: `"Ann <ann@a.example>, bob@b.example"`.
+ *
+ * **Gotchas**
+ *
+ * An address within a display name counts as a recipient too: reading too many is the safe error. Any other shape
+ * (an object, a nested array) has no recipients.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const recipients = (params: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
+  const texts = (Array.isArray(params.to) ? params.to : [params.to]).filter(Predicate.isString)
+  // splitting is linear in the length of the text, which a pattern for whole addresses would not be
+  const words = texts.flatMap((text) => text.toLowerCase().split(/[\s,;:<>()[\]"]+/))
+  return [...new Set(words.filter((word) => word.includes("@")))]
+}

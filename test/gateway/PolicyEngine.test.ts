@@ -1,0 +1,158 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Logger, Schema } from "effect"
+import * as PolicyEngine from "../../src/gateway/PolicyEngine.ts"
+import { type PolicyDecision, PolicyInput } from "../../src/gateway/PolicyInput.ts"
+import * as PolicyTemplates from "../../src/gateway/PolicyTemplates.ts"
+import { document } from "./policyDocument.ts"
+
+const evaluate = (input: PolicyInput) =>
+  Effect.flatMap(Effect.service(PolicyEngine.PolicyEngine), (engine) => engine.evaluate(input))
+
+const tiers: Record<string, string> = { medium: "slack_alert", high: "soc_ticket", critical: "soc_page" }
+const denied = (severity: "medium" | "high" | "critical", ...violations: ReadonlyArray<string>): PolicyDecision => ({
+  allow: false,
+  requires_human: false,
+  violations,
+  severity,
+  alert_tier: tiers[severity]!
+})
+const allowed: PolicyDecision = {
+  allow: true,
+  requires_human: false,
+  violations: [],
+  severity: "none",
+  alert_tier: "none"
+}
+const held: PolicyDecision = { ...allowed, requires_human: true }
+
+describe("PolicyEngine", () => {
+  it.effect("judges an unknown template as general", () =>
+    Effect.gen(function*() {
+      for (const template of ["", "lenient", "constructor", "__proto__"]) {
+        assert.deepStrictEqual(yield* evaluate(document(template, { method: "purge" })), held)
+      }
+    }).pipe(Effect.provide(PolicyEngine.layer)))
+
+  const programRules = PolicyEngine.layerWith({
+    rules: [
+      { name: "no_fridays", severity: "low", when: ({ action }) => action.params.friday === true },
+      { name: "meltdown", severity: "critical", when: ({ action }) => action.params.meltdown === true },
+      {
+        name: "daily_action_limit_exceeded",
+        severity: "low",
+        when: (_, parameters) => parameters.bulk_threshold === 3
+      },
+      {
+        name: "banned",
+        severity: "medium",
+        when: ({ action }) => Object.keys(action.params).filter((key) => key < "c")
+      }
+    ],
+    approvals: [({ action }) => action.method === "launch"]
+  })
+
+  it.effect("applies the program's rules beside the tenant's template", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* evaluate(document("general")), allowed)
+      assert.deepStrictEqual(
+        yield* evaluate(document("general", { params: { meltdown: true, friday: true }, actions: 201 })),
+        denied("critical", "daily_action_limit_exceeded", "meltdown", "no_fridays")
+      )
+      assert.deepStrictEqual(yield* evaluate(document("general", { params: { friday: true } })), {
+        ...denied("medium", "no_fridays"),
+        severity: "low",
+        alert_tier: "none"
+      })
+      assert.deepStrictEqual(
+        yield* evaluate(document("general", { params: { b: 1, a: 1, d: 1 } })),
+        denied("medium", "banned_a", "banned_b")
+      )
+      assert.deepStrictEqual(yield* evaluate(document("general", { method: "launch" })), held)
+    }).pipe(Effect.provide(programRules)))
+
+  it.effect("applies them too where the template is not concerned, and with its parameters", () =>
+    Effect.gen(function*() {
+      const elsewhere = document("email", { tool: "slack", method: "launch", params: { to: "a@gmail.com" } })
+      assert.deepStrictEqual(yield* evaluate(elsewhere), held)
+      assert.deepStrictEqual(
+        (yield* evaluate(document("crm", { config: { bulk_threshold: 3 } }))).violations,
+        ["daily_action_limit_exceeded"]
+      )
+    }).pipe(Effect.provide(programRules)))
+
+  it.effect("fails closed when a rule of the program throws, and logs why", () =>
+    Effect.gen(function*() {
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ cause }) => logged.push(Cause.squash(cause)))
+      assert.deepStrictEqual(
+        yield* evaluate(document("general", { actions: 201 })).pipe(Effect.provide(Logger.layer([logger]))),
+        denied(
+          "high",
+          "daily_action_limit_exceeded",
+          "policy_rule_failed_approval_1",
+          "policy_rule_failed_fragile",
+          "policy_rule_failed_vague"
+        )
+      )
+      assert.strictEqual(logged.length, 3)
+      assert.instanceOf(logged[0], Error)
+      assert.strictEqual(logged[2], undefined)
+    }).pipe(Effect.provide(PolicyEngine.layerWith({
+      rules: [
+        {
+          name: "fragile",
+          severity: "low",
+          when: () => {
+            throw new Error("boom")
+          }
+        },
+        // what a program without types may answer
+        { name: "vague", severity: "low", when: () => undefined as never }
+      ],
+      approvals: [() => {
+        throw undefined
+      }]
+    }))))
+
+  it("has a revision that follows the program's rules and not their order", () => {
+    const one = { name: "one", severity: "high", when: () => false } as const
+    const two = { name: "two", severity: "high", when: () => false } as const
+    const revision = (...rules: ReadonlyArray<typeof one | typeof two>) => PolicyEngine.make({ rules }).revision
+    assert.strictEqual(PolicyEngine.make().revision, "builtin-1")
+    assert.strictEqual(revision(), "builtin-1")
+    // stored with audit records, so it must stay what it was
+    assert.strictEqual(revision(one), "builtin-1+40335fb5")
+    assert.strictEqual(revision(one, two), revision(two, one))
+    const approvals = PolicyEngine.make({ approvals: [() => false] }).revision
+    assert.strictEqual(new Set([revision(), revision(one), revision(two), revision(one, two), approvals]).size, 5)
+  })
+
+  const template = Schema.Literals(["general", "financial", "email", "crm", "data_access", "other"])
+  const read = ["amount", "currency", "to", "body", "fields", "record_count", "limit", "region", "masked"]
+  const key = Schema.Literals(read.concat(PolicyTemplates.all.flatMap(({ defaults }) => Object.keys(defaults))))
+  const junk = Schema.Record(Schema.Union([key, Schema.String]), Schema.Json)
+  const tool = Schema.Literals(["email", "crm"])
+  const method = Schema.Union([Schema.Literals(["delete", "export"]), Schema.String])
+
+  it.effect.prop(
+    "decides on any params and any configuration, and the same after storage",
+    { template, tool, method, params: junk, config: junk, known: Schema.Boolean, pii: Schema.Boolean },
+    ({ template, ...call }) =>
+      Effect.gen(function*() {
+        const input = document(template, call)
+        const decision = yield* evaluate(input)
+        assert.strictEqual(decision.allow, decision.violations.length === 0)
+        assert.strictEqual(decision.severity === "none", decision.allow)
+        assert.isFalse(decision.violations.some((name) => name.startsWith("policy_rule_failed")))
+        const stored = yield* Schema.decodeEffect(Schema.fromJsonString(PolicyInput))(JSON.stringify(input))
+        assert.deepStrictEqual(yield* evaluate(stored), decision)
+      }).pipe(Effect.provide(PolicyEngine.layer)),
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.effect.prop("decides on any document", [PolicyInput], ([input]) =>
+    Effect.gen(function*() {
+      const { violations } = yield* evaluate(input)
+      assert.deepStrictEqual(violations, [...new Set(violations)].sort())
+    }).pipe(Effect.provide(PolicyEngine.layer)))
+})
