@@ -112,7 +112,7 @@ export const make = Effect.gen(function*() {
 
   const call = Effect.fn("ToolCalls.call")(function*(request: ToolCallRequest) {
     const decision = yield* submit("ToolCalls.call", request)
-    return decision._tag === "Allowed" ? decision : yield* Effect.fail(decision)
+    return decision._tag === "Allowed" ? decision : yield* decision
   })
 
   return ToolCalls.of({ decide, call })
@@ -174,8 +174,13 @@ const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRe
     Effect.mapError(({ issue }) => invalid(operation, fieldIssues(issue, ["body"])))
   )
   const issues = checkParams(call.params)
-  return issues.length === 0 ? call : yield* invalid(operation, issues)
+  if (issues.length > 0) return yield* invalid(operation, issues)
+  return { ...call, params: asSent(call.params) }
 })
+
+/** A copy without the undefined members, which a strict encoder would refuse although JSON leaves them out. */
+const asSent = (params: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  JSON.parse(JSON.stringify(params))
 
 const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
   new VargateError({ operation, reason: new InvalidRequest({ issues }) })

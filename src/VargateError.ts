@@ -112,8 +112,8 @@ export class PendingApproval extends Schema.TaggedError<PendingApproval>("effect
  */
 export class RateLimited extends Schema.TaggedError<RateLimited>("effect-vargate/RateLimited")("RateLimited", {
   tenantId: Schema.optional(Schema.String),
-  limit: Schema.optional(Schema.Number),
-  burst: Schema.optional(Schema.Number),
+  limit: Schema.optional(Schema.Finite),
+  burst: Schema.optional(Schema.Finite),
   retryAfter: Schema.Duration
 }) implements Verdict {
   readonly sideEffect = "none"
@@ -189,7 +189,7 @@ export class Forbidden extends Schema.TaggedError<Forbidden>("effect-vargate/For
  * @since 0.1.0
  */
 export const FieldIssue = Schema.Struct({
-  path: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+  path: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
   message: Schema.String
 })
 
@@ -338,7 +338,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("effect-v
  * @since 0.1.0
  */
 export class GatewayFault extends Schema.TaggedError<GatewayFault>("effect-vargate/GatewayFault")("GatewayFault", {
-  status: Schema.Number,
+  status: Schema.Finite,
   detail: Schema.String,
   sideEffect: SideEffect
 }) implements Verdict {
@@ -364,7 +364,7 @@ export class GatewayFault extends Schema.TaggedError<GatewayFault>("effect-varga
 export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>("effect-vargate/UnexpectedResponse")(
   "UnexpectedResponse",
   {
-    status: Schema.Number,
+    status: Schema.Finite,
     contentType: Schema.String,
     excerpt: Schema.String,
     detail: Schema.String,

@@ -81,7 +81,13 @@ export const PendingRow = Schema.Struct({
 const PendingListBody = Schema.Struct({
   pending: Schema.Array(PendingRow),
   stats: Schema.optional(ApprovalStats)
-}).annotate({ identifier: "PendingListBody" }).pipe(Schema.decodeTo(PendingList))
+}).annotate({ identifier: "PendingListBody" }).pipe(Schema.decodeTo(
+  Schema.toType(PendingList),
+  SchemaTransformation.transform({
+    decode: (wire) => new PendingList(wire),
+    encode: ({ pending, stats }) => ({ pending, stats })
+  })
+))
 
 /**
  * A row of the history.

@@ -101,7 +101,7 @@ export const Unprocessable422 = Schema.Struct({
     Schema.String,
     Schema.Array(Schema.Struct({
       type: Schema.optional(Schema.String),
-      loc: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+      loc: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
       msg: Schema.String
     }))
   ])

@@ -60,10 +60,10 @@ export const ToolCallBody = Schema.Struct({
 // --- execution -------------------------------------------------------------------------------------------------------
 
 const WireLatency = Schema.Struct({
-  opa_eval_ms: Schema.optionalKey(Schema.NullOr(Schema.Number)),
-  hsm_fetch_ms: Schema.optionalKey(Schema.NullOr(Schema.Number)),
-  execution_ms: Schema.optionalKey(Schema.NullOr(Schema.Number)),
-  total_ms: Schema.optionalKey(Schema.NullOr(Schema.Number))
+  opa_eval_ms: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  hsm_fetch_ms: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  execution_ms: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
+  total_ms: Schema.optionalKey(Schema.NullOr(Schema.Finite))
 })
 
 const readLatency = (wire: typeof WireLatency.Type | null | undefined): Latency => ({
@@ -176,8 +176,8 @@ export const Blocked403 = Schema.Struct({
 const Limit = Schema.Struct({
   error: Schema.Literal("rate_limit_exceeded"),
   tenant_id: Schema.optionalKey(Schema.String),
-  rate_limit_rps: Schema.optionalKey(Schema.Number),
-  rate_limit_burst: Schema.optionalKey(Schema.Number)
+  rate_limit_rps: Schema.optionalKey(Schema.Finite),
+  rate_limit_burst: Schema.optionalKey(Schema.Finite)
 })
 
 /**

@@ -9,6 +9,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
+import { RequestValidation } from "./RequestValidation.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { ToolCallsApi } from "./ToolCallsApi.ts"
 
@@ -24,6 +25,7 @@ export class VargateApi extends HttpApi.make("vargate")
   .add(AuditApi)
   .add(MerkleApi)
   .add(SystemApi)
+  .middleware(RequestValidation)
   .annotateMerge(OpenApi.annotations({
     title: "Vargate",
     description: "A supervision proxy for AI agents: governed tool calls, approvals, a verifiable audit log."

@@ -20,10 +20,10 @@ export class NotExecuted extends Schema.TaggedClass<NotExecuted>("effect-vargate
  * @since 0.1.0
  */
 export const Latency = Schema.Struct({
-  policyMs: Schema.optional(Schema.Number),
-  credentialMs: Schema.optional(Schema.Number),
-  executionMs: Schema.optional(Schema.Number),
-  totalMs: Schema.optional(Schema.Number)
+  policyMs: Schema.optional(Schema.Finite),
+  credentialMs: Schema.optional(Schema.Finite),
+  executionMs: Schema.optional(Schema.Finite),
+  totalMs: Schema.optional(Schema.Finite)
 })
 
 /**

@@ -1,0 +1,47 @@
+/**
+ * Packs the package as it would be published and looks at it from outside: publint, the types as other people's
+ * compilers resolve them, and a fresh project that installs the tarball, compiles against it and runs.
+ */
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "effect-vargate-"))
+
+const run = (command: string, args: ReadonlyArray<string>, cwd = root) =>
+  execFileSync(command, args, { cwd, stdio: ["ignore", "inherit", "inherit"] })
+
+const consumer = `
+import { Effect } from "effect"
+import { ToolCalls } from "effect-vargate"
+import * as ToolCallsByPath from "effect-vargate/ToolCalls"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+
+const program: Effect.Effect<string, ToolCalls.Decision | unknown> = ToolCallsByPath.call({ tool: "http", method: "GET" }).pipe(
+  Effect.map(({ execution }) => execution._tag),
+  Effect.provide(GatewayMemory.layer())
+)
+console.log(await Effect.runPromise(program))
+`
+
+try {
+  run("npm", ["pack", "--silent", "--pack-destination", folder])
+  const tarball = join(folder, "effect-vargate.tgz")
+  run("bash", ["-c", `mv "${folder}"/*.tgz "${tarball}"`])
+  run("publint", ["--strict", tarball])
+  run("attw", ["--profile", "esm-only", "--no-emoji", tarball])
+
+  const project = join(folder, "project")
+  mkdirSync(project)
+  writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module", private: true }))
+  run("npm", ["install", "--silent", "--no-audit", "--no-fund", "--prefer-offline", tarball, "@types/node@24"], project)
+  writeFileSync(join(project, "index.ts"), consumer)
+  cpSync(join(root, ".ci", "consumer.tsconfig.json"), join(project, "tsconfig.json"))
+  run(join(root, "node_modules", ".bin", "tsc"), ["-p", "."], project)
+  run("node", ["index.js"], project)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

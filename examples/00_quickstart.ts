@@ -1,0 +1,123 @@
+/**
+ * @title The whole story in one program
+ *
+ * Runs on a gateway inside this process. With VARGATE_API_KEY set it talks to the real one instead, and leaves out what
+ * only an embedded gateway can be asked to do.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Clock, Config, Console, Effect, Fiber, Layer, Match, Option } from "effect"
+import { Agent, Approvals, AuditLog, Merkle, Replay, RetryPolicy, Reviews, ToolCalls, Vargate } from "effect-vargate"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import { FetchHttpClient } from "effect/http"
+
+const charge = (amount: number, currency = "EUR") =>
+  ToolCalls.decide({
+    tool: "stripe",
+    method: "create_charge",
+    params: { amount, currency, customer: "cus_42" },
+    isBusinessHours: true
+  })
+
+const describe = Match.type<ToolCalls.Decision>().pipe(
+  Match.tags({
+    Allowed: ({ execution }) =>
+      execution._tag === "Executed"
+        ? `allowed, and executed by the gateway: ${JSON.stringify(execution.result)}`
+        : "allowed: now the agent may act",
+    Denied: ({ severity, violations }) => `denied (${severity}): ${violations.join(", ")}`,
+    PendingApproval: ({ actionId }) => `held for a human as ${actionId}`
+  }),
+  Match.exhaustive
+)
+
+const decisions = Effect.gen(function*() {
+  yield* Console.log("1. An agent asks before it acts")
+  const small = yield* charge(50)
+  yield* Console.log(`   charge  50 EUR  ${describe(small)}`)
+  yield* Console.log(`   charge 9000 USD  ${describe(yield* charge(9000, "USD"))}`)
+  const large = yield* charge(1500)
+  yield* Console.log(`   charge 1500 EUR  ${describe(large)}`)
+
+  yield* Console.log("\n2. A person decides what was held")
+  if (large._tag === "PendingApproval") {
+    const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
+    yield* Console.log(`   waiting: ${pending.length}`)
+    const receipt = yield* Reviews.Reviews.use((reviews) => reviews.approve(large.actionId, "known customer"))
+    yield* Console.log(`   approved; the gateway then: ${receipt.execution._tag}`)
+  }
+  return small
+})
+
+const troubles = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"]) {
+  yield* Console.log("\n3. Too many calls in a second")
+  const limited = yield* charge(1).pipe(Effect.forever, Effect.flip)
+  yield* Console.log(`   ${limited._tag}: ${limited.message}`)
+  yield* Console.log("   once more, with RetryPolicy.standard ...")
+  yield* Console.log(`   charge   1 EUR  ${describe(yield* Effect.retry(charge(1), RetryPolicy.standard))}`)
+
+  yield* Console.log("\n4. The policy engine goes away and comes back")
+  yield* gateway.setOpaOutage(true)
+  const refused = yield* Effect.flip(charge(2))
+  yield* Console.log(`   ${refused._tag}: ${refused.message}`)
+  const patient = yield* Effect.forkChild(Effect.retry(charge(2), RetryPolicy.standard), { startImmediately: true })
+  yield* gateway.setOpaOutage(false)
+  yield* Console.log(`   charge   2 EUR  ${describe(yield* Fiber.join(patient))}`)
+})
+
+const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
+  yield* Console.log("\n5. Everything is on record")
+  const auditLog = yield* AuditLog.AuditLog
+  const chain = yield* auditLog.verify
+  yield* Console.log(
+    `   audit chain: ${chain.valid ? "valid" : `broken at ${chain.failedAt}`}, ${chain.records} records`
+  )
+  const { records } = yield* auditLog.page({ limit: 1000 })
+  const record = records.find(({ actionId }) => actionId === decision.actionId)!
+  yield* Console.log(`   record of the first charge: ${record.decision}, hash ${record.recordHash.slice(0, 16)}...`)
+  const proof = yield* Effect.option(Merkle.Merkle.use((merkle) => merkle.proof(record.recordHash)))
+  yield* Console.log(Option.match(proof, {
+    onNone: () => "   Merkle proof: not before this hour is over",
+    onSome: ({ leafIndex, root, steps }) =>
+      `   Merkle proof: leaf ${leafIndex}, ${steps.length} steps to root ${root.slice(0, 16)}...`
+  }))
+  const replay = yield* Replay.Replay.use((service) => service.replay(decision.actionId))
+  yield* Console.log(`   replay: ${replay.consistent ? "consistent" : "differs"} (${replay.original.decision})`)
+})
+
+/** The Merkle tree of an hour is built when the hour is over, so the story's first part happens an hour ago. */
+const anHourAgo = Effect.updateService(Clock.Clock, (clock): Clock.Clock => ({
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - 3_600_000,
+  currentTimeMillis: Effect.map(clock.currentTimeMillis, (millis) => millis - 3_600_000),
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+  currentTimeNanos: clock.currentTimeNanos,
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+  monotonicTimeNanos: clock.monotonicTimeNanos,
+  sleep: (duration) => clock.sleep(duration)
+}))
+
+const program = Effect.gen(function*() {
+  const gateway = yield* Effect.serviceOption(GatewayMemory.GatewayMemory)
+  const first = yield* Option.isSome(gateway) ? anHourAgo(decisions) : decisions
+  if (Option.isSome(gateway)) yield* troubles(gateway.value)
+  yield* evidence(first)
+}).pipe(
+  Effect.provideService(Agent.Agent, { id: "quickstart-agent", type: "autonomous", version: "1.0.0" })
+)
+
+const embedded = GatewayMemory.layer({
+  tenants: [{ id: "demo", apiKey: "demo-key", policyTemplate: "financial", burst: 5 }],
+  tools: { "stripe/create_charge": ({ amount }) => Effect.succeed({ charge: "ch_1", amount, status: "succeeded" }) }
+})
+
+const hosted = Reviews.layer.pipe(
+  Layer.provideMerge(Vargate.layerConfig()),
+  Layer.provide(FetchHttpClient.layer)
+)
+
+const main = Effect.gen(function*() {
+  const key = yield* Config.option(Config.Redacted("VARGATE_API_KEY"))
+  yield* Console.log(`Vargate, ${Option.isSome(key) ? "the real gateway" : "on a gateway inside this process"}\n`)
+  yield* Option.isSome(key) ? Effect.provide(program, hosted) : Effect.provide(program, embedded)
+})
+
+NodeRuntime.runMain(main)

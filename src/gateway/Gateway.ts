@@ -1,0 +1,190 @@
+/**
+ * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine and no account is
+ * needed.
+ *
+ * **Details**
+ *
+ * Policies, audit chain, Merkle trees, approval queue and limits follow what was measured on the real gateway, with the
+ * fields that only its guide shows beside them. Two holes are not copied: an unknown or missing key is 401, and no header
+ * opens a route without a key. Time comes from `Clock`, so a test clock drives expiry, windows and hours.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import { VargateApi } from "../api/VargateApi.ts"
+import * as AgentHistory from "./AgentHistory.ts"
+import * as CallWindow from "./CallWindow.ts"
+import * as ApprovalsHandlers from "./handlers/approvals.ts"
+import * as AuditHandlers from "./handlers/audit.ts"
+import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as SystemHandlers from "./handlers/system.ts"
+import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import type { Ledger } from "./Ledger.ts"
+import * as LedgerMemory from "./LedgerMemory.ts"
+import * as MerkleTrees from "./MerkleTrees.ts"
+import * as Middleware from "./middleware.ts"
+import * as PolicyEngine from "./PolicyEngine.ts"
+import * as PolicyOutage from "./PolicyOutage.ts"
+import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Submissions from "./Submissions.ts"
+import * as Tenants from "./Tenants.ts"
+import * as ToolRunner from "./ToolRunner.ts"
+
+/**
+ * What an embedded gateway can be given.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Default: one tenant, {@link localTenant}. */
+  readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
+  /** Rules and approval rules beside the tenants' templates. */
+  readonly policy?: PolicyEngine.Options | undefined
+  /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
+  readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+}
+
+/**
+ * The tenant of a gateway that was told of no other. Its key opens nothing but a gateway inside the same process.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-key" } as const
+
+/**
+ * The parts of a gateway that a program may want to reach past its HTTP interface.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.PolicyOutage | Ledger
+
+/**
+ * The parts in memory.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
+  Layer.mergeAll(
+    Tenants.layerMemory(options.tenants ?? [localTenant]),
+    PolicyEngine.layerWith(options.policy ?? {}),
+    PolicyOutage.layer,
+    LedgerMemory.layer
+  )
+
+const handlers = Layer.mergeAll(
+  ToolCallsHandlers.layer,
+  ApprovalsHandlers.layer,
+  AuditHandlers.layer,
+  MerkleHandlers.layer,
+  SystemHandlers.layer
+)
+
+const services = (options: Options) =>
+  Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
+    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})])
+  )
+
+/**
+ * The routes of the gateway over its parts, for any HTTP server.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const routes = (options: Options = {}) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    Middleware.notFound,
+    Middleware.guard
+  ).pipe(
+    Layer.provide(handlers),
+    Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
+    Layer.provide(services(options))
+  )
+
+/**
+ * The gateway as an `HttpClient` without a socket, over the parts in context. It answers at any host, with or without
+ * `/api` before the path, so that a program need not know that the gateway is near.
+ *
+ * **Details**
+ *
+ * A request goes on to its end even when the caller is interrupted, as over a network.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (options: Options = {}): Layer.Layer<HttpClient.HttpClient, never, Parts> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function*() {
+      const app = yield* HttpRouter.toHttpEffect(routes(options))
+      const answer = (
+        request: HttpClientRequest.HttpClientRequest
+      ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+        app.pipe(
+          Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
+          Effect.provideService(
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromClientRequest(HttpClientRequest.setUrl(request, localUrl(request.url)))
+          ),
+          Effect.scoped,
+          Effect.orDie
+        )
+      return HttpClient.makeWith(
+        Effect.flatMap((request: HttpClientRequest.HttpClientRequest) =>
+          Effect.flatMap(Effect.forkDetach(answer(request), { startImmediately: true }), Fiber.join)
+        ),
+        (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
+      )
+    })
+  ).pipe(Layer.provide(HttpServer.layerServices))
+
+const localUrl = (url: string) => `http://localhost${new URL(url).pathname.replace(/^\/api(?=\/)/, "")}`
+
+/**
+ * A whole gateway in memory as an `HttpClient`, with its parts at hand.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Parts> =>
+  Layer.provideMerge(layerClient(options), layerParts(options))
+
+/**
+ * The gateway on the HTTP server in context, over the parts in context.
+ *
+ * **Example** (On a port of this machine)
+ *
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import * as Gateway from "effect-vargate/gateway/Gateway"
+ * import { createServer } from "node:http"
+ *
+ * const server = Gateway.serve().pipe(
+ *   Layer.provide(Gateway.layerParts()),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 8000 }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
+  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(HttpServer.layerServices)
+  )

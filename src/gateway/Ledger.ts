@@ -1,0 +1,105 @@
+/**
+ * What the gateway remembers: audit records in a chain of hashes, held actions, Merkle trees. The layer decides where.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
+import type { ActionId } from "../domain/ActionId.ts"
+import type { DecidedAction, PendingAction } from "../domain/Approval.ts"
+import type { AuditRecord } from "../domain/AuditRecord.ts"
+import type { MerkleTree } from "../domain/MerkleProof.ts"
+import type { PolicyInput } from "./PolicyInput.ts"
+
+/**
+ * A record before it has a place in the chain.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Entry {
+  readonly tenantId: string
+  readonly actionId: ActionId
+  readonly agentId: string
+  readonly tool: string
+  readonly method: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly requestedAt: DateTime.Utc
+  readonly decision: "allow" | "deny" | "pending_approval"
+  readonly violations: ReadonlyArray<string>
+  readonly severity: string
+  readonly alertTier: string
+  readonly bundleRevision: string
+  readonly executionMode: "agent_direct" | "vargate_brokered"
+  readonly anomalyScore: number
+  readonly containsPii: boolean
+  readonly piiFields: ReadonlyArray<string>
+  /** What the policy was asked, for replay. Absent for reviewers' decisions. */
+  readonly input?: PolicyInput | undefined
+}
+
+/**
+ * A held action with its whole story.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HeldAction {
+  readonly action: PendingAction
+  readonly status: "pending" | "approved" | "rejected" | "expired"
+  readonly reviewer: string | null
+  readonly note: string | null
+  readonly reviewedAt: DateTime.Utc | null
+}
+
+/**
+ * How a held action ends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settlement {
+  readonly status: "approved" | "rejected"
+  readonly reviewer: string
+  readonly note: string
+  readonly reviewedAt: DateTime.Utc
+}
+
+/**
+ * The ledger. Every method is atomic: a record is appended together with its chain link, and a held action together with
+ * its record.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Ledger extends Context.Service<Ledger, {
+  /** Appends a record, and holds the action for review where `hold` is given. */
+  readonly append: (entry: Entry, hold?: PendingAction) => Effect.Effect<AuditRecord>
+  /** Records newest first; `total` counts all of the tenant. */
+  readonly page: (tenantId: string, limit: number, offset: number) => Effect.Effect<{
+    readonly records: ReadonlyArray<AuditRecord>
+    readonly total: number
+  }>
+  /** All records of a tenant, oldest first. */
+  readonly records: (tenantId: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
+  readonly find: (tenantId: string, actionId: string) => Effect.Effect<AuditRecord | undefined>
+  readonly inputOf: (tenantId: string, actionId: string) => Effect.Effect<PolicyInput | undefined>
+  /** Notes that the gateway executed an action after all. The hash does not cover the execution mode. */
+  readonly markBrokered: (tenantId: string, actionId: ActionId) => Effect.Effect<void>
+
+  /** The newest 50 waiting actions by the time of queueing. */
+  readonly pending: (tenantId: string) => Effect.Effect<ReadonlyArray<PendingAction>>
+  /** The newest 50 decided actions by the time of queueing. */
+  readonly decided: (tenantId: string) => Effect.Effect<ReadonlyArray<DecidedAction>>
+  readonly approvalStats: (tenantId: string) => Effect.Effect<Readonly<Record<HeldAction["status"], number>>>
+  readonly held: (tenantId: string, actionId: string) => Effect.Effect<HeldAction | undefined>
+  /** Settles an action that still waits, and says whether it did: of two reviewers only one wins. */
+  readonly settle: (tenantId: string, actionId: ActionId, settlement: Settlement) => Effect.Effect<boolean>
+  /** Expires what has waited past its time. */
+  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<void>
+
+  /** Stored trees, oldest first. */
+  readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
+  readonly addTree: (tenantId: string, tree: MerkleTree) => Effect.Effect<void>
+}>()("effect-vargate/gateway/Ledger") {}

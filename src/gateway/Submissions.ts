@@ -1,0 +1,179 @@
+/**
+ * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { randomUUID } from "node:crypto"
+import { ActionId } from "../domain/ActionId.ts"
+import { PendingAction } from "../domain/Approval.ts"
+import { type Execution, NotExecuted } from "../domain/Execution.ts"
+import type { ToolCall } from "../domain/ToolCall.ts"
+import { AgentHistory } from "./AgentHistory.ts"
+import { Ledger } from "./Ledger.ts"
+import * as PersonalData from "./PersonalData.ts"
+import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
+import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
+import { PolicyOutage } from "./PolicyOutage.ts"
+import type { Tenant } from "./Tenants.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+
+/**
+ * What became of a tool call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome {
+  readonly actionId: ActionId
+  readonly decision: "allow" | "deny" | "pending_approval"
+  readonly violations: ReadonlyArray<string>
+  readonly severity: string
+  readonly alertTier: string
+  readonly execution: Execution
+}
+
+/**
+ * Decides, executes and records tool calls.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Submissions extends Context.Service<Submissions, {
+  /** Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. */
+  readonly submit: (tenant: Tenant, call: ToolCall) => Effect.Effect<Outcome, PolicyUnavailable>
+}>()("effect-vargate/gateway/Submissions") {}
+
+const approvalHours = 1
+
+const make = Effect.gen(function*() {
+  const engine = yield* PolicyEngine
+  const outage = yield* PolicyOutage
+  const history = yield* AgentHistory
+  const ledger = yield* Ledger
+  const tools = yield* ToolRunner
+
+  const documentOf = Effect.fnUntraced(function*(
+    tenant: Tenant,
+    call: ToolCall,
+    actionId: ActionId,
+    now: DateTime.Utc
+  ): Effect.fn.Return<PolicyInput> {
+    return {
+      tenant: {
+        id: tenant.id,
+        name: tenant.name,
+        policy_template: tenant.policyTemplate,
+        policy_config: tenant.policyConfig
+      },
+      agent: { id: call.agentId, type: call.agentType, version: call.agentVersion },
+      action: {
+        id: actionId,
+        tool: call.tool,
+        method: call.method,
+        params: call.params,
+        requested_at: DateTime.formatIso(now)
+      },
+      context: contextAt(now, { is_business_hours: call.isBusinessHours }),
+      data: PersonalData.detect(call.params),
+      history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
+    }
+  })
+
+  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall) {
+    const actionId = ActionId.make(randomUUID())
+    const now = yield* DateTime.now
+    const input = yield* documentOf(tenant, call, actionId, now)
+    const policy = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
+      Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
+    )
+    const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
+    const decision = !policy.allow ? "deny" : policy.requires_human && !isPreapproved ? "pending_approval" : "allow"
+    const violations = isPreapproved ? ["auto_approved"] : policy.violations
+    const execution = decision === "allow" ? yield* tools.run(call) : new NotExecuted()
+
+    yield* history.add({
+      tenantId: tenant.id,
+      agentId: call.agentId,
+      params: call.params,
+      denied: decision === "deny",
+      at: now
+    })
+    if (decision === "allow") yield* history.addContact(tenant.id, call.params)
+    // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
+    yield* ledger.append(
+      {
+        tenantId: tenant.id,
+        actionId,
+        agentId: call.agentId,
+        tool: call.tool,
+        method: call.method,
+        params: call.params,
+        requestedAt: now,
+        decision,
+        violations,
+        severity: policy.severity,
+        alertTier: policy.alert_tier,
+        bundleRevision: engine.revision,
+        executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
+        anomalyScore: input.history.anomaly_score,
+        containsPii: input.data.contains_pii,
+        piiFields: input.data.pii_fields,
+        input
+      },
+      decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
+    )
+    return {
+      actionId,
+      decision,
+      violations,
+      severity: policy.severity,
+      alertTier: policy.alert_tier,
+      execution
+    } as const
+  })
+
+  return Submissions.of({ submit })
+})
+
+const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, now: DateTime.Utc) =>
+  new PendingAction({
+    actionId,
+    agentId: call.agentId,
+    tool: call.tool,
+    method: call.method,
+    params: call.params,
+    violations: policy.violations,
+    severity: policy.severity,
+    createdAt: now,
+    timeoutAt: DateTime.add(now, { hours: approvalHours }),
+    policyDecision: policy
+  })
+
+/** The tenant's choice for a time without a policy engine. */
+const withoutPolicy = (
+  tenant: Tenant,
+  error: PolicyUnavailable
+): Effect.Effect<PolicyDecision, PolicyUnavailable> =>
+  tenant.opaFailure === "fail_closed" ? Effect.fail(error) : Effect.succeed({
+    allow: true,
+    requires_human: tenant.opaFailure === "fail_to_queue",
+    violations: [],
+    severity: "none",
+    alert_tier: "none"
+  })
+
+/**
+ * Submissions over the gateway's parts.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Submissions,
+  never,
+  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner
+> = Layer.effect(Submissions, make)

@@ -1,0 +1,55 @@
+/**
+ * Tools that the gateway executes itself. For all others it only decides, and the agent acts.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { readToolAnswer } from "../api/ToolCallsApi.ts"
+import { type Execution, ExecutionFailed, NotExecuted } from "../domain/Execution.ts"
+
+/**
+ * A tool's implementation: takes the params of the call, answers any JSON. A failure becomes `ExecutionFailed`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Tool = (params: Readonly<Record<string, unknown>>) => Effect.Effect<unknown, unknown>
+
+/**
+ * Runs tools by `tool/method`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ToolRunner extends Context.Service<ToolRunner, {
+  readonly run: (
+    call: { readonly tool: string; readonly method: string; readonly params: Readonly<Record<string, unknown>> }
+  ) => Effect.Effect<Execution>
+}>()("effect-vargate/gateway/ToolRunner") {}
+
+/**
+ * Runs the given tools, keyed `tool/method`. A call without one is left to the agent.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRunner> =>
+  Layer.succeed(ToolRunner, {
+    run: Effect.fnUntraced(function*({ method, params, tool }) {
+      const name = `${tool}/${method}`
+      const implementation = Object.hasOwn(tools, name) ? tools[name] : undefined
+      if (implementation === undefined) return new NotExecuted()
+      const started = yield* Clock.currentTimeMillis
+      // A tool that dies is a tool that failed: the gateway itself must answer.
+      const exit = yield* Effect.exit(Effect.suspend(() => implementation(params)))
+      const latency = { executionMs: (yield* Clock.currentTimeMillis) - started }
+      return Exit.isSuccess(exit)
+        ? readToolAnswer(exit.value, latency)
+        : new ExecutionFailed({ error: `execution_failed: ${Cause.squash(exit.cause)}`, latency })
+    })
+  })

@@ -1,0 +1,136 @@
+/**
+ * The audit log, answered by the embedded gateway.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { CurrentTenant } from "../../api/ApiKey.ts"
+import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../api/ErrorBodies.ts"
+import { VargateApi } from "../../api/VargateApi.ts"
+import { AuditPage, type AuditRecord, ChainStatus } from "../../domain/AuditRecord.ts"
+import { ReplayReport } from "../../domain/ReplayReport.ts"
+import { genesis, hashRecord } from "../chain.ts"
+import { Ledger } from "../Ledger.ts"
+import { PolicyEngine } from "../PolicyEngine.ts"
+
+const defaultLimit = 200
+
+/**
+ * The handlers of this group.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const layer = HttpApiBuilder.group(
+  VargateApi,
+  "audit",
+  Effect.fnUntraced(function*(handlers) {
+    const ledger = yield* Ledger
+    const engine = yield* PolicyEngine
+
+    const chosen = Effect.fnUntraced(function*(
+      tenantId: string,
+      choice: {
+        readonly action_id?: string | undefined
+        readonly record_number?: number | undefined
+        readonly last_block?: boolean | undefined
+      }
+    ) {
+      if (choice.action_id !== undefined) return yield* ledger.find(tenantId, choice.action_id)
+      const records = yield* ledger.records(tenantId)
+      if (choice.record_number) return records[choice.record_number - 1]
+      if (choice.last_block === true) return records.at(-1)
+      return yield* Effect.fail(
+        BadRequest400.make({ detail: "Provide action_id, record_number, or last_block=true" })
+      )
+    })
+
+    return handlers
+      .handle(
+        "log",
+        Effect.fnUntraced(function*({ query }) {
+          const { id } = yield* CurrentTenant
+          const offset = query.offset ?? 0
+          const { records, total } = yield* ledger.page(id, Math.max(0, query.limit ?? defaultLimit), offset)
+          return new AuditPage({ records, offset, total, tenantId: id })
+        })
+      )
+      .handle(
+        "verify",
+        Effect.fnUntraced(function*() {
+          const { id } = yield* CurrentTenant
+          return verify(id, yield* ledger.records(id))
+        })
+      )
+      .handle(
+        "replay",
+        Effect.fnUntraced(function*({ payload }) {
+          const { id } = yield* CurrentTenant
+          const record = yield* chosen(id, payload)
+          if (record === undefined) return yield* Effect.fail(NotFound404.make({ detail: "Record not found" }))
+          const input = yield* ledger.inputOf(id, record.actionId)
+          if (input === undefined) {
+            return yield* Effect.fail(Unprocessable422.make({
+              detail: `Record ${record.actionId} holds no policy input. Only decisions of the policy can be replayed.`
+            }))
+          }
+          if (record.bundleRevision !== engine.revision) {
+            return yield* Effect.fail(BadGateway502.make({
+              detail: `Archived bundle ${record.bundleRevision} not found (HTTP 404)`
+            }))
+          }
+          const replayed = yield* engine.evaluate(input).pipe(
+            Effect.mapError(({ detail }) => BadGateway502.make({ detail: `OPA unreachable: ${detail}` }))
+          )
+          return reportOf(record, input, {
+            decision: replayed.allow ? "allow" : "deny",
+            violations: replayed.violations,
+            severity: replayed.severity,
+            bundleRevision: engine.revision,
+            at: yield* DateTime.now
+          })
+        })
+      )
+  })
+)
+
+const verify = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainStatus => {
+  let prevHash: string = genesis
+  for (const record of records) {
+    const reason = record.prevHash !== prevHash
+      ? "prev_hash mismatch"
+      : record.recordHash !== hashRecord(record)
+      ? "record_hash mismatch"
+      : undefined
+    if (reason !== undefined) {
+      return new ChainStatus({ valid: false, failedAt: record.actionId, reason, tenantId })
+    }
+    prevHash = record.recordHash
+  }
+  return new ChainStatus({ valid: true, records: records.length, tenantId })
+}
+
+const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["replayed"]) => {
+  const original = {
+    decision: record.decision,
+    violations: record.violations,
+    severity: record.severity,
+    bundleRevision: record.bundleRevision,
+    at: record.requestedAt
+  }
+  const consistent = original.decision === replayed.decision &&
+    String(original.violations) === String(replayed.violations) &&
+    original.severity === replayed.severity
+  return new ReplayReport({
+    actionId: record.actionId,
+    consistent,
+    original,
+    replayed,
+    interpretation: consistent
+      ? `The recorded decision is reproducible under policy ${record.bundleRevision}.`
+      : "The replayed decision differs from the record: it was taken by a human or a switch, or the record was changed.",
+    input
+  })
+}

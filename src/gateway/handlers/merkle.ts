@@ -1,0 +1,47 @@
+/**
+ * Merkle roots and proofs, answered by the embedded gateway.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { CurrentTenant } from "../../api/ApiKey.ts"
+import { NotFound404 } from "../../api/ErrorBodies.ts"
+import { VargateApi } from "../../api/VargateApi.ts"
+import { MerkleTrees } from "../MerkleTrees.ts"
+
+const defaultLimit = 100
+
+/**
+ * The handlers of this group.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const layer = HttpApiBuilder.group(
+  VargateApi,
+  "merkle",
+  Effect.fnUntraced(function*(handlers) {
+    const merkle = yield* MerkleTrees
+
+    return handlers
+      .handle(
+        "roots",
+        Effect.fnUntraced(function*({ query }) {
+          const { id } = yield* CurrentTenant
+          const trees = (yield* merkle.trees(id)).toReversed().slice(0, Math.max(0, query.limit ?? defaultLimit))
+          return { trees, count: trees.length, tenant_id: id }
+        })
+      )
+      .handle(
+        "proof",
+        Effect.fnUntraced(function*({ params }) {
+          const { id } = yield* CurrentTenant
+          const proof = yield* merkle.prove(id, params.hash)
+          return proof ?? (yield* Effect.fail(
+            NotFound404.make({ detail: "Record not found or not yet in a completed hourly tree" })
+          ))
+        })
+      )
+  })
+)

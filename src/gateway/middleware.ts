@@ -1,0 +1,111 @@
+/**
+ * What stands before the handlers: keys and request checks.
+ *
+ * @since 0.1.0
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { ApiKey, CurrentTenant } from "../api/ApiKey.ts"
+import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
+import { RequestValidation } from "../api/RequestValidation.ts"
+import { fieldIssues } from "../internal/fieldIssues.ts"
+import { Tenants } from "./Tenants.ts"
+
+/**
+ * Requires the key of a registered tenant. A missing or unknown key is 401: the measured gateway's habit of falling back
+ * to a default tenant is not copied.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const apiKey: Layer.Layer<ApiKey, never, Tenants> = Layer.effect(
+  ApiKey,
+  Effect.map(Tenants, (tenants) =>
+    ApiKey.of({
+      apiKey: Effect.fnUntraced(function*(handler, { credential }) {
+        if (Redacted.value(credential) === "") {
+          return yield* Effect.fail(
+            Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
+          )
+        }
+        const tenant = yield* tenants.byKey(credential)
+        if (tenant === undefined) return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+        return yield* Effect.provideService(handler, CurrentTenant, { id: tenant.id })
+      })
+    }))
+)
+
+const slots = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const
+
+/**
+ * Answers 422 with paths and messages where a request does not fit the contract.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const requestValidation: Layer.Layer<RequestValidation> = HttpApiMiddleware.layerSchemaErrorTransform(
+  RequestValidation,
+  (error) =>
+    error.kind === "Body" || error.kind === "ResponseHeaders" ? Effect.fail(error) : Effect.fail(
+      Unprocessable422.make({
+        detail: fieldIssues(error.cause.issue, [slots[error.kind]]).map(({ message, path }) => ({
+          type: "value_error",
+          loc: path,
+          msg: message
+        }))
+      })
+    )
+)
+
+/**
+ * Answers 404 as the gateway does where no route fits.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const notFound = HttpRouter.add(
+  "*",
+  "/*",
+  HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
+)
+
+const maxBodyBytes = 1024 * 1024
+
+const tooLarge = HttpServerResponse.jsonUnsafe({ detail: "Request body too large" }, { status: 413 })
+
+/**
+ * Refuses bodies of more than 1 MiB, and answers 500 with a plain text where a handler fails: the cause is logged, not
+ * sent.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const guard = HttpRouter.middleware(
+  (handler) =>
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request) =>
+        Number(request.headers["content-length"] ?? 0) > maxBodyBytes
+          ? Effect.succeed(tooLarge)
+          : handler.pipe(
+            Effect.catchCauseIf(
+              (cause) => !Cause.hasInterruptsOnly(cause),
+              (cause) =>
+                Effect.as(
+                  Effect.logError("The gateway failed to answer", cause),
+                  HttpServerResponse.text("Internal Server Error", { status: 500 })
+                )
+            ),
+            Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
+          )
+    ),
+  { global: true }
+)

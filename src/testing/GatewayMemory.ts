@@ -1,0 +1,76 @@
+/**
+ * The embedded gateway for tests: every service over a gateway in memory, with its switches at hand. With a test clock,
+ * expiry, hours and limits follow it.
+ *
+ * **Example** (What does my agent do while the policy engine is away?)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ToolCalls } from "effect-vargate"
+ * import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+ *
+ * const test = Effect.gen(function*() {
+ *   const gateway = yield* GatewayMemory.GatewayMemory
+ *   yield* gateway.setOpaOutage(true)
+ *   return yield* Effect.flip(ToolCalls.call({ tool: "http", method: "GET" }))
+ * }).pipe(Effect.provide(GatewayMemory.layer()))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type { AuditRecord } from "../domain/AuditRecord.ts"
+import * as Gateway from "../gateway/Gateway.ts"
+import { Ledger } from "../gateway/Ledger.ts"
+import { PolicyOutage } from "../gateway/PolicyOutage.ts"
+import { type Tenant, type TenantOptions, Tenants } from "../gateway/Tenants.ts"
+import * as Reviews from "../Reviews.ts"
+import * as Vargate from "../Vargate.ts"
+import type { VargateError } from "../VargateError.ts"
+
+/**
+ * The handles of a gateway in memory.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class GatewayMemory extends Context.Service<GatewayMemory, {
+  /** Takes the policy engine away, or gives it back. */
+  readonly setOpaOutage: (isOut: boolean) => Effect.Effect<void>
+  /** Adds a tenant, or changes its key, template or switches. */
+  readonly putTenant: (tenant: TenantOptions) => Effect.Effect<Tenant>
+  /** What the gateway really recorded, oldest first, past all interfaces. */
+  readonly records: (tenantId?: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
+}>()("effect-vargate/testing/GatewayMemory") {}
+
+/**
+ * Every service, `Reviews` among them, over a fresh gateway in memory. The services act for the first tenant.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Gateway.Options = {}
+): Layer.Layer<GatewayMemory | Vargate.Services | Reviews.Reviews | HttpClient.HttpClient, VargateError> => {
+  const tenant = options.tenants?.[0] ?? Gateway.localTenant
+  const handles = Layer.effect(
+    GatewayMemory,
+    Effect.gen(function*() {
+      const tenants = yield* Tenants
+      const outage = yield* PolicyOutage
+      const ledger = yield* Ledger
+      return GatewayMemory.of({
+        setOpaOutage: outage.set,
+        putTenant: tenants.put,
+        records: (tenantId = tenant.id) => ledger.records(tenantId)
+      })
+    })
+  )
+  return Layer.mergeAll(Reviews.layer, handles).pipe(
+    Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
+    Layer.provideMerge(Gateway.layerMemory(options))
+  )
+}

@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const folder = fileURLToPath(new URL("../examples/", import.meta.url))
+
+const run = (file: string) =>
+  new Promise<{ readonly code: number | string; readonly output: string }>((resolve) => {
+    const { VARGATE_API_KEY: _, ...env } = process.env
+    execFile(
+      process.execPath,
+      ["--conditions=effect-vargate-source", `${folder}${file}`],
+      { env: { ...env, NO_COLOR: "1" } },
+      (error, stdout, stderr) => resolve({ code: error?.code ?? 0, output: stdout + stderr })
+    )
+  })
+
+/** What each program must say, besides ending well. */
+const expectations: Record<string, ReadonlyArray<RegExp>> = {
+  "00_quickstart.ts": [
+    /charge {2}50 EUR {2}allowed, and executed/,
+    /denied \(high\): currency_mismatch, transaction_exceeds_limit/,
+    /held for a human as [0-9a-f-]{36}/,
+    /approved; the gateway then: Executed/,
+    /RateLimited: /,
+    /charge {3}1 EUR {2}allowed/,
+    /OpaUnavailable: /,
+    /charge {3}2 EUR {2}allowed/,
+    /audit chain: valid, \d+ records/,
+    /Merkle proof: leaf 0, 2 steps/,
+    /replay: consistent \(allow\)/
+  ],
+  "10_governed-call.ts": [/action [0-9a-f-]{36} is allowed/, /the agent fetches/],
+  "20_errors.ts": [
+    /50 EUR: allowed/,
+    /9000 EUR: denied, transaction_exceeds_limit/,
+    /1500 EUR: ask a person/,
+    /60 EUR: no policy engine/,
+    /NaN EUR: InvalidRequest/,
+    /80 EUR: too fast, wait 1s/
+  ],
+  "30_retry.ts": [
+    /met OpaUnavailable/,
+    /the call went through/,
+    /the door is open again/,
+    /PendingApproval is not repeated/
+  ],
+  "40_test-your-agent.ts": [
+    /before the second is over: 1/,
+    /the agent exported, with 2 requests/,
+    /the agent asked a person/,
+    /recorded: pending_approval/
+  ]
+}
+
+describe("examples", () => {
+  it("are all expected to say something", () => {
+    assert.deepStrictEqual(readdirSync(folder).filter((file) => file.endsWith(".ts")), Object.keys(expectations))
+  })
+
+  for (const [file, phrases] of Object.entries(expectations)) {
+    it(file, async () => {
+      const { code, output } = await run(file)
+      assert.strictEqual(code, 0, output)
+      for (const phrase of phrases) assert.match(output, phrase)
+    })
+  }
+})
