@@ -3,15 +3,44 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { DecidedAction, PendingList } from "./domain/Approval.ts"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { ActionId } from "./domain/ActionId.ts"
+import { Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
+import * as ApprovalLook from "./internal/approvalLook.ts"
+import * as WaitingRoom from "./internal/waitingRoom.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Transport from "./Transport.ts"
-import type { OperationError } from "./VargateError.ts"
+import { type ApprovalError, ApprovalTimeout, Expired, type OperationError, Rejected } from "./VargateError.ts"
 
 /**
- * Looks at the approval queue. Whoever may decide needs `Reviews`, a service of its own.
+ * What became of a held action, as values. `Rejected` and `Expired` are the classes that `await` fails with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome = Waiting | Approved | Rejected | Expired
+
+/**
+ * How to wait for one action.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface AwaitOptions {
+  /** How long at most. Default: 65 minutes, a little more than the hour after which the gateway lets the action expire. */
+  readonly timeout?: Duration.Input | undefined
+  /** Looks more often than the layer's rhythm while this wait lasts. */
+  readonly poll?: Schedule.Schedule<unknown> | undefined
+}
+
+/**
+ * Looks at the approval queue and waits for decisions. Whoever may decide needs `Reviews`, a service of its own.
  *
  * @category services
  * @since 0.1.0
@@ -24,17 +53,38 @@ export class Approvals extends Context.Service<Approvals, {
   readonly pending: Effect.Effect<PendingList, OperationError>
   /** What was decided: the newest 50 by the time of queueing, not of deciding (GET /approvals/history). */
   readonly history: Effect.Effect<ReadonlyArray<DecidedAction>, OperationError>
+  /** One look at one action, also beyond the two windows. Fails with `NotFound` when nothing is known of it. */
+  readonly outcome: (actionId: ActionId) => Effect.Effect<Outcome, OperationError>
+  /**
+   * Waits until the action is approved, and says what became of its execution.
+   *
+   * All waits of a layer share one poller: one GET /approvals per tick, however many wait, and none when nobody does; the
+   * history and the audit log are read only when a watched action has left the pending list. A look that fails is tried
+   * again and fails nobody. Interrupting a wait takes it out.
+   */
+  readonly await: (actionId: ActionId, options?: AwaitOptions) => Effect.Effect<Approved, ApprovalError>
+  /** Makes the poller look at once, for instance because a webhook came. */
+  readonly nudge: Effect.Effect<void>
 }>()("effect-vargate/Approvals") {}
 
 /**
- * Builds the service over the transport in context.
+ * How the layer's poller works.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The rhythm of looks while somebody waits. Starts anew whenever the first one comes. Default: every second. */
+  readonly poll?: Schedule.Schedule<unknown> | undefined
+}
+
+/**
+ * The part of the service that waits for nothing, over a transport.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
-  const transport = yield* Transport.Transport
-
+export const makeReader = (transport: Transport.Transport["Service"]) => {
   const pending = transport.request(
     { name: "Approvals.pending", sideEffect: "none" },
     (client) => client.approvals.pending({})
@@ -45,13 +95,83 @@ export const make = Effect.gen(function*() {
     (client) => client.approvals.history({})
   ).pipe(Effect.map(({ history }) => history), Effect.withSpan("Approvals.history"))
 
-  return Approvals.of({ pending, history })
+  const source: ApprovalLook.Source = {
+    pending,
+    history,
+    page: (query) =>
+      transport.request({ name: "Approvals.outcome", sideEffect: "none" }, (client) => client.audit.log({ query }))
+  }
+
+  const outcome = Effect.fn("Approvals.outcome")(function*(actionId: ActionId) {
+    const watch = ApprovalLook.makeWatch(actionId)
+    const verdict = (yield* ApprovalLook.make(source)(new Map([[actionId, watch]]))).get(watch)
+    if (verdict === undefined) return new Waiting({ actionId, timeoutAt: ApprovalLook.timeoutAt(watch) })
+    return verdict._tag === "VargateError" ? yield* verdict : verdict
+  })
+
+  return { pending, history, source, outcome }
+}
+
+/**
+ * Builds the service over the transport in context. The poller lives as long as the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options = {}
+): Effect.fn.Return<Approvals["Service"], never, Transport.Transport | Scope.Scope> {
+  const { history, outcome, pending, source } = makeReader(yield* Transport.Transport)
+  const look = ApprovalLook.make(source)
+  const room = yield* WaitingRoom.make(
+    (watches) => Effect.retry(look(watches), RetryPolicy.reads),
+    options.poll ?? Schedule.spaced("1 second")
+  )
+
+  // Ten thousand of these may wait at once, so a wait is one callback and no span.
+  const wait = (actionId: ActionId, timeout: Duration.Duration): Effect.Effect<Approved, ApprovalError> =>
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        Effect.callback<Approved, ApprovalError>((resume) =>
+          Effect.sync(room.enter(actionId, {
+            deadline: Duration.isFinite(timeout) ? now + Duration.toMillis(timeout) : undefined,
+            onVerdict: (verdict) =>
+              resume(verdict._tag === "Approved" ? Effect.succeed(verdict) : Effect.fail(verdict)),
+            onDeadline: (lastFailure) =>
+              resume(Effect.fail(new ApprovalTimeout({ actionId, waited: timeout, lastFailure }))),
+            onClose: () => resume(Effect.interrupt)
+          }))
+        )
+    )
+
+  return Approvals.of({
+    pending,
+    history,
+    outcome,
+    await: (actionId, options) => {
+      const waiting = wait(actionId, Duration.fromInputUnsafe(options?.timeout ?? "65 minutes"))
+      return options?.poll === undefined
+        ? waiting
+        : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(room.nudge, options.poll), Effect.never))
+    },
+    nudge: room.nudge
+  })
 })
 
 /**
- * The service over a transport.
+ * The service over a transport, with a poller of the given rhythm.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Approvals, never, Transport.Transport> = Layer.effect(Approvals, make)
+export const layerWith = (options: Options): Layer.Layer<Approvals, never, Transport.Transport> =>
+  Layer.effect(Approvals, make(options))
+
+/**
+ * The service over a transport, with a poller that looks every second.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Approvals, never, Transport.Transport> = layerWith({})

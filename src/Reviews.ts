@@ -5,15 +5,25 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import * as Approvals from "./Approvals.ts"
 import type { ActionId } from "./domain/ActionId.ts"
-import type { ApprovalReceipt, RejectionReceipt } from "./domain/Approval.ts"
+import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "./domain/Approval.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Transport from "./Transport.ts"
-import type { OperationError } from "./VargateError.ts"
+import { Conflict, type OperationError, VargateError } from "./VargateError.ts"
 
 /**
  * Approves and rejects (POST /approve/{id}, POST /reject/{id}).
+ *
+ * **Details**
+ *
+ * Both are idempotent: when the answer is lost, or the gateway says that the action is already decided, they look at what
+ * was decided. The wished outcome is success, the other one is a `Conflict`. They are never sent twice by themselves.
  *
  * **Gotchas**
  *
@@ -24,10 +34,18 @@ import type { OperationError } from "./VargateError.ts"
  * @since 0.1.0
  */
 export class Reviews extends Context.Service<Reviews, {
-  /** Fails with `Conflict` when the action is already decided or expired, `NotFound` when the tenant has no such action. */
+  /** Fails with `Conflict` when the action was rejected or has expired, `NotFound` when the tenant has no such action. */
   readonly approve: (actionId: ActionId, note?: string) => Effect.Effect<ApprovalReceipt, OperationError>
-  /** Fails with `Conflict` when the action is already decided or expired, `NotFound` when the tenant has no such action. */
+  /** Fails with `Conflict` when the action was approved or has expired, `NotFound` when the tenant has no such action. */
   readonly reject: (actionId: ActionId, note?: string) => Effect.Effect<RejectionReceipt, OperationError>
+  /**
+   * Newly held actions, the oldest first, each once; those that wait already come first. Looks every second by default,
+   * and goes on after failed looks as long as `RetryPolicy.reads` does. Of more than 50 new ones between two looks, the
+   * gateway shows the newest 50.
+   */
+  readonly stream: (options?: {
+    readonly poll?: Schedule.Schedule<unknown> | undefined
+  }) => Stream.Stream<PendingAction, OperationError>
 }>()("effect-vargate/Reviews") {}
 
 /**
@@ -38,11 +56,35 @@ export class Reviews extends Context.Service<Reviews, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const approvals = Approvals.makeReader(transport)
+
+  /** What was decided, when an answer was lost or came too late to say. */
+  const decided = Effect.fnUntraced(function*(actionId: ActionId, error: OperationError) {
+    const isOpen = error._tag === "VargateError" &&
+      (error.sideEffect === "possible" || error.reason._tag === "Conflict")
+    if (!isOpen) return yield* error
+    // Should the look fail too, then the first error is the one that matters.
+    const outcome = yield* Effect.mapError(Effect.retry(approvals.outcome(actionId), RetryPolicy.reads), () => error)
+    return outcome._tag === "Waiting" ? yield* error : outcome
+  })
+
+  const conflict = (operation: string, outcome: { readonly _tag: string }) =>
+    new VargateError({
+      operation,
+      reason: new Conflict({ detail: `Action already ${outcome._tag.toLowerCase()}` })
+    })
 
   const approve = Effect.fn("Reviews.approve")((actionId: ActionId, note?: string) =>
     transport.request(
       { name: "Reviews.approve", sideEffect: "possible" },
       (client) => client.approvals.approve({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
+    ).pipe(
+      Effect.catch(Effect.fnUntraced(function*(error) {
+        const outcome = yield* decided(actionId, error)
+        if (outcome._tag !== "Approved") return yield* conflict("Reviews.approve", outcome)
+        const { execution, reviewedAt, reviewer } = outcome
+        return new ApprovalReceipt({ actionId, reviewer: reviewer ?? "unknown", reviewedAt, execution })
+      }))
     )
   )
 
@@ -50,10 +92,26 @@ export const make = Effect.gen(function*() {
     transport.request(
       { name: "Reviews.reject", sideEffect: "possible" },
       (client) => client.approvals.reject({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
+    ).pipe(
+      Effect.catch(Effect.fnUntraced(function*(error) {
+        const outcome = yield* decided(actionId, error)
+        if (outcome._tag !== "Rejected") return yield* conflict("Reviews.reject", outcome)
+        const reviewedAt = outcome.reviewedAt ?? (yield* DateTime.now)
+        return new RejectionReceipt({ actionId, reviewer: outcome.reviewer ?? "unknown", reviewedAt })
+      }))
     )
   )
 
-  return Reviews.of({ approve, reject })
+  const stream: Reviews["Service"]["stream"] = ({ poll = Schedule.spaced("1 second") } = {}) =>
+    Stream.suspend(() => {
+      const known = new Map<ActionId, DateTime.Utc>()
+      return Stream.fromEffectSchedule(Effect.retry(approvals.pending, RetryPolicy.reads), poll).pipe(
+        Stream.mapEffect(({ pending }) => Effect.map(DateTime.now, (now) => newcomers(pending, known, now))),
+        Stream.flattenIterable
+      )
+    })
+
+  return Reviews.of({ approve, reject, stream })
 })
 
 /**
@@ -63,3 +121,14 @@ export const make = Effect.gen(function*() {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Reviews, never, Transport.Transport> = Layer.effect(Reviews, make)
+
+/** What is not known yet, oldest first. What has expired long ago is forgotten. */
+const newcomers = (pending: ReadonlyArray<PendingAction>, known: Map<ActionId, DateTime.Utc>, now: DateTime.Utc) => {
+  const horizon = DateTime.subtract(now, { hours: 2 })
+  for (const [actionId, createdAt] of known) {
+    if (DateTime.isLessThan(createdAt, horizon)) known.delete(actionId)
+  }
+  const news = pending.filter(({ actionId }) => !known.has(actionId)).toReversed()
+  for (const { actionId, createdAt } of news) known.set(actionId, createdAt)
+  return news
+}

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ToolCallBody } from "./api/ToolCallsApi.ts"
+import { CallLimiter } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
@@ -74,6 +75,8 @@ export const make = Effect.gen(function*() {
     const { agentId, agentType, agentVersion, isBusinessHours, method, params, tool } = yield* check(operation, request)
     const call = new ToolCall({ agentId, agentType, agentVersion, isBusinessHours, method, params, tool })
     yield* Effect.annotateCurrentSpan({ "vargate.agent_id": agentId, "vargate.tool": tool, "vargate.method": method })
+    const limiter = yield* CallLimiter
+    yield* limiter.admit
     const sentAt = yield* DateTime.now
     const decision = yield* transport.request(
       { name: operation, sideEffect: "possible" },
@@ -83,7 +86,7 @@ export const make = Effect.gen(function*() {
         answer._tag === "Allowed" ? answer : new PendingApproval({
           actionId: answer.action_id,
           message: `${
-            answer.message ?? "The action waits for a human."
+            transport.redact(answer.message ?? "The action waits for a human.")
           } Wait for the decision on ${answer.action_id}; do not submit the call again.`
         })
       ),
@@ -92,17 +95,18 @@ export const make = Effect.gen(function*() {
           Effect.succeed<Decision>(
             new Denied({
               actionId: detail.action_id,
-              violations: detail.violations,
-              severity: detail.severity ?? "none",
-              alertTier: detail.alert_tier ?? "none"
+              violations: detail.violations.map(transport.redact),
+              severity: transport.redact(detail.severity ?? "none"),
+              alertTier: transport.redact(detail.alert_tier ?? "none")
             })
           ),
-        OpaUnreachable502: ({ detail }) => Effect.fail(new OpaUnavailable({ detail })),
+        OpaUnreachable502: ({ detail }) => Effect.fail(new OpaUnavailable({ detail: transport.redact(detail) })),
         VargateError: (error) =>
           Effect.fail(
             error.sideEffect === "none" ? error : new OutcomeUnknown({ request: call, sentAt, cause: error.reason })
           )
-      })
+      }),
+      Effect.tapErrorTag("RateLimited", limiter.report)
     )
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": decision.actionId, "vargate.decision": decision._tag })
     return decision

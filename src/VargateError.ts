@@ -8,6 +8,9 @@
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | never blindly: look it up |
+ * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
+ * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
+ * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
@@ -142,6 +145,94 @@ export class OpaUnavailable extends Schema.TaggedError<OpaUnavailable>("effect-v
   readonly retryAfter = undefined
   override get message() {
     return `The gateway's policy engine cannot be reached (${this.detail}). Nothing was done: try again with growing pauses, or set the tenant's failure mode.`
+  }
+}
+
+// --- the answers of people -------------------------------------------------------------------------------------------
+
+/**
+ * A reviewer rejected the action. `reviewer` is unknown where only the audit log tells.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Rejected extends Schema.TaggedError<Rejected>("effect-vargate/Rejected")("Rejected", {
+  actionId: ActionId,
+  reviewer: Schema.NullOr(Schema.String),
+  note: Schema.NullOr(Schema.String),
+  reviewedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtc))
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    // The gateway writes "unknown" for a reviewer who came with an API key.
+    const reviewer = this.reviewer === null || this.reviewer === "unknown" ? "a reviewer" : this.reviewer
+    return `Action ${this.actionId} was rejected by ${reviewer}${this.note ? ` (${this.note})` : ""}. Nothing was done.`
+  }
+}
+
+/**
+ * Nobody decided in time: the gateway gives up one hour after queueing. The action can no longer be approved.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Expired extends Schema.TaggedError<Expired>("effect-vargate/Expired")("Expired", {
+  actionId: ActionId,
+  timeoutAt: Schema.NullOr(Schema.DateTimeUtc)
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `Action ${this.actionId} expired before anybody decided. Nothing was done; submit it anew if it is still wanted.`
+  }
+}
+
+/**
+ * The wait for a decision ended first. The action still waits and may yet be approved and executed.
+ *
+ * **Details**
+ *
+ * `lastFailure` tells why the gateway could not be asked, if it could not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ApprovalTimeout extends Schema.TaggedError<ApprovalTimeout>("effect-vargate/ApprovalTimeout")(
+  "ApprovalTimeout",
+  { actionId: ActionId, waited: Schema.Duration, lastFailure: Schema.optional(Schema.String) }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const failure = this.lastFailure === undefined ? "" : ` The last look at the gateway failed: ${this.lastFailure}`
+    return `No decision on ${this.actionId} within ${
+      Duration.format(this.waited)
+    }. It may still be approved and executed: wait again by its id, do not submit it anew.${failure}`
+  }
+}
+
+/**
+ * The gateway executed the action and the tool failed. What the tool had done by then, only the tool knows.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailed extends Schema.TaggedError<ToolFailed>("effect-vargate/ToolFailed")("ToolFailed", {
+  actionId: ActionId,
+  error: Schema.Unknown
+}) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway executed ${this.actionId}, and the tool failed. Look at what the tool did before asking again.`
+  }
+  override toJSON() {
+    return { _tag: this._tag, actionId: this.actionId, message: this.message, sideEffect: this.sideEffect }
   }
 }
 
@@ -514,3 +605,11 @@ export type CallError = Denied | PendingApproval | SubmitError
  * @since 0.1.0
  */
 export type OperationError = RateLimited | VargateError
+
+/**
+ * Everything that waiting for a decision can fail with (`Approvals.await`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ApprovalError = Rejected | Expired | ApprovalTimeout | VargateError

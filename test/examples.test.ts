@@ -51,6 +51,19 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /the agent exported, with 2 requests/,
     /the agent asked a person/,
     /recorded: pending_approval/
+  ],
+  "50_approval.ts": [
+    /refunding 20 of ch_1/,
+    /refunding 2000 of ch_2\n {2}done by the agent/,
+    /Rejected: .*not without a ticket/,
+    /meanwhile: Waiting\n {2}refunding 1500/
+  ],
+  "51_fan-out.ts": [/36 done, 4 denied/, /other failures: 0/],
+  "52_reviewer.ts": [
+    /reviewer: effect-agent asks to transfer 4000/,
+    /agent: transferring 1200/,
+    /agent: transferring 1500/,
+    /rejected by a reviewer \(ask your manager\)/
   ]
 }
 

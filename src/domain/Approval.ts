@@ -102,3 +102,34 @@ export class RejectionReceipt extends Schema.Class<RejectionReceipt>("effect-var
   reviewer: Schema.String,
   reviewedAt: Schema.DateTimeUtc
 }) {}
+
+/**
+ * An action that was approved, with what became of it.
+ *
+ * **Details**
+ *
+ * Approved does not mean done: `execution` is `NotExecuted` where the agent has to act itself. It is read from the audit
+ * record that the gateway writes after executing. `reviewer` is null where only that record tells of the decision.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Approved extends Schema.TaggedClass<Approved>("effect-vargate/Approved")("Approved", {
+  actionId: ActionId,
+  reviewer: Schema.NullOr(Schema.String),
+  note: Schema.NullOr(Schema.String),
+  reviewedAt: Schema.DateTimeUtc,
+  execution: Execution
+}) {}
+
+/**
+ * An action that still waits, for all that can be seen.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Waiting extends Schema.TaggedClass<Waiting>("effect-vargate/Waiting")("Waiting", {
+  actionId: ActionId,
+  /** Unknown while the action is beyond the newest 50. */
+  timeoutAt: Schema.NullOr(Schema.DateTimeUtc)
+}) {}

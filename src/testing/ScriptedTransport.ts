@@ -159,10 +159,12 @@ export const layer = (
 ): Layer.Layer<ScriptedTransport | HttpClient.HttpClient> =>
   Layer.effectContext(Effect.sync(() => {
     const requests: Array<SentRequest> = []
+    let played = 0
     const client = HttpClient.makeWith(
       Effect.flatMap((request: HttpClientRequest.HttpClientRequest) => {
         const sent = readRequest(request)
-        const step = typeof script === "function" ? script(sent, requests.length) : script[requests.length]
+        const index = played++
+        const step = typeof script === "function" ? script(sent, index) : script[index]
         if (step?._tag !== "Refuse") requests.push(sent)
         return step === undefined
           ? Effect.die(new Error(`Unscripted request: ${sent.method} ${sent.path} ${sent.text}`))
@@ -198,7 +200,7 @@ const respond = (
   request: HttpClientRequest.HttpClientRequest
 ): HttpClientResponse.HttpClientResponse => {
   const bytes = new TextEncoder().encode(step.text.slice(0, step.cutAfter))
-  if (step.cutAfter === undefined) {
+  if (step.cutAfter === undefined || isBodyless(step.status)) {
     return new BufferedResponse({ request, status: step.status, headers: Headers.fromInput(step.headers) }, bytes)
   }
   const body = new ReadableStream<Uint8Array>({
@@ -207,6 +209,9 @@ const respond = (
   })
   return HttpClientResponse.fromWeb(request, new Response(body, { status: step.status, headers: step.headers }))
 }
+
+/** There is nothing to cut in these, and no web `Response` with a body can have such a status. */
+const isBodyless = (status: number) => status < 200 || status === 204 || status === 205 || status === 304
 
 const transportError = (request: HttpClientRequest.HttpClientRequest, code: string, message: string) =>
   new HttpClientError.HttpClientError({

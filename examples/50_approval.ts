@@ -1,0 +1,62 @@
+/**
+ * @title Waiting for a person
+ *
+ * One line says what to do when a call is held: wait this long, fail, or carry on with other work.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Schema } from "effect"
+import { Approvals, Governed, Reviews } from "effect-vargate"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+
+const refund = Governed.tool({
+  tool: "stripe",
+  method: "create_refund",
+  params: Schema.Struct({ charge: Schema.String, amount: Schema.Finite }),
+  isBusinessHours: true,
+  onPending: Governed.wait({ timeout: "20 minutes" }),
+  run: ({ amount, charge }) => Effect.as(Console.log(`  refunding ${amount} of ${charge}`), "refunded")
+})
+
+/** Stands for a person with a browser. */
+const person = (decision: "approve" | "reject", note: string) =>
+  Effect.gen(function*() {
+    const reviews = yield* Reviews.Reviews
+    const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
+    for (const { actionId } of pending) yield* Effect.asVoid(Effect.suspend(() => reviews[decision](actionId, note)))
+  }).pipe(Effect.delay("300 millis"))
+
+const program = Effect.gen(function*() {
+  yield* Console.log("small: no approval needed")
+  yield* refund({ charge: "ch_1", amount: 20 })
+
+  yield* Console.log("large: the agent waits, a person approves")
+  yield* Effect.forkChild(person("approve", "known customer"))
+  const done = yield* refund({ charge: "ch_2", amount: 2000 })
+  yield* Console.log(`  done by the ${done.executedBy}`)
+
+  yield* Console.log("large: a person rejects")
+  yield* Effect.forkChild(person("reject", "not without a ticket"))
+  const error = yield* Effect.flip(refund({ charge: "ch_3", amount: 3000 }))
+  yield* Console.log(`  ${error._tag}: ${error.message}`)
+
+  yield* Console.log("large: the agent carries on and comes back later")
+  const handle = yield* Governed.run(
+    {
+      tool: "stripe",
+      method: "create_refund",
+      params: { amount: 1500 },
+      isBusinessHours: true,
+      onPending: Governed.detach
+    },
+    Console.log("  refunding 1500")
+  )
+  if (handle.executedBy === "nobody") {
+    yield* Console.log(`  meanwhile: ${(yield* handle.outcome)._tag}`)
+    yield* Effect.forkChild(person("approve", "fine"))
+    yield* handle.await
+  }
+}).pipe(
+  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] }))
+)
+
+NodeRuntime.runMain(program)

@@ -1,0 +1,46 @@
+/**
+ * Reviewers' decisions as the audit log tells of them: `approval-{id}` and `rejection-{id}`.
+ *
+ * @internal
+ */
+import { readBrokeredResult } from "../api/ApprovalsApi.ts"
+import { ActionId } from "../domain/ActionId.ts"
+import { Approved } from "../domain/Approval.ts"
+import type { AuditRecord } from "../domain/AuditRecord.ts"
+import { type Execution, ExecutionFailed, NotExecuted } from "../domain/Execution.ts"
+import { Rejected } from "../VargateError.ts"
+
+/** @internal */
+export type Decided = Approved | Rejected
+
+/**
+ * The decision that a record holds, if it holds one.
+ *
+ * @internal
+ */
+export const readReview = (record: AuditRecord): Decided | undefined => {
+  const match = /^(approval|rejection)-(.+)$/.exec(record.actionId)
+  // Agents choose neither ids nor this name, so nobody else's record can pass for a reviewer's.
+  if (match === null || record.agentId !== "human-reviewer" || record.tool !== "approval_queue") return undefined
+  const actionId = ActionId.make(match[2]!)
+  const params = typeof record.params === "object" && record.params !== null ? record.params : {}
+  const note = "note" in params && typeof params.note === "string" ? params.note : null
+  return match[1] === "rejection"
+    ? new Rejected({ actionId, reviewer: null, note, reviewedAt: record.requestedAt })
+    : new Approved({
+      actionId,
+      reviewer: null,
+      note,
+      reviewedAt: record.requestedAt,
+      execution: readExecution(params)
+    })
+}
+
+const readExecution = (params: object): Execution => {
+  if ("execution_error" in params && params.execution_error != null) {
+    return new ExecutionFailed({ error: params.execution_error, latency: {} })
+  }
+  return "execution_result" in params && params.execution_result != null
+    ? readBrokeredResult(params.execution_result)
+    : new NotExecuted()
+}
