@@ -24,12 +24,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Approvals from "./Approvals.ts"
+import * as AuditLog from "./AuditLog.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import type { AgentIdentity } from "./domain/Agent.ts"
-import type { Execution } from "./domain/Execution.ts"
+import type { Allowed } from "./domain/Allowed.ts"
 import type { ToolCallRequest } from "./domain/ToolCall.ts"
 import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
+import * as Reconcile from "./Reconcile.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ToolCalls from "./ToolCalls.ts"
 import {
@@ -60,6 +62,11 @@ export interface DoneByAgent<A> {
 /**
  * The gateway did it: `result` is the tool's own JSON. The agent's action was not run.
  *
+ * **Details**
+ *
+ * `isResultLost` is true where the answer was lost and only the audit log tells of the execution: then `result` is
+ * undefined, and whether the tool failed is unknown.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -67,6 +74,7 @@ export interface DoneByGateway {
   readonly executedBy: "gateway"
   readonly actionId: ActionId
   readonly result: unknown
+  readonly isResultLost: boolean
 }
 
 /**
@@ -173,6 +181,11 @@ type HeldError<P extends OnPending> = P extends Wait ? ApprovalError : P extends
 export interface Options<P extends OnPending = Wait> {
   /** When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. */
   readonly retry?: RetryPolicy.RetryPolicy | undefined
+  /**
+   * How to find out what became of a call whose answer was lost. Default: as `Reconcile.reconcile` does; `false` leaves it
+   * unknown.
+   */
+  readonly reconcile?: Reconcile.Options | false | undefined
   /** Default: {@link wait}. */
   readonly onPending?: P | undefined
 }
@@ -195,13 +208,16 @@ export const run: <A, E, R, P extends OnPending = Wait>(
 ) => Effect.Effect<
   Done<A> | Held<P, A, E, R>,
   SubmitError | Denied | ToolFailed | HeldError<P> | E,
-  ToolCalls.ToolCalls | Approvals.Approvals | R
+  ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
 > = Effect.fn("Governed.run")(function*<A, E, R>(
   request: ToolCallRequest & Options<OnPending>,
   action: Effect.Effect<A, E, R>
 ) {
   const toolCalls = yield* ToolCalls.ToolCalls
-  const decision = yield* Effect.retry(toolCalls.decide(request), request.retry ?? RetryPolicy.standard)
+  const submit = Effect.retry(toolCalls.decide(request), request.retry ?? RetryPolicy.standard)
+  const decision = yield* request.reconcile === false
+    ? submit
+    : Reconcile.reconcileDecision(request.reconcile)(submit)
   switch (decision._tag) {
     case "Denied":
       return yield* decision
@@ -220,12 +236,14 @@ export const run: <A, E, R, P extends OnPending = Wait>(
 /** Takes the gateway's execution for the deed, or has the agent act. */
 const settle = <A, E, R>(
   actionId: ActionId,
-  execution: Execution,
+  execution: Allowed["execution"],
   action: Effect.Effect<A, E, R>
 ): Effect.Effect<Done<A>, ToolFailed | E, R> => {
   switch (execution._tag) {
     case "Executed":
-      return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result })
+      return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result, isResultLost: false })
+    case "ExecutedUnseen":
+      return Effect.succeed({ executedBy: "gateway", actionId, result: undefined, isResultLost: true })
     case "ExecutionFailed":
       return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
     case "NotExecuted":
@@ -276,6 +294,7 @@ export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPe
   readonly params: S
   readonly agent?: AgentIdentity | undefined
   readonly isBusinessHours?: boolean | undefined
+  readonly reference?: ToolCallRequest["reference"]
   readonly run: (params: S["Type"]) => Effect.Effect<A, E, R>
 }
 
@@ -299,6 +318,7 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
   SubmitError | Denied | ToolFailed | HeldError<P> | E,
   | ToolCalls.ToolCalls
   | Approvals.Approvals
+  | AuditLog.AuditLog
   | S["EncodingServices"]
   | S["DecodingServices"]
   | R
@@ -326,10 +346,10 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
     const submitted = structuredClone(encoded)
     const decoded = yield* invalid(decode(structuredClone(encoded)))
     yield* Effect.annotateCurrentSpan("vargate.params_digest", yield* digestOf(submitted))
-    const { agent, isBusinessHours, method, onPending, retry, tool } = definition
+    const { params: _, run: handler, ...request } = definition
     return yield* run(
-      { tool, method, params: submitted, agent, isBusinessHours, retry, onPending },
-      Effect.suspend(() => definition.run(decoded))
+      { ...request, params: submitted },
+      Effect.suspend(() => handler(decoded))
     )
   })
 }

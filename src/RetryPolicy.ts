@@ -46,6 +46,15 @@ const jitteredUp = <Output, Input, Error, Env>(schedule: Schedule.Schedule<Outpu
     ({ duration }) => Effect.map(Random.next, (random) => Duration.times(duration, 1 + random / 2))
   )
 
+/** Gives up after so many tries, or where the next pause would end too late. */
+const within = (times: number, limit: Duration.Input) => (policy: RetryPolicy): RetryPolicy =>
+  policy.pipe(
+    Schedule.upTo({ times }),
+    Schedule.while(({ duration, elapsed }) =>
+      Duration.toMillis(duration) + elapsed <= Duration.toMillis(Duration.fromInputUnsafe(limit))
+    )
+  )
+
 /** Growing pauses up to `cap`, never shorter than what the error asks for. */
 const backoff = (first: Duration.Input, cap: Duration.Input): RetryPolicy =>
   Schedule.min([Schedule.exponential(first), Schedule.spaced(cap)]).pipe(
@@ -93,18 +102,18 @@ export const opaUnavailable: RetryPolicy = backoff("250 millis", "10 seconds").p
  * @since 0.1.0
  */
 export const standard: RetryPolicy = backoff("250 millis", "10 seconds").pipe(
-  Schedule.upTo({ times: 8, duration: "2 minutes" })
+  within(8, "2 minutes")
 )
 
 /**
  * For operations without side effects: also repeats time-outs, broken connections and faults of the gateway, at most 5
- * times and for at most 30 seconds.
+ * times and for at most 2 minutes.
  *
  * @category policies
  * @since 0.1.0
  */
 export const reads: RetryPolicy = backoff("200 millis", "5 seconds").pipe(
-  Schedule.upTo({ times: 5, duration: "30 seconds" })
+  within(5, "2 minutes")
 )
 
 /**

@@ -115,12 +115,12 @@ export const make = Effect.gen(function*() {
 })
 
 /**
- * The service over a transport.
+ * The service over a transport. Built anew wherever it is provided, so that it always acts for the nearest transport.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Reviews, never, Transport.Transport> = Layer.effect(Reviews, make)
+export const layer: Layer.Layer<Reviews, never, Transport.Transport> = Layer.fresh(Layer.effect(Reviews, make))
 
 /** What is not known yet, oldest first. What has expired long ago is forgotten. */
 const newcomers = (pending: ReadonlyArray<PendingAction>, known: Map<ActionId, DateTime.Utc>, now: DateTime.Utc) => {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -14,6 +15,8 @@ import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
 import { checkParams } from "./internal/checkParams.ts"
+import { CurrentClaims } from "./internal/claims.ts"
+import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import * as Transport from "./Transport.ts"
 import {
@@ -106,8 +109,12 @@ export const make = Effect.gen(function*() {
             error.sideEffect === "none" ? error : new OutcomeUnknown({ request: call, sentAt, cause: error.reason })
           )
       }),
-      Effect.tapErrorTag("RateLimited", limiter.report)
+      Effect.tapErrorTag("RateLimited", limiter.report),
+      Effect.onInterrupt(() => logInterruption(call, sentAt))
     )
+    // So that an identical call whose answer is lost does not take this record for its own.
+    const claims = yield* CurrentClaims
+    claims.claim(decision.actionId, yield* Clock.currentTimeMillis)
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": decision.actionId, "vargate.decision": decision._tag })
     return decision
   })
@@ -148,6 +155,19 @@ export const decide = (request: ToolCallRequest): Effect.Effect<Decision, Submit
 export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> =>
   ToolCalls.use((toolCalls) => toolCalls.call(request))
 
+/** Whoever interrupts a call may later want to know what it was. */
+const logInterruption = Effect.fnUntraced(function*(call: ToolCall, sentAt: DateTime.Utc) {
+  yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
+    Effect.annotateLogs({
+      agentId: call.agentId,
+      tool: call.tool,
+      method: call.method,
+      paramsDigest: yield* digestOf(call.params),
+      sentAt: DateTime.formatIso(sentAt)
+    })
+  )
+})
+
 // --- checking and writing a request ----------------------------------------------------------------------------------
 
 const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
@@ -165,13 +185,14 @@ const decodeBody = Schema.decodeUnknownEffect(ToolCallBody, { errors: "all" })
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
 const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRequest) {
   const agent = request.agent ?? (yield* Agent)
+  const params = request.params ?? {}
   const call = {
     agentId: agent.id,
     agentType: agent.type ?? "unknown",
     agentVersion: agent.version ?? "0.0.0",
     tool: request.tool,
     method: request.method,
-    params: request.params ?? {},
+    params: request.reference === "params" ? { ...params, vargate_reference: reference() } : params,
     isBusinessHours: request.isBusinessHours
   }
   yield* decodeBody(toBody(call)).pipe(
@@ -182,9 +203,22 @@ const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRe
   return { ...call, params: asSent(call.params) }
 })
 
-/** A copy without the undefined members, which a strict encoder would refuse although JSON leaves them out. */
+/**
+ * A copy without the undefined members, which JSON leaves out and a strict encoder would refuse. Nobody can change it any
+ * more. Not by way of JSON text: some engines misread keys that end in a backslash.
+ */
 const asSent = (params: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-  JSON.parse(JSON.stringify(params))
+  Object.fromEntries(
+    Object.entries(params).filter(([, value]) => value !== undefined).map(([key, value]) => [key, copy(value)])
+  )
+
+const copy = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(copy)
+  return typeof value === "object" && value !== null ? asSent(value as Readonly<Record<string, unknown>>) : value
+}
+
+/** Without dashes, so that it is never taken for a sort code and encrypted. */
+const reference = () => crypto.randomUUID().replaceAll("-", "")
 
 const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
   new VargateError({ operation, reason: new InvalidRequest({ issues }) })

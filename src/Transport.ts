@@ -57,6 +57,8 @@ export class Transport extends Context.Service<Transport, {
     operation: Operation,
     send: (client: Client) => Effect.Effect<A, E>
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
+  /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
+  readonly redact: (text: string) => string
 }>()("effect-vargate/Transport") {}
 
 /**
@@ -106,6 +108,9 @@ export const make = Effect.fnUntraced(function*(
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
   const httpClient = yield* HttpClient.HttpClient
 
+  const spellings = [JSON.stringify(Redacted.value(key)).slice(1, -1), Redacted.value(key)]
+  const redact = (text: string) => spellings.reduce((text, spelling) => text.replaceAll(spelling, "<redacted>"), text)
+
   const client = yield* HttpApiClient.makeWith(VargateApi, {
     httpClient: (options.transformClient?.(httpClient) ?? httpClient).pipe(
       HttpClient.mapRequest((request) =>
@@ -133,7 +138,7 @@ export const make = Effect.fnUntraced(function*(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
-              translate(error, { sideEffect, response: exchange.response, key }),
+              translate(error, { sideEffect, response: exchange.response, redact }),
               (ours) =>
                 Effect.fail(ours._tag === "RateLimited" ? ours : new VargateError({ operation: name, reason: ours }))
             )
@@ -151,7 +156,7 @@ export const make = Effect.fnUntraced(function*(
       )
     })
 
-  return Transport.of({ baseUrl, request })
+  return Transport.of({ baseUrl, request, redact })
 })
 
 /**

@@ -8,6 +8,8 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
+import * as ChainVerifier from "./ChainVerifier.ts"
+import * as Evidence from "./Evidence.ts"
 import * as Merkle from "./Merkle.ts"
 import * as Replay from "./Replay.ts"
 import * as System from "./System.ts"
@@ -26,19 +28,27 @@ export type Services =
   | ToolCalls.ToolCalls
   | Approvals.Approvals
   | AuditLog.AuditLog
+  | ChainVerifier.ChainVerifier
+  | Evidence.Evidence
   | Merkle.Merkle
   | Replay.Replay
   | System.System
   | Transport.Transport
 
-const services = Layer.mergeAll(
+/**
+ * Fresh, because layers are remembered by identity: provided again further inside, with another tenant's key, the same
+ * layers would go on acting for the outer tenant.
+ */
+const services = Layer.fresh(Layer.mergeAll(
   ToolCalls.layer,
   Approvals.layer,
   AuditLog.layer,
+  ChainVerifier.layer,
+  Evidence.layer,
   Merkle.layer,
   Replay.layer,
   System.layer
-)
+))
 
 /**
  * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for

@@ -11,6 +11,7 @@
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
@@ -550,7 +551,11 @@ export class VargateError extends Schema.TaggedError<VargateError>("effect-varga
  * **Details**
  *
  * The gateway has no idempotency key: the same request twice is two actions. Look the call up in the audit log before
- * deciding. `request` is what was sent (its params stay out of `toJSON`), `sentAt` when, by this machine's clock.
+ * deciding (`Reconcile` does). `request` is what was sent (its params stay out of `toJSON`), `sentAt` when, by this
+ * machine's clock.
+ *
+ * After a look, `evidence` says what the log told: no record after `waited` ("not recorded", which proves nothing while
+ * the gateway may still be executing), several that fit (`candidates`), or nothing, because it could not be read.
  *
  * @category errors
  * @since 0.1.0
@@ -560,7 +565,10 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
   {
     request: ToolCall,
     sentAt: Schema.DateTimeUtc,
-    cause: Reason
+    cause: Reason,
+    evidence: Schema.optional(Schema.Literals(["not recorded", "ambiguous", "log unreadable"])),
+    waited: Schema.optional(Schema.Duration),
+    candidates: Schema.optional(Schema.Array(ActionId))
   }
 ) implements Verdict {
   readonly sideEffect = "possible"
@@ -577,8 +585,29 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
       sentAt: DateTime.formatIso(this.sentAt),
       message: this.message,
       sideEffect: this.sideEffect,
+      evidence: this.evidence,
+      candidates: this.candidates,
       cause: this.cause.toJSON()
     }
+  }
+}
+
+/**
+ * Checkpoints could not be read from where they are kept, or not be written there. Whatever was verified meanwhile is not
+ * remembered.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StorageFailed extends Schema.TaggedError<StorageFailed>("effect-vargate/StorageFailed")("StorageFailed", {
+  operation: Schema.String,
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `${this.operation}: ${this.detail}. Nothing was lost of what was kept before; see that the storage can be read and written.`
   }
 }
 

@@ -35,6 +35,13 @@ interface Story {
   fiber: Fiber.Fiber<Exit.Exit<Governed.Done<string>, VargateError.ApprovalError | VargateError.ToolFailed>>
 }
 
+/** Runs to the end while time goes on: what is tried again after a lost answer pauses first. */
+const inTime = Effect.fn(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const fiber = yield* Effect.forkChild(Effect.exit(effect))
+  yield* TestClock.adjust("10 millis")
+  while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+})
+
 const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
   const reviews = yield* Reviews.Reviews
   const { lost } = yield* Wiretap
@@ -75,8 +82,8 @@ const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
         const story = stories.at(step.index % Math.max(1, stories.length))
         if (story?.handle === undefined) break
         const { actionId } = story.handle
-        if (step.do === "approve") yield* Effect.ignore(reviews.approve(actionId))
-        else if (step.do === "reject") yield* Effect.ignore(reviews.reject(actionId))
+        if (step.do === "approve") yield* inTime(reviews.approve(actionId))
+        else if (step.do === "reject") yield* inTime(reviews.reject(actionId))
         else {
           yield* Fiber.interrupt(story.fiber)
           if (step.do === "rewait") yield* rewait(story)
@@ -85,6 +92,7 @@ const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
     }
     yield* TestClock.adjust("10 millis")
   }
+  lost.length = 0
   return stories
 })
 

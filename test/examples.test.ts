@@ -28,8 +28,11 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /OpaUnavailable: /,
     /charge {3}2 EUR {2}allowed/,
     /audit chain: valid, \d+ records/,
-    /Merkle proof: leaf 0, 2 steps/,
-    /replay: consistent \(allow\)/
+    /recomputed from the bytes: valid, \d+ records/,
+    /Merkle proof: leaf 0, 2 steps, holds/,
+    /replay: consistent \(allow\)/,
+    /the gateway's word: {6}valid/,
+    /against our checkpoint: {2}RewrittenSince/
   ],
   "10_governed-call.ts": [/action [0-9a-f-]{36} is allowed/, /the agent fetches/],
   "20_errors.ts": [
@@ -64,6 +67,12 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /agent: transferring 1200/,
     /agent: transferring 1500/,
     /rejected by a reviewer \(ask your manager\)/
+  ],
+  "60_verify.ts": [
+    /An honest ledger\n.*valid\n.*valid, 4 records\n.*valid, 4 records/,
+    /One amount changed\n.*broken at (\S+)\n.*HashMismatch at \1\n.*HashMismatch at \1/,
+    /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
+    /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
   ]
 }
 

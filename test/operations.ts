@@ -64,6 +64,26 @@ export const operationNames = Object.keys(operations) as ReadonlyArray<Operation
 /** What may have happened when the answer to an operation is lost. */
 export const hasSideEffect = (name: OperationName) => name.startsWith("ToolCalls.") || name.startsWith("Reviews.")
 
+/**
+ * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and finds only
+ * this.
+ */
+export const emptyGateway = ({ path }: Pick<ScriptedTransport.SentRequest, "path">): ScriptedTransport.Step =>
+  ScriptedTransport.json(200, {
+    pending: [],
+    stats: { pending: 0, approved: 0, rejected: 0, expired: 0 },
+    history: [],
+    records: [],
+    count: 0,
+    offset: 0,
+    total: 0,
+    path
+  })
+
+/** The services over one answer. */
+export const answering = (step: ScriptedTransport.Step, options?: Partial<Transport.Options>) =>
+  scripted((request, index) => index === 0 ? step : emptyGateway(request), options)
+
 /** One operation over one answer. */
 export const run = (name: OperationName, step: ScriptedTransport.Step, options?: Partial<Transport.Options>) =>
-  Effect.provide(operations[name], scripted([step], options))
+  Effect.provide(operations[name], answering(step, options))

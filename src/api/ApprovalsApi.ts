@@ -5,6 +5,7 @@
  */
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ActionId } from "../domain/ActionId.ts"
@@ -248,6 +249,7 @@ export const Rejected200 = Schema.Struct({
   })
 ))
 
+/** The body of a decision; none at all will do. */
 const Review = Schema.Struct({ note: Schema.optionalKey(Schema.NullOr(Schema.String)) }).annotate({
   identifier: "ReviewBody"
 })
@@ -263,13 +265,13 @@ export class ApprovalsApi extends HttpApiGroup.make("approvals").add(
   HttpApiEndpoint.get("history", "/approvals/history", { success: History, error: Refusals }),
   HttpApiEndpoint.post("approve", "/approve/:id", {
     params: { id: ActionId },
-    payload: Review,
+    payload: [Review, HttpApiSchema.NoContent],
     success: Approved200,
     error: Refusals
   }),
   HttpApiEndpoint.post("reject", "/reject/:id", {
     params: { id: ActionId },
-    payload: Review,
+    payload: [Review, HttpApiSchema.NoContent],
     success: Rejected200,
     error: Refusals
   })

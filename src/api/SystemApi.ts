@@ -10,7 +10,12 @@ import { Health } from "../domain/Health.ts"
 import { Refusals } from "./ErrorBodies.ts"
 
 const HealthBody = Schema.Struct(Health.fields).pipe(
-  Schema.encodeKeys({ merkleTrees: "merkle_trees", merkleTreeCount: "merkle_tree_count" }),
+  Schema.encodeKeys({
+    merkleTrees: "merkle_trees",
+    merkleTreeCount: "merkle_tree_count",
+    connectedChains: "connected_chains",
+    sepoliaMerkle: "sepolia_merkle"
+  }),
   Schema.decodeTo(Health)
 )
 

@@ -133,7 +133,7 @@ export const Allowed200 = Schema.Struct({
       encode: ({ actionId, execution }) => ({
         status: "allowed" as const,
         action_id: actionId,
-        ...(execution._tag === "NotExecuted" ? {} : {
+        ...(execution._tag === "NotExecuted" || execution._tag === "ExecutedUnseen" ? {} : {
           execution_mode: "vargate_brokered",
           execution_result: writeToolAnswer(execution),
           latency: writeLatency(execution.latency)

@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ActionId } from "./ActionId.ts"
-import { Execution } from "./Execution.ts"
+import { ExecutedUnseen, Execution } from "./Execution.ts"
 
 /**
  * The policy allowed the call. `execution` says what the gateway did about it, which may be nothing.
@@ -19,5 +20,7 @@ import { Execution } from "./Execution.ts"
  */
 export class Allowed extends Schema.TaggedClass<Allowed>("effect-vargate/Allowed")("Allowed", {
   actionId: ActionId,
-  execution: Execution
+  execution: Schema.Union([...Execution.members, ExecutedUnseen]),
+  /** The answer was lost, and this one was put together from the audit log. */
+  reconciled: Schema.Boolean.pipe(Schema.withConstructorDefault(Effect.succeed(false)))
 }) {}

@@ -65,6 +65,18 @@ export class ExecutionFailed extends Schema.TaggedClass<ExecutionFailed>("effect
 ) {}
 
 /**
+ * The gateway executed the action, but its answer was lost and the audit log does not tell what the tool said, nor
+ * whether it failed. Only reconciliation finds this.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ExecutedUnseen extends Schema.TaggedClass<ExecutedUnseen>("effect-vargate/ExecutedUnseen")(
+  "ExecutedUnseen",
+  {}
+) {}
+
+/**
  * What the gateway did about an allowed or approved action.
  *
  * @category models

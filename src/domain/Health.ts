@@ -17,6 +17,8 @@ export class Health extends Schema.Class<Health>("effect-vargate/Health")({
   service: Schema.optional(Schema.String),
   redis: Schema.optional(Schema.Boolean),
   blockchain: Schema.optional(Schema.Boolean),
+  connectedChains: Schema.optional(Schema.Array(Schema.String)),
   merkleTrees: Schema.optional(Schema.Boolean),
-  merkleTreeCount: Schema.optional(Schema.Int)
+  merkleTreeCount: Schema.optional(Schema.Int),
+  sepoliaMerkle: Schema.optional(Schema.Boolean)
 }) {}

@@ -27,6 +27,11 @@ export interface ToolCallRequest {
   readonly params?: Readonly<Record<string, unknown>> | undefined
   readonly agent?: AgentIdentity | undefined
   readonly isBusinessHours?: boolean | undefined
+  /**
+   * `"params"` adds one key, `vargate_reference`, with a random id to the params, so that a lost answer is found in the
+   * audit log even among identical calls. Its cost: policies and tools see the key.
+   */
+  readonly reference?: "params" | undefined
 }
 
 /**

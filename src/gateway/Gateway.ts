@@ -28,6 +28,7 @@ import * as CallWindow from "./CallWindow.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import type { Ledger } from "./Ledger.ts"
@@ -37,6 +38,7 @@ import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
 import * as ToolRunner from "./ToolRunner.ts"
@@ -84,19 +86,21 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     PolicyEngine.layerWith(options.policy ?? {}),
     PolicyOutage.layer,
     LedgerMemory.layer
-  )
+  ).pipe(Layer.fresh)
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
   ApprovalsHandlers.layer,
   AuditHandlers.layer,
   MerkleHandlers.layer,
+  SubjectsHandlers.layer,
   SystemHandlers.layer
 )
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
-    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})])
+    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
+    Layer.provideMerge(SubjectKeys.layer)
   )
 
 /**
@@ -108,12 +112,14 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
-    Middleware.notFound,
+    Middleware.noRoute,
     Middleware.guard
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
-    Layer.provide(services(options))
+    Layer.provide(services(options)),
+    // A second gateway inside a first must not share its parts.
+    Layer.fresh
   )
 
 /**
@@ -153,7 +159,10 @@ export const layerClient = (options: Options = {}): Layer.Layer<HttpClient.HttpC
     })
   ).pipe(Layer.provide(HttpServer.layerServices))
 
-const localUrl = (url: string) => `http://localhost${new URL(url).pathname.replace(/^\/api(?=\/)/, "")}`
+const localUrl = (url: string) => {
+  const { pathname, search } = new URL(url)
+  return `http://localhost${pathname.replace(/^\/api(?=\/)/, "")}${search}`
+}
 
 /**
  * A whole gateway in memory as an `HttpClient`, with its parts at hand.

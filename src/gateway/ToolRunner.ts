@@ -8,12 +8,14 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import { readToolAnswer } from "../api/ToolCallsApi.ts"
 import { type Execution, ExecutionFailed, NotExecuted } from "../domain/Execution.ts"
 
 /**
- * A tool's implementation: takes the params of the call, answers any JSON. A failure becomes `ExecutionFailed`.
+ * A tool's implementation: takes the params of the call and answers any JSON, or nothing. A failure becomes
+ * `ExecutionFailed`, and so does an answer that JSON cannot hold: it goes into an answer and into the audit log.
  *
  * @category models
  * @since 0.1.0
@@ -45,11 +47,22 @@ export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRu
       const implementation = Object.hasOwn(tools, name) ? tools[name] : undefined
       if (implementation === undefined) return new NotExecuted()
       const started = yield* Clock.currentTimeMillis
-      // A tool that dies is a tool that failed: the gateway itself must answer.
-      const exit = yield* Effect.exit(Effect.suspend(() => implementation(params)))
+      // A tool that dies is a tool that failed: the gateway itself must answer. Its params are a copy, since what is
+      // recorded is what was asked, whatever the tool does with it.
+      const exit = yield* Effect.exit(Effect.map(Effect.suspend(() => implementation(structuredClone(params))), asJson))
       const latency = { executionMs: (yield* Clock.currentTimeMillis) - started }
       return Exit.isSuccess(exit)
         ? readToolAnswer(exit.value, latency)
-        : new ExecutionFailed({ error: `execution_failed: ${Cause.squash(exit.cause)}`, latency })
+        : new ExecutionFailed({ error: `execution_failed: ${wordsOf(Cause.squash(exit.cause))}`, latency })
     })
   })
+
+/** The answer as it will read on the other side of the wire. Throws where JSON has no word for it. */
+const asJson = (answer: unknown): unknown => {
+  const text = JSON.stringify(answer) as string | undefined
+  return text === undefined ? null : JSON.parse(text)
+}
+
+/** `String` fails for objects without a prototype and says nothing about plain ones. */
+const wordsOf = (error: unknown): string =>
+  typeof error === "object" && !(error instanceof Error) ? Formatter.format(error) : String(error)

@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import { ApiKey, CurrentTenant } from "../api/ApiKey.ts"
 import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
 import { RequestValidation } from "../api/RequestValidation.ts"
+import { VargateApi } from "../api/VargateApi.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
 import { Tenants } from "./Tenants.ts"
 
@@ -65,21 +66,42 @@ export const requestValidation: Layer.Layer<RequestValidation> = HttpApiMiddlewa
     )
 )
 
+/** The paths of the contract, to tell a wrong method from a wrong path. */
+const knownPaths: ReadonlyArray<RegExp> = Object.values(VargateApi.groups).flatMap((group) =>
+  Object.values(group.endpoints).map(({ path }) => new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}$`))
+)
+
 /**
- * Answers 404 as the gateway does where no route fits.
+ * Answers as the gateway does where no route fits: 405 where only the method is wrong, otherwise 404.
  *
  * @category layers
  * @since 0.1.0
  */
-export const notFound = HttpRouter.add(
-  "*",
-  "/*",
-  HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
-)
+export const noRoute = HttpRouter.add("*", "/*", (request) => {
+  const path = request.url.replace(/[?#].*$/, "")
+  return Effect.succeed(
+    knownPaths.some((known) => known.test(path))
+      ? HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
+      : HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
+  )
+})
 
 const maxBodyBytes = 1024 * 1024
 
 const tooLarge = HttpServerResponse.jsonUnsafe({ detail: "Request body too large" }, { status: 413 })
+
+/** A body that comes without its length has to be read first; the handler finds it read. */
+const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean> => {
+  const length = request.headers["content-length"]
+  if (length !== undefined || request.method !== "POST") return Effect.succeed(Number(length ?? 0) > maxBodyBytes)
+  return request.text.pipe(
+    Effect.map((text) => Buffer.byteLength(text) > maxBodyBytes),
+    // What else may go wrong with reading is for the handler to find.
+    Effect.catch(({ reason }) =>
+      Effect.succeed(reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge")
+    )
+  )
+}
 
 /**
  * Refuses bodies of more than 1 MiB, and answers 500 with a plain text where a handler fails: the cause is logged, not
@@ -93,19 +115,17 @@ export const guard = HttpRouter.middleware(
     Effect.flatMap(
       HttpServerRequest.HttpServerRequest,
       (request) =>
-        Number(request.headers["content-length"] ?? 0) > maxBodyBytes
-          ? Effect.succeed(tooLarge)
-          : handler.pipe(
-            Effect.catchCauseIf(
-              (cause) => !Cause.hasInterruptsOnly(cause),
-              (cause) =>
-                Effect.as(
-                  Effect.logError("The gateway failed to answer", cause),
-                  HttpServerResponse.text("Internal Server Error", { status: 500 })
-                )
-            ),
-            Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
-          )
+        Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler).pipe(
+          Effect.catchCauseIf(
+            (cause) => !Cause.hasInterruptsOnly(cause),
+            (cause) =>
+              Effect.as(
+                Effect.logError("The gateway failed to answer", cause),
+                HttpServerResponse.text("Internal Server Error", { status: 500 })
+              )
+          ),
+          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
+        )
     ),
   { global: true }
 )

@@ -34,8 +34,8 @@ const refused = (response: HttpClientResponse.HttpClientResponse, limit: number)
 /**
  * Refuses a body of more than `limit` bytes: by its declared length before anything is read, otherwise while it streams.
  *
- * A declared length is trusted, since HTTP clients read no further than it, except when the body is compressed: then it
- * says nothing about what comes out.
+ * A declared length is trusted, since HTTP clients read no further than it, except when it is not a number, or the body
+ * is compressed: then it says nothing about what comes out.
  *
  * @internal
  */
@@ -44,7 +44,7 @@ export const boundedBody = (
   limit: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
   const declared = response.headers["content-length"]
-  if (declared !== undefined && response.headers["content-encoding"] === undefined) {
+  if (declared !== undefined && /^\d+$/.test(declared) && response.headers["content-encoding"] === undefined) {
     return Number(declared) <= limit ? Effect.succeed(response) : Effect.fail(refused(response, limit))
   }
   return collect(response, limit)

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { BadGateway502, Refusal, Unprocessable422 } from "../api/ErrorBodies.ts"
@@ -78,14 +77,14 @@ export interface Circumstances {
   readonly sideEffect: SideEffect
   /** The last response, if one began to arrive. */
   readonly response: HttpClientResponse.HttpClientResponse | undefined
-  /** Blotted out of every text that came from outside. */
-  readonly key: Redacted.Redacted
+  /** Blots the key out; for every text that came from outside. */
+  readonly redact: (text: string) => string
 }
 
 /** @internal */
 export const translate = Effect.fnUntraced(
   function*(error: ForeignError, circumstances: Circumstances): Effect.fn.Return<RateLimited | Reason> {
-    const clean = (text: string) => text.replaceAll(Redacted.value(circumstances.key), "<redacted>")
+    const clean = circumstances.redact
     switch (error._tag) {
       case "Unauthorized401":
         return new Unauthenticated({ detail: clean(error.detail) })
@@ -108,7 +107,7 @@ export const translate = Effect.fnUntraced(
       case "LimitedBare429": {
         const limit = error._tag === "Limited429" ? error.detail : error
         return new RateLimited({
-          tenantId: limit.tenant_id,
+          tenantId: limit.tenant_id === undefined ? undefined : clean(limit.tenant_id),
           limit: limit.rate_limit_rps,
           burst: limit.rate_limit_burst,
           retryAfter: yield* silence(circumstances.response)
@@ -122,7 +121,7 @@ export const translate = Effect.fnUntraced(
         const where = issues.map(({ message, path }) => `${path.join(".")} ${message}`.trim()).join("; ")
         return yield* unreadable(
           circumstances.response,
-          `it has not the documented shape (${where})`,
+          clean(`it has not the documented shape (${where})`),
           circumstances,
           clean
         )
@@ -136,7 +135,10 @@ export const translate = Effect.fnUntraced(
 const readIssues = ({ detail }: typeof Unprocessable422.Type, clean: (text: string) => string) =>
   typeof detail === "string"
     ? [{ path: [], message: clean(detail) }]
-    : detail.map(({ loc, msg }) => ({ path: loc, message: clean(msg) }))
+    : detail.map(({ loc, msg }) => ({
+      path: loc.map((segment) => typeof segment === "string" ? clean(segment) : segment),
+      message: clean(msg)
+    }))
 
 /** The gateway's window is one second and rejected calls enter it, so anything shorter keeps the door shut. */
 const silence = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse | undefined) {
@@ -219,7 +221,7 @@ const unexpected = (
 ) =>
   new UnexpectedResponse({
     status: response.status,
-    contentType: response.headers["content-type"] ?? "",
+    contentType: circumstances.redact(response.headers["content-type"] ?? ""),
     excerpt,
     detail: response.status >= 300 && response.status < 400
       ? "it is a redirect, and redirects are never followed"

@@ -22,7 +22,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type { AuditRecord } from "../domain/AuditRecord.ts"
+import { AuditRecord } from "../domain/AuditRecord.ts"
+import { genesis, hashRecord } from "../gateway/chain.ts"
 import * as Gateway from "../gateway/Gateway.ts"
 import { Ledger } from "../gateway/Ledger.ts"
 import { PolicyOutage } from "../gateway/PolicyOutage.ts"
@@ -30,6 +31,24 @@ import { type Tenant, type TenantOptions, Tenants } from "../gateway/Tenants.ts"
 import * as Reviews from "../Reviews.ts"
 import * as Vargate from "../Vargate.ts"
 import type { VargateError } from "../VargateError.ts"
+
+/**
+ * How to falsify a ledger.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface TamperOptions {
+  /** Gets the records oldest first, and gives what shall stand in their place. */
+  readonly edit: (records: ReadonlyArray<AuditRecord>) => ReadonlyArray<AuditRecord>
+  /**
+   * Recomputes every link and hash afterwards, as a forger with access to the gateway would: then the gateway's own
+   * verification finds nothing. Default: false.
+   */
+  readonly rehash?: boolean | undefined
+  /** Default: the first tenant. */
+  readonly tenantId?: string | undefined
+}
 
 /**
  * The handles of a gateway in memory.
@@ -44,6 +63,8 @@ export class GatewayMemory extends Context.Service<GatewayMemory, {
   readonly putTenant: (tenant: TenantOptions) => Effect.Effect<Tenant>
   /** What the gateway really recorded, oldest first, past all interfaces. */
   readonly records: (tenantId?: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
+  /** Falsifies what was recorded, past all interfaces, to see who notices. */
+  readonly tamperWithLedger: (options: TamperOptions) => Effect.Effect<void>
 }>()("effect-vargate/testing/GatewayMemory") {}
 
 /**
@@ -65,7 +86,12 @@ export const layer = (
       return GatewayMemory.of({
         setOpaOutage: outage.set,
         putTenant: tenants.put,
-        records: (tenantId = tenant.id) => ledger.records(tenantId)
+        records: (tenantId = tenant.id) => ledger.records(tenantId),
+        tamperWithLedger: ({ edit, rehash = false, tenantId = tenant.id }) =>
+          Effect.flatMap(ledger.records(tenantId), (records) => {
+            const edited = edit(records)
+            return ledger.replaceRecords(tenantId, rehash ? rehashed(edited) : edited)
+          })
       })
     })
   )
@@ -73,4 +99,14 @@ export const layer = (
     Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
     Layer.provideMerge(Gateway.layerMemory(options))
   )
+}
+
+const rehashed = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AuditRecord> => {
+  let prevHash: string = genesis
+  return records.map((record) => {
+    const recordHash = hashRecord({ ...record, prevHash })
+    const forged = new AuditRecord({ ...record, prevHash, recordHash })
+    prevHash = recordHash
+    return forged
+  })
 }

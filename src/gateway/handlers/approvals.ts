@@ -49,7 +49,7 @@ export const layer = HttpApiBuilder.group(
         "approve",
         Effect.fnUntraced(function*({ params, payload }) {
           const { id } = yield* CurrentTenant
-          return yield* refuse(desk.approve(id, params.id, payload.note))
+          return yield* refuse(desk.approve(id, params.id, payload?.note))
         }),
         { uninterruptible: true }
       )
@@ -57,7 +57,7 @@ export const layer = HttpApiBuilder.group(
         "reject",
         Effect.fnUntraced(function*({ params, payload }) {
           const { id } = yield* CurrentTenant
-          return yield* refuse(desk.reject(id, params.id, payload.note))
+          return yield* refuse(desk.reject(id, params.id, payload?.note))
         }),
         { uninterruptible: true }
       )

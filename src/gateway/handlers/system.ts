@@ -20,6 +20,14 @@ export const layer = HttpApiBuilder.group(
   (handlers) =>
     handlers.handle("health", () =>
       Effect.succeed(
-        new Health({ status: "ok", service: "effect-vargate", redis: false, blockchain: false, merkleTrees: true })
+        new Health({
+          status: "ok",
+          service: "effect-vargate",
+          redis: false,
+          blockchain: false,
+          connectedChains: [],
+          merkleTrees: true,
+          sepoliaMerkle: false
+        })
       ))
 )

@@ -1,0 +1,16 @@
+/**
+ * A small generator with a seed (mulberry32), for faults that must repeat exactly, whatever clock and random service a
+ * test runs under.
+ *
+ * @internal
+ */
+export const makeRandom = (seed: number): () => number => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}

@@ -1,0 +1,27 @@
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { AuditLog, ToolCalls, Vargate } from "effect-vargate"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+
+const tenants = [{ id: "acme", apiKey: "acme-key" }, { id: "globex", apiKey: "globex-key" }]
+const tenant = Effect.flatMap(AuditLog.AuditLog, ({ page }) => page()).pipe(Effect.map(({ tenantId }) => tenantId))
+
+it.effect("a front door inside another acts for its own tenant", () =>
+  Effect.gen(function*() {
+    assert.strictEqual(yield* tenant, "acme")
+    assert.strictEqual(yield* Effect.provide(tenant, Vargate.layer({ apiKey: "globex-key" })), "globex")
+    assert.strictEqual(yield* tenant, "acme")
+  }).pipe(Effect.provide(GatewayMemory.layer({ tenants }))))
+
+it.effect("a gateway inside another has a ledger of its own", () =>
+  Effect.gen(function*() {
+    yield* ToolCalls.call({ tool: "http", method: "GET" })
+    const inner = yield* Effect.provide(
+      Effect.andThen(
+        ToolCalls.call({ tool: "http", method: "GET" }),
+        GatewayMemory.GatewayMemory.use(({ records }) => records())
+      ),
+      GatewayMemory.layer()
+    )
+    assert.strictEqual(inner.length, 1)
+  }).pipe(Effect.provide(GatewayMemory.layer())))

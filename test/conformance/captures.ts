@@ -1,0 +1,80 @@
+/** Captured exchanges with a real gateway, read where they stand; empty where they are absent. */
+import * as DateTime from "effect/DateTime"
+import { existsSync, readFileSync } from "node:fs"
+
+const root = new URL("../../../shared/gateway-capture/", import.meta.url)
+
+/** Where `false`, suites skip with {@link reason} in their names. */
+export const hasCaptures = existsSync(new URL("INDEX.json", root))
+
+export const reason = "needs ../shared/gateway-capture"
+
+interface IndexEntry {
+  readonly file: string
+  readonly method: string
+  readonly path: string
+  readonly status: number
+}
+
+export interface Capture {
+  readonly file: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** The answer's text, as it came. */
+  readonly text: string
+  /** What was sent, where the capture holds all of it. */
+  readonly sent: unknown
+}
+
+// Python wrote these files, so a captured NaN stands bare in them.
+const parsePython = (text: string) => JSON.parse(text.replace(/(?<="x": )NaN\b/, "\"NaN\""))
+
+const read = (path: string) => parsePython(readFileSync(new URL(path, root), "utf8"))
+
+/** Every captured exchange, in the order of the index. */
+export const index: ReadonlyArray<IndexEntry> = hasCaptures ? read("INDEX.json") : []
+
+const load = ({ file }: IndexEntry): Capture => {
+  const { request, response } = read(file)
+  return {
+    file,
+    status: response.status,
+    headers: response.headers,
+    text: response.body_text,
+    sent: request.body
+  }
+}
+
+/** The captured exchanges of one route. A trailing slash belongs to it: that is how the gateway's 307 came about. */
+export const capturesOf = (method: string, path: RegExp): ReadonlyArray<Capture> =>
+  index.filter((entry) => entry.method === method && path.test(entry.path.replace(/\?.*$/, "").replace(/\/$/, "")))
+    .map(load)
+
+/** The captured routes that this package speaks. */
+export const routes = {
+  "POST /mcp/tools/call": capturesOf("POST", /^\/mcp\/tools\/call$/),
+  "GET /audit/log": capturesOf("GET", /^\/audit\/log$/),
+  "GET /audit/verify": capturesOf("GET", /^\/audit\/verify$/),
+  "POST /audit/replay": capturesOf("POST", /^\/audit\/replay$/),
+  "GET /audit/merkle/roots": capturesOf("GET", /^\/audit\/merkle\/roots$/),
+  "GET /audit/merkle/proof/{hash}": capturesOf("GET", /^\/audit\/merkle\/proof\/[^/]+$/),
+  "GET /approvals": capturesOf("GET", /^\/approvals$/),
+  "GET /approvals/history": capturesOf("GET", /^\/approvals\/history$/),
+  "POST /approve/{id}": capturesOf("POST", /^\/approve\/[^/]+$/),
+  "POST /reject/{id}": capturesOf("POST", /^\/reject\/[^/]+$/),
+  "GET /health": capturesOf("GET", /^\/health$/)
+}
+
+/** Values as plain data: times in milliseconds, no undefined fields. Both sides of a comparison go through it. */
+export const plain = (value: unknown): unknown => {
+  if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => inner === undefined ? [] : [[key, plain(inner)]])
+  )
+}
+
+/** A captured time in milliseconds; null and undefined stay what they are. */
+export const time = (text: string | null | undefined): number | null | undefined =>
+  typeof text === "string" ? Date.parse(/Z|[+-]\d\d:\d\d$/.test(text) ? text : text + "Z") : text

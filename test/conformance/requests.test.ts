@@ -1,0 +1,247 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { AuditLog } from "../../src/AuditLog.ts"
+import { Agent } from "../../src/domain/Agent.ts"
+import type { ToolCallRequest } from "../../src/domain/ToolCall.ts"
+import { Merkle } from "../../src/Merkle.ts"
+import { Reviews } from "../../src/Reviews.ts"
+import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
+import { ToolCalls } from "../../src/ToolCalls.ts"
+import {
+  actionId,
+  answering,
+  type Operation,
+  type OperationName,
+  operations,
+  recordHash,
+  scripted
+} from "../operations.ts"
+import { type Capture, hasCaptures, reason, routes } from "./captures.ts"
+
+const allowed = ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })
+
+const submit = (request: ToolCallRequest) => ToolCalls.use((toolCalls) => toolCalls.call(request))
+
+/** Sends one request into a wire that answers whatever it is, and shows it. */
+const sentBy = (operation: Operation) =>
+  Effect.gen(function*() {
+    const wire = yield* ScriptedTransport.ScriptedTransport
+    yield* Effect.exit(operation)
+    const [first, ...others] = yield* wire.requests
+    assert(first !== undefined)
+    // A review whose answer cannot be read looks for what was decided; nothing is ever posted twice.
+    assert.notInclude(others.map(({ method }) => method), "POST")
+    return first
+  }).pipe(Effect.provide(answering(allowed)))
+
+// --- what the gateway refuses is refused here ------------------------------------------------------------------------
+
+/** The captured request as a program would state it, or undefined where the types (or JSON) do not let it. */
+const asRequest = (sent: unknown): ToolCallRequest | undefined => {
+  if (typeof sent !== "object" || sent === null) return undefined
+  const { agent_id, agent_type, agent_version, context_override, method, params, tool } = sent as Record<string, never>
+  const texts: ReadonlyArray<unknown> = [agent_id, agent_type, agent_version, tool, method]
+  if (!texts.every((text) => typeof text === "string") || context_override !== undefined) return undefined
+  if (typeof params !== "object" || params === null || Array.isArray(params)) return undefined
+  return { tool: tool!, method: method!, params, agent: { id: agent_id!, type: agent_type, version: agent_version } }
+}
+
+const base = { tool: "slack", method: "post_message", agent: { id: "my-agent-v1" } }
+
+/** Large requests are cut in the capture, but a 422 echoes the params that it is about. */
+const echoedParams = ({ text }: Capture): ToolCallRequest | undefined => {
+  const [issue] = JSON.parse(text).detail
+  return issue.loc.join(".") === "body.params" && issue.type === "value_error"
+    ? { ...base, params: issue.input }
+    : undefined
+}
+
+const refusals = routes["POST /mcp/tools/call"].filter(({ file, status }) =>
+  file.startsWith("tool-call/invalid-") && status === 422
+).map((capture) => ({ ...capture, request: asRequest(capture.sent) ?? echoedParams(capture) }))
+
+/** Not a `ToolCallRequest`: other types, missing fields, no JSON object at all. */
+const inexpressible = [
+  "agent-id-number",
+  "agent-type-null",
+  "body-array",
+  "body-empty",
+  "body-not-json",
+  "body-null",
+  "body-string",
+  "body-text-plain",
+  "context-override-not-bool",
+  "missing-everything",
+  "missing-tool",
+  "no-body",
+  "params-array",
+  "params-null",
+  "params-string"
+]
+
+const refusedUnsent = (request: ToolCallRequest, path: ReadonlyArray<unknown>) =>
+  Effect.gen(function*() {
+    const error = yield* Effect.flip(submit(request))
+    assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+    assert.isNotEmpty(error.reason.issues)
+    for (const issue of error.reason.issues) assert.deepStrictEqual<unknown>(issue.path, path)
+    const wire = yield* ScriptedTransport.ScriptedTransport
+    assert.deepStrictEqual(yield* wire.requests, [])
+  }).pipe(Effect.provide(scripted([])))
+
+describe.skipIf(!hasCaptures)(`requests that the gateway refused (${reason})`, () => {
+  const expressible = refusals.filter(({ file, request }) => request !== undefined && !file.includes("text-plain"))
+
+  it("are all here", () => {
+    const missing = refusals.filter((refusal) => !expressible.includes(refusal)).map(({ file }) => file)
+    assert.deepStrictEqual(missing, inexpressible.map((name) => `tool-call/invalid-${name}.json`))
+    assert.lengthOf(expressible, 14)
+  })
+
+  it.effect.each(expressible)("$file", ({ request, text }) => refusedUnsent(request!, JSON.parse(text).detail[0].loc))
+})
+
+describe("requests that are refused here", () => {
+  it.effect("more than 1 MiB, before the gateway's 413", () =>
+    refusedUnsent({ ...base, params: { a: "x".repeat(1_100_000) } }, ["body", "params"]))
+
+  it.effect.each([Number.NaN, Number.POSITIVE_INFINITY, "\ud800", 1n, new Date(0), () => 1])(
+    "%s, before the gateway's 500 or a silent change",
+    (value) => refusedUnsent({ ...base, params: { x: value } }, ["body", "params", "x"])
+  )
+
+  it.effect("params so deep that no audit page could show them", () => {
+    const deep = (levels: number): unknown => levels === 0 ? 1 : [deep(levels - 1)]
+    return refusedUnsent({ ...base, params: { x: deep(200) } }, ["body", "params", "x", ...Array(200).fill(0)])
+  })
+})
+
+// --- what is sent ----------------------------------------------------------------------------------------------------
+
+describe("requests that are sent", () => {
+  const params = { a: "x".repeat(65_527) }
+
+  it.effect("params of exactly 65,536 characters", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(submit({ ...base, params }))
+      assert.include(sent.text, `"params":${JSON.stringify(params)}`)
+    }))
+
+  it.effect.each([
+    "{\"__proto__\":{\"polluted\":true},\"constructor\":1,\"toString\":null}",
+    "{\"b\":1,\"a\":[{\"d\":[],\"c\":{}}],\"2\":0.1,\"é😀\":\"\\\"\\\\\\n\\u007f\"}",
+    "{\"\":-1e-7,\"toJSON\":\"x\"}"
+  ])("params arrive byte for byte: %s", (text) =>
+    Effect.gen(function*() {
+      const value: Record<string, unknown> = JSON.parse(text)
+      const sent = yield* sentBy(submit({ ...base, params: value }))
+      assert.include(sent.text, `"params":${JSON.stringify(value)}`)
+    }))
+
+  it.effect("leaves out what JSON leaves out", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(submit({ ...base, params: { a: undefined, b: 1 } }))
+      assert.include(sent.text, "\"params\":{\"b\":1}")
+    }))
+
+  it.effect("a tool call with every field", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(submit({
+        tool: "slack",
+        method: "post_message",
+        params: { text: "hello" },
+        agent: { id: "a-1", type: "autonomous", version: "1.2.3" },
+        isBusinessHours: false
+      }))
+      assert.strictEqual(sent.path, "/api/mcp/tools/call")
+      assert.deepStrictEqual(sent.body, {
+        agent_id: "a-1",
+        agent_type: "autonomous",
+        agent_version: "1.2.3",
+        tool: "slack",
+        method: "post_message",
+        params: { text: "hello" },
+        context_override: { is_business_hours: false }
+      })
+    }))
+
+  it.effect("a tool call with the documented defaults", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(submit({ ...base }))
+      assert.deepStrictEqual(sent.body, {
+        agent_id: "my-agent-v1",
+        agent_type: "unknown",
+        agent_version: "0.0.0",
+        tool: "slack",
+        method: "post_message",
+        params: {}
+      })
+    }))
+
+  it.effect("a tool call of the ambient agent", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(
+        submit({ tool: "slack", method: "m" }).pipe(
+          Effect.provideService(Agent, { id: "ambient", version: "2.0.0" })
+        )
+      )
+      assert.include(sent.body, { agent_id: "ambient", agent_type: "unknown", agent_version: "2.0.0" })
+    }))
+
+  const table = {
+    "ToolCalls.decide": ["POST", "/mcp/tools/call"],
+    "ToolCalls.call": ["POST", "/mcp/tools/call"],
+    "Approvals.pending": ["GET", "/approvals"],
+    "Approvals.history": ["GET", "/approvals/history"],
+    "Reviews.approve": ["POST", `/approve/${actionId}`, { note: "seen" }],
+    "Reviews.reject": ["POST", `/reject/${actionId}`, { note: "seen" }],
+    "AuditLog.page": ["GET", "/audit/log"],
+    "AuditLog.verify": ["GET", "/audit/verify"],
+    "Replay.replay": ["POST", "/audit/replay", { action_id: actionId }],
+    "Merkle.roots": ["GET", "/audit/merkle/roots"],
+    "Merkle.proof": ["GET", `/audit/merkle/proof/${recordHash}`],
+    "System.health": ["GET", "/health"]
+  } as const
+
+  it("every operation is in the table", () => {
+    assert.sameMembers(Object.keys(table), Object.keys(operations))
+  })
+
+  it.effect.each(Object.entries(table))("%s", ([name, [method, path, body]]) =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(operations[name as OperationName])
+      assert.strictEqual(sent.method, method)
+      assert.strictEqual(sent.path, `/api${path}`)
+      if (path !== "/mcp/tools/call") assert.deepStrictEqual(sent.body, body)
+    }))
+
+  it.effect("pages by limit and offset", () =>
+    Effect.gen(function*() {
+      const both = yield* sentBy(AuditLog.use((auditLog) => auditLog.page({ limit: 1000, offset: 7 })))
+      assert.strictEqual(both.path, "/api/audit/log?limit=1000&offset=7")
+      const roots = yield* sentBy(Merkle.use((merkle) => merkle.roots({ limit: 500 })))
+      assert.strictEqual(roots.path, "/api/audit/merkle/roots?limit=500")
+    }))
+
+  it.effect("approves without a note", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(Reviews.use((reviews) => reviews.approve(actionId)))
+      assert.deepStrictEqual(sent.body, {})
+    }))
+})
+
+describe("queries that are refused here", () => {
+  const queries: ReadonlyArray<readonly [string, Operation]> = [
+    ["page limit", AuditLog.use((auditLog) => auditLog.page({ limit: 1001 }))],
+    ["page offset", AuditLog.use((auditLog) => auditLog.page({ offset: -1 }))],
+    ["page fraction", AuditLog.use((auditLog) => auditLog.page({ limit: 1.5 }))],
+    ["roots limit", Merkle.use((merkle) => merkle.roots({ limit: 501 }))]
+  ]
+
+  it.effect.each(queries)("%s", ([, query]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(query)
+      assert(error._tag === "VargateError")
+      assert.strictEqual(error.reason._tag, "InvalidRequest")
+    }).pipe(Effect.provide(scripted([]))))
+})

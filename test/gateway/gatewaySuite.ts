@@ -1,0 +1,25 @@
+/** One set of cases for every way into the embedded gateway: both must behave as one. */
+import { describe } from "@effect/vitest"
+import { access } from "./suite/access.ts"
+import { approvals } from "./suite/approvals.ts"
+import { audit } from "./suite/audit.ts"
+import type { Door } from "./suite/doors.ts"
+import { limits } from "./suite/limits.ts"
+import { merkle } from "./suite/merkle.ts"
+import { replays } from "./suite/replay.ts"
+import { requests } from "./suite/requests.ts"
+import { shapesOf } from "./suite/shapes.ts"
+import { toolCalls } from "./suite/toolCalls.ts"
+
+export const gatewaySuite = (door: Door) =>
+  describe(door.name, () => {
+    toolCalls(door)
+    limits(door)
+    approvals(door)
+    audit(door)
+    merkle(door)
+    replays(door)
+    access(door)
+    requests(door)
+    shapesOf(door)
+  })

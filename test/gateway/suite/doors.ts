@@ -1,0 +1,137 @@
+/** The two ways into an embedded gateway, and what the cases need to walk through either. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { it } from "@effect/vitest"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import * as Gateway from "../../../src/gateway/Gateway.ts"
+import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
+import * as Reviews from "../../../src/Reviews.ts"
+import * as Transport from "../../../src/Transport.ts"
+import * as Vargate from "../../../src/Vargate.ts"
+
+/** Where the gateway at hand answers. */
+export class Address extends Context.Service<Address, string>()("test/Address") {}
+
+/** What a case finds: the services of the first tenant, the wire, and the gateway's parts past all interfaces. */
+export type House = Vargate.Services | Reviews.Reviews | HttpClient.HttpClient | Gateway.Parts | Address
+
+export interface Door {
+  readonly name: string
+  readonly layer: (options: Gateway.Options, parts?: Layer.Layer<Gateway.Parts>) => Layer.Layer<House>
+}
+
+/** A limit that no case meets by chance. */
+export const acme = { id: "acme", apiKey: "acme-key", burst: 1000 } as const satisfies TenantOptions
+export const globex = { id: "globex", apiKey: "globex-key", burst: 1000 } as const satisfies TenantOptions
+
+const house = (
+  options: Gateway.Options,
+  open: (options: Gateway.Options) => Layer.Layer<HttpClient.HttpClient | Address, never, Gateway.Parts>,
+  parts: Layer.Layer<Gateway.Parts> | undefined
+) => {
+  const filled = { tenants: [acme, globex], ...options }
+  const services = Layer.unwrap(
+    Address.use((url) => Effect.succeed(servicesOf(String(filled.tenants![0]!.apiKey), url)))
+  )
+  return services.pipe(Layer.provideMerge(open(filled)), Layer.provideMerge(parts ?? Gateway.layerParts(filled)))
+}
+
+const servicesOf = (apiKey: string, url: string) =>
+  Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey, url })).pipe(Layer.orDie)
+
+/** `Gateway.layerMemory`, taken apart so that a case can put in parts of its own. */
+export const inProcess: Door = {
+  name: "in process",
+  layer: (options, parts) =>
+    house(
+      options,
+      (options) => Layer.merge(Gateway.layerClient(options), Layer.succeed(Address, Transport.defaultUrl)),
+      parts
+    )
+}
+
+const address = Layer.effect(
+  Address,
+  HttpServer.HttpServer.use(({ address }) => Effect.succeed(HttpServer.formatAddress(address)))
+)
+
+const loopback = () => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }).pipe(Layer.orDie)
+
+/** `Gateway.serve` on a port of this machine. The server lives under the test's clock. */
+export const overSocket: Door = {
+  name: "over a socket",
+  layer: (options, parts) =>
+    house(
+      options,
+      (options) =>
+        Layer.mergeAll(Gateway.serve(options), FetchHttpClient.layer, address).pipe(Layer.provide(loopback())),
+      parts
+    )
+}
+
+/** Does something with the services of another tenant. They are built anew: those at hand act for the first one. */
+export const as = (tenant: TenantOptions) =>
+<A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Vargate.Services | Reviews.Reviews> | House> =>
+  Effect.gen(function*() {
+    const url = yield* Address
+    return yield* Effect.provide(effect, servicesOf(String(tenant.apiKey), url), { local: true })
+  })
+
+/** A case behind a door, over a fresh gateway with the options of its topic. */
+export const caseOf =
+  (door: Door, options: Gateway.Options = {}) =>
+  (name: string, body: () => Effect.fn.Return<void, unknown, House | Scope.Scope>) =>
+    it.effect(name, () => Effect.provide(Effect.gen(body), door.layer(options)))
+
+// --- the bare wire ---------------------------------------------------------------------------------------------------
+
+export interface Sent {
+  /** Default: the key of {@link acme}. `null` sends no header. */
+  readonly key?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+  /** A JSON text as it stands. */
+  readonly text?: string
+  readonly body?: unknown
+}
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly text: string
+}
+
+/** Sends a request that no service would send. */
+export const send = Effect.fnUntraced(function*(method: "GET" | "POST", path: string, sent: Sent = {}) {
+  const url = yield* Address
+  const { body, headers = {}, key = acme.apiKey, text = body === undefined ? undefined : JSON.stringify(body) } = sent
+  const request = HttpClientRequest.make(method)(url + path, {
+    headers: { ...(key === null ? {} : { "x-api-key": key }), ...headers }
+  })
+  return yield* receive(
+    text === undefined ? request : HttpClientRequest.bodyText(request, text, "application/json")
+  )
+})
+
+export const receive = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+  const response = yield* HttpClient.execute(request)
+  const answer: Answer = {
+    status: response.status,
+    contentType: response.headers["content-type"] ?? "",
+    text: yield* response.text
+  }
+  return answer
+}, Effect.orDie)
+
+/** The body of a tool call that the wire takes. */
+export const wireCall = (call: Readonly<Record<string, unknown>> = {}) => ({
+  agent_id: "a-1",
+  agent_type: "autonomous",
+  agent_version: "1.0.0",
+  tool: "slack",
+  method: "post_message",
+  params: { channel: "#general" },
+  ...call
+})

@@ -1,0 +1,205 @@
+/** The JSON on the wire beside what was captured from a real gateway: no key of a captured answer may be missing. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { existsSync, readFileSync } from "node:fs"
+import { Ledger } from "../../../src/gateway/Ledger.ts"
+import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
+import { Tenants } from "../../../src/gateway/Tenants.ts"
+import { forbidding } from "./cases.ts"
+import { acme, type Answer, type Door, type House, send, wireCall } from "./doors.ts"
+
+const captures = new URL("../../../../shared/gateway-capture/", import.meta.url)
+
+const captured = (name: string): { readonly status: number; readonly body: unknown } => {
+  const { response } = JSON.parse(readFileSync(new URL(`${name}.json`, captures), "utf8"))
+  return { status: response.status, body: JSON.parse(response.body_text) }
+}
+
+const call = (body: Readonly<Record<string, unknown>> = {}) => send("POST", "/mcp/tools/call", { body: wireCall(body) })
+
+const idOf = (answer: Answer): string => JSON.parse(answer.text).action_id
+
+const held = Effect.map(call({ tool: "files", method: "delete" }), idOf)
+
+const review = (verb: "approve" | "reject", id: string) => send("POST", `/${verb}/${id}`, { body: { note: "ok" } })
+
+const replay = (body: unknown) => send("POST", "/audit/replay", { body })
+
+const lastHash = Effect.map(send("GET", "/audit/log?limit=1"), ({ text }) => JSON.parse(text).records[0].record_hash)
+
+interface Shape {
+  readonly answer: Effect.Effect<Answer, never, House>
+  /** What a caller, a tool or the policy engine wrote: its keys are theirs. */
+  readonly theirs?: ReadonlyArray<string>
+  /** Keys that this gateway has no word for, so that a new one does not go unnoticed. */
+  readonly without?: ReadonlyArray<string>
+}
+
+const shapes: Readonly<Record<string, Shape>> = {
+  "tool-call/allowed-200-brokered": { answer: call({ tool: "files", method: "read" }), theirs: ["execution_result"] },
+  "tool-call/allowed-200-agent-direct-opa-down-fail-open": { answer: call() },
+  "tool-call/denied-403-high-value": { answer: call({ tool: "forbidden" }) },
+  "tool-call/pending-202-requires-human": { answer: call({ tool: "files", method: "delete" }) },
+  "tool-call/error-429-rate-limited": {
+    answer: Effect.andThen(Tenants.use((tenants) => tenants.put({ ...acme, burst: 0 })), call())
+  },
+  "tool-call/error-502-opa-down-fail-closed": {
+    answer: Effect.andThen(PolicyOutage.use((outage) => outage.set(true)), call())
+  },
+  "tool-call/auth-401-bad-key": { answer: send("POST", "/mcp/tools/call", { key: "wrong", body: wireCall() }) },
+  "tool-call/invalid-agent-id-number": { answer: call({ agent_id: 12 }), without: ["detail[].input"] },
+  "tool-call/invalid-body-too-big-413": { answer: call({ padding: "x".repeat(1024 * 1024) }) },
+
+  "approvals/list": {
+    answer: Effect.andThen(held, send("GET", "/approvals")),
+    theirs: ["pending[].params", "pending[].opa_decision"]
+  },
+  "approvals/history": {
+    answer: Effect.gen(function*() {
+      yield* held
+      yield* TestClock.adjust("2 hours")
+      yield* send("GET", "/approvals")
+      yield* review("approve", yield* held)
+      return yield* send("GET", "/approvals/history")
+    })
+  },
+  "approvals/approve-200-executed": {
+    answer: Effect.flatMap(call({ tool: "files", method: "drop" }), (answer) => review("approve", idOf(answer))),
+    theirs: ["params", "execution.result.result"],
+    without: ["execution.result.simulated"]
+  },
+  "approvals/reject-200": { answer: Effect.flatMap(held, (id) => review("reject", id)) },
+  "approvals/approve-404-unknown": { answer: review("approve", "00000000-0000-4000-8000-000000000000") },
+  "approvals/approve-409-already-approved": {
+    answer: Effect.flatMap(held, (id) => Effect.andThen(review("approve", id), review("approve", id)))
+  },
+
+  "audit/log-limit-2": {
+    answer: Effect.andThen(Effect.andThen(call(), held), send("GET", "/audit/log?limit=2")),
+    theirs: ["records[].params"]
+  },
+  "audit/log-with-pii": {
+    answer: Effect.andThen(call({ params: { to: "ann@example.com" } }), send("GET", "/audit/log")),
+    theirs: ["records[].params"]
+  },
+  "audit/log-422-limit-1001": {
+    answer: send("GET", "/audit/log?limit=1001"),
+    without: ["detail[].ctx", "detail[].ctx.le", "detail[].input"]
+  },
+  "audit/verify-valid": { answer: Effect.andThen(call(), send("GET", "/audit/verify")) },
+  "audit/verify-invalid-record-hash": {
+    answer: Effect.gen(function*() {
+      yield* call()
+      Object.assign((yield* (yield* Ledger).records(acme.id))[0]!, { decision: "deny" })
+      return yield* send("GET", "/audit/verify")
+    })
+  },
+  "audit/replay-match-allow": {
+    answer: Effect.flatMap(call(), (answer) => replay({ action_id: idOf(answer) })),
+    theirs: ["opa_input_used"]
+  },
+  "audit/replay-match-deny": {
+    answer: Effect.andThen(call({ tool: "forbidden" }), replay({ last_block: true })),
+    theirs: ["opa_input_used"]
+  },
+  "audit/replay-400-nothing": { answer: replay({}) },
+  "audit/replay-404": { answer: replay({ action_id: "nope" }) },
+  "audit/replay-422-approval-record": {
+    answer: Effect.andThen(Effect.flatMap(held, (id) => review("approve", id)), replay({ last_block: true }))
+  },
+
+  "merkle/roots-limit-2": {
+    answer: Effect.gen(function*() {
+      for (let hour = 0; hour < 3; hour++) {
+        yield* call()
+        yield* TestClock.adjust("1 hour")
+      }
+      return yield* send("GET", "/audit/merkle/roots?limit=2")
+    })
+  },
+  "merkle/proof-tree-of-3-last": {
+    answer: Effect.gen(function*() {
+      for (let n = 0; n < 3; n++) yield* call()
+      const hash = yield* lastHash
+      yield* TestClock.adjust("1 hour")
+      return yield* send("GET", `/audit/merkle/proof/${hash}`)
+    })
+  },
+  "merkle/proof-404-current-hour": {
+    answer: Effect.gen(function*() {
+      yield* call()
+      return yield* send("GET", `/audit/merkle/proof/${yield* lastHash}`)
+    })
+  },
+  "system/health": {
+    answer: send("GET", "/health"),
+    without: ["merkle_tree_count"]
+  }
+}
+
+/** Every key with its path and the kinds of its values: `records[].id` -> number. */
+const keysOf = (value: unknown, theirs: ReadonlyArray<string>) => {
+  const keys = new Map<string, Set<string>>()
+  const walk = (value: unknown, path: string) => {
+    if (Array.isArray(value)) {
+      for (const element of value) walk(element, `${path}[]`)
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        const at = path === "" ? key : `${path}.${key}`
+        const kind = inner === null ? "null" : Array.isArray(inner) ? "array" : typeof inner
+        keys.set(at, (keys.get(at) ?? new Set()).add(kind))
+        if (!theirs.includes(at)) walk(inner, at)
+      }
+    }
+  }
+  walk(value, "")
+  return keys
+}
+
+const absent = !existsSync(captures)
+
+export const shapesOf = (door: Door) =>
+  describe.skipIf(absent)(`the wire${absent ? " (needs ../shared/gateway-capture)" : ""}`, () => {
+    const options = {
+      policy: forbidding,
+      tools: { "files/read": () => Effect.succeed({ ok: true }), "files/drop": () => Effect.succeed({ ok: true }) }
+    }
+
+    it.effect.each(Object.entries(shapes))(
+      "has the keys of %s",
+      ([name, { answer, theirs = [], without = [] }]) =>
+        Effect.gen(function*() {
+          const { body, status } = captured(name)
+          const actual = yield* answer
+          assert.strictEqual(actual.status, status, actual.text)
+          assert.include(actual.contentType, "application/json")
+          const ours = keysOf(JSON.parse(actual.text), theirs)
+          const expected = keysOf(body, theirs)
+          assert.deepStrictEqual([...expected.keys()].filter((key) => !ours.has(key)).sort(), [...without].sort())
+          for (const [key, kinds] of ours) {
+            const known = expected.get(key)
+            const isAlike = known === undefined || kinds.has("null") || known.has("null") ||
+              [...kinds].every((kind) => known.has(kind))
+            assert.isTrue(isAlike, `${key}: ${[...kinds].join()} instead of ${[...known ?? []].join()}`)
+          }
+        }).pipe(Effect.provide(door.layer(options)))
+    )
+
+    it.effect("writes times as the gateway does", () =>
+      Effect.gen(function*() {
+        yield* call({ tool: "files", method: "delete" })
+        const [log, list] = [yield* send("GET", "/audit/log"), yield* send("GET", "/approvals")]
+        yield* TestClock.adjust("1 hour")
+        const roots = yield* send("GET", "/audit/merkle/roots")
+        const zoned = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}\+00:00$/
+        const bare = /^\d{4}-\d{2}-\d{2}T\d{2}:00:00$/
+        const [record] = JSON.parse(log.text).records
+        const [row] = JSON.parse(list.text).pending
+        const [tree] = JSON.parse(roots.text).trees
+        for (const time of [record.requested_at, record.created_at, row.created_at, row.timeout_at, tree.created_at]) {
+          assert.match(time, zoned)
+        }
+        for (const time of [tree.period_start, tree.period_end]) assert.match(time, bare)
+      }).pipe(Effect.provide(door.layer(options))))
+  })

@@ -1,0 +1,182 @@
+/** The error channels, to the letter. */
+import { type Cause, Effect, type Layer, Schedule, type Schema, type Stream } from "effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import { expect, test } from "tstyche"
+import type * as Approvals from "../../src/Approvals.ts"
+import type * as AuditLog from "../../src/AuditLog.ts"
+import type { ActionId } from "../../src/domain/ActionId.ts"
+import type { Allowed } from "../../src/domain/Allowed.ts"
+import type { RecordHash } from "../../src/domain/RecordHash.ts"
+import type * as Merkle from "../../src/Merkle.ts"
+import type * as Replay from "../../src/Replay.ts"
+import * as RetryPolicy from "../../src/RetryPolicy.ts"
+import * as Reviews from "../../src/Reviews.ts"
+import type * as System from "../../src/System.ts"
+import * as ToolCalls from "../../src/ToolCalls.ts"
+import * as Transport from "../../src/Transport.ts"
+import * as Vargate from "../../src/Vargate.ts"
+import type {
+  CallError,
+  Denied,
+  NotFound,
+  OpaUnavailable,
+  OperationError,
+  OutcomeUnknown,
+  PendingApproval,
+  RateLimited,
+  SubmitError,
+  VargateError
+} from "../../src/VargateError.ts"
+
+declare const toolCalls: ToolCalls.ToolCalls["Service"]
+declare const approvals: Approvals.Approvals["Service"]
+declare const reviews: Reviews.Reviews["Service"]
+declare const auditLog: AuditLog.AuditLog["Service"]
+declare const replay: Replay.Replay["Service"]
+declare const merkle: Merkle.Merkle["Service"]
+declare const system: System.System["Service"]
+declare const actionId: ActionId
+declare const recordHash: RecordHash
+
+const request = { tool: "slack", method: "post_message" }
+const call = toolCalls.call(request)
+const decide = toolCalls.decide(request)
+const reads = [
+  approvals.pending,
+  approvals.history,
+  approvals.outcome(actionId),
+  auditLog.page(),
+  auditLog.verify,
+  replay.replay(actionId),
+  merkle.roots(),
+  merkle.proof(recordHash),
+  system.health
+] as const
+
+const done = () => Effect.void
+
+test("call fails with six things, and nothing is left when they are caught", () => {
+  expect(call).type.toBe<Effect.Effect<Allowed, CallError>>()
+  expect<CallError>().type.toBe<
+    Denied | PendingApproval | RateLimited | OpaUnavailable | OutcomeUnknown | VargateError
+  >()
+  expect(call.pipe(Effect.catchTags({
+    Denied: done,
+    PendingApproval: done,
+    RateLimited: done,
+    OpaUnavailable: done,
+    OutcomeUnknown: done,
+    VargateError: done
+  }))).type.toBe<Effect.Effect<Allowed | void>>()
+})
+
+test("decide has the decisions as values", () => {
+  expect(decide).type.toBe<Effect.Effect<Allowed | Denied | PendingApproval, SubmitError>>()
+  expect(decide.pipe(Effect.catchTags({
+    RateLimited: done,
+    OpaUnavailable: done,
+    OutcomeUnknown: done,
+    VargateError: done
+  }))).type.toBe<Effect.Effect<Allowed | Denied | PendingApproval | void>>()
+  expect<Effect.Error<typeof decide>>().type.not.toBeAssignableFrom<Denied>()
+  expect<Effect.Error<typeof decide>>().type.not.toBeAssignableFrom<PendingApproval>()
+})
+
+test("the accessors fail like the methods", () => {
+  expect(ToolCalls.call(request)).type.toBe<Effect.Effect<Allowed, CallError, ToolCalls.ToolCalls>>()
+  expect<Effect.Error<ReturnType<typeof ToolCalls.decide>>>().type.toBe<SubmitError>()
+})
+
+test("everything else fails with RateLimited or VargateError", () => {
+  expect<OperationError>().type.toBe<RateLimited | VargateError>()
+  expect<Effect.Error<(typeof reads)[number]>>().type.toBe<OperationError>()
+  expect<Effect.Error<ReturnType<typeof reviews.approve>>>().type.toBe<OperationError>()
+  expect<Effect.Error<ReturnType<typeof reviews.reject>>>().type.toBe<OperationError>()
+  expect<Stream.Error<ReturnType<typeof reviews.stream>>>().type.toBe<OperationError>()
+})
+
+/** The errors of every method and every value of a service. */
+type ErrorsOf<Service> = {
+  [K in keyof Service]: Service[K] extends (...args: never) => Effect.Effect<unknown, infer E, unknown> ? E
+    : Service[K] extends (...args: never) => Stream.Stream<unknown, infer E, unknown> ? E
+    : Service[K] extends Effect.Effect<unknown, infer E, unknown> ? E
+    : never
+}[keyof Service]
+
+type Errors = ErrorsOf<
+  & ToolCalls.ToolCalls["Service"]
+  & Approvals.Approvals["Service"]
+  & Reviews.Reviews["Service"]
+  & AuditLog.AuditLog["Service"]
+  & Replay.Replay["Service"]
+  & Merkle.Merkle["Service"]
+  & System.System["Service"]
+>
+
+test("nobody else's errors get through", () => {
+  expect<Errors>().type.not.toBe<unknown>()
+  expect<0 extends 1 & Errors ? true : false>().type.toBe<false>()
+  expect<Extract<Errors, HttpClientError.HttpClientError | Schema.SchemaError | Cause.TimeoutError>>().type
+    .toBe<never>()
+  expect<Errors["_tag"]>().type.not.toBeAssignableFrom<"HttpClientError">()
+  expect<Errors["_tag"]>().type.not.toBeAssignableFrom<"SchemaError">()
+})
+
+test("every error says what may have happened", () => {
+  expect<Errors>().type.toBeAssignableTo<
+    { readonly sideEffect: "none" | "possible"; readonly isRetryable: boolean; readonly message: string }
+  >()
+})
+
+test("reasons can be caught one by one", () => {
+  const caught = system.health.pipe(Effect.catchReason("VargateError", "NotFound", (reason) => Effect.succeed(reason)))
+  expect<Effect.Success<typeof caught>>().type.toBeAssignableFrom<NotFound>()
+  expect<Effect.Error<typeof caught>>().type.toBe<OperationError>()
+  // @ts-expect-error "NoSuchReason"
+  system.health.pipe(Effect.catchReason("VargateError", "NoSuchReason", done))
+})
+
+test("every policy retries calls and reads", () => {
+  const policies = [
+    RetryPolicy.none,
+    RetryPolicy.rateLimited,
+    RetryPolicy.opaUnavailable,
+    RetryPolicy.standard,
+    RetryPolicy.reads,
+    RetryPolicy.make(Schedule.spaced("2 seconds")),
+    RetryPolicy.standard.pipe(Schedule.upTo({ times: 2 }))
+  ] as const
+  expect(Effect.retry(call, policies[0])).type.toBe<typeof call>()
+  for (const policy of policies) {
+    expect(Effect.retry(call, policy)).type.toBe<Effect.Effect<Allowed, CallError>>()
+    expect(Effect.retry(auditLog.verify, policy)).type.toBe<typeof auditLog.verify>()
+  }
+  expect(Effect.retry(reads[0], RetryPolicy.reads)).type.toBe<(typeof reads)[0]>()
+})
+
+test("a policy does not accept errors that say nothing about side effects", () => {
+  expect(Effect.retry).type.not.toBeCallableWith(Effect.fail("no"), RetryPolicy.standard)
+  expect(Effect.retry).type.not.toBeCallableWith(Effect.fail(new Error("no")), RetryPolicy.standard)
+})
+
+test("who approves needs Reviews, and an agent's layer does not give it", () => {
+  const approve = Reviews.Reviews.use((reviews) => reviews.approve(actionId))
+  const agent = Vargate.layer({ apiKey: "key" })
+  expect<Effect.Services<typeof approve>>().type.toBe<Reviews.Reviews>()
+  expect<Vargate.Services>().type.not.toBeAssignableFrom<Reviews.Reviews>()
+
+  const asAgent = Effect.provide(approve, agent)
+  expect<Effect.Services<typeof asAgent>>().type.toBe<Reviews.Reviews | HttpClient.HttpClient>()
+  expect(Effect.runPromise).type.not.toBeCallableWith(approve)
+
+  const asReviewer = Effect.provide(approve, Reviews.layer)
+  expect<Effect.Services<typeof asReviewer>>().type.toBe<Transport.Transport>()
+})
+
+test("the layers need an HttpClient and say how they fail", () => {
+  expect<Layer.Services<ReturnType<typeof Vargate.layer>>>().type.toBe<HttpClient.HttpClient>()
+  expect<Layer.Error<ReturnType<typeof Vargate.layer>>>().type.toBe<VargateError>()
+  expect(Vargate.layer).type.not.toBeCallableWith({})
+  expect(Transport.layer).type.not.toBeCallableWith({ url: "https://vargate.ai/api" })
+})
