@@ -111,6 +111,8 @@ export const layer: Layer.Layer<PolicyEngine> = Layer.sync(PolicyEngine, () => m
  * **Example** (Deny refunds to other currencies)
  *
  * ```ts
+ * import * as PolicyEngine from "effect-vargate/gateway/PolicyEngine"
+ *
  * const engine = PolicyEngine.layerWith({
  *   rules: [{
  *     name: "refund_in_foreign_currency",
