@@ -10,13 +10,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { ActionId } from "./domain/ActionId.ts"
-import { Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
+import type { ActionId } from "./domain/ActionId.ts"
+import type { Approved } from "./domain/Approval.ts"
+import { type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
 import * as WaitingRoom from "./internal/waitingRoom.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Transport from "./Transport.ts"
-import { type ApprovalError, ApprovalTimeout, Expired, type OperationError, Rejected } from "./VargateError.ts"
+import type { Expired, Rejected } from "./VargateError.ts"
+import { type ApprovalError, ApprovalTimeout, type OperationError } from "./VargateError.ts"
 
 /**
  * What became of a held action, as values. `Rejected` and `Expired` are the classes that `await` fails with.

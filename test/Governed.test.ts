@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Result, Schema, Tracer } from "effect"
-import { Approvals, Governed, RetryPolicy, Reviews, Vargate, VargateError } from "effect-vargate"
+import type { VargateError } from "effect-vargate"
+import { Approvals, Governed, RetryPolicy, Reviews, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { TestClock } from "effect/testing"

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
-import { Governed, Reconcile, Reviews, ToolCalls, Vargate, VargateError } from "effect-vargate"
+import type { VargateError } from "effect-vargate"
+import { Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"

@@ -1,4 +1,5 @@
 /** The error channels, to the letter. */
+// @effect-diagnostics floatingEffect:off globalErrorInEffectFailure:off
 import { type Cause, Effect, type Layer, Schedule, type Schema, type Stream } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
