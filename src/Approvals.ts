@@ -8,17 +8,24 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ActionId } from "./domain/ActionId.ts"
-import type { Approved } from "./domain/Approval.ts"
-import { type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
+import { type Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
 import * as WaitingRoom from "./internal/waitingRoom.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Transport from "./Transport.ts"
-import type { Expired, Rejected } from "./VargateError.ts"
-import { type ApprovalError, ApprovalTimeout, type OperationError } from "./VargateError.ts"
+import {
+  type ApprovalError,
+  ApprovalTimeout,
+  type Expired,
+  InvalidRequest,
+  type OperationError,
+  type Rejected,
+  VargateError
+} from "./VargateError.ts"
 
 /**
  * What became of a held action, as values. `Rejected` and `Expired` are the classes that `await` fails with.
@@ -152,13 +159,20 @@ export const make = Effect.fnUntraced(function*(
     history,
     outcome,
     await: (actionId, options) => {
-      const waiting = wait(actionId, Duration.fromInputUnsafe(options?.timeout ?? "65 minutes"))
+      const timeout = Duration.fromInput(options?.timeout ?? "65 minutes")
+      if (Option.isNone(timeout)) return Effect.fail(invalidTimeout)
+      const waiting = wait(actionId, timeout.value)
       return options?.poll === undefined
         ? waiting
         : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(room.nudge, options.poll), Effect.never))
     },
     nudge: room.nudge
   })
+})
+
+const invalidTimeout = new VargateError({
+  operation: "Approvals.await",
+  reason: new InvalidRequest({ issues: [{ path: ["timeout"], message: "Expected a duration, like \"20 minutes\"" }] })
 })
 
 /**

@@ -36,6 +36,9 @@ export interface WaitingRoom {
   readonly nudge: Effect.Effect<void>
 }
 
+/** Timers of more than 24 days overflow; the next one takes over. */
+const longestTimer = 2 ** 31 - 1
+
 interface Table {
   readonly watch: Watch
   readonly guests: Set<Guest>
@@ -108,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
         }
       }
     }
-    yield* Effect.timeoutOption(deadlineSet.await, nextDeadline - now)
+    yield* Effect.timeoutOption(deadlineSet.await, Math.min(nextDeadline - now, longestTimer))
   })
 
   const leave = (actionId: string, guest: Guest) => {
