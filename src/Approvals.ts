@@ -114,7 +114,13 @@ export const makeReader = (transport: Transport.Transport["Service"]) => {
   const outcome = Effect.fn("Approvals.outcome")(function*(actionId: ActionId) {
     const watch = ApprovalLook.makeWatch(actionId)
     const verdict = (yield* ApprovalLook.make(source)(new Map([[actionId, watch]]))).get(watch)
-    if (verdict === undefined) return new Waiting({ actionId, timeoutAt: ApprovalLook.timeoutAt(watch) })
+    if (verdict === undefined) {
+      return new Waiting({
+        actionId,
+        isApproved: watch.approved !== undefined,
+        timeoutAt: ApprovalLook.timeoutAt(watch)
+      })
+    }
     return verdict._tag === "VargateError" ? yield* verdict : verdict
   })
 
@@ -164,11 +170,21 @@ export const make = Effect.fnUntraced(function*(
       const waiting = wait(actionId, timeout.value)
       return options?.poll === undefined
         ? waiting
-        : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(room.nudge, options.poll), Effect.never))
+        : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(pulse(room), options.poll), Effect.never))
     },
     nudge: room.nudge
   })
 })
+
+/** Asks for a look unless there was one since the last pulse, so that many waits with a rhythm share their looks. */
+const pulse = (room: WaitingRoom.WaitingRoom) => {
+  let seen = room.looks()
+  return Effect.suspend(() => {
+    const isIdle = room.looks() === seen
+    seen = room.looks() + (isIdle ? 1 : 0)
+    return isIdle ? room.nudge : Effect.void
+  })
+}
 
 const invalidTimeout = new VargateError({
   operation: "Approvals.await",

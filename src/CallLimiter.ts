@@ -23,19 +23,36 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type { RateLimited } from "./VargateError.ts"
 
 /**
- * The limiter that `ToolCalls` asks before each call. Without a layer it admits everything.
+ * The limiter that `ToolCalls` asks before each call: the one around the call, otherwise the one that the service was
+ * built with. Without either, everything is admitted.
  *
  * @category references
  * @since 0.1.0
  */
-export const CallLimiter = Context.Reference<{
+export const CallLimiter = Context.Reference<Limiter>("effect-vargate/CallLimiter", {
+  defaultValue: () => unlimited
+})
+
+/**
+ * What `ToolCalls` asks of a limiter.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limiter {
   /** Waits for the call's turn. */
   readonly admit: Effect.Effect<void>
   /** Learns from a 429. */
   readonly report: (error: RateLimited) => Effect.Effect<void>
-}>("effect-vargate/CallLimiter", {
-  defaultValue: () => ({ admit: Effect.void, report: () => Effect.void })
-})
+}
+
+/**
+ * Admits everything.
+ *
+ * @category limiters
+ * @since 0.1.0
+ */
+export const unlimited: Limiter = { admit: Effect.void, report: () => Effect.void }
 
 /**
  * How a limiter is set up.
@@ -50,6 +67,10 @@ export interface Options {
   readonly key?: string | undefined
 }
 
+/** A limit of nothing would hold calls back for ever; then the gateway's own word must do. */
+const usable = (burst: number | undefined) =>
+  burst !== undefined && burst >= 1 && Number.isFinite(burst) ? burst : undefined
+
 /**
  * A limiter over the `RateLimiter` in context: give it a Redis store (`RateLimiter.layerStoreRedis`) and many processes
  * share one limit.
@@ -63,7 +84,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter
       const key = options.key ?? "effect-vargate"
-      let burst = options.burst
+      let burst = usable(options.burst)
       let silentUntil = 0
 
       const silence: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -89,10 +110,11 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
       })
 
       return {
-        admit: Effect.andThen(silence, turn),
+        // A 429 may come while a call waits for its turn.
+        admit: silence.pipe(Effect.andThen(turn), Effect.andThen(silence)),
         report: (error: RateLimited) =>
           Effect.map(Clock.currentTimeMillis, (now) => {
-            burst = error.burst ?? burst
+            burst = usable(error.burst) ?? burst
             silentUntil = Math.max(silentUntil, now + Duration.toMillis(error.retryAfter))
           })
       }

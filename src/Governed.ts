@@ -214,7 +214,8 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   action: Effect.Effect<A, E, R>
 ) {
   const toolCalls = yield* ToolCalls.ToolCalls
-  const submit = Effect.retry(toolCalls.decide(request), request.retry ?? RetryPolicy.standard)
+  // Any schedule fits the type; made safe here, whatever was given.
+  const submit = Effect.retry(toolCalls.decide(request), RetryPolicy.make(request.retry ?? RetryPolicy.standard))
   const decision = yield* request.reconcile === false
     ? submit
     : Reconcile.reconcileDecision(request.reconcile)(submit)
@@ -273,10 +274,11 @@ const detached = Effect.fnUntraced(function*<A, E, R>(
 const once = Effect.fnUntraced(function*<A, E, R>(action: Effect.Effect<A, E, R>) {
   const exit = yield* Deferred.make<A, E>()
   let isStarted = false
-  return Effect.suspend((): Effect.Effect<A, E, R> => {
-    if (isStarted) return Deferred.await(exit)
+  // An interruption between starting and watching over the action would leave the others waiting for ever.
+  return Effect.uninterruptibleMask((restore): Effect.Effect<A, E, R> => {
+    if (isStarted) return restore(Deferred.await(exit))
     isStarted = true
-    return Effect.onExit(action, (result) => Deferred.done(exit, result))
+    return Effect.onExit(restore(action), (result) => Deferred.done(exit, result))
   })
 })
 

@@ -29,7 +29,6 @@ import type { ToolCall } from "./domain/ToolCall.ts"
 import { CurrentClaims } from "./internal/claims.ts"
 import { RecordTail } from "./internal/recordTail.ts"
 import { sameParams } from "./internal/sameParams.ts"
-import * as RetryPolicy from "./RetryPolicy.ts"
 import type * as ToolCalls from "./ToolCalls.ts"
 import { Denied, OutcomeUnknown, PendingApproval } from "./VargateError.ts"
 
@@ -40,7 +39,7 @@ import { Denied, OutcomeUnknown, PendingApproval } from "./VargateError.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** How long to look for the record before giving up. Default: 30 seconds. */
+  /** How long to look for the record before giving up; a look that has begun is ended first. Default: 30 seconds. */
   readonly wait?: Duration.Input | undefined
   /** When to look again. Default: pauses that grow from a quarter of a second to 5 seconds. */
   readonly poll?: Schedule.Schedule<unknown> | undefined
@@ -97,25 +96,24 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
 
   const reader = { since }
   const look = Effect.gen(function*() {
-    const records = yield* Effect.retry(tail.read(reader), RetryPolicy.reads)
+    const { isComplete, records } = yield* tail.read(reader)
     const found = records.filter((record) => isRecordOf(lost.request, record))
     const free = found.filter(({ actionId }) => !claims.has(actionId))
     const [record, ...others] = free
-    if (record === undefined) return yield* unknown("not recorded")
-    // An action of an identical call that is long forgotten would look just like this one.
-    if (others.length > 0 || record.requestedAt.epochMilliseconds <= claims.forgottenUntil) {
-      return yield* unknown("ambiguous", free)
-    }
+    if (record === undefined) return yield* unknown(isComplete ? "not recorded" : "log unreadable")
+    const now = yield* Clock.currentTimeMillis
+    // The record of a like call that has no answer yet, or that is long forgotten, would look just like this one.
+    const isDoubtful = !hasReference(lost.request) &&
+      (claims.isContended(lost.request, now) || record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
     const decision = readDecision(record)
-    if (decision === undefined || !claims.claim(record.actionId, yield* Clock.currentTimeMillis)) {
+    if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
     }
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": record.actionId })
     return decision
   })
 
-  tail.enter(reader)
-  return yield* look.pipe(
+  const looking = look.pipe(
     Effect.catchTags({
       RateLimited: () => unknown("log unreadable"),
       VargateError: () => unknown("log unreadable")
@@ -123,14 +121,18 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     Effect.retry(
       (options.poll ?? growing).pipe(
         Schedule.setInputType<OutcomeUnknown>(),
-        Schedule.while(({ elapsed, input }) => input.evidence !== "ambiguous" && elapsed < Duration.toMillis(wait)),
+        Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(wait)),
         // The last look comes when the time is over, not before.
         Schedule.modifyDelay(({ duration, elapsed }) =>
           Effect.succeed(Duration.min(duration, Duration.millis(Math.ceil(Duration.toMillis(wait) - elapsed))))
         )
       )
-    ),
-    Effect.ensuring(Effect.sync(() => tail.leave(reader)))
+    )
+  )
+  return yield* Effect.acquireUseRelease(
+    Effect.sync(() => tail.enter(reader)),
+    () => looking,
+    () => Effect.sync(() => tail.leave(reader))
   )
 })
 
@@ -203,18 +205,27 @@ const tailOf = (auditLog: AuditLog.AuditLog["Service"]) => {
   return tail
 }
 
+const hasReference = (call: ToolCall) => Object.hasOwn(call.params, "vargate_reference")
+
 const isRecordOf = (call: ToolCall, record: AuditRecord) =>
   record.agentId === call.agentId && record.tool === call.tool && record.method === call.method &&
   sameParams(call.params, record.params)
 
+/** Where the log does not say who was to act, nothing may be concluded: the agent would act, or not, on a guess. */
+const executions: Readonly<Record<string, Allowed["execution"]>> = {
+  agent_direct: new NotExecuted(),
+  vargate_brokered: new ExecutedUnseen()
+}
+
 const readDecision = (record: AuditRecord): ToolCalls.Decision | undefined => {
   const { actionId } = record
+  const execution = executions[record.executionMode ?? ""]
   switch (record.decision) {
     case "allow":
-      return new Allowed({
+      return execution && new Allowed({
         actionId,
         reconciled: true,
-        execution: record.executionMode === "vargate_brokered" ? new ExecutedUnseen() : new NotExecuted()
+        execution
       })
     case "deny":
       return new Denied({

@@ -63,8 +63,15 @@ export const make = Effect.gen(function*() {
     const isOpen = error._tag === "VargateError" &&
       (error.sideEffect === "possible" || error.reason._tag === "Conflict")
     if (!isOpen) return yield* error
-    // Should the look fail too, then the first error is the one that matters.
-    const outcome = yield* Effect.mapError(Effect.retry(approvals.outcome(actionId), RetryPolicy.reads), () => error)
+    const outcome = yield* Effect.retry(approvals.outcome(actionId), RetryPolicy.reads).pipe(
+      // Approved already, but the execution goes on: its record comes when it has ended.
+      Effect.repeat({
+        while: (outcome) => outcome._tag === "Waiting" && outcome.isApproved,
+        schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 60 }))
+      }),
+      // Should the look fail too, then the first error is the one that matters.
+      Effect.mapError(() => error)
+    )
     return outcome._tag === "Waiting" ? yield* error : outcome
   })
 
@@ -125,8 +132,9 @@ export const layer: Layer.Layer<Reviews, never, Transport.Transport> = Layer.fre
 /** What is not known yet, oldest first. What has expired long ago is forgotten. */
 const newcomers = (pending: ReadonlyArray<PendingAction>, known: Map<ActionId, DateTime.Utc>, now: DateTime.Utc) => {
   const horizon = DateTime.subtract(now, { hours: 2 })
+  const listed = new Set(pending.map(({ actionId }) => actionId))
   for (const [actionId, createdAt] of known) {
-    if (DateTime.isLessThan(createdAt, horizon)) known.delete(actionId)
+    if (DateTime.isLessThan(createdAt, horizon) && !listed.has(actionId)) known.delete(actionId)
   }
   const news = pending.filter(({ actionId }) => !known.has(actionId)).toReversed()
   for (const { actionId, createdAt } of news) known.set(actionId, createdAt)

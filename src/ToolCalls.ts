@@ -3,14 +3,14 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ToolCallBody } from "./api/ToolCallsApi.ts"
-import { CallLimiter } from "./CallLimiter.ts"
+import { CallLimiter, unlimited } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
@@ -70,6 +70,7 @@ export class ToolCalls extends Context.Service<ToolCalls, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const builtWith = yield* CallLimiter
 
   const submit = Effect.fnUntraced(function*(
     operation: string,
@@ -78,9 +79,12 @@ export const make = Effect.gen(function*() {
     const { agentId, agentType, agentVersion, isBusinessHours, method, params, tool } = yield* check(operation, request)
     const call = new ToolCall({ agentId, agentType, agentVersion, isBusinessHours, method, params, tool })
     yield* Effect.annotateCurrentSpan({ "vargate.agent_id": agentId, "vargate.tool": tool, "vargate.method": method })
-    const limiter = yield* CallLimiter
+    const ambient = yield* CallLimiter
+    const limiter = ambient === unlimited ? builtWith : ambient
+    const claims = yield* CurrentClaims
     yield* limiter.admit
     const sentAt = yield* DateTime.now
+    claims.depart(call)
     const decision = yield* transport.request(
       { name: operation, sideEffect: "possible" },
       (client) => client.toolCalls.call({ payload: toBody(call) })
@@ -110,11 +114,20 @@ export const make = Effect.gen(function*() {
           )
       }),
       Effect.tapErrorTag("RateLimited", limiter.report),
-      Effect.onInterrupt(() => logInterruption(call, sentAt))
+      Effect.onExit((exit) =>
+        Effect.clockWith((clock) => {
+          const now = clock.currentTimeMillisUnsafe()
+          if (Exit.hasInterrupts(exit)) {
+            claims.abandon(call, now)
+            return logInterruption(call, sentAt)
+          }
+          // In one step, so that no identical call whose answer is lost can take this record in between.
+          if (Exit.isSuccess(exit)) claims.claim(exit.value.actionId, now)
+          claims.arrive(call)
+          return Effect.void
+        })
+      )
     )
-    // So that an identical call whose answer is lost does not take this record for its own.
-    const claims = yield* CurrentClaims
-    claims.claim(decision.actionId, yield* Clock.currentTimeMillis)
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": decision.actionId, "vargate.decision": decision._tag })
     return decision
   })
@@ -184,6 +197,9 @@ const decodeBody = Schema.decodeUnknownEffect(ToolCallBody, { errors: "all" })
 
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
 const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRequest) {
+  if (typeof request !== "object" || request === null) {
+    return yield* invalid(operation, [{ path: ["body"], message: "Expected a request: { tool, method, params }" }])
+  }
   const agent = request.agent ?? (yield* Agent)
   const params = request.params ?? {}
   const call = {
@@ -192,15 +208,18 @@ const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRe
     agentVersion: agent.version ?? "0.0.0",
     tool: request.tool,
     method: request.method,
-    params: request.reference === "params" ? { ...params, vargate_reference: reference() } : params,
+    params,
     isBusinessHours: request.isBusinessHours
   }
   yield* decodeBody(toBody(call)).pipe(
     Effect.mapError(({ issue }) => invalid(operation, fieldIssues(issue, ["body"])))
   )
-  const issues = checkParams(call.params)
+  const issues = checkParams(params)
   if (issues.length > 0) return yield* invalid(operation, issues)
-  return { ...call, params: asSent(call.params) }
+  if (request.reference !== "params") return { ...call, params: asSent(params) }
+  const withReference = { ...asSent(params), vargate_reference: reference() }
+  const tooLong = checkParams(withReference)
+  return tooLong.length === 0 ? { ...call, params: withReference } : yield* invalid(operation, tooLong)
 })
 
 /**

@@ -16,6 +16,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as ApiKey from "./api/ApiKey.ts"
 import { VargateApi } from "./api/VargateApi.ts"
@@ -104,8 +105,9 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Transport["Service"], VargateError, HttpClient.HttpClient> {
   const key = yield* checkKey(options.apiKey)
   const baseUrl = yield* checkUrl(options.url ?? defaultUrl, options.allowInsecure ?? false)
-  const timeout = Duration.fromInputUnsafe(options.timeout ?? "30 seconds")
+  const timeout = yield* checkTimeout(options.timeout ?? "30 seconds")
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
+  if (!(maxBodyBytes >= 0)) return yield* invalidOption("maxBodyBytes", "the limit must be a number of bytes")
   const httpClient = yield* HttpClient.HttpClient
 
   const spellings = [JSON.stringify(Redacted.value(key)).slice(1, -1), Redacted.value(key)]
@@ -219,6 +221,13 @@ const checkKey = (apiKey: Redacted.Redacted | string): Effect.Effect<Redacted.Re
   return /^[\x21-\x7e]+$/.test(text)
     ? Effect.succeed(key)
     : Effect.fail(invalidOption("apiKey", "the API key holds white space or characters that a header cannot carry"))
+}
+
+const checkTimeout = (input: Duration.Input): Effect.Effect<Duration.Duration, VargateError> => {
+  const timeout = Duration.fromInput(input)
+  return Option.isSome(timeout)
+    ? Effect.succeed(timeout.value)
+    : Effect.fail(invalidOption("timeout", "the time-out must be a duration, like \"30 seconds\""))
 }
 
 const isLoopback = (host: string) =>

@@ -586,6 +586,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
       message: this.message,
       sideEffect: this.sideEffect,
       evidence: this.evidence,
+      waited: this.waited === undefined ? undefined : Duration.format(this.waited),
       candidates: this.candidates,
       cause: this.cause.toJSON()
     }

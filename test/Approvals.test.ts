@@ -282,6 +282,47 @@ describe("the shared poller", () => {
   )
 
   test(
+    "waits with a rhythm of their own share their looks",
+    Effect.gen(function*() {
+      const ids = yield* Effect.forEach(Array.from({ length: 100 }, (_, n) => n), (n) => hold("delete", n))
+      const rhythm = Schedule.spaced("500 millis")
+      for (const id of ids) {
+        yield* Effect.forkChild(awaiting(id, { poll: rhythm }), { startImmediately: true })
+        yield* TestClock.adjust("7 millis")
+      }
+      const before = yield* polls
+      for (let i = 0; i < 1000; i++) yield* TestClock.adjust("10 millis")
+      assert.isAtLeast((yield* polls) - before, 18)
+      assert.isAtMost((yield* polls) - before, 32)
+    })
+  )
+
+  it.effect("a wait that comes after the others were answered is looked after at once", () =>
+    Effect.gen(function*() {
+      const first = yield* hold("delete")
+      yield* reject(first)
+      assert.strictEqual((yield* Effect.flip(awaiting(first)))._tag, "Rejected")
+      const second = yield* hold("delete")
+      yield* reject(second)
+      assert.strictEqual((yield* Effect.flip(awaiting(second, { timeout: "4 minutes" })))._tag, "Rejected")
+    }).pipe(Effect.provide(inProcess({ ...options, approvals: { poll: Schedule.spaced("5 minutes") } }))))
+
+  it.effect("a look that breaks off half-way hides nothing from the next", () =>
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      const old = yield* hold("delete")
+      yield* approve(old)
+      // Decided long before the newest: the approval stands on a later page of the log than the first.
+      yield* Effect.forEach(Array.from({ length: 250 }), (_, n) =>
+        Effect.asVoid(Effect.flatMap(hold("purge", n), reject)))
+      const waiting = yield* Effect.forkChild(awaiting(old))
+      yield* TestClock.adjust(0)
+      lost.push("/api/audit")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(waiting)).execution._tag, "Executed")
+    }).pipe(Effect.provide(inProcess({ ...options, approvals: {} }))))
+
+  test(
     "interrupting waits stops the looking",
     Effect.gen(function*() {
       const actionId = yield* hold("delete")

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Layer, Ref, Schedule } from "effect"
-import { CallLimiter, RetryPolicy, ToolCalls } from "effect-vargate"
+import { Clock, Duration, Effect, Fiber, Layer, Ref, Schedule } from "effect"
+import { CallLimiter, RetryPolicy, ToolCalls, Vargate, VargateError } from "effect-vargate"
+import * as Gateway from "effect-vargate/gateway/Gateway"
 import { TestClock } from "effect/testing"
 import { inProcess } from "./support/worlds.ts"
 
@@ -59,6 +60,50 @@ describe("CallLimiter", () => {
       assert.strictEqual(passed.length, 500)
       assert.strictEqual(turnedAway.length, 0)
     }).pipe(Effect.provide(Layer.mergeAll(world(20), CallLimiter.layerMemory({ burst: 20 })))))
+
+  it.effect("nobody breaks the silence after a 429, not even who was already waiting for a turn", () =>
+    Effect.gen(function*() {
+      const sent: Array<number> = []
+      const one = Effect.gen(function*() {
+        const limiter = yield* CallLimiter.CallLimiter
+        yield* limiter.admit
+        sent.push(yield* Clock.currentTimeMillis)
+      })
+      yield* Effect.forkChild(Effect.all(Array.from({ length: 20 }, () => one), { concurrency: 20 }))
+      yield* TestClock.adjust("500 millis")
+      const limiter = yield* CallLimiter.CallLimiter
+      yield* limiter.report(new VargateError.RateLimited({ retryAfter: Duration.seconds(1), burst: 5 }))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(sent.filter((time) => time > 500 && time < 1500), [])
+      assert.strictEqual(sent.length, 20)
+    }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 5 }))))
+
+  it.effect("a limit of nothing holds nobody back for ever", () =>
+    Effect.gen(function*() {
+      const limiter = yield* CallLimiter.CallLimiter
+      yield* limiter.report(new VargateError.RateLimited({ retryAfter: Duration.seconds(1), burst: 0 }))
+      const admitted = yield* Effect.forkChild(limiter.admit)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(admitted)
+    }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 0 }))))
+
+  it.effect("beneath the services it works as well as around the program", () =>
+    Effect.gen(function*() {
+      const calling = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 20 }), () => ToolCalls.call({ tool: "http", method: "GET" }), {
+          concurrency: 20
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(calling.pollUnsafe())
+      for (let i = 0; i < 100; i++) yield* TestClock.adjust("100 millis")
+      assert.strictEqual((yield* Fiber.join(calling)).length, 20)
+    }).pipe(Effect.provide(
+      Vargate.layer({ apiKey: "key" }).pipe(
+        Layer.provide(CallLimiter.layerMemory({ burst: 5 })),
+        Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key", burst: 5 }] }))
+      )
+    )))
 
   it.effect("without it, hammering keeps the door shut", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Result, Schema, Tracer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Result, Schedule, Schema, Tracer } from "effect"
 import type { VargateError } from "effect-vargate"
 import { Approvals, Governed, RetryPolicy, Reviews, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
@@ -163,6 +163,35 @@ describe("Governed.run", () => {
           : ScriptedTransport.json(200, { records: [], count: 0, offset: 0, total: 0, tenant_id: "t" })
       )))
     )))
+
+  it.effect("makes any schedule safe before it uses it", () =>
+    Effect.gen(function*() {
+      const { action } = counted()
+      const request = { tool: "a", method: "b", retry: Schedule.recurs(3), reconcile: false } as const
+      assert.strictEqual((yield* Effect.flip(Governed.run(request, action)))._tag, "OutcomeUnknown")
+      const wire = yield* ScriptedTransport.ScriptedTransport
+      assert.strictEqual((yield* wire.requests).length, 1)
+    }).pipe(Effect.provide(
+      Vargate.layer({ apiKey: "key" }).pipe(
+        Layer.provideMerge(ScriptedTransport.layer(() => ScriptedTransport.disconnect))
+      )
+    )))
+
+  it.effect("a handle outlives its layer without hanging", () =>
+    Effect.gen(function*() {
+      const { action, runs } = counted()
+      const handle = yield* Governed.run({ ...request("note", 2000), onPending: Governed.detach }, action).pipe(
+        Effect.provide(gateway)
+      )
+      if (handle.executedBy !== "nobody") return assert.fail("not detached")
+      const waiting = yield* Effect.forkChild(
+        Effect.exit(Effect.provide(handle.await, gateway)),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("2 hours")
+      assert.isDefined(waiting.pollUnsafe())
+      assert.strictEqual(runs(), 0)
+    }))
 
   it.effect("submits again only what did nothing, under the policy given", () =>
     Effect.gen(function*() {

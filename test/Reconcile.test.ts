@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
 import type { VargateError } from "effect-vargate"
-import { Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
+import { AuditLog, AuditRecord, Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
@@ -108,7 +108,7 @@ describe("Reconcile", () => {
       const second = yield* Effect.flip(call)
       assert.isTrue(first._tag === "OutcomeUnknown" && second._tag === "OutcomeUnknown")
       if (first._tag !== "OutcomeUnknown") return
-      const error = yield* Effect.flip(Reconcile.lookUp(first))
+      const error = yield* Effect.flip(yield* within(Reconcile.lookUp(first)))
       assert.strictEqual(error.evidence, "ambiguous")
       assert.sameMembers([...error.candidates!], (yield* records).map(({ actionId }) => actionId))
     })
@@ -124,6 +124,50 @@ describe("Reconcile", () => {
         assert.notStrictEqual(one.actionId, two.actionId)
         yield* TestClock.adjust("1 second")
       }
+    })
+  )
+
+  it.effect("an identical call's late answer: its record is never taken for the lost one's", () =>
+    Effect.gen(function*() {
+      // The first call is executed at once and answered late; the second never reaches the gateway.
+      const apiKey = Gateway.localTenant.apiKey
+      const answeredLate = Vargate.layer({ apiKey }).pipe(
+        Layer.provide(Faults.layer({ seed: 1, delayed: 1, delay: "5 seconds" }))
+      )
+      const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+      let runs = 0
+      const run = Governed.run({ tool: "bank", method: "note", params: { same: true } }, Effect.sync(() => ++runs))
+      const first = yield* Effect.forkChild(Effect.provide(run, answeredLate))
+      yield* TestClock.adjust("100 millis")
+      const second = yield* Effect.forkChild(Effect.flip(Effect.provide(run, neverSent)))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(first)).executedBy, "agent")
+      assert.strictEqual((yield* Fiber.join(second))._tag, "OutcomeUnknown")
+      assert.strictEqual(runs, 1)
+    }).pipe(Effect.provide(Gateway.layerMemory())))
+
+  test(
+    "resendAfter does not send again while the log cannot be read to its end",
+    Effect.gen(function*() {
+      const lost = yield* lostError({ deep: true })
+      const auditLog = yield* AuditLog.AuditLog
+      const ledger = yield* Ledger
+      const endless = AuditLog.AuditLog.of({
+        ...auditLog,
+        page: ({ limit = 100 } = {}) =>
+          Effect.map(
+            ledger.records("local"),
+            (all) =>
+              new AuditRecord.AuditPage({
+                records: Array.from({ length: limit }, () => all[0]!),
+                offset: 0,
+                total: 1e9
+              })
+          )
+      })
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { other: true } })
+      const error = yield* within(Reconcile.lookUp(lost).pipe(Effect.provideService(AuditLog.AuditLog, endless)))
+      assert.strictEqual((yield* Effect.flip(error)).evidence, "log unreadable")
     })
   )
 

@@ -12,7 +12,10 @@ const test = (title: string, effect: Effect.Effect<void, unknown, World>) =>
       effect,
       inProcess({
         tenants: [{ id: "t", apiKey: "key", burst: 1000 }],
-        tools: { "db/delete": () => Effect.succeed("gone") }
+        tools: {
+          "db/delete": () => Effect.succeed("gone"),
+          "db/purge": () => Effect.delay(Effect.succeed("purged"), "10 seconds")
+        }
       })
     ))
 
@@ -74,6 +77,22 @@ describe("Reviews", () => {
       const receipt = yield* reviews.approve(actionId, "fine")
       assert.deepInclude(receipt.execution, { _tag: "Executed", result: "gone" })
       assert.strictEqual(requests.filter((request) => request.startsWith("POST /api/approve")).length, 1)
+    })
+  )
+
+  test(
+    "an approval that is still being executed is waited for",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      const reviews = yield* Reviews.Reviews
+      const { actionId } = yield* ToolCalls.decide({ tool: "db", method: "purge" })
+      lost.push("/api/approve")
+      const first = yield* Effect.forkChild(reviews.approve(actionId))
+      yield* TestClock.adjust("1 second")
+      const second = yield* Effect.forkChild(reviews.approve(actionId))
+      yield* TestClock.adjust("30 seconds")
+      assert.deepInclude((yield* Fiber.join(second)).execution, { _tag: "Executed", result: "purged" })
+      assert.strictEqual((yield* Fiber.join(first)).actionId, actionId)
     })
   )
 

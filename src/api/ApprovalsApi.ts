@@ -170,8 +170,8 @@ export const readBrokeredResult = (outer: unknown): Execution => {
   return readToolAnswer(outer.result, { executionMs: ms })
 }
 
-const writeExecution = (execution: Execution): typeof WireExecution.Type | undefined =>
-  execution._tag === "NotExecuted" ? undefined : {
+const writeExecution = (execution: ApprovalReceipt["execution"]): typeof WireExecution.Type | undefined =>
+  execution._tag === "NotExecuted" || execution._tag === "ExecutedUnseen" ? undefined : {
     status: "success",
     result: { result: writeToolAnswer(execution), execution_ms: execution.latency.executionMs ?? 0 }
   }

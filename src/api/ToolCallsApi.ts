@@ -106,6 +106,10 @@ export const writeToolAnswer = (execution: Executed | ExecutionFailed): unknown 
 
 // --- answers ---------------------------------------------------------------------------------------------------------
 
+/** The guide's `agent_direct` says that nothing was executed, whatever stands beside it. */
+const isExecuted = (mode: string | null | undefined, result: unknown) =>
+  mode === "vargate_brokered" || (mode !== "agent_direct" && result !== undefined && result !== null)
+
 /**
  * 200: allowed, with or without an execution by the gateway. The guide's `execution_mode: "agent_direct"` is an absent
  * field in the measured dialect.
@@ -126,7 +130,7 @@ export const Allowed200 = Schema.Struct({
       decode: (wire) =>
         new Allowed({
           actionId: wire.action_id,
-          execution: wire.execution_mode === "vargate_brokered" || wire.execution_result !== undefined
+          execution: isExecuted(wire.execution_mode, wire.execution_result)
             ? readToolAnswer(wire.execution_result, readLatency(wire.latency))
             : new NotExecuted()
         }),

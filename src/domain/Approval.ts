@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { ActionId } from "./ActionId.ts"
-import { Execution } from "./Execution.ts"
+import { ExecutedUnseen, Execution } from "./Execution.ts"
 
 /**
  * An action that waits for a human (GET /approvals). It expires at `timeoutAt`, one hour after it was queued.
@@ -88,7 +88,7 @@ export class ApprovalReceipt extends Schema.Class<ApprovalReceipt>("effect-varga
   tool: Schema.optional(Schema.String),
   method: Schema.optional(Schema.String),
   params: Schema.optional(Schema.Unknown),
-  execution: Execution
+  execution: Schema.Union([...Execution.members, ExecutedUnseen])
 }) {}
 
 /**
@@ -119,7 +119,7 @@ export class Approved extends Schema.TaggedClass<Approved>("effect-vargate/Appro
   reviewer: Schema.NullOr(Schema.String),
   note: Schema.NullOr(Schema.String),
   reviewedAt: Schema.DateTimeUtc,
-  execution: Execution
+  execution: Schema.Union([...Execution.members, ExecutedUnseen])
 }) {}
 
 /**
@@ -130,6 +130,8 @@ export class Approved extends Schema.TaggedClass<Approved>("effect-vargate/Appro
  */
 export class Waiting extends Schema.TaggedClass<Waiting>("effect-vargate/Waiting")("Waiting", {
   actionId: ActionId,
+  /** Approved, and what became of its execution is not on record yet. */
+  isApproved: Schema.Boolean,
   /** Unknown while the action is beyond the newest 50. */
   timeoutAt: Schema.NullOr(Schema.DateTimeUtc)
 }) {}

@@ -96,24 +96,36 @@ export const make = (source: Source) => {
 
   const readLog = Effect.fnUntraced(function*(
     watches: ReadonlyMap<string, Watch>,
-    unanchored: Set<Watch>,
+    unanchored: ReadonlyArray<Watch>,
     verdicts: Map<Watch, Verdict>
   ) {
+    let gapsSeen = 0
+    let isAtStart = false
     let newestId = lastId
-    let limit = unanchored.size === 0 ? newsSize : pageSize
+    // Taken over only when the whole read has come to its end: half of it would hide what lies further back.
+    const anchors = new Map<Watch, number>()
+    const found = new Map<Watch, Verdict>()
+    let limit = unanchored.length === 0 ? newsSize : pageSize
     for (let offset = 0; offset < pageSize * maxPages; offset += limit, limit = pageSize) {
       const { gaps, records, total } = yield* readStepping(source.page, limit, offset)
       for (const record of records) {
         newestId = Math.max(newestId, record.id)
-        readRecord(record, watches, unanchored, verdicts)
+        readRecord(record, watches, anchors, found)
       }
-      const isAtStart = total !== undefined ? offset + limit >= total : records.length + gaps.length === 0
-      if (isAtStart) {
-        // A gap may be the very record that is missing.
-        if (gaps.length === 0) { for (const watch of unanchored) verdicts.set(watch, unknownAction(watch)) }
-        break
-      }
-      if (unanchored.size === 0 && (records.at(-1)?.id ?? Infinity) <= lastId) break
+      gapsSeen += gaps.length
+      const open = unanchored.filter((watch) => !anchors.has(watch) && !found.has(watch))
+      isAtStart = total !== undefined ? offset + limit >= total : records.length + gaps.length === 0
+      if (isAtStart || (open.length === 0 && (lastId === 0 || (records.at(-1)?.id ?? Infinity) <= lastId))) break
+    }
+    for (const [watch, timeoutAt] of anchors) {
+      watch.anchored = true
+      watch.timeoutAt ??= timeoutAt
+    }
+    for (const [watch, verdict] of found) verdicts.set(watch, verdict)
+    for (const watch of unanchored) {
+      // A gap, or what lies beyond the bound, may be the very record that is missing.
+      if (!watch.anchored && !found.has(watch) && isAtStart && gapsSeen === 0) verdicts.set(watch, unknownAction(watch))
+      watch.anchored = true
     }
     lastId = newestId
   })
@@ -142,12 +154,12 @@ export const make = (source: Source) => {
     if (open.length === 0) return verdicts
 
     // A listed action may be decided before the log is read, so the log is read for all.
-    yield* readLog(watches, new Set(open.filter(({ anchored }) => !anchored)), verdicts)
+    yield* readLog(watches, open.filter(({ anchored }) => !anchored), verdicts)
     for (const watch of open) {
       if (!verdicts.has(watch)) readSilence(watch, now, verdicts)
     }
     return verdicts
-  })
+  }, Effect.onError(() => Effect.sync(() => lastCounts = "")))
 }
 
 const readHistory = (row: DecidedAction, watch: Watch, now: number, verdicts: Map<Watch, Verdict>) => {
@@ -175,21 +187,18 @@ const timeoutOf = (watch: Watch, createdAt: DateTime.Utc | null | undefined): Da
 const readRecord = (
   record: AuditRecord,
   watches: ReadonlyMap<string, Watch>,
-  unanchored: Set<Watch>,
-  verdicts: Map<Watch, Verdict>
+  anchors: Map<Watch, number>,
+  found: Map<Watch, Verdict>
 ) => {
   const own = watches.get(record.actionId)
   if (own !== undefined) {
-    own.anchored = true
-    own.timeoutAt ??= record.requestedAt.epochMilliseconds + lifetime
-    unanchored.delete(own)
+    anchors.set(own, record.requestedAt.epochMilliseconds + lifetime)
     return
   }
   const review = readReview(record)
   const watch = review && watches.get(review.actionId)
   if (review === undefined || watch === undefined) return
-  unanchored.delete(watch)
-  verdicts.set(watch, withReviewer(review, watch.approved?.row))
+  found.set(watch, withReviewer(review, watch.approved?.row))
 }
 
 /** The record knows what was executed, the history knows who decided. */

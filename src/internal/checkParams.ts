@@ -12,6 +12,8 @@ const maxLength = 65_536
 /** The gateway accepts deeper ones, and then answers 500 to every audit page that holds the record. */
 const maxDepth = 200
 
+const tooLong = `Expected at most ${maxLength} characters as the gateway counts them (non-ASCII as \\uXXXX)`
+
 interface Place {
   readonly value: unknown
   readonly path: ReadonlyArray<string | number>
@@ -22,8 +24,11 @@ export const checkParams = (params: Readonly<Record<string, unknown>>): Readonly
   const root = ["body", "params"]
   const issues: Array<FieldIssue> = []
   const places: Array<Place> = [{ value: params, path: root }]
+  let visited = 0
   for (let place = places.pop(); place !== undefined && issues.length < 10; place = places.pop()) {
     const { path, value } = place
+    // Every value takes at least a character. Shared objects would otherwise be walked again and again.
+    if (++visited > maxLength) return [{ path: root, message: tooLong }]
     const problem = path.length - root.length > maxDepth
       ? `Expected at most ${maxDepth} levels of nesting`
       : problemOf(value)
@@ -40,10 +45,7 @@ export const checkParams = (params: Readonly<Record<string, unknown>>): Readonly
     }
   }
   if (issues.length === 0 && pythonLength(params) > maxLength) {
-    issues.push({
-      path: root,
-      message: `Expected at most ${maxLength} characters as the gateway counts them (non-ASCII as \\uXXXX)`
-    })
+    issues.push({ path: root, message: tooLong })
   }
   return issues
 }

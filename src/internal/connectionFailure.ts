@@ -4,9 +4,12 @@
  * @internal
  */
 
-/** Codes of Node, OpenSSL and undici for name look-up, connecting and the TLS handshake: all before the first byte. */
+/**
+ * Codes of Node, OpenSSL and undici for name look-up, connecting and the TLS handshake: all before the first byte. Codes
+ * that an established connection can end with too (`EHOSTUNREACH`, ...) prove something only while connecting.
+ */
 const beforeSending =
-  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|ERR_TLS_CERT_ALTNAME_INVALID|ERR_SSL_WRONG_VERSION_NUMBER|HOSTNAME_MISMATCH)$/
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|ERR_TLS_CERT_ALTNAME_INVALID|ERR_SSL_WRONG_VERSION_NUMBER|HOSTNAME_MISMATCH)$/
 
 interface Failure {
   readonly message?: unknown
@@ -19,7 +22,8 @@ interface Failure {
 const isFailure = (u: unknown): u is Failure => typeof u === "object" && u !== null
 
 const provesNothingSent = (error: Failure): boolean =>
-  (typeof error.code === "string" && beforeSending.test(error.code)) ||
+  (typeof error.code === "string" && beforeSending.test(error.code) && error.syscall !== "read" &&
+    error.syscall !== "write") ||
   error.syscall === "connect" ||
   // Several addresses were tried: every one of them must have failed to connect.
   (Array.isArray(error.errors) && error.errors.length > 0 &&

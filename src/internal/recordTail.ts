@@ -36,6 +36,9 @@ export class RecordTail {
   private records: ReadonlyArray<AuditRecord> = []
   /** All records written since then are in `records`, as of the last read. */
   private coveredSince = Infinity
+  private isComplete = true
+  /** How far back the last read was meant to go. */
+  private readSince = Infinity
   private asked = 0
   private served = 0
 
@@ -53,17 +56,26 @@ export class RecordTail {
     if (this.readers.size > 0) return
     this.records = []
     this.coveredSince = Infinity
+    this.readSince = Infinity
   }
 
-  /** All records written since the reader's time, as the log stands now or later; newest first. */
-  read(reader: Reader): Effect.Effect<ReadonlyArray<AuditRecord>, OperationError> {
+  /**
+   * All records written since the reader's time, as the log stands now or later; newest first. Not complete where records
+   * cannot be shown or lie too deep.
+   */
+  read(
+    reader: Reader
+  ): Effect.Effect<{ readonly records: ReadonlyArray<AuditRecord>; readonly isComplete: boolean }, OperationError> {
     return Effect.suspend(() => {
       const ticket = ++this.asked
       return this.lock.withPermit(Effect.suspend(() =>
         // A read that began after this was asked for has seen all that there is to see.
-        this.served >= ticket && this.coveredSince <= reader.since ? Effect.void : this.refresh(this.asked)
+        this.served >= ticket && this.readSince <= reader.since ? Effect.void : this.refresh(this.asked)
       )).pipe(
-        Effect.map(() => this.records.filter((record) => writtenAt(record) >= reader.since))
+        Effect.map(() => ({
+          records: this.records.filter((record) => writtenAt(record) >= reader.since),
+          isComplete: this.isComplete
+        }))
       )
     })
   }
@@ -76,20 +88,27 @@ export class RecordTail {
     return Effect.gen(function*() {
       // Pages shift while records are appended: the same record may come twice.
       const read = new Map<number, AuditRecord>()
+      let isComplete = true
       let limit = known.size > 0 ? newsSize : pageSize
       for (let offset = 0; offset < maxPages * pageSize; offset += limit, limit = pageSize) {
         const { gaps, records, total } = yield* readStepping(page, limit, offset)
         for (const record of records) read.set(record.id, record)
+        if (gaps.length > 0) isComplete = false
         const oldest = records.at(-1)
         const isAtStart = records.length + gaps.length < limit || offset + limit >= (total ?? Infinity)
-        if (isAtStart || (oldest !== undefined && (writtenAt(oldest) < since || isKnownFrom(oldest)))) break
+        if (isAtStart || (oldest !== undefined && (writtenAt(oldest) < since || isKnownFrom(oldest)))) {
+          return { read, isComplete }
+        }
       }
-      return read
+      return { read, isComplete: false }
     }).pipe(
-      Effect.map((read) => {
+      Effect.map(({ isComplete, read }) => {
         for (const [id, record] of known) read.set(id, record)
         this.records = [...read.values()].filter((record) => writtenAt(record) >= since).sort((a, b) => b.id - a.id)
-        this.coveredSince = since
+        // What was not read this time is looked for again next time.
+        this.coveredSince = isComplete ? since : Infinity
+        this.isComplete = isComplete
+        this.readSince = since
         this.served = asked
       })
     )

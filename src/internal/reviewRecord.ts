@@ -7,7 +7,7 @@ import { readBrokeredResult } from "../api/ApprovalsApi.ts"
 import { ActionId } from "../domain/ActionId.ts"
 import { Approved } from "../domain/Approval.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
-import { type Execution, ExecutionFailed, NotExecuted } from "../domain/Execution.ts"
+import { ExecutedUnseen, ExecutionFailed, NotExecuted } from "../domain/Execution.ts"
 import { Rejected } from "../VargateError.ts"
 
 /** @internal */
@@ -36,11 +36,13 @@ export const readReview = (record: AuditRecord): Decided | undefined => {
     })
 }
 
-const readExecution = (params: object): Execution => {
+const readExecution = (params: object): Approved["execution"] => {
   if ("execution_error" in params && params.execution_error != null) {
     return new ExecutionFailed({ error: params.execution_error, latency: {} })
   }
-  return "execution_result" in params && params.execution_result != null
-    ? readBrokeredResult(params.execution_result)
-    : new NotExecuted()
+  if ("execution_result" in params && params.execution_result != null) {
+    return readBrokeredResult(params.execution_result)
+  }
+  // Only the gateway's word that it executed nothing leaves the action to the agent.
+  return "executed" in params && params.executed === false ? new NotExecuted() : new ExecutedUnseen()
 }

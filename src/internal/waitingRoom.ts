@@ -34,6 +34,8 @@ export interface WaitingRoom {
   readonly enter: (actionId: ActionId, guest: Guest) => () => void
   /** Looks at once instead of at the next tick. */
   readonly nudge: Effect.Effect<void>
+  /** How many looks have begun. */
+  readonly looks: () => number
 }
 
 /** Timers of more than 24 days overflow; the next one takes over. */
@@ -61,23 +63,31 @@ export const make = Effect.fnUntraced(function*(
   const nudged = Latch.makeUnsafe()
   const deadlineSet = Latch.makeUnsafe()
   let nextDeadline = Infinity
+  let looks = 0
+  let isClosed = false
   let lastFailure: string | undefined
 
   const lookOnce = Effect.suspend(() => look(new Map([...tables].map(([id, { watch }]) => [id, watch])))).pipe(
     Effect.map((verdicts) => {
       lastFailure = undefined
-      for (const [{ actionId }, verdict] of verdicts) {
+      const served = [...verdicts].map(([{ actionId }, verdict]) => {
         const guests = tables.get(actionId)?.guests ?? []
         tables.delete(actionId)
+        return { guests, verdict }
+      })
+      // Before anybody hears of it: who then comes back at once is the first of a new round.
+      const isEmptied = tables.size === 0
+      for (const { guests, verdict } of served) {
         for (const guest of guests) guest.onVerdict(verdict)
       }
+      return isEmptied
     }),
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterruptsOnly(cause),
       (cause) => {
         const failure = Cause.squash(cause)
         lastFailure = failure instanceof Error ? failure.message : String(failure)
-        return Effect.logDebug("A look at the approvals failed", lastFailure)
+        return Effect.as(Effect.logDebug("A look at the approvals failed", lastFailure), false)
       }
     )
   )
@@ -87,14 +97,15 @@ export const make = Effect.fnUntraced(function*(
     const step = yield* Schedule.toStep(rhythm)
     while (tables.size > 0) {
       nudged.closeUnsafe()
-      yield* lookOnce
+      looks++
+      if (yield* lookOnce) break
       const pause = yield* step(yield* Clock.currentTimeMillis, undefined).pipe(
         Effect.map(([, duration]) => duration),
         Pull.catchDone(() => Effect.succeed(Duration.infinity))
       )
       yield* Effect.timeoutOption(nudged.await, pause)
     }
-    occupied.closeUnsafe()
+    if (tables.size === 0) occupied.closeUnsafe()
   })
 
   const keepingDeadlines = Effect.gen(function*() {
@@ -126,6 +137,7 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(Effect.forever(keepingDeadlines))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
+      isClosed = true
       for (const { guests } of tables.values()) {
         for (const guest of guests) guest.onClose()
       }
@@ -135,6 +147,10 @@ export const make = Effect.fnUntraced(function*(
 
   return {
     enter: (actionId, guest) => {
+      if (isClosed) {
+        guest.onClose()
+        return () => {}
+      }
       const table = tables.get(actionId) ?? { watch: makeWatch(actionId), guests: new Set() }
       tables.set(actionId, table)
       table.guests.add(guest)
@@ -145,6 +161,7 @@ export const make = Effect.fnUntraced(function*(
       occupied.openUnsafe()
       return () => leave(actionId, guest)
     },
-    nudge: Effect.sync(() => void nudged.openUnsafe())
+    nudge: Effect.sync(() => void nudged.openUnsafe()),
+    looks: () => looks
   }
 })

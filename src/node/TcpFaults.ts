@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { connect, createServer, type Socket } from "node:net"
@@ -65,9 +66,9 @@ const isToolCall = (requestLine: string) => requestLine.startsWith("POST /mcp/to
  * @category constructors
  * @since 0.1.0
  */
-export const make = (plan: Plan): Effect.Effect<TcpProxy, never, Scope.Scope> =>
+export const make = (plan: Plan): Effect.Effect<TcpProxy, Cause.UnknownError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly proxy: TcpProxy; readonly close: () => void }>((resume) => {
+    Effect.callback<{ readonly proxy: TcpProxy; readonly close: () => void }, Cause.UnknownError>((resume) => {
       const random = makeRandom(plan.seed)
       const counts: Record<TcpFault, number> = { resetBefore: 0, resetAfter: 0, stall: 0, halfClose: 0 }
       const sockets = new Set<Socket>()
@@ -83,6 +84,7 @@ export const make = (plan: Plan): Effect.Effect<TcpProxy, never, Scope.Scope> =>
         client.once("close", () => sockets.delete(client))
         relay(client, plan.targetPort, draw)
       })
+      server.once("error", (error) => resume(Effect.fail(new Cause.UnknownError(error, "the proxy cannot listen"))))
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0

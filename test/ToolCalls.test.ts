@@ -1,0 +1,77 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { ToolCalls, Vargate } from "effect-vargate"
+import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
+import { connectionFailure } from "../src/internal/connectionFailure.ts"
+
+const vargate = (steps: ReadonlyArray<ScriptedTransport.Step>) =>
+  Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(steps)))
+
+const reasonOf = (request: unknown) =>
+  Effect.gen(function*() {
+    const error = yield* Effect.flip(ToolCalls.call(request as Parameters<typeof ToolCalls.call>[0]))
+    return error._tag === "VargateError" ? error.reason._tag : error._tag
+  }).pipe(Effect.provide(vargate([])))
+
+describe("ToolCalls, given what no type allows", () => {
+  const shared = Array.from({ length: 30 }).reduce<unknown>((inner) => ({ a: inner, b: inner }), 1)
+  for (
+    const [title, request] of [
+      ["nothing", undefined],
+      ["null", null],
+      ["a text", "call"],
+      ["an array as params, with a reference", { tool: "t", method: "m", params: [1, 2], reference: "params" }],
+      ["a date as params, with a reference", { tool: "t", method: "m", params: new Date(0), reference: "params" }],
+      ["shared objects without end", { tool: "t", method: "m", params: { shared } }]
+    ] as const
+  ) {
+    it.effect(`${title} is InvalidRequest, and nothing is sent`, () =>
+      Effect.map(reasonOf(request), (reason) => assert.strictEqual(reason, "InvalidRequest")))
+  }
+})
+
+describe("ToolCalls.call", () => {
+  it.effect("agent_direct executed nothing, whatever stands beside it", () =>
+    Effect.gen(function*() {
+      const { execution } = yield* ToolCalls.call({ tool: "t", method: "m" })
+      assert.strictEqual(execution._tag, "NotExecuted")
+    }).pipe(Effect.provide(vargate([
+      ScriptedTransport.json(200, {
+        status: "allowed",
+        action_id: "a-1",
+        execution_mode: "agent_direct",
+        execution_result: null
+      })
+    ]))))
+
+  it.effect("a reference is one key more, and another one each time", () =>
+    Effect.gen(function*() {
+      const call = ToolCalls.call({ tool: "t", method: "m", params: { a: 1 }, reference: "params" })
+      yield* call
+      yield* call
+      const { requests } = yield* ScriptedTransport.ScriptedTransport
+      const sent = (yield* requests).map(({ body }) => (body as { readonly params: Record<string, unknown> }).params)
+      assert.deepStrictEqual(sent.map((params) => Object.keys(params)), [["a", "vargate_reference"], [
+        "a",
+        "vargate_reference"
+      ]])
+      assert.notStrictEqual(sent[0]!["vargate_reference"], sent[1]!["vargate_reference"])
+    }).pipe(Effect.provide(vargate([
+      ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" }),
+      ScriptedTransport.json(200, { status: "allowed", action_id: "a-2" })
+    ]))))
+})
+
+describe("a broken connection", () => {
+  const failure = (code: string, syscall: string) =>
+    connectionFailure(Object.assign(new Error(code), { code, syscall }))
+
+  it("proves that nothing was sent only where it never came about", () => {
+    assert.isTrue(failure("EHOSTUNREACH", "connect").nothingSent)
+    assert.isTrue(failure("ECONNREFUSED", "connect").nothingSent)
+    for (const code of ["EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "EHOSTDOWN", "ECONNRESET", "ETIMEDOUT", "EPIPE"]) {
+      assert.isFalse(failure(code, "read").nothingSent, code)
+      assert.isFalse(failure(code, "write").nothingSent, code)
+    }
+  })
+})
