@@ -121,6 +121,10 @@ describe("between pages", () => {
       )
       const findings = yield* findingsOf(...split(all, 6, other.slice(4), 4))
       assert.isTrue(findings.some((finding) => finding.startsWith("RewrittenSince")), String(findings))
+      const [newest, oldest] = split(all, 5, all.slice(7), 7)
+      const between = pageOf(other.slice(4, 7), { offset: 4, total: 10 })
+      const apart = yield* findingsOf(newest!, oldest!, between)
+      assert.include(apart, "RewrittenSince 6")
     }))
 
   it.effect("of two tenants are an error", () =>

@@ -61,7 +61,7 @@ const withByteChanged = (random: Random, row: string): Uint8Array | undefined =>
   const bytes = encoder.encode(row)
   const field = random.pick(hashed)
   const key = encoder.encode(`"${field}":`)
-  const names = [...Object.keys(JSON.parse(row))]
+  const names = Object.keys(JSON.parse(row))
   const next = names[names.indexOf(field) + 1]!
   const start = Buffer.from(bytes).indexOf(key) + key.length
   const end = Buffer.from(bytes).lastIndexOf(encoder.encode(`,"${next}":`))

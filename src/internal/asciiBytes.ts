@@ -27,4 +27,9 @@ export const openBrace = 0x7b
 export const closeBrace = 0x7d
 export const rubout = 0x7f
 
+/**
+ * Whether a byte is one of `0` to `9`.
+ *
+ * @internal
+ */
 export const isDigit = (byte: number): boolean => byte >= zero && byte <= nine

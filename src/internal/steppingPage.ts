@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { AuditPage, AuditRecord } from "../domain/AuditRecord.ts"
 import type { OperationError } from "../VargateError.ts"
+import { stepOver } from "./stepOver.ts"
 
 /** @internal */
 export type ReadPage = (options: {
@@ -22,12 +23,8 @@ export interface SteppingPage {
   readonly total: number | undefined
 }
 
-/** A record nested too deep makes every page that holds it answer 500, for ever. */
-const isPoisoned = (error: OperationError): boolean =>
-  error._tag === "VargateError" && error.reason._tag === "GatewayFault" && error.reason.status === 500
-
 /**
- * Reads a page; where it answers 500, reads its halves, down to single records, and leaves out those.
+ * Reads a page without the records in it that cannot be shown.
  *
  * @internal
  */
@@ -36,19 +33,11 @@ export const readStepping = (
   limit: number,
   offset: number
 ): Effect.Effect<SteppingPage, OperationError> =>
-  page({ limit, offset }).pipe(
-    Effect.map(({ records, total }): SteppingPage => ({ records, gaps: [], total })),
-    Effect.catchIf(isPoisoned, () => {
-      if (limit === 1) return Effect.succeed<SteppingPage>({ records: [], gaps: [offset], total: undefined })
-      const half = Math.floor(limit / 2)
-      return Effect.zipWith(
-        readStepping(page, half, offset),
-        readStepping(page, limit - half, offset + half),
-        (newer, older): SteppingPage => ({
-          records: [...newer.records, ...older.records],
-          gaps: [...newer.gaps, ...older.gaps],
-          total: newer.total ?? older.total
-        })
-      )
-    })
-  )
+  Effect.map(stepOver(page, limit, offset), (parts) => {
+    const pages = parts.flatMap((part) => part._tag === "Page" ? [part.page] : [])
+    return {
+      records: pages.flatMap(({ records }) => records),
+      gaps: parts.flatMap(({ _tag, offset }) => _tag === "Gap" ? [offset] : []),
+      total: pages[0]?.total
+    }
+  })
