@@ -6,7 +6,19 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Config, Console, Effect, Fiber, Layer, Match, Option } from "effect"
-import { Agent, Approvals, AuditLog, Merkle, Replay, RetryPolicy, Reviews, ToolCalls, Vargate } from "effect-vargate"
+import {
+  Agent,
+  Approvals,
+  AuditLog,
+  ChainVerifier,
+  type Checkpoint,
+  Merkle,
+  Replay,
+  RetryPolicy,
+  Reviews,
+  ToolCalls,
+  Vargate
+} from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import { FetchHttpClient } from "effect/http"
 
@@ -71,17 +83,28 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
   yield* Console.log(
     `   audit chain: ${chain.valid ? "valid" : `broken at ${chain.failedAt}`}, ${chain.records} records`
   )
-  const { records } = yield* auditLog.page({ limit: 1000 })
-  const record = records.find(({ actionId }) => actionId === decision.actionId)!
+  const ours = yield* ChainVerifier.verify()
+  yield* Console.log(`   recomputed from the bytes: ${ours.valid ? "valid" : "not valid"}, ${ours.records} records`)
+  const record = yield* auditLog.record(decision.actionId)
   yield* Console.log(`   record of the first charge: ${record.decision}, hash ${record.recordHash.slice(0, 16)}...`)
-  const proof = yield* Effect.option(Merkle.Merkle.use((merkle) => merkle.proof(record.recordHash)))
-  yield* Console.log(Option.match(proof, {
+  const proven = yield* Effect.option(Merkle.Merkle.use((merkle) => merkle.prove(record.recordHash)))
+  yield* Console.log(Option.match(proven, {
     onNone: () => "   Merkle proof: not before this hour is over",
-    onSome: ({ leafIndex, root, steps }) =>
-      `   Merkle proof: leaf ${leafIndex}, ${steps.length} steps to root ${root.slice(0, 16)}...`
+    onSome: ({ inclusion, proof: { leafIndex, steps } }) =>
+      `   Merkle proof: leaf ${leafIndex}, ${steps.length} steps, ${inclusion.valid ? "holds" : inclusion.reason}`
   }))
   const replay = yield* Replay.Replay.use((service) => service.replay(decision.actionId))
   yield* Console.log(`   replay: ${replay.consistent ? "consistent" : "differs"} (${replay.original.decision})`)
+  return ours.checkpoint
+})
+
+const forgery = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"], kept: Checkpoint.Checkpoint) {
+  yield* Console.log("\n6. Somebody removes a record, and computes every hash anew")
+  yield* gateway.tamperWithLedger({ edit: (records) => records.slice(1), rehash: true })
+  const claim = yield* AuditLog.AuditLog.use((auditLog) => auditLog.verify)
+  yield* Console.log(`   the gateway's word:      ${claim.valid ? "valid" : "broken"}, ${claim.records} records`)
+  const { findings } = yield* ChainVerifier.verify({ since: kept })
+  yield* Console.log(`   against our checkpoint:  ${findings.map(({ _tag }) => _tag).join(", ")}`)
 })
 
 /** The Merkle tree of an hour is built when the hour is over, so the story's first part happens an hour ago. */
@@ -99,7 +122,8 @@ const program = Effect.gen(function*() {
   const gateway = yield* Effect.serviceOption(GatewayMemory.GatewayMemory)
   const first = yield* Option.isSome(gateway) ? anHourAgo(decisions) : decisions
   if (Option.isSome(gateway)) yield* troubles(gateway.value)
-  yield* evidence(first)
+  const kept = yield* evidence(first)
+  if (Option.isSome(gateway) && kept !== undefined) yield* forgery(gateway.value, kept)
 }).pipe(
   Effect.provideService(Agent.Agent, { id: "quickstart-agent", type: "autonomous", version: "1.0.0" })
 )

@@ -13,6 +13,13 @@ export * as ActionId from "./domain/ActionId.ts"
 export * as Agent from "./domain/Agent.ts"
 
 /**
+ * What an agent has been doing.
+ *
+ * @since 0.1.0
+ */
+export * as AgentActivity from "./domain/AgentActivity.ts"
+
+/**
  * The policy's yes.
  *
  * @since 0.1.0
@@ -41,11 +48,159 @@ export * as Approvals from "./Approvals.ts"
 export * as AuditLog from "./AuditLog.ts"
 
 /**
+ * Watches an audit log: verifies what is new against the checkpoint kept last, on a schedule.
+ *
+ * **Example** (An alarm)
+ *
+ * ```ts
+ * import { Console, Effect, Schedule, Stream } from "effect"
+ * import { AuditMonitor } from "effect-vargate"
+ *
+ * const alarm = AuditMonitor.watch({ schedule: Schedule.spaced("5 minutes") }).pipe(
+ *   Stream.filter((event) => event._tag === "Alert"),
+ *   Stream.runForEach(({ failure, reason, report }) => Console.error(reason, report?.findings ?? failure))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as AuditMonitor from "./AuditMonitor.ts"
+
+/**
  * The audit log: one record per decision, chained by hashes, one chain per tenant.
  *
  * @since 0.1.0
  */
 export * as AuditRecord from "./domain/AuditRecord.ts"
+
+/**
+ * Keeps a program's tool calls under the tenant's limit, so that the gateway never has to turn one away.
+ *
+ * **Details**
+ *
+ * The gateway lets `burst` calls through in any sliding second and counts those it turns away. The limiter therefore
+ * admits calls by a token bucket that never holds more than a tenth of the burst and refills at 85% of it: no second, wherever
+ * it begins, sees more than the burst. Until the burst is known, from the options or from the first 429, calls pass freely.
+ * After a 429 all callers of the layer keep silent for as long as the error asks, at least a full second.
+ *
+ * **Gotchas**
+ *
+ * It delays calls and never repeats one: combine it with a `RetryPolicy` for the first 429.
+ *
+ * @since 0.1.0
+ */
+export * as CallLimiter from "./CallLimiter.ts"
+
+/**
+ * What an independent verification of the audit log found, and why.
+ *
+ * @since 0.1.0
+ */
+export * as ChainReport from "./domain/ChainReport.ts"
+
+/**
+ * Verifies the audit log without trusting the gateway: every hash is recomputed from the very bytes that it sent.
+ *
+ * **When to use**
+ *
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from the
+ * network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
+ * ({@link verifyFile}). The last two need neither a gateway nor a key.
+ *
+ * **Details**
+ *
+ * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
+ * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
+ * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
+ * everywhere, or `NodeHasher`, which is several times as fast.
+ *
+ * **Example** (A saved log, held against a checkpoint of one's own)
+ *
+ * ```ts
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { Console, Effect, FileSystem } from "effect"
+ * import { ChainVerifier, type Checkpoint } from "effect-vargate"
+ * import * as NodeHasher from "effect-vargate/node/NodeHasher"
+ *
+ * const check = (path: string, kept: Checkpoint.Checkpoint) =>
+ *   Effect.gen(function*() {
+ *     const files = yield* FileSystem.FileSystem
+ *     const report = yield* ChainVerifier.verifyFile(files.stream(path), { checkpoints: [kept] })
+ *     yield* Console.log(report.valid ? "valid" : report.findings)
+ *   }).pipe(Effect.provide([NodeFileSystem.layer, NodeHasher.layer]))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as ChainVerifier from "./ChainVerifier.ts"
+
+/**
+ * What one party was shown of a log: kept after a good verification, and held against everything shown later.
+ *
+ * @since 0.1.0
+ */
+export * as Checkpoint from "./domain/Checkpoint.ts"
+
+/**
+ * Checkpoints, kept where the gateway cannot reach them. Holding the log against them shows what a self-consistent
+ * rewrite or truncation hides from everybody else.
+ *
+ * **Example** (Only what is new, and proof that the old is still there)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ChainVerifier, Checkpoints } from "effect-vargate"
+ *
+ * const check = Effect.gen(function*() {
+ *   const store = yield* Checkpoints.CheckpointStore
+ *   const report = yield* ChainVerifier.verify({ since: yield* store.latest("my-tenant") })
+ *   if (report.checkpoint !== undefined) yield* store.keep(report.checkpoint)
+ *   return report
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Checkpoints from "./Checkpoints.ts"
+
+/**
+ * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
+ * is deleted.
+ *
+ * @since 0.1.0
+ */
+export * as Erasure from "./domain/Erasure.ts"
+
+/**
+ * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our own
+ * verdict, and that anybody can verify with neither a gateway nor a key.
+ *
+ * **Example** (Handing over)
+ *
+ * ```ts
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { Console, Effect, FileSystem } from "effect"
+ * import { Evidence } from "effect-vargate"
+ *
+ * const handOver = Evidence.exportFile("evidence.json", { fromId: 1000, toId: 1999 })
+ *
+ * const receive = Effect.gen(function*() {
+ *   const files = yield* FileSystem.FileSystem
+ *   const report = yield* Evidence.verify(yield* files.readFile("evidence.json"))
+ *   yield* Console.log(report.valid ? "holds" : report.chain.findings)
+ * }).pipe(Effect.provide(NodeFileSystem.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Evidence from "./Evidence.ts"
+
+/**
+ * What checking a file of evidence found.
+ *
+ * @since 0.1.0
+ */
+export * as EvidenceReport from "./domain/EvidenceReport.ts"
 
 /**
  * What became of the action itself. "Allowed" and "approved" are words about policy; only this says what was done.
@@ -55,6 +210,38 @@ export * as AuditRecord from "./domain/AuditRecord.ts"
 export * as Execution from "./domain/Execution.ts"
 
 /**
+ * The flow that people come for: submit, wait for approval where one is needed, act once, say who acted.
+ *
+ * **Example** (A refund that a person may have to approve)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Governed } from "effect-vargate"
+ *
+ * const refund = Governed.tool({
+ *   tool: "stripe",
+ *   method: "create_refund",
+ *   params: Schema.Struct({ charge: Schema.String, amount: Schema.Number }),
+ *   onPending: Governed.wait({ timeout: "20 minutes" }),
+ *   run: ({ amount, charge }) => Effect.logInfo(`refunding ${amount} of ${charge}`)
+ * })
+ *
+ * const program = refund({ charge: "ch_1", amount: 50 })
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Governed from "./Governed.ts"
+
+/**
+ * SHA-256 for everything that is verified here. By default Web Crypto computes it, so that verification runs wherever
+ * JavaScript does; on Node, `NodeHasher` is several times faster and gives the same answers.
+ *
+ * @since 0.1.0
+ */
+export * as Hasher from "./Hasher.ts"
+
+/**
  * The gateway's health.
  *
  * @since 0.1.0
@@ -62,7 +249,13 @@ export * as Execution from "./domain/Execution.ts"
 export * as Health from "./domain/Health.ts"
 
 /**
- * Merkle trees over the audit log: one per full hour.
+ * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
+ *
+ * **Details**
+ *
+ * A leaf is the 32 bytes of a record's hash, a node is SHA-256(left || right), an odd level repeats its last node, and a
+ * tree of one is H(x || x). There are no prefixes, so a root alone does not say how many records are below it: hold a
+ * proof against the stored tree (`MerkleTree`), which does. SHA-256 comes from the `Hasher` in context.
  *
  * @since 0.1.0
  */
@@ -76,6 +269,34 @@ export * as Merkle from "./Merkle.ts"
 export * as MerkleProof from "./domain/MerkleProof.ts"
 
 /**
+ * What watching a log brings to light.
+ *
+ * @since 0.1.0
+ */
+export * as MonitorEvent from "./domain/MonitorEvent.ts"
+
+/**
+ * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
+ * what happened, so we look instead of sending again.
+ *
+ * **Details**
+ *
+ * A call's record has the same agent, tool and method, params of equal value (numbers by value, key order free, fields
+ * that the gateway encrypted match anything), was written after the call was sent, and belongs to no other call of this
+ * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. Looks that happen at the
+ * same time read the log once for all, back to the time of sending, at most 10,000 records.
+ *
+ * **Gotchas**
+ *
+ * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
+ * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
+ * under the same agent id cannot be told apart; give such calls a reference (`reference: "params"` on the request).
+ *
+ * @since 0.1.0
+ */
+export * as Reconcile from "./Reconcile.ts"
+
+/**
  * Hashes of the audit log.
  *
  * @since 0.1.0
@@ -83,7 +304,7 @@ export * as MerkleProof from "./domain/MerkleProof.ts"
 export * as RecordHash from "./domain/RecordHash.ts"
 
 /**
- * Taking a decision again.
+ * Taking decisions again.
  *
  * @since 0.1.0
  */
@@ -154,6 +375,13 @@ export * as ToolCalls from "./ToolCalls.ts"
 export * as Transport from "./Transport.ts"
 
 /**
+ * What rebuilding the stored Merkle trees from the verified records found, and whether one proof holds.
+ *
+ * @since 0.1.0
+ */
+export * as TreesReport from "./domain/TreesReport.ts"
+
+/**
  * The front door: every service over one transport.
  *
  * @since 0.1.0
@@ -170,6 +398,10 @@ export * as Vargate from "./Vargate.ts"
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | never blindly: look it up |
+ * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
+ * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
+ * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`

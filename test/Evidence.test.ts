@@ -132,6 +132,24 @@ describe("evidence of a range", () => {
       )
     }))
 
+  it.effect("does not count a proof of a record that it does not hold", () =>
+    Effect.gen(function*() {
+      const [part, whole] = yield* Effect.provide(
+        Effect.gen(function*() {
+          yield* prepare
+          return [yield* exported({ fromId: 5, toId: 8, pageSize: 4 }), yield* exported({ proofs: "all" })]
+        }),
+        gateway()
+      )
+      const held = new Set((yield* Evidence.verify(part!)).proofs.map(({ recordHash }) => recordHash as string))
+      const proofs = JSON.parse(whole!).proofs as ReadonlyArray<{ readonly record_hash: string }>
+      const stranger = proofs.filter(({ record_hash }) => !held.has(record_hash)).at(-1)
+      const report = yield* Evidence.verify(changed(part!, (file) => Reflect.set(file, "proofs", [stranger])))
+      assert.isTrue(report.proofs[0]!.inclusion.valid)
+      assert.isFalse(report.proofs[0]!.isInPages)
+      assert.isFalse(report.valid)
+    }))
+
   it.effect("without records is refused", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(file({ fromId: 1000 }))

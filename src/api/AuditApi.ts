@@ -1,5 +1,5 @@
 /**
- * GET /audit/log, GET /audit/verify, POST /audit/replay
+ * GET /audit/log, GET /audit/verify, GET /audit/agents, POST /audit/replay, POST /audit/replay-bulk
  *
  * @since 0.1.0
  */
@@ -8,8 +8,9 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ActionId } from "../domain/ActionId.ts"
+import { AgentActivity } from "../domain/AgentActivity.ts"
 import { AuditPage, AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
-import { type ReplayedDecision, ReplayReport } from "../domain/ReplayReport.ts"
+import { BulkReplay, type ReplayedDecision, ReplayFailure, ReplayReport } from "../domain/ReplayReport.ts"
 import { ApiKey } from "./ApiKey.ts"
 import { BadGateway502, Refusals } from "./ErrorBodies.ts"
 import { Timestamp } from "./Timestamp.ts"
@@ -98,6 +99,20 @@ const VerifyBody = Schema.Struct({
     })
   })
 ))
+
+const AgentRow = Schema.Struct({
+  ...AgentActivity.fields,
+  lastAction: Schema.optional(Schema.NullOr(Timestamp))
+}).pipe(
+  Schema.encodeKeys({ agentId: "agent_id", lastAction: "last_action", anomalyScore: "anomaly_score" }),
+  Schema.decodeTo(AgentActivity)
+)
+
+const AgentsBody = Schema.Struct({
+  agents: Schema.Array(AgentRow),
+  count: Schema.optionalKey(Schema.Int),
+  tenant_id: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "AuditAgentsBody" })
 
 // --- replay ----------------------------------------------------------------------------------------------------------
 
@@ -212,6 +227,51 @@ const ReplayBody = Schema.Struct({
   last_block: Schema.optionalKey(Schema.Boolean)
 }).annotate({ identifier: "ReplayBody" })
 
+/** What the gateway puts in the place of a replay that failed. */
+const FailedReplay = Schema.Struct({
+  action_id: Schema.optionalKey(Schema.String),
+  replay_status: Schema.optionalKey(Schema.String),
+  error: Schema.optionalKey(Schema.String)
+}).pipe(Schema.decodeTo(
+  Schema.toType(ReplayFailure),
+  SchemaTransformation.transform({
+    decode: (wire) =>
+      new ReplayFailure({
+        actionId: wire.action_id,
+        detail: wire.error ?? wire.replay_status ?? "the gateway does not say why"
+      }),
+    encode: ({ actionId, detail }) => ({
+      ...(actionId === undefined ? {} : { action_id: actionId }),
+      replay_status: "ERROR",
+      error: detail
+    })
+  })
+))
+
+const BulkBody = Schema.Struct({
+  results: Schema.Array(Schema.Union([ReplayMeasured, ReplayDocumented, FailedReplay])),
+  summary: Schema.optionalKey(Schema.Struct({
+    total: Schema.Int,
+    matched: Schema.Int,
+    mismatched: Schema.Int,
+    errors: Schema.Int
+  }))
+}).annotate({ identifier: "BulkReplayBody" }).pipe(Schema.decodeTo(
+  Schema.toType(BulkReplay),
+  SchemaTransformation.transform({
+    decode: ({ results }) => new BulkReplay({ results }),
+    encode: ({ failures, matched, mismatched, results }) => ({
+      results,
+      summary: {
+        total: results.length,
+        matched: matched.length,
+        mismatched: mismatched.length,
+        errors: failures.length
+      }
+    })
+  })
+))
+
 /**
  * The routes of this group.
  *
@@ -228,9 +288,19 @@ export class AuditApi extends HttpApiGroup.make("audit").add(
     error: Refusals
   }),
   HttpApiEndpoint.get("verify", "/audit/verify", { success: VerifyBody, error: Refusals }),
+  HttpApiEndpoint.get("agents", "/audit/agents", {
+    query: { limit: Schema.optionalKey(Schema.Int.check(Schema.isLessThanOrEqualTo(100))) },
+    success: AgentsBody,
+    error: Refusals
+  }),
   HttpApiEndpoint.post("replay", "/audit/replay", {
     payload: ReplayBody,
     success: [ReplayMeasured, ReplayDocumented],
+    error: [...Refusals, BadGateway502]
+  }),
+  HttpApiEndpoint.post("replayBulk", "/audit/replay-bulk", {
+    payload: Schema.Struct({ count: Schema.Int }).annotate({ identifier: "BulkReplayRequest" }),
+    success: BulkBody,
     error: [...Refusals, BadGateway502]
   })
 ).middleware(ApiKey) {}

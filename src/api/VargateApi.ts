@@ -10,6 +10,7 @@ import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
+import { SubjectsApi } from "./SubjectsApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { ToolCallsApi } from "./ToolCallsApi.ts"
 
@@ -24,8 +25,10 @@ export class VargateApi extends HttpApi.make("vargate")
   .add(ApprovalsApi)
   .add(AuditApi)
   .add(MerkleApi)
+  .add(SubjectsApi)
   .add(SystemApi)
   .middleware(RequestValidation)
+  .annotate(HttpApi.PayloadParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({
     title: "Vargate",
     description: "A supervision proxy for AI agents: governed tool calls, approvals, a verifiable audit log."

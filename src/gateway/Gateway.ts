@@ -5,8 +5,8 @@
  * **Details**
  *
  * Policies, audit chain, Merkle trees, approval queue and limits follow what was measured on the real gateway, with the
- * fields that only its guide shows beside them. Two holes are not copied: an unknown or missing key is 401, and no header
- * opens a route without a key. Time comes from `Clock`, so a test clock drives expiry, windows and hours.
+ * fields that only its guide shows beside them. Holes are not copied: an unknown or missing key is 401, no header opens a
+ * route without a key, and nobody erases, lists or replays what is another tenant's. Time comes from `Clock`, so a test clock drives expiry, windows and hours.
  *
  * @since 0.1.0
  */

@@ -35,6 +35,8 @@ export interface Entry {
   readonly anomalyScore: number
   readonly containsPii: boolean
   readonly piiFields: ReadonlyArray<string>
+  /** Whose data is in `piiFields`. */
+  readonly piiSubjectId?: string | undefined
   /** What the policy was asked, for replay. Absent for reviewers' decisions. */
   readonly input?: PolicyInput | undefined
 }
@@ -67,6 +69,18 @@ export interface Settlement {
 }
 
 /**
+ * A key of one person's data. Its secret is gone once it is erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SubjectKey {
+  readonly version: number
+  readonly secret: Uint8Array | undefined
+  readonly erasedAt: DateTime.Utc | undefined
+}
+
+/**
  * The ledger. Every method is atomic: a record is appended together with its chain link, and a held action together with
  * its record.
  *
@@ -87,6 +101,21 @@ export class Ledger extends Context.Service<Ledger, {
   readonly inputOf: (tenantId: string, actionId: string) => Effect.Effect<PolicyInput | undefined>
   /** Notes that the gateway executed an action after all. The hash does not cover the execution mode. */
   readonly markBrokered: (tenantId: string, actionId: ActionId) => Effect.Effect<void>
+
+  /** A person's keys, oldest first. */
+  readonly subjectKeys: (tenantId: string, subjectId: string) => Effect.Effect<ReadonlyArray<SubjectKey>>
+  /** Adds a key, or puts it in the place of the one with its version. */
+  readonly putSubjectKey: (tenantId: string, subjectId: string, key: SubjectKey) => Effect.Effect<void>
+  /**
+   * Marks a person's records as erased, forgets what the policy was asked about them, and says how many they are. The
+   * hash does not cover the mark.
+   */
+  readonly markErased: (tenantId: string, subjectId: string) => Effect.Effect<number>
+  /**
+   * Puts other records in the place of a tenant's, oldest first, unchecked: to show what tampering does. No interface of
+   * the gateway leads here.
+   */
+  readonly replaceRecords: (tenantId: string, records: ReadonlyArray<AuditRecord>) => Effect.Effect<void>
 
   /** The newest 50 waiting actions by the time of queueing. */
   readonly pending: (tenantId: string) => Effect.Effect<ReadonlyArray<PendingAction>>

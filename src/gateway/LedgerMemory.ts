@@ -10,7 +10,7 @@ import { DecidedAction } from "../domain/Approval.ts"
 import { AuditRecord } from "../domain/AuditRecord.ts"
 import type { MerkleTree } from "../domain/MerkleProof.ts"
 import { genesis, hashRecord } from "./chain.ts"
-import { type Entry, type HeldAction, Ledger } from "./Ledger.ts"
+import { type Entry, type HeldAction, Ledger, type SubjectKey } from "./Ledger.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 
 /** Oldest first. Each list is only ever appended to; `byAction` points into it. */
@@ -20,6 +20,7 @@ interface TenantLedger {
   readonly inputs: Map<string, PolicyInput>
   readonly held: Map<string, HeldAction>
   readonly trees: Array<MerkleTree>
+  readonly keys: Map<string, ReadonlyArray<SubjectKey>>
 }
 
 const listLimit = 50
@@ -36,7 +37,8 @@ const make = Effect.sync(() => {
       byAction: new Map(),
       inputs: new Map(),
       held: new Map(),
-      trees: []
+      trees: [],
+      keys: new Map()
     }
     tenants.set(tenantId, created)
     return created
@@ -51,7 +53,7 @@ const make = Effect.sync(() => {
       recordHash: hashRecord({ ...fields, prevHash }),
       createdAt,
       evaluationPass: 1,
-      piiSubjectId: null,
+      piiSubjectId: entry.piiSubjectId ?? null,
       piiFields: entry.piiFields.length === 0 ? null : entry.piiFields,
       erasureStatus: "active",
       source: "direct",
@@ -106,6 +108,36 @@ const make = Effect.sync(() => {
         if (index !== undefined) {
           records[index] = new AuditRecord({ ...records[index]!, executionMode: "vargate_brokered" })
         }
+      }),
+
+    subjectKeys: (tenantId, subjectId) => Effect.sync(() => ledgerOf(tenantId).keys.get(subjectId) ?? []),
+
+    putSubjectKey: (tenantId, subjectId, key) =>
+      Effect.sync(() => {
+        const { keys } = ledgerOf(tenantId)
+        const others = (keys.get(subjectId) ?? []).filter(({ version }) => version !== key.version)
+        keys.set(subjectId, [...others, key].sort((a, b) => a.version - b.version))
+      }),
+
+    markErased: (tenantId, subjectId) =>
+      Effect.sync(() => {
+        const { inputs, records } = ledgerOf(tenantId)
+        let marked = 0
+        records.forEach((record, index) => {
+          if (record.piiSubjectId !== subjectId) return
+          marked++
+          records[index] = new AuditRecord({ ...record, erasureStatus: "erased" })
+          inputs.delete(record.actionId)
+        })
+        return marked
+      }),
+
+    replaceRecords: (tenantId, replacement) =>
+      Effect.sync(() => {
+        const { byAction, records } = ledgerOf(tenantId)
+        records.splice(0, records.length, ...replacement)
+        byAction.clear()
+        records.forEach(({ actionId }, index) => byAction.set(actionId, index))
       }),
 
     pending: (tenantId) =>

@@ -40,7 +40,7 @@ const make = Effect.gen(function*() {
     const now = yield* DateTime.now
     const covered = stored.at(-1)?.toRecordId ?? 0
     const currentHour = DateTime.startOf(now, "hour").epochMilliseconds
-    const open = records.filter((record) => record.id > covered && createdAt(record) < currentHour)
+    const open = records.filter((record) => record.id > covered && createdAt(record) < currentHour && !isErased(record))
     const built = [...stored]
     for (const hour of Object.values(Arr.groupBy(open, (record) => String(hourOf(record))))) {
       const tree = treeOf(hour, built.length, built.at(-1)?.root ?? merkleGenesis, now)
@@ -56,10 +56,10 @@ const make = Effect.gen(function*() {
     const record = records.find((candidate) => candidate.recordHash === recordHash)
     const tree = record &&
       stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
-    if (record === undefined || tree === undefined) return undefined
+    if (record === undefined || tree === undefined || isErased(record)) return undefined
     // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
     const leaves = records
-      .filter(({ id }) => tree.fromRecordId! <= id && id <= tree.toRecordId!)
+      .filter((record) => tree.fromRecordId! <= record.id && record.id <= tree.toRecordId! && !isErased(record))
       .map(({ recordHash }) => recordHash)
     const levels = levelsOf(leaves, hashPair)
     const leafIndex = leaves.indexOf(recordHash)
@@ -80,6 +80,9 @@ const make = Effect.gen(function*() {
 
   return MerkleTrees.of({ trees, prove })
 })
+
+/** As on the measured gateway, erased records are left out of whatever is built from now on. */
+const isErased = (record: AuditRecord) => record.erasureStatus === "erased"
 
 const createdAt = (record: AuditRecord) => (record.createdAt ?? record.requestedAt).epochMilliseconds
 

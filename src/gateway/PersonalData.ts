@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ToolCall } from "../domain/ToolCall.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 
 const nameKeys: ReadonlySet<string> = new Set(["name", "customer_name", "full_name", "first_name", "last_name"])
@@ -46,4 +47,20 @@ export const detect = (params: Readonly<Record<string, unknown>>): PolicyInput["
     pii_types: detectors.map(({ type }) => type).filter((type) => findings.some((finding) => finding.type === type)),
     pii_fields: [...new Set(findings.map(({ field }) => field))]
   }
+}
+
+const subjectKeys = ["customer_id", "subject_id", "user_id"]
+
+/**
+ * Whose data a tool call carries: the first of `customer_id`, `subject_id` and `user_id` among its params that is a text
+ * or a number, or else the agent.
+ *
+ * @category detection
+ * @since 0.1.0
+ */
+export const subjectOf = ({ agentId, params }: Pick<ToolCall, "agentId" | "params">): string => {
+  const named = subjectKeys.map((key) => params[key]).find((value) =>
+    (typeof value === "string" && value !== "") || typeof value === "number"
+  )
+  return named === undefined ? agentId : String(named)
 }

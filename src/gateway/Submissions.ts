@@ -18,6 +18,7 @@ import * as PersonalData from "./PersonalData.ts"
 import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
 import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
@@ -55,6 +56,7 @@ const make = Effect.gen(function*() {
   const history = yield* AgentHistory
   const ledger = yield* Ledger
   const tools = yield* ToolRunner
+  const keys = yield* SubjectKeys
 
   const documentOf = Effect.fnUntraced(function*(
     tenant: Tenant,
@@ -103,6 +105,7 @@ const make = Effect.gen(function*() {
       at: now
     })
     if (decision === "allow") yield* history.addContact(tenant.id, call.params)
+    const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
     yield* ledger.append(
       {
@@ -111,7 +114,9 @@ const make = Effect.gen(function*() {
         agentId: call.agentId,
         tool: call.tool,
         method: call.method,
-        params: call.params,
+        params: subjectId === undefined
+          ? call.params
+          : yield* keys.encryptFields(tenant.id, subjectId, call.params, input.data.pii_fields),
         requestedAt: now,
         decision,
         violations,
@@ -122,6 +127,7 @@ const make = Effect.gen(function*() {
         anomalyScore: input.history.anomaly_score,
         containsPii: input.data.contains_pii,
         piiFields: input.data.pii_fields,
+        piiSubjectId: subjectId,
         input
       },
       decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
@@ -175,5 +181,5 @@ const withoutPolicy = (
 export const layer: Layer.Layer<
   Submissions,
   never,
-  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner
+  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys
 > = Layer.effect(Submissions, make)

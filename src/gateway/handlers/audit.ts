@@ -3,19 +3,24 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
+import { AgentActivity } from "../../domain/AgentActivity.ts"
 import { AuditPage, type AuditRecord, ChainStatus } from "../../domain/AuditRecord.ts"
-import { ReplayReport } from "../../domain/ReplayReport.ts"
+import { BulkReplay, ReplayFailure, ReplayReport } from "../../domain/ReplayReport.ts"
 import { genesis, hashRecord } from "../chain.ts"
 import { Ledger } from "../Ledger.ts"
 import { PolicyEngine } from "../PolicyEngine.ts"
 
 const defaultLimit = 200
+const defaultAgents = 20
+/** What a negative limit means on the measured gateway. */
+const unlimited = Number.MAX_SAFE_INTEGER
 
 /**
  * The handlers of this group.
@@ -47,13 +52,37 @@ export const layer = HttpApiBuilder.group(
       )
     })
 
+    const replay = Effect.fnUntraced(function*(id: string, record: AuditRecord) {
+      const input = yield* ledger.inputOf(id, record.actionId)
+      if (input === undefined) {
+        return yield* Effect.fail(Unprocessable422.make({
+          detail: `Record ${record.actionId} holds no policy input. Only decisions of the policy can be replayed.`
+        }))
+      }
+      if (record.bundleRevision !== engine.revision) {
+        return yield* Effect.fail(BadGateway502.make({
+          detail: `Archived bundle ${record.bundleRevision} not found (HTTP 404)`
+        }))
+      }
+      const replayed = yield* engine.evaluate(input).pipe(
+        Effect.mapError(({ detail }) => BadGateway502.make({ detail: `OPA unreachable: ${detail}` }))
+      )
+      return reportOf(record, input, {
+        decision: replayed.allow ? "allow" : "deny",
+        violations: replayed.violations,
+        severity: replayed.severity,
+        bundleRevision: engine.revision,
+        at: yield* DateTime.now
+      })
+    })
+
     return handlers
       .handle(
         "log",
         Effect.fnUntraced(function*({ query }) {
           const { id } = yield* CurrentTenant
-          const offset = query.offset ?? 0
-          const { records, total } = yield* ledger.page(id, Math.max(0, query.limit ?? defaultLimit), offset)
+          const { limit = defaultLimit, offset = 0 } = query
+          const { records, total } = yield* ledger.page(id, limit < 0 ? unlimited : limit, offset)
           return new AuditPage({ records, offset, total, tenantId: id })
         })
       )
@@ -65,32 +94,34 @@ export const layer = HttpApiBuilder.group(
         })
       )
       .handle(
+        "agents",
+        Effect.fnUntraced(function*({ query }) {
+          const { id } = yield* CurrentTenant
+          const agents = agentsOf(yield* ledger.records(id)).slice(0, Math.max(0, query.limit ?? defaultAgents))
+          return { agents, count: agents.length, tenant_id: id }
+        })
+      )
+      .handle(
         "replay",
         Effect.fnUntraced(function*({ payload }) {
           const { id } = yield* CurrentTenant
           const record = yield* chosen(id, payload)
-          if (record === undefined) return yield* Effect.fail(NotFound404.make({ detail: "Record not found" }))
-          const input = yield* ledger.inputOf(id, record.actionId)
-          if (input === undefined) {
-            return yield* Effect.fail(Unprocessable422.make({
-              detail: `Record ${record.actionId} holds no policy input. Only decisions of the policy can be replayed.`
-            }))
-          }
-          if (record.bundleRevision !== engine.revision) {
-            return yield* Effect.fail(BadGateway502.make({
-              detail: `Archived bundle ${record.bundleRevision} not found (HTTP 404)`
-            }))
-          }
-          const replayed = yield* engine.evaluate(input).pipe(
-            Effect.mapError(({ detail }) => BadGateway502.make({ detail: `OPA unreachable: ${detail}` }))
-          )
-          return reportOf(record, input, {
-            decision: replayed.allow ? "allow" : "deny",
-            violations: replayed.violations,
-            severity: replayed.severity,
-            bundleRevision: engine.revision,
-            at: yield* DateTime.now
-          })
+          return record === undefined
+            ? yield* Effect.fail(NotFound404.make({ detail: "Record not found" }))
+            : yield* replay(id, record)
+        })
+      )
+      .handle(
+        "replayBulk",
+        Effect.fnUntraced(function*({ payload }) {
+          const { id } = yield* CurrentTenant
+          const { records } = yield* ledger.page(id, Math.max(0, payload.count), 0)
+          const results = yield* Effect.forEach(records, (record) =>
+            Effect.catch(
+              replay(id, record),
+              ({ detail }) => Effect.succeed(new ReplayFailure({ actionId: record.actionId, detail: String(detail) }))
+            ))
+          return new BulkReplay({ results })
         })
       )
   })
@@ -111,6 +142,19 @@ const verify = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainSta
   }
   return new ChainStatus({ valid: true, records: records.length, tenantId })
 }
+
+const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActivity> =>
+  Object.values(Arr.groupBy(records, ({ agentId }) => agentId)).map((own) => {
+    const last = own[own.length - 1]!
+    return new AgentActivity({
+      agentId: last.agentId,
+      total: own.length,
+      blocked: own.filter(({ decision }) => decision === "deny").length,
+      lastAction: last.createdAt,
+      anomalyScore: last.anomalyScore,
+      tools: [...new Set(own.map(({ tool }) => tool))].sort()
+    })
+  }).sort((a, b) => b.total - a.total)
 
 const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["replayed"]) => {
   const original = {

@@ -1,0 +1,116 @@
+/**
+ * One key per person: what a record holds of them is encrypted under it, and is gone for good when the key is deleted.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
+import { Ledger, type SubjectKey } from "./Ledger.ts"
+
+/**
+ * Encrypts, decrypts and forgets.
+ *
+ * **Details**
+ *
+ * Values read `[ENCRYPTED:key-{subject}-v{n}:{base64}]`, where the base64 is nonce, ciphertext and tag of AES-256-GCM. A
+ * measured gateway writes what comes after an erasure in plain text; here the subject gets another key.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SubjectKeys extends Context.Service<SubjectKeys, {
+  /** The params with the given fields encrypted. */
+  readonly encryptFields: (
+    tenantId: string,
+    subjectId: string,
+    params: Readonly<Record<string, unknown>>,
+    fields: ReadonlyArray<string>
+  ) => Effect.Effect<Readonly<Record<string, unknown>>>
+  /** Undefined where the key is gone, or the value is none of ours. */
+  readonly decrypt: (tenantId: string, subjectId: string, value: string) => Effect.Effect<string | undefined>
+  /** Deletes the subject's keys. Undefined where there never was one; a second time changes nothing. */
+  readonly erase: (tenantId: string, subjectId: string, now: DateTime.Utc) => Effect.Effect<SubjectKey | undefined>
+}>()("effect-vargate/gateway/SubjectKeys") {}
+
+const nonceLength = 12
+const tagLength = 16
+
+const seal = (key: Uint8Array, text: string): string => {
+  const nonce = randomBytes(nonceLength)
+  const cipher = createCipheriv("aes-256-gcm", key, nonce)
+  return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]).toString("base64")
+}
+
+const unseal = (key: Uint8Array, sealed: string): string | undefined => {
+  const bytes = Buffer.from(sealed, "base64")
+  if (bytes.length < nonceLength + tagLength) return undefined
+  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceLength))
+  decipher.setAuthTag(bytes.subarray(-tagLength))
+  try {
+    return decipher.update(bytes.subarray(nonceLength, -tagLength), undefined, "utf8") + decipher.final("utf8")
+  } catch {
+    return undefined
+  }
+}
+
+const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${version}`
+
+const make = Effect.gen(function*() {
+  const ledger = yield* Ledger
+
+  const activeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
+    const keys = yield* ledger.subjectKeys(tenantId, subjectId)
+    const active = keys.at(-1)
+    if (active?.secret !== undefined) return { version: active.version, secret: active.secret }
+    const created = { version: keys.length + 1, secret: randomBytes(32), erasedAt: undefined }
+    yield* ledger.putSubjectKey(tenantId, subjectId, created)
+    return created
+  })
+
+  const encryptFields = Effect.fnUntraced(function*(
+    tenantId: string,
+    subjectId: string,
+    params: Readonly<Record<string, unknown>>,
+    fields: ReadonlyArray<string>
+  ) {
+    const { secret, version } = yield* activeKey(tenantId, subjectId)
+    const isPersonal = new Set(fields)
+    return Object.fromEntries(
+      Object.entries(params).map(([field, value]) =>
+        isPersonal.has(field)
+          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${seal(secret, String(value))}]`]
+          : [field, value]
+      )
+    )
+  })
+
+  const decrypt = Effect.fnUntraced(function*(tenantId: string, subjectId: string, value: string) {
+    for (const { secret, version } of yield* ledger.subjectKeys(tenantId, subjectId)) {
+      const prefix = `[ENCRYPTED:${keyId(subjectId, version)}:`
+      if (secret !== undefined && value.startsWith(prefix)) return unseal(secret, value.slice(prefix.length, -1))
+    }
+    return undefined
+  })
+
+  const erase = Effect.fnUntraced(function*(tenantId: string, subjectId: string, now: DateTime.Utc) {
+    for (const { secret, version } of yield* ledger.subjectKeys(tenantId, subjectId)) {
+      if (secret !== undefined) {
+        yield* ledger.putSubjectKey(tenantId, subjectId, { version, secret: undefined, erasedAt: now })
+      }
+    }
+    return (yield* ledger.subjectKeys(tenantId, subjectId)).at(-1)
+  })
+
+  return SubjectKeys.of({ encryptFields, decrypt, erase })
+})
+
+/**
+ * Keys that are kept in the ledger in context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<SubjectKeys, never, Ledger> = Layer.effect(SubjectKeys, make)

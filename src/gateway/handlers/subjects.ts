@@ -1,0 +1,134 @@
+/**
+ * Personal data and its erasure, answered by the embedded gateway.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { hash } from "node:crypto"
+import { CurrentTenant } from "../../api/ApiKey.ts"
+import { NotFound404 } from "../../api/ErrorBodies.ts"
+import { VargateApi } from "../../api/VargateApi.ts"
+import type { AuditRecord } from "../../domain/AuditRecord.ts"
+import { ErasureCheck, ErasureReceipt, Subject, type TestedField } from "../../domain/Erasure.ts"
+import { Ledger } from "../Ledger.ts"
+import { SubjectKeys } from "../SubjectKeys.ts"
+
+/**
+ * The handlers of this group.
+ *
+ * **Details**
+ *
+ * On the measured gateway any tenant erases, and reads, any other's subjects. Here each has its own.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const layer = HttpApiBuilder.group(
+  VargateApi,
+  "subjects",
+  Effect.fnUntraced(function*(handlers) {
+    const ledger = yield* Ledger
+    const keys = yield* SubjectKeys
+
+    const recordsOf = (tenantId: string, subjectId: string) =>
+      Effect.map(
+        ledger.records(tenantId),
+        (records) => records.filter(({ piiSubjectId }) => piiSubjectId === subjectId)
+      )
+
+    const testField = Effect.fnUntraced(function*(
+      tenantId: string,
+      subjectId: string,
+      field: string,
+      value: string
+    ): Effect.fn.Return<TestedField> {
+      const encrypted = `${value.slice(0, 32)}...`
+      const plaintext = yield* keys.decrypt(tenantId, subjectId, value)
+      return plaintext === undefined
+        ? { field, encrypted, error: "key_not_found", keyErased: true, claimedErased: true }
+        : { field, encrypted, plaintext, claimedErased: false }
+    })
+
+    return handlers
+      .handle(
+        "list",
+        Effect.fnUntraced(function*() {
+          const { id } = yield* CurrentTenant
+          return { subjects: subjectsOf(yield* ledger.records(id)) }
+        })
+      )
+      .handle(
+        "erase",
+        Effect.fnUntraced(function*({ params }) {
+          const { id } = yield* CurrentTenant
+          const subjectId = params.subject_id
+          const key = yield* keys.erase(id, subjectId, yield* DateTime.now)
+          if (key?.erasedAt === undefined) {
+            return yield* Effect.fail(NotFound404.make({ detail: `No key found for subject ${subjectId}` }))
+          }
+          const records = yield* ledger.markErased(id, subjectId)
+          return new ErasureReceipt({
+            subjectId,
+            records,
+            certificate: hash("sha256", `${subjectId}|${key.version}|${DateTime.formatIso(key.erasedAt)}`, "hex"),
+            erasedAt: key.erasedAt,
+            interpretation: `Key deleted. ${records} audit records contain encrypted PII for this subject. ` +
+              "The ciphertext fields are now irrecoverable. Record count and hash chain integrity are preserved."
+          })
+        })
+      )
+      .handle(
+        "verifyErasure",
+        Effect.fnUntraced(function*({ params }) {
+          const { id } = yield* CurrentTenant
+          const subjectId = params.subject_id
+          const records = yield* recordsOf(id, subjectId)
+          if (records.length === 0) {
+            return yield* Effect.fail(NotFound404.make({ detail: `No records found for subject ${subjectId}` }))
+          }
+          const fields = yield* Effect.forEach(
+            encryptedFields(records),
+            ([field, value]) => testField(id, subjectId, field, value)
+          )
+          const isErased = fields.every(({ claimedErased }) => claimedErased)
+          return new ErasureCheck({
+            subjectId,
+            claimedErased: isErased,
+            fields,
+            interpretation: isErased
+              ? "All encrypted fields are now irrecoverable — the key has been deleted."
+              : "WARNING: Some fields could still be decrypted. Erasure may not be complete."
+          })
+        })
+      )
+  })
+)
+
+/** One entry per field name, as the answer can hold no more: the newest. */
+const encryptedFields = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<[string, string]> => [
+  ...new Map(
+    records.flatMap(({ params, piiFields }) =>
+      (piiFields ?? []).map((field) => [field, String(Reflect.get(params as object, field))] as const)
+    )
+  )
+]
+
+const subjectsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<Subject> => {
+  const subjects = new Map<string, Subject>()
+  for (const { createdAt, erasureStatus, piiSubjectId } of records) {
+    if (typeof piiSubjectId !== "string") continue
+    const before = subjects.get(piiSubjectId)
+    subjects.set(
+      piiSubjectId,
+      new Subject({
+        id: piiSubjectId,
+        records: (before?.records ?? 0) + 1,
+        erasureStatus: erasureStatus ?? "active",
+        lastSeen: createdAt
+      })
+    )
+  }
+  return [...subjects.values()].sort((a, b) => a.id < b.id ? -1 : 1)
+}
