@@ -276,6 +276,22 @@ export * as MerkleProof from "./domain/MerkleProof.ts"
 export * as MonitorEvent from "./domain/MonitorEvent.ts"
 
 /**
+ * Why an operation failed, other than by one of the answers of a governed call: the `reason` of a `VargateError`.
+ *
+ * | reason | what happened | try again? |
+ * | --- | --- | --- |
+ * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
+ * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
+ * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `Unreachable` | nothing was sent | yes |
+ * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
+ * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
+ *
+ * @since 0.1.0
+ */
+export * as Reason from "./Reason.ts"
+
+/**
  * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
  * what happened, so we look instead of sending again.
  *

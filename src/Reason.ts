@@ -1,0 +1,318 @@
+/**
+ * Why an operation failed, other than by one of the answers of a governed call: the `reason` of a `VargateError`.
+ *
+ * | reason | what happened | try again? |
+ * | --- | --- | --- |
+ * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
+ * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
+ * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `Unreachable` | nothing was sent | yes |
+ * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
+ * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+
+/**
+ * Whether the action that was asked for may have been done, or may yet be done, although the operation failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const SideEffect = Schema.Literals(["none", "possible"])
+
+/**
+ * The type of {@link SideEffect}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SideEffect = typeof SideEffect.Type
+
+/**
+ * What every error of this package says about itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Verdict {
+  readonly _tag: string
+  /** May the action have been done, or may it yet be done? */
+  readonly sideEffect: SideEffect
+  /** Could the same operation succeed if it were tried again, with nothing done twice? */
+  readonly isRetryable: boolean
+  /** How long to keep silent first, where that is known. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/**
+ * The key was not accepted (401).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("effect-vargate/Unauthenticated")(
+  "Unauthenticated",
+  { detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway did not accept the API key (${this.detail}). Check VARGATE_API_KEY and that it belongs to this gateway.`
+  }
+}
+
+/**
+ * The key is good but may not do this (403 with a text: not a policy decision).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Forbidden extends Schema.TaggedError<Forbidden>("effect-vargate/Forbidden")("Forbidden", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway refused this operation for this key (${this.detail}). Use a key of the tenant that owns the resource.`
+  }
+}
+
+/**
+ * One thing that is wrong with a request: where (`["body", "agent_id"]`) and what.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const FieldIssue = Schema.Struct({
+  path: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
+  message: Schema.String
+})
+
+/**
+ * The type of {@link FieldIssue}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FieldIssue = typeof FieldIssue.Type
+
+/**
+ * The request is not acceptable: found here before anything was sent, or by the gateway (400, 405, 422).
+ *
+ * **Details**
+ *
+ * The paths are those of the gateway's own 422. What was sent (`input` in its answer) is not carried along.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("effect-vargate/InvalidRequest")(
+  "InvalidRequest",
+  { issues: Schema.Array(FieldIssue) }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const issues = this.issues.map(({ message, path }) => path.length === 0 ? message : `${path.join(".")}: ${message}`)
+    return `The request is not valid; nothing was done. Correct this and send it again: ${issues.join("; ")}`
+  }
+}
+
+/**
+ * There is no such thing, or it belongs to another tenant, or (a Merkle proof) its hour is not over (404).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotFound extends Schema.TaggedError<NotFound>("effect-vargate/NotFound")("NotFound", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway has no such thing for this tenant (${this.detail}). Check the id and the key's tenant; a fresh record has no Merkle proof until its hour is over.`
+  }
+}
+
+/**
+ * Somebody decided otherwise before (409): the action is already approved, rejected or expired.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Conflict extends Schema.TaggedError<Conflict>("effect-vargate/Conflict")("Conflict", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `This comes too late (${this.detail}). Read the action's outcome instead of deciding again.`
+  }
+}
+
+/**
+ * The request body is larger than 1 MiB (413).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>("effect-vargate/PayloadTooLarge")(
+  "PayloadTooLarge",
+  { detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The request is too large for the gateway (${this.detail}). Send a reference to the data instead of the data.`
+  }
+}
+
+/**
+ * Nothing was sent: the name did not resolve, the connection was refused, or TLS failed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Unreachable extends Schema.TaggedError<Unreachable>("effect-vargate/Unreachable")("Unreachable", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = true
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway cannot be reached; nothing was sent (${this.detail}). Check VARGATE_URL and the network, then try again.`
+  }
+}
+
+/**
+ * No answer came in time.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Timeout extends Schema.TaggedError<Timeout>("effect-vargate/Timeout")("Timeout", {
+  after: Schema.Duration,
+  sideEffect: SideEffect
+}) implements Verdict {
+  readonly retryAfter = undefined
+  get isRetryable() {
+    return this.sideEffect === "none"
+  }
+  override get message() {
+    return `No answer within ${Duration.format(this.after)}. ${whatNow(this.sideEffect)}`
+  }
+}
+
+/**
+ * The connection broke after the request was, or may have been, sent.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("effect-vargate/ConnectionLost")(
+  "ConnectionLost",
+  { detail: Schema.String, sideEffect: SideEffect }
+) implements Verdict {
+  readonly retryAfter = undefined
+  get isRetryable() {
+    return this.sideEffect === "none"
+  }
+  override get message() {
+    return `The connection broke before the answer was complete (${this.detail}). ${whatNow(this.sideEffect)}`
+  }
+}
+
+/**
+ * The gateway, or a proxy in front of it, failed (5xx).
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class GatewayFault extends Schema.TaggedError<GatewayFault>("effect-vargate/GatewayFault")("GatewayFault", {
+  status: Schema.Finite,
+  detail: Schema.String,
+  sideEffect: SideEffect
+}) implements Verdict {
+  readonly retryAfter = undefined
+  get isRetryable() {
+    return this.sideEffect === "none"
+  }
+  override get message() {
+    return `The gateway failed with ${this.status} (${this.detail}). ${whatNow(this.sideEffect)}`
+  }
+}
+
+/**
+ * An answer that this package cannot read: not the gateway's words, cut short, too large, or a redirect (never followed).
+ *
+ * **Details**
+ *
+ * `excerpt` holds at most 200 characters of the body with the API key blotted out; it stays out of `toJSON`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>("effect-vargate/UnexpectedResponse")(
+  "UnexpectedResponse",
+  {
+    status: Schema.Finite,
+    contentType: Schema.String,
+    excerpt: Schema.String,
+    detail: Schema.String,
+    sideEffect: SideEffect
+  }
+) implements Verdict {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The answer (status ${this.status}, ${
+      this.contentType || "no content type"
+    }) cannot be read: ${this.detail}. Check that VARGATE_URL is the gateway itself. ${whatNow(this.sideEffect)}`
+  }
+  override toJSON() {
+    const { contentType, detail, sideEffect, status } = this
+    return { _tag: this._tag, status, contentType, detail, sideEffect, message: this.message }
+  }
+}
+
+const whatNow = (sideEffect: SideEffect) =>
+  sideEffect === "none"
+    ? "Nothing was changed by this request: it can be sent again."
+    : "It may have taken effect: look up what happened before sending it again."
+
+/**
+ * Why an operation failed, other than by one of the answers of a governed call.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export const Reason = Schema.Union([
+  Unauthenticated,
+  Forbidden,
+  InvalidRequest,
+  NotFound,
+  Conflict,
+  PayloadTooLarge,
+  Unreachable,
+  Timeout,
+  ConnectionLost,
+  GatewayFault,
+  UnexpectedResponse
+])
+
+/**
+ * The type of {@link Reason}.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
