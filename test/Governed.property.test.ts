@@ -3,7 +3,7 @@
  * ledger.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Result, Schema } from "effect"
+import { Effect, Exit, Fiber, Schema } from "effect"
 import { type ActionId, Approvals, Governed, Reviews, type VargateError } from "effect-vargate"
 import { Ledger } from "effect-vargate/gateway/Ledger"
 import { TestClock } from "effect/testing"
@@ -18,7 +18,11 @@ const Step = Schema.Union([
     do: Schema.Literal("jump"),
     seconds: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1500 }))
   }),
-  Schema.Struct({ do: Schema.Literal("lose"), path: Schema.Literals(["/api/approvals", "/api/audit", "/api/approve"]) })
+  Schema.Struct({
+    do: Schema.Literal("lose"),
+    path: Schema.Literals(["/api/mcp", "/api/approvals", "/api/audit", "/api/approve"])
+  }),
+  Schema.Struct({ do: Schema.Literal("restart") })
 ])
 
 const patience = 90 * 60
@@ -40,12 +44,14 @@ const inTime = Effect.fn(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
   const fiber = yield* Effect.forkChild(Effect.exit(effect))
   yield* TestClock.adjust("10 millis")
   while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+  return yield* Fiber.join(fiber)
 })
 
 const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
   const reviews = yield* Reviews.Reviews
   const { lost } = yield* Wiretap
   const stories: Array<Story> = []
+  let submissions = 0
   const rewait = Effect.fn(function*(story: Story) {
     if (story.handle !== undefined) story.fiber = yield* Effect.forkChild(Effect.exit(story.handle.await))
   })
@@ -53,13 +59,17 @@ const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
     switch (step.do) {
       case "submit": {
         const runs = { count: 0 }
-        const result = yield* Effect.result(Governed.run(
-          { tool: "db", method: step.method, params: { n: stories.length }, onPending: Governed.detach },
+        const submitted = yield* inTime(Governed.run(
+          { tool: "db", method: step.method, params: { n: submissions++ }, onPending: Governed.detach },
           Effect.sync(() => `run ${++runs.count}`)
         ))
-        assert.isTrue(Result.isSuccess(result))
-        if (Result.isFailure(result)) break
-        const done = result.success
+        if (Exit.isFailure(submitted)) {
+          // Every look at the log was lost too: nobody knows, so nobody acts.
+          assert.strictEqual((yield* Effect.flip(submitted))._tag, "OutcomeUnknown")
+          assert.strictEqual(runs.count, 0)
+          break
+        }
+        const done = submitted.value
         const story: Story = {
           method: step.method,
           handle: done.executedBy === "nobody" ? done : undefined,
@@ -74,6 +84,12 @@ const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
       }
       case "jump":
         yield* TestClock.adjust(`${step.seconds} seconds`)
+        break
+      case "restart":
+        // With nobody left the poller rests; the first who comes back starts it anew.
+        yield* Fiber.interruptAll(stories.map(({ fiber }) => fiber))
+        yield* TestClock.adjust("10 seconds")
+        for (const story of stories) yield* rewait(story)
         break
       case "lose":
         lost.push(step.path)
