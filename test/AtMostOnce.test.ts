@@ -33,9 +33,9 @@ const tenant = {
 /** What the gateway executed, by the number of the call: past ledger and interfaces. */
 const executed = new Map<number, number>()
 
-const world = () =>
+const world = (faults: Faults.Plan) =>
   Vargate.layer({ apiKey: tenant.apiKey }).pipe(
-    Layer.provideMerge(Faults.layer(plan)),
+    Layer.provideMerge(Faults.layer(faults)),
     Layer.provideMerge(Gateway.layerMemory({
       tenants: [tenant],
       tools: {
@@ -106,9 +106,34 @@ const campaign = (reference: "params" | undefined) =>
       faults
     )
     assert.isAbove(counts.OutcomeUnknown ?? 0, calls * 0.08)
-  }).pipe(Effect.provide(world()))
+  }).pipe(Effect.provide(world(plan)))
+
+/** Identical calls at the same time, many of them answered late or never: the hardest to tell apart. */
+const identical = Effect.gen(function*() {
+  const actedOn: Array<string> = []
+  const running = yield* Effect.forkChild(Effect.forEach(
+    Array.from({ length: 1_000 }, (_, n) => n),
+    (n) =>
+      Effect.exit(Effect.tap(
+        Governed.run({ ...requestOf(n % 10), method: "note", reconcile, onPending: Governed.fail }, Effect.void),
+        ({ actionId, executedBy }) => Effect.sync(() => executedBy === "agent" ? actedOn.push(actionId) : 0)
+      )),
+    { concurrency: 50 }
+  ))
+  while (running.pollUnsafe() === undefined) yield* TestClock.adjust("250 millis")
+  const exits = yield* Fiber.join(running)
+  assert.strictEqual(new Set(actedOn).size, actedOn.length, "two calls took the same action for theirs")
+  assert.isFalse(exits.some(Exit.hasDies))
+  const ledger = yield* Ledger
+  const allowed = (yield* ledger.records("t")).filter(({ decision }) => decision === "allow")
+  assert.isAtMost(actedOn.length, allowed.length)
+  assert.isAbove(actedOn.length, 300)
+}).pipe(
+  Effect.provide(world({ seed: 3, requestLost: 0.1, answerLost: 0.1, delayed: 0.1, doubled: 0.05, bodyCut: 0.05 }))
+)
 
 describe("at most once, through seeded faults", () => {
+  it.effect("identical calls never take the same record", () => identical, 120_000)
   it.effect("params differ: every lost answer whose record exists is found", () => campaign(undefined), 180_000)
   it.effect("the same with references", () => campaign("params"), 180_000)
 })
