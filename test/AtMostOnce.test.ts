@@ -129,7 +129,17 @@ const identical = Effect.gen(function*() {
   assert.isAtMost(actedOn.length, allowed.length)
   assert.isAbove(actedOn.length, 300)
 }).pipe(
-  Effect.provide(world({ seed: 3, requestLost: 0.1, answerLost: 0.1, delayed: 0.1, doubled: 0.05, bodyCut: 0.05 }))
+  Effect.provide(
+    world({
+      seed: 3,
+      requestLost: 0.1,
+      answerLost: 0.1,
+      delayed: 0.1,
+      delay: "5 seconds",
+      doubled: 0.05,
+      bodyCut: 0.05
+    })
+  )
 )
 
 describe("at most once, through seeded faults", () => {
