@@ -107,6 +107,7 @@ export const makeReader = (transport: Transport.Transport["Service"]) => {
   const source: ApprovalLook.Source = {
     pending,
     history,
+    redact: transport.redact,
     page: (query) =>
       transport.request({ name: "Approvals.outcome", sideEffect: "none" }, (client) => client.audit.log({ query }))
   }

@@ -20,6 +20,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as AuditLog from "./AuditLog.ts"
 import { Allowed } from "./domain/Allowed.ts"
@@ -30,6 +32,7 @@ import { CurrentClaims } from "./internal/claims.ts"
 import { RecordTail } from "./internal/recordTail.ts"
 import { sameParams } from "./internal/sameParams.ts"
 import type * as ToolCalls from "./ToolCalls.ts"
+import * as Transport from "./Transport.ts"
 import { Denied, OutcomeUnknown, PendingApproval } from "./VargateError.ts"
 
 /**
@@ -73,6 +76,8 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
 ): Effect.fn.Return<ToolCalls.Decision, OutcomeUnknown, AuditLog.AuditLog> {
   const auditLog = yield* AuditLog.AuditLog
   const claims = yield* CurrentClaims
+  const transport = yield* Effect.serviceOption(Transport.Transport)
+  const redact = Option.match(transport, { onNone: () => identity<string>, onSome: ({ redact }) => redact })
   const tail = tailOf(auditLog)
   const wait = Duration.fromInputUnsafe(options.wait ?? "30 seconds")
   const skew = Duration.toMillis(Duration.fromInputUnsafe(options.clockSkew ?? "10 seconds"))
@@ -105,7 +110,7 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     // The record of a like call that has no answer yet, or that is long forgotten, would look just like this one.
     const isDoubtful = !hasReference(lost.request) &&
       (claims.isContended(lost.request, now) || record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
-    const decision = readDecision(record)
+    const decision = readDecision(record, redact)
     if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
     }
@@ -217,7 +222,7 @@ const executions: Readonly<Record<string, Allowed["execution"]>> = {
   vargate_brokered: new ExecutedUnseen()
 }
 
-const readDecision = (record: AuditRecord): ToolCalls.Decision | undefined => {
+const readDecision = (record: AuditRecord, redact: (text: string) => string): ToolCalls.Decision | undefined => {
   const { actionId } = record
   const execution = executions[record.executionMode ?? ""]
   switch (record.decision) {
@@ -230,9 +235,9 @@ const readDecision = (record: AuditRecord): ToolCalls.Decision | undefined => {
     case "deny":
       return new Denied({
         actionId,
-        violations: record.violations,
-        severity: record.severity,
-        alertTier: record.alertTier ?? "none"
+        violations: record.violations.map(redact),
+        severity: redact(record.severity),
+        alertTier: redact(record.alertTier ?? "none")
       })
     case "pending_approval":
       return new PendingApproval({

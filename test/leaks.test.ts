@@ -6,8 +6,12 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
+import * as Approvals from "../src/Approvals.ts"
+import { Claims, CurrentClaims } from "../src/internal/claims.ts"
+import * as Reconcile from "../src/Reconcile.ts"
 import * as Reviews from "../src/Reviews.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
+import * as ToolCalls from "../src/ToolCalls.ts"
 import * as Vargate from "../src/Vargate.ts"
 import { actionId, answering, operationNames, operations, scripted } from "./operations.ts"
 
@@ -143,6 +147,58 @@ describe.each(keys)("the key %s", (key) => {
           assertSilent(yield* overhear(operations[name]).pipe(Effect.provide(answering(step, { apiKey: key }))))
         }
       }
+    }))
+
+  it.effect("is in no rejection, and in no denial that was found in the log", () =>
+    Effect.gen(function*() {
+      const note = `the key is ${key}`
+      const now = "1970-01-01T00:00:00.000000+00:00"
+      const row = {
+        action_id: actionId,
+        agent_id: "effect-agent",
+        tool: "t",
+        method: "m",
+        created_at: now,
+        reviewed_at: now
+      }
+      const wire = ScriptedTransport.layer(({ method, path }) => {
+        if (method === "POST") return ScriptedTransport.disconnect
+        if (path.startsWith("/api/approvals/history")) {
+          return ScriptedTransport.json(200, {
+            history: [{ ...row, status: "rejected", reviewer_email: note, review_note: note }]
+          })
+        }
+        if (path.startsWith("/api/approvals")) return ScriptedTransport.json(200, { pending: [] })
+        return ScriptedTransport.json(200, {
+          records: [{
+            ...row,
+            id: 1,
+            params: {},
+            requested_at: now,
+            decision: "deny",
+            violations: [note],
+            severity: note,
+            alert_tier: note,
+            bundle_revision: "v1",
+            prev_hash: "GENESIS",
+            record_hash: "0".repeat(64)
+          }],
+          total: 1
+        })
+      })
+      const vargate = Layer.provide(Vargate.layer({ apiKey: Redacted.make(key) }), wire)
+      const rejected = Approvals.Approvals.use((approvals) => approvals.await(actionId))
+      const denied = ToolCalls.call({ tool: "t", method: "m" }).pipe(
+        Reconcile.reconcile(),
+        // The record may be claimed by the same test with another key.
+        Effect.provideService(CurrentClaims, new Claims())
+      )
+      const errors = [
+        yield* Effect.flip(Effect.provide(rejected, vargate)),
+        yield* Effect.flip(Effect.provide(denied, vargate))
+      ]
+      assertSilent(errors.flatMap(chain).flatMap(spellings))
+      assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["Rejected", "Denied"])
     }))
 
   it.effect("is in no time-out", () =>

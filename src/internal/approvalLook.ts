@@ -56,6 +56,8 @@ export interface Source {
   readonly pending: Effect.Effect<PendingList, OperationError>
   readonly history: Effect.Effect<ReadonlyArray<DecidedAction>, OperationError>
   readonly page: ReadPage
+  /** Blots the API key out of what becomes part of an error. */
+  readonly redact: (text: string) => string
 }
 
 /** Enough for the news between two looks; the rest of a longer read goes by larger pages. */
@@ -151,12 +153,14 @@ export const make = (source: Source) => {
       if (row !== undefined) readHistory(row, watch, now, verdicts)
     }
     const open = gone.filter((watch) => !verdicts.has(watch))
-    if (open.length === 0) return verdicts
 
     // A listed action may be decided before the log is read, so the log is read for all.
-    yield* readLog(watches, open.filter(({ anchored }) => !anchored), verdicts)
+    if (open.length > 0) yield* readLog(watches, open.filter(({ anchored }) => !anchored), verdicts)
     for (const watch of open) {
       if (!verdicts.has(watch)) readSilence(watch, now, verdicts)
+    }
+    for (const [watch, verdict] of verdicts) {
+      if (verdict._tag === "Rejected") verdicts.set(watch, redacted(verdict, source.redact))
     }
     return verdicts
   }, Effect.onError(() => Effect.sync(() => lastCounts = "")))
@@ -178,6 +182,13 @@ const readHistory = (row: DecidedAction, watch: Watch, now: number, verdicts: Ma
   }
   return undefined
 }
+
+const redacted = (verdict: Rejected, redact: (text: string) => string) =>
+  new Rejected({
+    ...verdict,
+    reviewer: verdict.reviewer && redact(verdict.reviewer),
+    note: verdict.note && redact(verdict.note)
+  })
 
 const timeoutOf = (watch: Watch, createdAt: DateTime.Utc | null | undefined): DateTime.Utc | null => {
   if (watch.timeoutAt === undefined && createdAt) return DateTime.add(createdAt, { milliseconds: lifetime })
