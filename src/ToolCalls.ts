@@ -84,11 +84,14 @@ export const make = Effect.gen(function*() {
     const claims = yield* CurrentClaims
     yield* limiter.admit
     const sentAt = yield* DateTime.now
-    claims.depart(call)
-    const decision = yield* transport.request(
-      { name: operation, sideEffect: "possible" },
-      (client) => client.toolCalls.call({ payload: toBody(call) })
-    ).pipe(
+    // Departs inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
+    const decision = yield* Effect.suspend(() => {
+      claims.depart(call)
+      return transport.request(
+        { name: operation, sideEffect: "possible" },
+        (client) => client.toolCalls.call({ payload: toBody(call) })
+      )
+    }).pipe(
       Effect.map((answer): Decision =>
         answer._tag === "Allowed" ? answer : new PendingApproval({
           actionId: answer.action_id,

@@ -8,6 +8,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { BufferedResponse } from "./BufferedResponse.ts"
+import { concatBytes } from "./concatBytes.ts"
 
 /**
  * Marks the error of a body that was refused for its size.
@@ -66,15 +67,5 @@ const collect = Effect.fnUntraced(function*(response: HttpClientResponse.HttpCli
       () => Effect.void
     )
   )
-  return new BufferedResponse(response, concat(chunks, size))
+  return new BufferedResponse(response, concatBytes(chunks))
 })
-
-const concat = (chunks: ReadonlyArray<Uint8Array>, size: number) => {
-  const bytes = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return bytes
-}

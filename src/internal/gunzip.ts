@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import { concatBytes } from "./concatBytes.ts"
 
 /**
  * The bytes are not what gzip writes, or end too early.
@@ -55,15 +56,5 @@ export const gunzipBytes = (bytes: Uint8Array): Effect.Effect<Uint8Array, BadGzi
     ? Stream.runFold(inflate(Stream.succeed(bytes)), () => [] as Array<Uint8Array>, (parts, part) => {
       parts.push(part)
       return parts
-    }).pipe(Effect.map(concat))
+    }).pipe(Effect.map(concatBytes))
     : Effect.succeed(bytes)
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let offset = 0
-  for (const part of parts) {
-    bytes.set(part, offset)
-    offset += part.length
-  }
-  return bytes
-}

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Ascii from "./asciiBytes.ts"
+import { concatBytes } from "./concatBytes.ts"
 import { MalformedJson } from "./jsonReader.ts"
 
 const { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } = Ascii
@@ -123,7 +124,7 @@ export class RecordSplitter {
   end(): Piece {
     // A text that breaks off among its records has no rest that could be scanned, and should not get one.
     if (this.place === "records") this.rest.push(this.buffer.subarray(before.length, this.size))
-    return { bytes: concat(this.rest), isRest: true, offset: 0 }
+    return { bytes: concatBytes(this.rest), isRest: true, offset: 0 }
   }
 
   /** Nearly all of a text is inside of records, where nothing counts but brackets and the ends of strings. */
@@ -206,14 +207,4 @@ export class RecordSplitter {
     if (!this.isBlank) yield this.cut()
     else if (this.hasCut) throw new MalformedJson(this.pieceStart, "a record")
   }
-}
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let offset = 0
-  for (const part of parts) {
-    bytes.set(part, offset)
-    offset += part.length
-  }
-  return bytes
 }
