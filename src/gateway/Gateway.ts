@@ -23,7 +23,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
-import * as AgentHistory from "./AgentHistory.ts"
+import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
 import * as CredentialVault from "./CredentialVault.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
@@ -79,6 +79,7 @@ export type Parts =
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
   | Ledger
+  | AgentHistory
 
 /**
  * The parts in memory.
@@ -106,7 +107,7 @@ const handlers = Layer.mergeAll(
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
-    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
+    Layer.provide(ToolRunner.layer(options.tools ?? {})),
     Layer.provideMerge(SubjectKeys.layer)
   )
 
