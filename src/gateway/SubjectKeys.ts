@@ -7,8 +7,9 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { Ledger, type SubjectKey } from "./Ledger.ts"
+import { seal, unseal } from "./sealing.ts"
 
 /**
  * Encrypts, decrypts and forgets.
@@ -35,26 +36,7 @@ export class SubjectKeys extends Context.Service<SubjectKeys, {
   readonly erase: (tenantId: string, subjectId: string, now: DateTime.Utc) => Effect.Effect<SubjectKey | undefined>
 }>()("effect-vargate/gateway/SubjectKeys") {}
 
-const nonceLength = 12
-const tagLength = 16
-
-const seal = (key: Uint8Array, text: string): string => {
-  const nonce = randomBytes(nonceLength)
-  const cipher = createCipheriv("aes-256-gcm", key, nonce)
-  return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]).toString("base64")
-}
-
-const unseal = (key: Uint8Array, sealed: string): string | undefined => {
-  const bytes = Buffer.from(sealed, "base64")
-  if (bytes.length < nonceLength + tagLength) return undefined
-  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceLength))
-  decipher.setAuthTag(bytes.subarray(-tagLength))
-  try {
-    return decipher.update(bytes.subarray(nonceLength, -tagLength), undefined, "utf8") + decipher.final("utf8")
-  } catch {
-    return undefined
-  }
-}
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
 
 const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${version}`
 
@@ -81,7 +63,7 @@ const make = Effect.gen(function*() {
     return Object.fromEntries(
       Object.entries(params).map(([field, value]) =>
         isPersonal.has(field)
-          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${seal(secret, String(value))}]`]
+          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${base64(seal(secret, String(value)))}]`]
           : [field, value]
       )
     )
@@ -90,7 +72,9 @@ const make = Effect.gen(function*() {
   const decrypt = Effect.fnUntraced(function*(tenantId: string, subjectId: string, value: string) {
     for (const { secret, version } of yield* ledger.subjectKeys(tenantId, subjectId)) {
       const prefix = `[ENCRYPTED:${keyId(subjectId, version)}:`
-      if (secret !== undefined && value.startsWith(prefix)) return unseal(secret, value.slice(prefix.length, -1))
+      if (secret !== undefined && value.startsWith(prefix)) {
+        return unseal(secret, Buffer.from(value.slice(prefix.length, -1), "base64"))
+      }
     }
     return undefined
   })
