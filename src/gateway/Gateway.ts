@@ -26,6 +26,7 @@ import { VargateApi } from "../api/VargateApi.ts"
 import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
@@ -34,14 +35,18 @@ import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
+import * as LedgerSqlite from "./LedgerSqlite.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
 import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Database from "./sqlite/Database.ts"
+import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
+import * as TenantsSqlite from "./TenantsSqlite.ts"
 import * as ToolRunner from "./ToolRunner.ts"
 
 /**
@@ -95,6 +100,52 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
+
+/**
+ * What a gateway on disk can be given.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SqliteOptions extends Database.Options {
+  /** Put into the file at every start, in the place of those with their ids. Default: none but those that it holds. */
+  readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
+  /** Rules and approval rules beside the tenants' templates. */
+  readonly policy?: PolicyEngine.Options | undefined
+}
+
+/**
+ * The parts on disk: ledger, history, tenants and credentials are in a SQLite file and survive the process. One process
+ * at a time has the file.
+ *
+ * **Example** (A gateway that remembers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import * as Gateway from "effect-vargate/gateway/Gateway"
+ *
+ * const gateway = Gateway.layerClient().pipe(
+ *   Layer.provideMerge(Gateway.layerSqlite({
+ *     filename: "./vargate.db",
+ *     tenants: [{ id: "acme", apiKey: "a-long-random-key" }]
+ *   }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
+  Layer.mergeAll(
+    LedgerSqlite.layer,
+    TenantsSqlite.layer(options.tenants ?? []),
+    CredentialVaultSqlite.layer
+  ).pipe(
+    Layer.provide(Database.layer(options)),
+    Layer.merge(PolicyEngine.layerWith(options.policy ?? {})),
+    Layer.merge(PolicyOutage.layer),
+    Layer.fresh
+  )
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,

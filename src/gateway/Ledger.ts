@@ -169,8 +169,11 @@ export class Ledger extends Context.Service<Ledger, {
   /** Expires what has waited past its time. */
   readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<void>
 
-  /** What trees are built of: the records from an id on, up to another, oldest first, without those that were erased. */
-  readonly leaves: (tenantId: string, fromId: number, toId?: number) => Stream.Stream<Leaf>
+  /**
+   * What trees are built of: the records after one record and up to another, by their ids, oldest first, without those
+   * that were erased. Default: all.
+   */
+  readonly leaves: (tenantId: string, afterId?: number, toId?: number) => Stream.Stream<Leaf>
   /** Stored trees, oldest first. */
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   readonly addTree: (tenantId: string, tree: MerkleTree) => Effect.Effect<void>

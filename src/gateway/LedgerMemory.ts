@@ -205,10 +205,10 @@ const make = Effect.sync(() => {
         }
       }),
 
-    leaves: (tenantId, fromId, toId = Number.MAX_SAFE_INTEGER) =>
+    leaves: (tenantId, afterId = 0, toId = Number.MAX_SAFE_INTEGER) =>
       streamOf(() =>
         ledgerOf(tenantId).records.flatMap(({ createdAt, erasureStatus, id, recordHash, requestedAt }) =>
-          fromId <= id && id <= toId && erasureStatus !== "erased"
+          afterId < id && id <= toId && erasureStatus !== "erased"
             ? [{ id, recordHash, createdAt: createdAt ?? requestedAt }]
             : []
         )
@@ -235,7 +235,7 @@ const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActiv
       anomalyScore: last.anomalyScore,
       tools: [...new Set(own.map(({ tool }) => tool))].sort()
     })
-  }).sort((a, b) => b.total - a.total)
+  }).sort((a, b) => b.total - a.total || (a.agentId < b.agentId ? -1 : 1))
 
 const subjectsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<Subject> => {
   const subjects = new Map<string, Subject>()

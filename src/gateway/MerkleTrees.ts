@@ -38,7 +38,7 @@ const make = Effect.gen(function*() {
     const now = yield* DateTime.now
     const runningHour = hourOf(now)
     const built = [...yield* ledger.trees(tenantId)]
-    yield* ledger.leaves(tenantId, (built.at(-1)?.toRecordId ?? 0) + 1).pipe(
+    yield* ledger.leaves(tenantId, built.at(-1)?.toRecordId).pipe(
       Stream.takeWhile(({ createdAt }) => hourOf(createdAt) < runningHour),
       Stream.groupAdjacentBy(({ createdAt }) => hourOf(createdAt)),
       Stream.runForEach(([hour, leaves]) => {
@@ -57,7 +57,7 @@ const make = Effect.gen(function*() {
       stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
     if (record === undefined || tree === undefined) return undefined
     // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
-    const leaves = yield* ledger.leaves(tenantId, tree.fromRecordId!, tree.toRecordId).pipe(
+    const leaves = yield* ledger.leaves(tenantId, stored[tree.index - 1]?.toRecordId, tree.toRecordId).pipe(
       Stream.map(({ recordHash }) => recordHash),
       Stream.runCollect
     )
