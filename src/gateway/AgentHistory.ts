@@ -25,7 +25,23 @@ export class AgentHistory extends Context.Service<AgentHistory, {
     readonly params: Readonly<Record<string, unknown>>
     readonly at: DateTime.Utc
   }) => Effect.Effect<PolicyInput["history"]>
+  /** The anomaly score as it is now; 0 for an unknown agent. */
+  readonly score: (tenantId: string, agentId: string) => Effect.Effect<number>
+  /** Forgets an agent's actions and violations, and its score unless that is to be kept. */
+  readonly clear: (
+    tenantId: string,
+    agentId: string,
+    options: { readonly keepScore: boolean }
+  ) => Effect.Effect<void>
 }>()("effect-vargate/gateway/AgentHistory") {}
+
+/**
+ * A score as it is shown: without the noise of its arithmetic.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rounded = (score: number): number => Math.round(score * 1e6) / 1e6
 
 /**
  * How long an action counts, in milliseconds.
@@ -49,7 +65,7 @@ export const historyOf = (counted: {
   readonly lastViolation: number | undefined
   readonly knowsRecipients: boolean
 }): PolicyInput["history"] => ({
-  anomaly_score: Math.round(counted.score * 1e6) / 1e6,
+  anomaly_score: rounded(counted.score),
   last_24h: {
     action_count: counted.actions,
     policy_violations: counted.violations,
@@ -103,6 +119,16 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
           lastViolation: agent.violations.at(-1),
           knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
         })
+      }),
+
+    score: (tenantId, agentId) => Effect.sync(() => rounded(agents.get(keyOf(tenantId, agentId))?.score ?? 0)),
+
+    clear: (tenantId, agentId, { keepScore }) =>
+      Effect.sync(() => {
+        const key = keyOf(tenantId, agentId)
+        const score = agents.get(key)?.score
+        agents.delete(key)
+        if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [] })
       }),
 
     add: ({ agentId, contacts: written = [], decision, input, requestedAt, tenantId }) => {

@@ -58,8 +58,8 @@ import * as ToolRunner from "./ToolRunner.ts"
 export interface Options {
   /** Default: one tenant, {@link localTenant}. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
 }
@@ -96,10 +96,16 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
     CredentialVault.layerMemory,
-    PolicyEngine.layerWith(options.policy ?? {}),
+    engine(options.policy),
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
+
+const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
+  isEngine(policy) ? policy : PolicyEngine.layerWith(policy)
+
+const isEngine = (policy: NonNullable<Options["policy"]>): policy is Layer.Layer<PolicyEngine.PolicyEngine> =>
+  Layer.isLayer(policy)
 
 /**
  * What a gateway on disk can be given.
@@ -110,8 +116,8 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
 export interface SqliteOptions extends Database.Options {
   /** Put into the file at every start, in the place of those with their ids. Default: none but those that it holds. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
 }
 
 /**
@@ -142,7 +148,7 @@ export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageE
     CredentialVaultSqlite.layer
   ).pipe(
     Layer.provide(Database.layer(options)),
-    Layer.merge(PolicyEngine.layerWith(options.policy ?? {})),
+    Layer.merge(engine(options.policy)),
     Layer.merge(PolicyOutage.layer),
     Layer.fresh
   )

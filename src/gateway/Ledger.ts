@@ -43,6 +43,10 @@ export interface Entry {
   readonly piiSubjectId?: string | undefined
   /** What the policy was asked, for replay. Absent for reviewers' decisions, which do not count in an agent's history. */
   readonly input?: PolicyInput | undefined
+  /** Which way the action came. Default: `direct`. */
+  readonly source?: "direct" | "mcp_governed" | "control_plane" | undefined
+  /** The session of a managed agent that it belongs to. */
+  readonly managedSessionId?: string | undefined
   /** Mail addresses that the tenant has written to by this action: later policies know them. */
   readonly contacts?: ReadonlyArray<string> | undefined
   /** The held action whose execution this entry records. Its own record is marked; no hash covers the execution mode. */
@@ -166,8 +170,8 @@ export class Ledger extends Context.Service<Ledger, {
     settlement: Settlement,
     entry?: Entry
   ) => Effect.Effect<boolean>
-  /** Expires what has waited past its time. */
-  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<void>
+  /** Expires what has waited past its time, and says what that is. */
+  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<ReadonlyArray<ActionId>>
 
   /**
    * What trees are built of: the records after one record and up to another, by their ids, oldest first, without those

@@ -100,8 +100,9 @@ const story = (seed: number, length: number) => {
       } else if (event < 0.94) {
         yield* ledger((ledger) => ledger.expire(waiting.tenantId, now))
       } else if (event < 0.96) {
-        const [tenantId, person] = [pick(tenants), pick(people)]
+        const [tenantId, person, agentId, keepScore] = [pick(tenants), pick(people), pick(agents), chance(0.5)]
         yield* ledger((ledger) => ledger.markErased(tenantId, person))
+        yield* write((kept) => Context.get(kept, AgentHistory).clear(tenantId, agentId, { keepScore }))
       } else if (event < 0.98) {
         const version = pick([1, 2])
         const secret = chance(0.5) ? new Uint8Array(32).fill(n) : undefined
@@ -178,6 +179,7 @@ const everything = Effect.fnUntraced(function*(kept: Kept) {
         [...agents, "nobody"],
         (agentId) => history.of({ tenantId, agentId, at, params: { to: addresses[0] } })
       ),
+      scores: yield* Effect.forEach([...agents, "nobody"], (agentId) => history.score(tenantId, agentId)),
       contacts: yield* Effect.forEach(
         [[], addresses, addresses.slice(1), ["new@example.com"]],
         (to) => history.of({ tenantId, agentId: "a", at, params: { to } })

@@ -129,9 +129,11 @@ export const heldActions = (database: Database["Service"]) => {
 
     expire: Effect.fnUntraced(function*(tenantId, now) {
       // Asked with every look at the list, and hardly ever is there anything to write.
-      const [found] = yield* rowsWhere(sql`${overdue(tenantId, now)} LIMIT 1`)
-      if (found === undefined) return
-      yield* commit(sql`UPDATE held_actions SET status = 'expired' WHERE ${overdue(tenantId, now)}`)
+      const found = yield* read(sql`SELECT 1 FROM held_actions WHERE ${overdue(tenantId, now)} LIMIT 1`)
+      if (found.length === 0) return []
+      const expired = yield* commit(sql<{ readonly action_id: string }>`
+        UPDATE held_actions SET status = 'expired' WHERE ${overdue(tenantId, now)} RETURNING action_id`)
+      return expired.map(({ action_id }) => ActionId.make(action_id))
     })
   } satisfies Partial<Ledger["Service"]>
 }

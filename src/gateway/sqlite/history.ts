@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { AgentHistory, day, historyOf } from "../AgentHistory.ts"
+import { AgentHistory, day, historyOf, rounded } from "../AgentHistory.ts"
 import type { Entry } from "../Ledger.ts"
 import { recipients } from "../PolicyInput.ts"
 import { nextAnomalyScore } from "../PolicyTemplates.ts"
@@ -71,7 +71,7 @@ export const remember = Effect.fnUntraced(function*(
  * @category constructors
  * @since 0.1.0
  */
-export const history = ({ fingerprint, read, sql }: Database["Service"]): AgentHistory["Service"] => {
+export const history = ({ commit, fingerprint, read, sql }: Database["Service"]): AgentHistory["Service"] => {
   const knows = Effect.fnUntraced(function*(tenantId: string, addresses: ReadonlyArray<string>) {
     for (const address of addresses) {
       const contact = fingerprint("contact", tenantId, address)
@@ -98,6 +98,17 @@ export const history = ({ fingerprint, read, sql }: Database["Service"]): AgentH
             : agent.last_violation,
           knowsRecipients: yield* knows(tenantId, recipients(params))
         })
+      })),
+
+    score: (tenantId, agentId) => Effect.map(read(agentRow(sql, tenantId, agentId)), ({ score }) => rounded(score)),
+
+    clear: (tenantId, agentId, { keepScore }) =>
+      commit(Effect.gen(function*() {
+        const them = sql`tenant_id = ${tenantId} AND agent_id = ${agentId}`
+        yield* sql`DELETE FROM agent_actions WHERE ${them}`
+        yield* keepScore
+          ? sql`UPDATE agents SET actions = 0, violations = 0, last_violation = NULL WHERE ${them}`
+          : sql`DELETE FROM agents WHERE ${them}`
       }))
   })
 }
