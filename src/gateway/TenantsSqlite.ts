@@ -8,13 +8,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Fragment } from "effect/sql/Statement"
-import { hash } from "node:crypto"
+import { hash, randomUUID } from "node:crypto"
 import { CurrentTenant } from "../api/ApiKey.ts"
 import { Database } from "./sqlite/Database.ts"
 import { fill, type Tenant, type TenantOptions, Tenants } from "./Tenants.ts"
 
 interface TenantRow {
   readonly id: string
+  /** Another one after every change. */
+  readonly stamp: string
   readonly key_hash: string
   readonly api_key: Uint8Array
   readonly created_at: number
@@ -33,6 +35,7 @@ const make = Effect.gen(function*() {
     const { apiKey, createdAt, email, id, slug, webhookSecret, ...settings } = tenant
     return {
       id,
+      stamp: randomUUID(),
       key_hash: hashOf(apiKey),
       api_key: seal(Redacted.value(apiKey), "tenant", id, "api_key"),
       created_at: createdAt.epochMilliseconds,
@@ -45,7 +48,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const tenantOf = (row: TenantRow): Tenant => ({
+  const decode = (row: TenantRow): Tenant => ({
     // A setting that the row does not know yet has its default.
     ...fill(
       { id: row.id, apiKey: unseal(row.api_key, "tenant", row.id, "api_key") },
@@ -58,6 +61,17 @@ const make = Effect.gen(function*() {
       ? null
       : Redacted.make(unseal(row.webhook_secret, "tenant", row.id, "webhook_secret"))
   })
+
+  /** Every request asks for its tenant, and opening secrets takes longer than all the rest. */
+  const decoded = new Map<string, { readonly stamp: string; readonly tenant: Tenant }>()
+
+  const tenantOf = (row: TenantRow): Tenant => {
+    const known = decoded.get(row.id)
+    if (known?.stamp === row.stamp) return known.tenant
+    const tenant = decode(row)
+    decoded.set(row.id, { stamp: row.stamp, tenant })
+    return tenant
+  }
 
   const where = (condition: Fragment) =>
     Effect.map(sql<TenantRow>`SELECT * FROM tenants WHERE ${condition}`, ([row]) => row && tenantOf(row))

@@ -21,7 +21,12 @@ const serve = (options: GatewayServer.Options) =>
 
 interface Answer {
   readonly status: number
-  readonly body: any
+  readonly body: {
+    readonly action_id?: string
+    readonly execution_result?: unknown
+    readonly total?: number
+    readonly records?: ReadonlyArray<{ readonly action_id: string }>
+  }
 }
 
 const ask = (url: string, apiKey: string, path: string, body?: object) =>
@@ -31,7 +36,7 @@ const ask = (url: string, apiKey: string, path: string, body?: object) =>
       headers: { "x-api-key": apiKey, "content-type": "application/json", connection: "close" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) })
     })
-    return { status: response.status, body: await response.json() }
+    return { status: response.status, body: await response.json() as Answer["body"] }
   })
 
 const call = (url: string, apiKey: string, tool = "slack", method = "post", params: object = {}) =>
@@ -199,7 +204,7 @@ describe("a server process", () => {
 
     const next = yield* start({ data })
     const log = yield* ask(next.url, next.apiKey, "/audit/log")
-    assert.deepStrictEqual(log.body.records.map((record: { action_id: string }) => record.action_id), [body.action_id])
+    assert.deepStrictEqual(log.body.records?.map((record) => record.action_id), [body.action_id])
     assert.deepStrictEqual([next.said.isNew, next.apiKey], [false, server.apiKey])
   })
 

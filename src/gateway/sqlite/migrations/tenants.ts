@@ -11,6 +11,7 @@ export const tenants: ReadonlyArray<string> = [
   `CREATE TABLE tenants (
     rank INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
+    stamp TEXT NOT NULL,
     key_hash TEXT NOT NULL UNIQUE,
     api_key BLOB NOT NULL,
     created_at INTEGER NOT NULL,
