@@ -1,3 +1,5 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- a declaration for a file of undici has no other way in
+/// <reference path="./undici.d.ts" />
 /**
  * The fast `HttpClient` for Node: straight on undici's `dispatch`, at the price of a bare `undici.request`. Put it where
  * `FetchHttpClient.layer` would stand.
@@ -100,11 +102,11 @@ const definedOf = (options: Options) =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 /** undici itself looks at them only when it connects, in the middle of a call. */
-const checkOptions = ({ connect: _, ...numbers }: Options): Effect.Effect<void, VargateError> => {
+const checkOptions = (options: Options): Effect.Effect<void, VargateError> => {
   const mayBeZero = new Set(["headersTimeout", "bodyTimeout"])
-  const issues = Object.entries(numbers).flatMap(([name, value]) => {
+  const issues = Object.entries(options).flatMap(([name, value]) => {
     const least = mayBeZero.has(name) ? 0 : 1
-    return value === undefined || (Number.isSafeInteger(value) && value >= least)
+    return name === "connect" || value === undefined || (Number.isSafeInteger(value) && value >= least)
       ? []
       : [{ path: [name], message: `must be a whole number from ${least} on` }]
   })

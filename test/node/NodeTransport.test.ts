@@ -1,6 +1,6 @@
 /** The client against servers that write bytes by hand: what no polite server would send, too. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
 import { Cookies, HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { createServer, type Socket } from "node:net"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
