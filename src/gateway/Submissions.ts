@@ -15,7 +15,7 @@ import type { ToolCall } from "../domain/ToolCall.ts"
 import { AgentHistory } from "./AgentHistory.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
-import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
+import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "./PolicyEngine.ts"
 import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
@@ -89,7 +89,7 @@ const make = Effect.gen(function*() {
     const actionId = ActionId.make(randomUUID())
     const now = yield* DateTime.now
     const input = yield* documentOf(tenant, call, actionId, now)
-    const policy = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
+    const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
       Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
     )
     const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
@@ -122,7 +122,7 @@ const make = Effect.gen(function*() {
         violations,
         severity: policy.severity,
         alertTier: policy.alert_tier,
-        bundleRevision: engine.revision,
+        bundleRevision: revision,
         executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
         anomalyScore: input.history.anomaly_score,
         containsPii: input.data.contains_pii,
@@ -163,13 +163,16 @@ const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, 
 const withoutPolicy = (
   tenant: Tenant,
   error: PolicyUnavailable
-): Effect.Effect<PolicyDecision, PolicyUnavailable> =>
+): Effect.Effect<Ruling, PolicyUnavailable> =>
   tenant.opaFailure === "fail_closed" ? Effect.fail(error) : Effect.succeed({
-    allow: true,
-    requires_human: tenant.opaFailure === "fail_to_queue",
-    violations: [],
-    severity: "none",
-    alert_tier: "none"
+    decision: {
+      allow: true,
+      requires_human: tenant.opaFailure === "fail_to_queue",
+      violations: [],
+      severity: "none",
+      alert_tier: "none"
+    },
+    revision: noRevision
   })
 
 /**

@@ -260,7 +260,7 @@ for (const [template, table] of Object.entries(cases)) {
     for (const [title, call, outcome] of table) {
       it.effect(`${title}: ${outcome}`, () =>
         Effect.gen(function*() {
-          const decision = yield* PolicyEngine.make().evaluate(document(template, call))
+          const { decision } = yield* PolicyEngine.make().evaluate(document(template, call))
           const answer = decision.allow
             ? decision.requires_human ? "held" : "allowed"
             : `${decision.severity}: ${decision.violations.join(", ")}`
