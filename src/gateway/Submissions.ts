@@ -16,7 +16,7 @@ import { AgentHistory } from "./AgentHistory.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
 import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "./PolicyEngine.ts"
-import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
+import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
@@ -80,7 +80,7 @@ const make = Effect.gen(function*() {
         requested_at: DateTime.formatIso(now)
       },
       context: contextAt(now, { is_business_hours: call.isBusinessHours }),
-      data: PersonalData.detect(call.params),
+      data: { ...PersonalData.detect(call.params), recipients: recipients(call.params) },
       history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
     }
   })
