@@ -52,8 +52,8 @@ import * as ToolRunner from "./ToolRunner.ts"
 export interface Options {
   /** Default: one tenant, {@link localTenant}. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
 }
@@ -83,10 +83,12 @@ export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.P
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
-    PolicyEngine.layerWith(options.policy ?? {}),
+    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
+
+const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
