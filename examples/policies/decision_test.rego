@@ -29,18 +29,31 @@ test_shape_of_an_allowance if {
 	}
 }
 
-test_incomplete_documents_are_denied[title] if {
-	some title, document in {
-		"empty": {},
-		"no text": "document",
-		"without history": object.remove(quiet, ["history"]),
-		"without a count": json.remove(quiet, ["history/last_24h/action_count"]),
-		"without params": json.remove(quiet, ["action/params"]),
-		"without business hours": json.remove(quiet, ["context/is_business_hours"]),
-	}
+test_incomplete_documents_are_denied[path] if {
+	some path in [
+		"tenant/policy_template",
+		"tenant/policy_config",
+		"action/tool",
+		"action/method",
+		"action/params",
+		"context/time_utc",
+		"context/is_business_hours",
+		"data/contains_pii",
+		"data/recipients",
+		"history/anomaly_score",
+		"history/last_24h/action_count",
+		"history/last_24h/policy_violations",
+		"history/known_recipient",
+	]
+	decision := policy.decision with input as json.remove(quiet, [path])
+	decision.violations == {"policy_input_incomplete"}
+	decision.severity == "high"
+}
+
+test_other_things_are_denied[document] if {
+	some document in [{}, "document", ["document"], null]
 	decision := policy.decision with input as document
 	not decision.allow
-	"policy_input_incomplete" in decision.violations
 }
 
 test_no_document_is_denied if {

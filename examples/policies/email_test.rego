@@ -37,6 +37,10 @@ test_email[title] if {
 			object.union(to("ann@gmail.com"), tuned({"blocked_domains": ["x.example", 7]}, {})),
 			"high: consumer_email_blocked",
 		],
+		"blocked domains that are an object": [
+			object.union(to("ann@gmail.com"), tuned({"blocked_domains": {"x": "x.example"}}, {})),
+			"high: consumer_email_blocked",
+		],
 		"gmail": [{"action": {"tool": "gmail", "params": {"body": ""}}}, "medium: missing_ai_disclosure"],
 		"resend": [{"action": {"tool": "resend", "params": {"body": ""}}}, "medium: missing_ai_disclosure"],
 		"another tool, which the template is not about": [
@@ -48,6 +52,21 @@ test_email[title] if {
 		],
 	}
 	outcome("email", object.union(polite, changes)) == expected
+}
+
+test_consumer_domains[domain] if {
+	some domain in [
+		"gmail.com",
+		"yahoo.com",
+		"hotmail.com",
+		"outlook.com",
+		"icloud.com",
+		"aol.com",
+		"protonmail.com",
+		"proton.me",
+	]
+	mail := object.union(to(concat("@", ["ann", domain])), params({"body": "automated"}))
+	outcome("email", mail) == "high: consumer_email_blocked"
 }
 
 to(address) := {"data": {"recipients": ["bob@corp.example", address]}}

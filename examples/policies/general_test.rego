@@ -24,6 +24,13 @@ test_general[title] if {
 			},
 			"medium: daily_action_limit_exceeded",
 		],
+		"a limit that is a list": [
+			{
+				"tenant": {"policy_config": {"daily_action_limit": []}},
+				"history": {"last_24h": {"action_count": 201}},
+			},
+			"medium: daily_action_limit_exceeded",
+		],
 		"two violations": [violations(2, "2026-11-23T11:59:59Z"), "allowed"],
 		"three violations, the last under an hour ago": [
 			violations(3, "2026-11-23T11:00:00.001Z"),
