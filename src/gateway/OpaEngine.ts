@@ -55,6 +55,9 @@ export interface Options {
  *
  * **Gotchas**
  *
+ * A policy that is undefined or fails for some inputs decides nothing about them, and a tenant who fails open lets them
+ * through: define a decision for every input.
+ *
  * An OPA that wants a token gets it from the `HttpClient` (`HttpClient.mapRequest`). The document holds the params of the
  * call: use `https:` where others can listen.
  *
