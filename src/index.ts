@@ -451,6 +451,24 @@ export * as WebhookError from "./WebhookError.ts"
 export * as WebhookEvent from "./domain/WebhookEvent.ts"
 
 /**
+ * Puts `Webhooks` on the network: as a route of an HTTP router, or as a `fetch`-style handler for edge runtimes.
+ *
+ * | status | body | when |
+ * | --- | --- | --- |
+ * | 200 | `{"status":"accepted"}` | consumed |
+ * | 200 | `{"status":"duplicate"}` | consumed when it came before |
+ * | 400, 401, 413 | `{"detail"}` | refused: see the reasons of `WebhookRefused` |
+ * | 405, 415 | `{"detail"}` | no POST, no JSON |
+ * | 500 | `{"detail"}` | the consumer failed |
+ * | 503 | none | the service is closing |
+ *
+ * The gateway sends again what is not answered with a 2xx.
+ *
+ * @since 0.1.0
+ */
+export * as WebhookRoute from "./WebhookRoute.ts"
+
+/**
  * Receives what a gateway tells by webhook: only what it signed, only what is new, and each event once.
  *
  * @since 0.1.0
