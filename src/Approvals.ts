@@ -72,7 +72,10 @@ export class Approvals extends Context.Service<Approvals, {
    * again and fails nobody. Interrupting a wait takes it out.
    */
   readonly await: (actionId: ActionId, options?: AwaitOptions) => Effect.Effect<Approved, ApprovalError>
-  /** Makes the poller look at once, for instance because a webhook came. */
+  /**
+   * Makes the poller look at once, for instance because a webhook came; when it is looking, once more after that. Does
+   * nothing while nobody waits.
+   */
   readonly nudge: Effect.Effect<void>
 }>()("effect-vargate/Approvals") {}
 

@@ -282,6 +282,36 @@ describe("the shared poller", () => {
   )
 
   test(
+    "nudges while nobody waits are nothing",
+    Effect.gen(function*() {
+      const approvals = yield* Approvals.Approvals
+      yield* approvals.nudge
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* polls, 0)
+      const waiting = yield* Effect.forkChild(awaiting(yield* hold("delete")), { startImmediately: true })
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(yield* polls, 1)
+      yield* Fiber.interrupt(waiting)
+    })
+  )
+
+  it.effect("nudges do not wear out a rhythm that grows", () =>
+    Effect.gen(function*() {
+      const approvals = yield* Approvals.Approvals
+      const actionId = yield* hold("delete")
+      const waiting = yield* Effect.forkChild(awaiting(actionId), { startImmediately: true })
+      for (let i = 0; i < 50; i++) {
+        yield* TestClock.adjust("500 millis")
+        yield* approvals.nudge
+      }
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* polls, 51)
+      yield* approve(actionId)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(waiting)
+    }).pipe(Effect.provide(inProcess({ ...options, approvals: { poll: Schedule.exponential("1 second") } }))))
+
+  test(
     "waits with a rhythm of their own share their looks",
     Effect.gen(function*() {
       const ids = yield* Effect.forEach(Array.from({ length: 100 }, (_, n) => n), (n) => hold("delete", n))

@@ -1,6 +1,6 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Logger, Scope } from "effect"
+import { Deferred, Effect, Layer, Logger, type Scope } from "effect"
 import { WebhookRoute, Webhooks } from "effect-vargate"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer, request as nodeRequest } from "node:http"
