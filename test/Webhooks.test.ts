@@ -25,7 +25,7 @@ import {
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { bodyOf, secret, signatureOf } from "./support/webhooks.ts"
+import { bodyOf, breathe, eventually, secret, signatureOf } from "./support/webhooks.ts"
 
 const body = bodyOf("action.allowed")
 const signature = signatureOf(body)
@@ -293,12 +293,6 @@ const ping = (n: number, at = 0) => {
   const text = bodyOf("test.ping", { message: `${n}` }, at)
   return [text, signatureOf(text)] as const
 }
-
-/** Web Crypto takes its time, which no test clock moves. */
-const breathe = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
-
-const eventually = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(breathe, eventually(isSo)))
 
 describe("receive", () => {
   it.effect("consumes each event once, whatever comes again", () =>

@@ -1,4 +1,5 @@
 /** Webhooks as a gateway would send them, made here with Node's own HMAC. */
+import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 
 export const secret = "5e0f".repeat(16)
@@ -13,3 +14,9 @@ export const bodyOf = (
   data: unknown = { action_id: "a-1", tool: "slack", method: "post_message", decision: "allow" },
   at = 0
 ) => JSON.stringify({ event, timestamp: new Date(at).toISOString().replace("Z", "000+00:00"), data })
+
+/** Web Crypto takes its time, which no test clock moves. */
+export const breathe = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+
+export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(breathe, eventually(isSo)))
