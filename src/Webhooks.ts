@@ -14,7 +14,6 @@ import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Approvals from "./Approvals.ts"
 import type { WebhookEvent } from "./domain/WebhookEvent.ts"
 import * as OnceEach from "./internal/onceEach.ts"
 import { bytesOf, checkLimits, verifyWith } from "./internal/webhookDelivery.ts"
@@ -209,24 +208,11 @@ export const layerConfig = <R = never>(
   )
 
 /**
- * Lets every event make the poller of `Approvals` look at once, though not more than once a second.
+ * The events of the service in context, from now on: `Approvals.nudgedBy(Webhooks.events)`.
  *
- * **Gotchas**
- *
- * No event tells what a person decided, so this is a hint and no more: whoever waits still needs the poller's rhythm.
- *
- * @category layers
+ * @category accessors
  * @since 0.1.0
  */
-export const nudgeApprovals: Layer.Layer<never, never, Webhooks | Approvals.Approvals> = Layer.effectDiscard(
-  Effect.gen(function*() {
-    const { events } = yield* Webhooks
-    const { nudge } = yield* Approvals.Approvals
-    yield* events.pipe(
-      // Of all that comes within the second one is kept, so that the last one is followed by a look too.
-      Stream.buffer({ capacity: 1, strategy: "sliding" }),
-      Stream.runForEach(() => Effect.andThen(nudge, Effect.sleep("1 second"))),
-      Effect.forkScoped({ startImmediately: true })
-    )
-  })
+export const events: Stream.Stream<WebhookEvent, never, Webhooks> = Stream.unwrap(
+  Effect.map(Webhooks, ({ events }) => events)
 )

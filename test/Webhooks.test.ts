@@ -1,29 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  ConfigProvider,
-  DateTime,
-  Deferred,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Redacted,
-  Schedule,
-  Scope,
-  Stream
-} from "effect"
-import {
-  Approvals,
-  Reviews,
-  ToolCalls,
-  Transport,
-  type WebhookError,
-  type WebhookEvent,
-  Webhooks
-} from "effect-vargate"
-import * as Gateway from "effect-vargate/gateway/Gateway"
-import { HttpClient } from "effect/http"
+import { Cause, ConfigProvider, DateTime, Deferred, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
+import { type WebhookError, type WebhookEvent, Webhooks } from "effect-vargate"
 import { TestClock } from "effect/testing"
 import { bodyOf, breathe, eventually, secret, signatureOf } from "./support/webhooks.ts"
 
@@ -496,93 +473,5 @@ describe("layerConfig", () => {
     Effect.gen(function*() {
       assert.include(String(yield* Effect.flip(build({}))), "VARGATE_WEBHOOK_SECRET")
       assert.match(String(yield* Effect.flip(build({ VARGATE_WEBHOOK_SECRET: "one," }))), /secret is required/)
-    }))
-})
-
-describe("nudgeApprovals", () => {
-  /** A gateway whose answers take 300 milliseconds, with the largest number of looks that were under way at once. */
-  const world = Effect.gen(function*() {
-    const flow = { looks: 0, underWay: 0, most: 0 }
-    const slow = Layer.effect(
-      HttpClient.HttpClient,
-      Effect.map(
-        HttpClient.HttpClient,
-        HttpClient.transform((answer, request) =>
-          request.url.endsWith("/approvals")
-            ? Effect.acquireUseRelease(
-              Effect.sync(() => {
-                flow.looks++
-                flow.most = Math.max(flow.most, ++flow.underWay)
-              }),
-              () => Effect.delay(answer, "300 millis"),
-              () => Effect.sync(() => flow.underWay--)
-            )
-            : answer
-        )
-      )
-    )
-    const services = Layer.mergeAll(
-      Approvals.layerWith({ poll: Schedule.spaced("1 minute") }),
-      Reviews.layer,
-      ToolCalls.layer,
-      Webhooks.layer({ secret })
-    ).pipe(
-      Layer.provide(Transport.layer({ apiKey: "key" })),
-      Layer.provide(slow),
-      Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key" }] }))
-    )
-    const context = yield* Layer.build(Layer.provideMerge(Webhooks.nudgeApprovals, services))
-    const run = Effect.provideContext(context)
-    const held = yield* run(ToolCalls.decide({ tool: "db", method: "delete" }))
-    const waiting = yield* Effect.forkChild(
-      run(Approvals.Approvals.use((approvals) => approvals.await(held.actionId))),
-      { startImmediately: true }
-    )
-    yield* TestClock.adjust("2 seconds")
-    assert.strictEqual(flow.looks, 1)
-    return {
-      flow,
-      waiting,
-      approve: run(Reviews.Reviews.use((reviews) => reviews.approve(held.actionId))),
-      deliver: (n: number) => run(Webhooks.Webhooks.use((webhooks) => webhooks.receive(...ping(n))))
-    }
-  })
-
-  it.effect("an event makes the poller look, long before its tick", () =>
-    Effect.gen(function*() {
-      const { approve, deliver, flow, waiting } = yield* world
-      yield* approve
-      yield* deliver(1)
-      yield* TestClock.adjust("300 millis")
-      yield* Fiber.join(waiting)
-      assert.strictEqual(flow.looks, 2)
-    }))
-
-  it.effect("a flood makes it look once a second, one look at a time, and once more when it has passed", () =>
-    Effect.gen(function*() {
-      const { approve, deliver, flow, waiting } = yield* world
-      for (let n = 0; n < 60; n++) {
-        yield* deliver(n)
-        yield* TestClock.adjust("50 millis")
-      }
-      assert.isAtLeast(flow.looks, 4)
-      assert.isAtMost(flow.looks, 5)
-      assert.strictEqual(flow.most, 1)
-      yield* approve
-      yield* deliver(60)
-      yield* TestClock.adjust("1300 millis")
-      yield* Fiber.join(waiting)
-    }))
-
-  it.effect("without events the rhythm goes on", () =>
-    Effect.gen(function*() {
-      const { approve, deliver, flow, waiting } = yield* world
-      yield* deliver(1)
-      yield* TestClock.adjust("30 seconds")
-      assert.strictEqual(flow.looks, 2)
-      yield* approve
-      yield* TestClock.adjust("31 seconds")
-      yield* Fiber.join(waiting)
-      assert.strictEqual(flow.looks, 3)
     }))
 })
