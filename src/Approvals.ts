@@ -225,9 +225,11 @@ export const layer: Layer.Layer<Approvals, never, Transport.Transport> = layerWi
  *
  * ```ts
  * import { Layer } from "effect"
- * import { Approvals, Webhooks } from "effect-vargate"
+ * import { Approvals, WebhookRoute, Webhooks } from "effect-vargate"
  *
- * const hints = Approvals.nudgedBy(Webhooks.events).pipe(Layer.provide(Webhooks.layerConfig()))
+ * const layer = Layer.merge(WebhookRoute.layer("/webhooks/vargate"), Approvals.nudgedBy(Webhooks.events)).pipe(
+ *   Layer.provide(Webhooks.layerConfig())
+ * )
  * ```
  *
  * @category layers

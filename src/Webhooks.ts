@@ -14,6 +14,7 @@ import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { WebhookEvent } from "./domain/WebhookEvent.ts"
 import * as OnceEach from "./internal/onceEach.ts"
 import { bytesOf, checkLimits, verifyWith } from "./internal/webhookDelivery.ts"
@@ -47,7 +48,7 @@ export interface Receipt {
  * **Details**
  *
  * The gateway tries up to four times, at 0, 2, 6 and 14 seconds, with the same body and the same signature, and waits 10
- * seconds for each answer. Who is asked again while the consumer is still at work waits for that work.
+ * seconds for each answer. A further attempt that comes while the consumer is still at work waits for that work.
  *
  * @category services
  * @since 0.1.0
@@ -90,8 +91,8 @@ export interface Options<R = never> extends VerifyOptions {
   /** What deliveries are signed with. While secrets are rotated, both. */
   readonly secret: Secret | ReadonlyArray<Secret>
   /**
-   * Consumes an event. A delivery whose consumer fails counts as not received: the gateway sends it again. It is not
-   * interrupted when the gateway hangs up.
+   * Consumes an event, with a scope of its own. A delivery whose consumer fails counts as not received: the gateway sends
+   * it again. It is not interrupted when the gateway hangs up.
    */
   readonly handle?: ((event: WebhookEvent) => Effect.Effect<unknown, unknown, R>) | undefined
   /**
@@ -151,12 +152,14 @@ export const make = Effect.fnUntraced(function*<R = never>(
 ): Effect.fn.Return<Webhooks["Service"], VargateError, R | Scope.Scope> {
   const limits = yield* checkLimits("Webhooks.make", options)
   const verify = verifyWith(yield* makeSigner("Webhooks.make", options.secret), limits)
-  const context = yield* Effect.context<R>()
+  // Without the span around the layer: what a consumer does belongs to the delivery.
+  const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<R>()) as Context.Context<R>
   const pubsub = yield* Effect.acquireRelease(PubSub.sliding<WebhookEvent>(1024), PubSub.shutdown)
   const once = OnceEach.make<WebhookUnconsumed>(limits.remember, yield* Effect.scope)
 
   const consume = (event: WebhookEvent): Effect.Effect<void, WebhookUnconsumed> =>
     Effect.suspend(() => options.handle?.(event) ?? Effect.void).pipe(
+      Effect.scoped,
       Effect.provideContext(context),
       Effect.catchCause((cause) =>
         Cause.hasInterruptsOnly(cause)

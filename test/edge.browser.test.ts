@@ -70,9 +70,10 @@ const person = (url: string) =>
       ({ actionId }) => reviews.approve(actionId, "from outside")
     )
   ).pipe(
-    Effect.provide(Reviews.layer),
-    Effect.provide(Transport.layer({ apiKey: "key", url })),
-    Effect.provide(FetchHttpClient.layer)
+    Effect.provide(Reviews.layer.pipe(
+      Layer.provide(Transport.layer({ apiKey: "key", url })),
+      Layer.provide(FetchHttpClient.layer)
+    ))
   )
 
 describe.skipIf(!existsSync(executablePath))(`the core in a browser (needs ${executablePath})`, () => {

@@ -26,7 +26,7 @@ import { Timestamp } from "./Timestamp.ts"
 export const WebhookBody = Schema.Struct({
   event: Schema.String,
   timestamp: Timestamp,
-  data: Schema.Unknown
+  data: Schema.optionalKey(Schema.Unknown)
 }).annotate({ identifier: "WebhookBody" })
 
 const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))

@@ -2,7 +2,7 @@
  * What runs in a page: a governed call that waits for a person, the verification of the chain that it became part of, and
  * a webhook.
  */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { ChainVerifier, Governed, Vargate, Webhooks } from "effect-vargate"
 import { FetchHttpClient } from "effect/http"
 
@@ -29,8 +29,7 @@ const program = Effect.gen(function*() {
     hasNode: "process" in globalThis || "Buffer" in globalThis
   }
 }).pipe(
-  Effect.provide(Vargate.layer({ apiKey: "key", url: location.origin })),
-  Effect.provide(FetchHttpClient.layer)
+  Effect.provide(Vargate.layer({ apiKey: "key", url: location.origin }).pipe(Layer.provide(FetchHttpClient.layer)))
 )
 
 Object.assign(globalThis, { outcome: Effect.runPromise(program) })
