@@ -1,5 +1,5 @@
 /**
- * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record.
+ * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record, tell.
  *
  * @since 0.1.0
  */
@@ -21,6 +21,7 @@ import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
 import { ToolRunner } from "./ToolRunner.ts"
+import { WebhookSender } from "./WebhookSender.ts"
 
 /**
  * What became of a tool call.
@@ -50,6 +51,8 @@ export class Submissions extends Context.Service<Submissions, {
 
 const approvalHours = 1
 
+const eventNames = { allow: "action.allowed", deny: "action.denied", pending_approval: "action.pending" } as const
+
 const make = Effect.gen(function*() {
   const engine = yield* PolicyEngine
   const outage = yield* PolicyOutage
@@ -57,6 +60,7 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
+  const webhooks = yield* WebhookSender
 
   const documentOf = Effect.fnUntraced(function*(
     tenant: Tenant,
@@ -132,6 +136,16 @@ const make = Effect.gen(function*() {
       },
       decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
     )
+    yield* webhooks.announce(tenant, eventNames[decision], {
+      action_id: actionId,
+      agent_id: call.agentId,
+      tool: call.tool,
+      method: call.method,
+      decision,
+      violations,
+      severity: policy.severity,
+      requires_human: policy.requires_human
+    })
     return {
       actionId,
       decision,
@@ -184,5 +198,5 @@ const withoutPolicy = (
 export const layer: Layer.Layer<
   Submissions,
   never,
-  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys
+  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys | WebhookSender
 > = Layer.effect(Submissions, make)
