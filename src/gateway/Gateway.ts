@@ -1,6 +1,6 @@
 /**
- * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine and no account is
- * needed.
+ * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine, unless webhooks are
+ * given a way out, and no account is needed.
  *
  * **Details**
  *
@@ -48,6 +48,7 @@ import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
 import * as TenantsSqlite from "./TenantsSqlite.ts"
 import * as ToolRunner from "./ToolRunner.ts"
+import * as WebhookSender from "./WebhookSender.ts"
 
 /**
  * What an embedded gateway can be given.
@@ -62,6 +63,8 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** How webhooks leave it. Default: they do not. */
+  readonly webhooks?: WebhookSender.Options | undefined
 }
 
 /**
@@ -165,7 +168,8 @@ const handlers = Layer.mergeAll(
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
-    Layer.provideMerge(SubjectKeys.layer)
+    Layer.provideMerge(SubjectKeys.layer),
+    Layer.provideMerge(WebhookSender.layer(options.webhooks))
   )
 
 /**

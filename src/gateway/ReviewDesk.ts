@@ -12,7 +12,6 @@ import type { ActionId } from "../domain/ActionId.ts"
 import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../domain/Approval.ts"
 import { type Execution, NotExecuted } from "../domain/Execution.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
-import { PolicyEngine } from "./PolicyEngine.ts"
 import { recipients } from "./PolicyInput.ts"
 import { approvalOf, rejectionOf, type Review } from "./reviewEntry.ts"
 import { ToolRunner } from "./ToolRunner.ts"
@@ -70,7 +69,6 @@ const reviewer = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
-  const engine = yield* PolicyEngine
   const tools = yield* ToolRunner
 
   const waiting = Effect.fnUntraced(function*(tenantId: string, actionId: ActionId) {
@@ -100,7 +98,7 @@ const make = Effect.gen(function*() {
       yield* ledger.expire(tenantId, now)
       return yield* new JustExpired()
     }
-    const review = { tenantId, actionId, note, at: now, bundleRevision: engine.revision }
+    const review = { tenantId, actionId, note, at: now }
     const call = { tool: action.tool, method: action.method, params: paramsOf(action) }
     const contacts = recipients(call.params)
     let execution: Execution = new NotExecuted()
@@ -121,7 +119,7 @@ const make = Effect.gen(function*() {
     note: string | null | undefined
   ) {
     yield* waiting(tenantId, actionId)
-    const review = { tenantId, actionId, note, at: yield* DateTime.now, bundleRevision: engine.revision }
+    const review = { tenantId, actionId, note, at: yield* DateTime.now }
     yield* settle("rejected", review, rejectionOf(review))
     return new RejectionReceipt({ actionId, reviewer, reviewedAt: review.at })
   })
@@ -137,7 +135,4 @@ const paramsOf = (action: PendingAction) => action.params as Readonly<Record<str
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<ReviewDesk, never, Ledger | PolicyEngine | ToolRunner> = Layer.effect(
-  ReviewDesk,
-  make
-)
+export const layer: Layer.Layer<ReviewDesk, never, Ledger | ToolRunner> = Layer.effect(ReviewDesk, make)

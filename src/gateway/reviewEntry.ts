@@ -6,8 +6,9 @@
 import type * as DateTime from "effect/DateTime"
 import { writeToolAnswer } from "../api/ToolCallsApi.ts"
 import { ActionId } from "../domain/ActionId.ts"
-import { type Execution } from "../domain/Execution.ts"
+import type { Execution } from "../domain/Execution.ts"
 import type { Entry } from "./Ledger.ts"
+import { noRevision } from "./PolicyEngine.ts"
 
 /**
  * A reviewer's decision over a held action.
@@ -20,11 +21,10 @@ export interface Review {
   readonly actionId: ActionId
   readonly note: string | null | undefined
   readonly at: DateTime.Utc
-  readonly bundleRevision: string
 }
 
 const entryOf = (
-  { actionId, at, bundleRevision, note, tenantId }: Review,
+  { actionId, at, note, tenantId }: Review,
   method: "approve" | "reject",
   outcome: Readonly<Record<string, unknown>>
 ): Entry => ({
@@ -39,7 +39,7 @@ const entryOf = (
   violations: [],
   severity: "none",
   alertTier: "none",
-  bundleRevision,
+  bundleRevision: noRevision,
   executionMode: "agent_direct",
   anomalyScore: 0,
   containsPii: false,

@@ -14,7 +14,6 @@ interface InterruptedRow {
   readonly tenant_id: string
   readonly action_id: string
   readonly note: string | null
-  readonly bundle_revision: string | null
 }
 
 /**
@@ -26,10 +25,9 @@ interface InterruptedRow {
 export const recordInterrupted = Effect.fnUntraced(function*(database: Database["Service"]) {
   const { commit, read, sql } = database
   const interrupted = yield* read(sql<InterruptedRow>`
-    SELECT running.tenant_id, running.action_id, held.note, records.bundle_revision
+    SELECT running.tenant_id, running.action_id, held.note
     FROM running_approvals AS running
     JOIN held_actions AS held USING (tenant_id, action_id)
-    JOIN records USING (tenant_id, action_id)
     LEFT JOIN records AS review
       ON review.tenant_id = running.tenant_id AND review.action_id = 'approval-' || running.action_id
     WHERE review.id IS NULL`)
@@ -39,9 +37,7 @@ export const recordInterrupted = Effect.fnUntraced(function*(database: Database[
       tenantId: row.tenant_id,
       actionId: ActionId.make(row.action_id),
       note: row.note,
-      at: now,
-      // The rules that held the action: today's may be others.
-      bundleRevision: row.bundle_revision ?? ""
+      at: now
     })
     yield* commit(append(database, entry, undefined, now))
   }
