@@ -41,7 +41,7 @@ const advice: Readonly<Record<StorageProblem, string>> = {
 }
 
 /**
- * A gateway's file, or the key file beside it, cannot be used. Nothing was changed.
+ * A gateway's file, or the key file beside it, cannot be used.
  *
  * @category errors
  * @since 0.1.0

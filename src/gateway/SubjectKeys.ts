@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
 import { randomBytes } from "node:crypto"
 import { Ledger, type SubjectKey } from "./Ledger.ts"
 import { seal, unseal } from "./sealing.ts"
@@ -43,13 +44,25 @@ const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${versi
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
 
-  const activeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
-    const keys = yield* ledger.subjectKeys(tenantId, subjectId)
-    const active = keys.at(-1)
-    if (active?.secret !== undefined) return { version: active.version, secret: active.secret }
-    const created = { version: keys.length + 1, secret: randomBytes(32), erasedAt: undefined }
+  // Two first calls about a person at once must not make two keys of one version.
+  const making = yield* Semaphore.make(1)
+
+  const newestKey = (tenantId: string, subjectId: string) =>
+    Effect.map(ledger.subjectKeys(tenantId, subjectId), (keys) => keys.at(-1))
+
+  const makeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
+    const newest = yield* newestKey(tenantId, subjectId)
+    if (newest?.secret !== undefined) return { version: newest.version, secret: newest.secret }
+    const created = { version: (newest?.version ?? 0) + 1, secret: randomBytes(32), erasedAt: undefined }
     yield* ledger.putSubjectKey(tenantId, subjectId, created)
     return created
+  }, making.withPermits(1))
+
+  const activeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
+    const newest = yield* newestKey(tenantId, subjectId)
+    return newest?.secret === undefined
+      ? yield* makeKey(tenantId, subjectId)
+      : { version: newest.version, secret: newest.secret }
   })
 
   const encryptFields = Effect.fnUntraced(function*(
@@ -85,8 +98,8 @@ const make = Effect.gen(function*() {
         yield* ledger.putSubjectKey(tenantId, subjectId, { version, secret: undefined, erasedAt: now })
       }
     }
-    return (yield* ledger.subjectKeys(tenantId, subjectId)).at(-1)
-  })
+    return yield* newestKey(tenantId, subjectId)
+  }, making.withPermits(1))
 
   return SubjectKeys.of({ encryptFields, decrypt, erase })
 })

@@ -31,6 +31,11 @@ export interface Options {
    * process is gone. Default: false.
    */
   readonly exclusive?: boolean | undefined
+  /**
+   * Marks the file as this program's (`PRAGMA application_id`). One that holds something and is not marked so is refused,
+   * and left as it is.
+   */
+  readonly applicationId?: number | undefined
   /** How long to wait for another connection's lock; the whole process waits. Default: 1 second. */
   readonly busyTimeout?: Duration.Input | undefined
 }
@@ -48,6 +53,24 @@ export const primaryCode = (error: SqlError): number | undefined => {
   const { cause } = error.reason
   const code = Predicate.hasProperty(cause, "cause") ? resultCode(cause.cause) : undefined
   return code === undefined ? undefined : code & 0xff
+}
+
+class ForeignFile extends Error {
+  override readonly message = "the file belongs to another program"
+}
+
+/**
+ * Whether the file was refused because it belongs to another program.
+ *
+ * @internal
+ */
+export const isForeign = ({ reason: { cause } }: SqlError): boolean =>
+  Predicate.hasProperty(cause, "cause") && cause.cause instanceof ForeignFile
+
+const claim = (db: DatabaseSync, applicationId: number) => {
+  const isEmpty = db.prepare("SELECT 1 FROM sqlite_schema").get() === undefined
+  if (isEmpty) db.exec(`PRAGMA application_id = ${applicationId}`)
+  else if (db.prepare("PRAGMA application_id").get()?.application_id !== applicationId) throw new ForeignFile()
 }
 
 const sqlError = (operation: string) => (cause: unknown): SqlError => {
@@ -72,7 +95,8 @@ const loadSqlite = Effect.tryPromise({
     })
 })
 
-const open = Effect.fnUntraced(function*({ busyTimeout = "1 second", exclusive = false, filename }: Options) {
+const open = Effect.fnUntraced(function*(options: Options) {
+  const { applicationId, busyTimeout = "1 second", exclusive = false, filename } = options
   const { DatabaseSync } = yield* loadSqlite
   return yield* Effect.acquireRelease(
     Effect.try({
@@ -81,6 +105,7 @@ const open = Effect.fnUntraced(function*({ busyTimeout = "1 second", exclusive =
         try {
           // Before the journal is looked at, or other processes get to share it.
           if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE")
+          if (applicationId !== undefined) claim(db, applicationId)
           db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
           // The mode takes hold of the file with the next write only.
           if (exclusive) db.exec("BEGIN EXCLUSIVE; COMMIT")

@@ -13,6 +13,7 @@ import { CredentialVault } from "../../src/gateway/CredentialVault.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
 import { Ledger } from "../../src/gateway/Ledger.ts"
 import { noRevision } from "../../src/gateway/PolicyEngine.ts"
+import { layer as SubjectKeysLayer, SubjectKeys } from "../../src/gateway/SubjectKeys.ts"
 import { Tenants } from "../../src/gateway/Tenants.ts"
 import * as Merkle from "../../src/Merkle.ts"
 import * as NodeHasher from "../../src/node/NodeHasher.ts"
@@ -28,7 +29,7 @@ type House = Vargate.Services | Reviews.Reviews | Gateway.Parts
 
 /** One life of a gateway on a file. */
 const life = (filename: string, options: Gateway.Options = {}): Layer.Layer<House> =>
-  Layer.mergeAll(Reviews.layer, Vargate.layer({ apiKey: acme.apiKey })).pipe(
+  Reviews.layer.pipe(
     Layer.provideMerge(Vargate.layer({ apiKey: acme.apiKey })),
     Layer.provideMerge(Gateway.layerClient(options)),
     Layer.provideMerge(Gateway.layerSqlite({ filename, tenants: [acme, globex], ...options })),
@@ -200,6 +201,31 @@ const past = Effect.gen(function*() {
   const at = yield* DateTime.now
   const [agent] = yield* AuditLog.use((auditLog) => auditLog.agents())
   return yield* history.of({ tenantId: "acme", agentId: agent!.agentId, at, params: { to: "ann@example.com" } })
+})
+
+describe("people's keys", () => {
+  it.effect("are one for all calls that come at the same time", () =>
+    Effect.gen(function*() {
+      const filename = join(yield* folder, "vargate.db")
+      yield* Effect.gen(function*() {
+        yield* Effect.forEach(
+          upTo(20),
+          (n) => ToolCalls.call({ ...allowed, params: { customer_id: "c-1", to: `ann+${n}@example.com` } }),
+          { concurrency: "unbounded" }
+        )
+        const ledger = yield* Ledger
+        assert.lengthOf(yield* ledger.subjectKeys("acme", "c-1"), 1)
+        const keys = yield* SubjectKeys
+        const values = yield* Effect.forEach((yield* log).records, ({ params }) =>
+          keys.decrypt("acme", "c-1", String((params as { readonly to: string }).to)))
+        assert.deepStrictEqual(
+          values.toSorted(),
+          upTo(20).map((n) =>
+            `ann+${n}@example.com`
+          ).toSorted()
+        )
+      }).pipe(Effect.provide(SubjectKeysLayer.pipe(Layer.provideMerge(life(filename)))))
+    }))
 })
 
 describe("an approval that was cut off while the gateway executed it", () => {

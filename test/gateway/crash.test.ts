@@ -167,11 +167,8 @@ const readLog = ({ apiKey, url }: ServerProcess) =>
     return decisions
   }).pipe(
     Effect.provide(
-      Vargate.layer({ apiKey, url }).pipe(
-        Layer.provide([FetchHttpClient.layer, NodeHasher.layer])
-      )
-    ),
-    Effect.provide(NodeHasher.layer)
+      Vargate.layer({ apiKey, url }).pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(NodeHasher.layer))
+    )
   )
 
 describe("a server that is killed", () => {

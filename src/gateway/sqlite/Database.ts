@@ -67,6 +67,9 @@ const problems = new Map<number | undefined, readonly [StorageProblem, string]>(
 ])
 
 const cannotOpen = (filename: string, error: SqlError): StorageError => {
+  if (SqliteClient.isForeign(error)) {
+    return new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
+  }
   const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ??
     (["Inaccessible", `cannot be opened (${error.message})`] as const)
   return new StorageError({ problem, filename, detail })
@@ -80,14 +83,7 @@ const isInMemory = (filename: string) => filename === ":memory:"
 
 const open = Effect.fnUntraced(function*(filename: string) {
   if (!isInMemory(filename)) yield* touch(filename)
-  const sql = yield* SqliteClient.make({ filename, exclusive: true })
-  const [identity] = yield* sql<{ readonly application_id: number }>`PRAGMA application_id`
-  const [content] = yield* sql`SELECT 1 FROM sqlite_schema LIMIT 1`
-  if (content === undefined) {
-    yield* sql.unsafe(`PRAGMA application_id = ${applicationId}`)
-  } else if (identity?.application_id !== applicationId) {
-    return yield* new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
-  }
+  const sql = yield* SqliteClient.make({ filename, applicationId, exclusive: true })
   const version = yield* versionOf(sql)
   if (version > currentVersion) {
     const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`

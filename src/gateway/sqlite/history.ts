@@ -84,15 +84,15 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
     of: ({ agentId, at, params, tenantId }) =>
       read(Effect.gen(function*() {
         const since = at.epochMilliseconds - day
-        const agent = yield* agentRow(sql, tenantId, agentId)
-        // Those that the agent's next action will take away.
-        const [gone] = yield* sql<{ readonly actions: number; readonly violations: number }>`
-          SELECT count(*) AS actions, coalesce(sum(denied), 0) AS violations FROM agent_actions
-          WHERE tenant_id = ${tenantId} AND agent_id = ${agentId} AND at <= ${since}`
+        // Less those that the agent's next action will take away.
+        const [agent = newcomer] = yield* sql<AgentRow>`
+          SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation
+          FROM agents LEFT JOIN agent_actions AS gone
+            ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
+          WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${agentId}
+          GROUP BY agents.agent_id`
         return historyOf({
-          score: agent.score,
-          actions: agent.actions - gone!.actions,
-          violations: agent.violations - gone!.violations,
+          ...agent,
           lastViolation: agent.last_violation === null || agent.last_violation <= since
             ? undefined
             : agent.last_violation,

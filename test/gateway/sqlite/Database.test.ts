@@ -1,6 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Database, layer } from "../../../src/gateway/sqlite/Database.ts"
@@ -80,11 +90,39 @@ describe("a gateway's file", () => {
     yield* openOnly(filename)
   })
 
-  test("is refused where it belongs to another program", function*(filename) {
+  test("is refused where it belongs to another program", function*(filename, root) {
     byHand(filename, "CREATE TABLE theirs (name TEXT)")
     yield* isRefused(filename, "Foreign", "Choose another file")
-    assert.isFalse(existsSync(`${filename}.key`))
-    byHand(filename, "INSERT INTO theirs VALUES ('still theirs')")
+    assert.deepStrictEqual(readdirSync(root), ["vargate.db"])
+    const db = new DatabaseSync(filename)
+    assert.deepStrictEqual(db.prepare("PRAGMA journal_mode").get()?.journal_mode, "delete")
+    assert.deepStrictEqual(db.prepare("SELECT name FROM sqlite_schema").all().map(({ name }) => name), ["theirs"])
+    db.close()
+  })
+
+  test("takes the steps that it has not taken yet, and keeps what it holds", function*(filename) {
+    yield* open(
+      filename,
+      ({ commit, sql }) =>
+        commit(
+          sql`INSERT INTO merkle_trees ${
+            sql.insert({ tenant_id: "t", tree_index: 0, root: "r", records: 1, period_start: 0, period_end: 1 })
+          }`
+        )
+    )
+    byHand(
+      filename,
+      "DROP TABLE tenants",
+      "DROP TABLE credentials",
+      "DROP TABLE credential_uses",
+      "DELETE FROM vargate_migrations WHERE name = 'tenants'"
+    )
+    yield* open(filename, ({ sql }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* sql`SELECT * FROM tenants`, [])
+        assert.deepStrictEqual(yield* sql`SELECT root FROM merkle_trees`.values, [["r"]])
+        assert.deepStrictEqual(yield* sql`SELECT max(migration_id) FROM vargate_migrations`.values, [[currentVersion]])
+      }))
   })
 
   test("is refused where it is no database", function*(filename) {
