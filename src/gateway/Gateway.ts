@@ -25,13 +25,17 @@ import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import * as Feed from "./Feed.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as InboxHandlers from "./handlers/inbox.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import { InboxApi } from "./InboxApi.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
@@ -82,6 +86,7 @@ export type Parts =
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
   | Ledger
+  | Feed.Feed
 
 /**
  * The parts in memory.
@@ -95,7 +100,7 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
     CredentialVault.layerMemory,
     PolicyOutage.layer,
-    LedgerMemory.layer
+    Layer.provide(Feed.layer, LedgerMemory.layer)
   ).pipe(Layer.fresh)
 
 const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
@@ -106,7 +111,8 @@ const handlers = Layer.mergeAll(
   AuditHandlers.layer,
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
-  SystemHandlers.layer
+  SystemHandlers.layer,
+  InboxHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -125,6 +131,7 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    HttpApiBuilder.layer(InboxApi),
     Middleware.noRoute,
     Middleware.guard
   ).pipe(
@@ -208,5 +215,6 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
   HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+    Closing.announce,
     Layer.provide(HttpServer.layerServices)
   )

@@ -125,8 +125,8 @@ export class Ledger extends Context.Service<Ledger, {
   readonly held: (tenantId: string, actionId: string) => Effect.Effect<HeldAction | undefined>
   /** Settles an action that still waits, and says whether it did: of two reviewers only one wins. */
   readonly settle: (tenantId: string, actionId: ActionId, settlement: Settlement) => Effect.Effect<boolean>
-  /** Expires what has waited past its time. */
-  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<void>
+  /** Expires what has waited past its time, and says what that is. */
+  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<ReadonlyArray<ActionId>>
 
   /** Stored trees, oldest first. */
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>

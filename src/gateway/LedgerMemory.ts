@@ -184,12 +184,11 @@ const make = Effect.sync(() => {
     expire: (tenantId, now) =>
       Effect.sync(() => {
         const { held } = ledgerOf(tenantId)
-        for (const [actionId, waiting] of held) {
-          const { timeoutAt } = waiting.action
-          if (waiting.status === "pending" && timeoutAt !== undefined && DateTime.isGreaterThan(now, timeoutAt)) {
-            held.set(actionId, { ...waiting, status: "expired" })
-          }
-        }
+        const expired = [...held.values()].filter(({ action: { timeoutAt }, status }) =>
+          status === "pending" && timeoutAt !== undefined && DateTime.isGreaterThan(now, timeoutAt)
+        )
+        for (const waiting of expired) held.set(waiting.action.actionId, { ...waiting, status: "expired" })
+        return expired.map(({ action }) => action.actionId)
       }),
 
     trees: (tenantId) => Effect.sync(() => ledgerOf(tenantId).trees.slice()),
