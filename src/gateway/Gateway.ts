@@ -22,11 +22,13 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
 import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import type { Hosts } from "./crossSite.ts"
 import * as Feed from "./Feed.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
@@ -64,6 +66,12 @@ export interface Options {
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
+  /**
+   * The host names under which a server may be addressed, besides `localhost` and its like. Any other is refused, so that
+   * no page on the internet reaches the gateway under a name of its own. Default: any, but none for {@link serve} on a
+   * loopback address.
+   */
+  readonly hosts?: Hosts | undefined
 }
 
 /**
@@ -133,7 +141,7 @@ export const routes = (options: Options = {}) =>
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     HttpApiBuilder.layer(InboxApi),
     Middleware.noRoute,
-    Middleware.guard
+    Middleware.guard(options.hosts ?? "any")
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
@@ -214,7 +222,17 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  * @since 0.1.0
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
-  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+  Layer.unwrap(
+    HttpServer.HttpServer.useSync(({ address }) =>
+      HttpRouter.serve(routes({ ...options, hosts: options.hosts ?? defaultHosts(address) }), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+    )
+  ).pipe(
     Closing.announce,
     Layer.provide(HttpServer.layerServices)
   )
+
+const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
+  NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"
