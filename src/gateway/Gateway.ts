@@ -38,6 +38,7 @@ import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import { InboxApi } from "./InboxApi.ts"
+import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
@@ -140,6 +141,7 @@ export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     HttpApiBuilder.layer(InboxApi),
+    InboxPage.layer,
     Middleware.noRoute,
     Middleware.guard(options.hosts ?? "any")
   ).pipe(

@@ -1,0 +1,175 @@
+/** The screen of somebody who is logged in: what waits, whether the record is sound, what was recorded last. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
+import type { PendingList } from "../../domain/Approval.ts"
+import type { AuditPage } from "../../domain/AuditRecord.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import type { Card, Verdict } from "./actionCard.ts"
+import { makeAnnouncer } from "./announcer.ts"
+import { makeChainPanel } from "./chainPanel.ts"
+import { carryOut, isKeyRefused, lookUp } from "./decisions.ts"
+import { button, element, setText } from "./elements.ts"
+import { follow, type Link } from "./live.ts"
+import { makeRecordList } from "./recordList.ts"
+import type { Session } from "./session.ts"
+import { visible } from "./visibleText.ts"
+import { makeWaitingList } from "./waitingList.ts"
+
+/** Why the screen closes. */
+export type End = "logged out" | "key refused"
+
+/** What the screen shows, read at one go. */
+export interface State {
+  readonly pending: PendingList
+  readonly page: AuditPage
+}
+
+const shownRecords = 20
+
+export const read = ({ approvals, auditLog }: Session) =>
+  Effect.all({ pending: approvals.pending, page: auditLog.page({ limit: shownRecords }) }, { concurrency: 2 })
+
+const links: Readonly<Record<Link, string>> = {
+  connecting: "Connecting …",
+  live: "Live",
+  lost: "Offline. What you see may be old."
+}
+
+const news = (added: ReadonlyArray<Card>): string => {
+  const [card] = added
+  if (card === undefined) return ""
+  const { agentId, method, tool } = card.action
+  return added.length === 1
+    ? `New: ${agentId} asks for ${tool}/${method}.`
+    : `${added.length} new actions wait for you.`
+}
+
+/** Between two looks, however much happens. */
+const pause = "250 millis"
+/** A look without a reason: expiry makes no event until somebody looks. */
+const unasked = "30 seconds"
+
+/** Shows the screen in the place of whatever stands there, until it ends. */
+export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Session, start: State) {
+  const end = yield* Deferred.make<End>()
+  const wakes = yield* Queue.sliding<void>(1)
+  const hurry = yield* Latch.make()
+  const verifying = yield* Semaphore.make(1)
+  const run = yield* FiberSet.makeRuntime<never, unknown, never>()
+  const wake = () => void Queue.offerUnsafe(wakes, undefined)
+  const leave = (reason: End) => void Deferred.doneUnsafe(end, Effect.succeed(reason))
+
+  const announcer = makeAnnouncer()
+  const link = element("span", { class: "link", "data-link": "connecting" }, links.connecting)
+  const retry = button(["Retry now"], () => hurry.openUnsafe(), { class: "quiet", hidden: true })
+  const alarm = element("a", { class: "alarm", href: "#chain", hidden: true }, "The audit chain is broken")
+  const records = makeRecordList()
+  const chain = makeChainPanel({
+    verifier: session.verifier,
+    onVerify: () => void run(verifying.withPermit(chain.verifyAll)),
+    onTurn: (finding) => {
+      alarm.hidden = finding === undefined
+      announcer.say(finding === undefined ? "The audit chain is unbroken." : `The audit chain is broken. ${finding}`)
+    }
+  })
+  const waiting = makeWaitingList({
+    onVerdict: (card, verdict, note) => void run(decide(card, verdict, note)),
+    onTimeUp: wake
+  })
+
+  const decide = Effect.fnUntraced(function*(card: Card, verdict: Verdict, note: string | undefined) {
+    card.sending(verdict)
+    yield* carryOut(session, card.action, verdict, note).pipe(
+      Effect.match({
+        onSuccess: (outcome) => waiting.settle(card, outcome),
+        onFailure: (undecided) => undecided.isKeyRefused ? leave("key refused") : card.failed(undecided.sentence)
+      })
+    )
+    wake()
+  })
+
+  const apply = Effect.fnUntraced(function*({ page, pending }: State) {
+    const { added, missing } = waiting.update(pending)
+    records.update(page)
+    if (!document.hidden) run(verifying.withPermitsIfAvailable(1)(Effect.ignore(chain.keepUp(page.total))))
+    yield* Effect.forEach(missing, (card) =>
+      Effect.map(lookUp(session, card.action), (outcome) => {
+        if (outcome === undefined || card.state() !== "open") return
+        waiting.settle(card, outcome)
+        announcer.say(`${card.action.tool}/${card.action.method}: ${outcome.sentence}`)
+      }), { discard: true })
+    return added
+  })
+
+  const look = Effect.retry(read(session), RetryPolicy.reads).pipe(
+    Effect.flatMap(apply),
+    Effect.match({
+      onSuccess: (added) => added.length === 0 ? undefined : announcer.say(news(added)),
+      onFailure: (error) => isKeyRefused(error) ? leave("key refused") : setLink("lost")
+    })
+  )
+
+  const setLink = (next: Link) => {
+    if (link.dataset["link"] === "lost" && next === "live") announcer.say("Connected again.")
+    if (link.dataset["link"] === "live" && next === "lost") announcer.say("The connection is lost. Trying again.")
+    link.dataset["link"] = next
+    setText(link, links[next])
+    retry.hidden = next !== "lost"
+  }
+
+  root.replaceChildren(
+    element(
+      "header",
+      { class: "bar" },
+      element(
+        "div",
+        {},
+        element("h1", {}, "Approval inbox"),
+        element("p", { class: "hint" }, visible(start.page.tenantId ?? ""))
+      ),
+      element("p", { class: "connection" }, link, retry),
+      button(["Log out"], () => leave("logged out"), { class: "quiet" }),
+      alarm
+    ),
+    element(
+      "main",
+      {},
+      waiting.element,
+      element("div", { class: "record" }, chain.element, records.element)
+    ),
+    announcer.element
+  )
+  yield* apply(start)
+  waiting.focus()
+
+  const onVisible = () => {
+    if (document.hidden) return
+    hurry.openUnsafe()
+    wake()
+  }
+  yield* listen(window, "online", () => hurry.openUnsafe())
+  // A browser knows sooner than a silence does.
+  yield* listen(window, "offline", () => setLink("lost"))
+  yield* listen(document, "visibilitychange", onVisible)
+  run(Effect.forever(Effect.andThen(Queue.take(wakes), Effect.andThen(look, Effect.sleep(pause)))))
+  run(Effect.repeat(Effect.sync(() => waiting.tick(Date.now())), Schedule.spaced("1 second")))
+  run(Effect.repeat(Effect.sync(wake), Schedule.spaced(unasked)))
+  run(
+    Effect.andThen(
+      follow({ events: session.events, onLink: setLink, onNews: wake, hurry }),
+      Effect.sync(() => leave("key refused"))
+    )
+  )
+  return yield* Deferred.await(end)
+}, Effect.scoped)
+
+const listen = (target: EventTarget, type: string, listener: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => target.addEventListener(type, listener)),
+    () => Effect.sync(() => target.removeEventListener(type, listener))
+  )
