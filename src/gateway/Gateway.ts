@@ -204,7 +204,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
  *
  * **Example** (On a port of this machine)
  *

@@ -10,6 +10,7 @@ import { Feed } from "../../src/gateway/Feed.ts"
 import { Held, Recorded, Settled } from "../../src/gateway/FeedEvent.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
 import { Alive, InboxApi } from "../../src/gateway/InboxApi.ts"
+import { Tenants } from "../../src/gateway/Tenants.ts"
 import * as ToolCalls from "../../src/ToolCalls.ts"
 import { allowed, approve, hold } from "./suite/cases.ts"
 import { acme, Address, as, caseOf, globex, inProcess, overSocket, send } from "./suite/doors.ts"
@@ -63,6 +64,13 @@ for (const door of [inProcess, overSocket]) {
         assert.strictEqual(answer.status, 401)
       }
       assert.strictEqual((yield* send("GET", `/inbox/events?x-api-key=${acme.apiKey}`, { key: null })).status, 401)
+    })
+
+    test("end when the key is replaced, before they tell anything more", function*() {
+      const { next } = yield* opened()
+      yield* Tenants.use((tenants) => tenants.put({ ...acme, apiKey: "next-key" }))
+      yield* as({ id: acme.id, apiKey: "next-key" })(hold())
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(next)))
     })
 
     test("may come one by one to whoever reads slowly, and hold up no call", function*() {

@@ -9,7 +9,7 @@ import { visible, visibleLines } from "./visibleText.ts"
 export type Verdict = "approve" | "reject"
 
 export interface Outcome {
-  readonly kind: "approved" | "rejected" | "expired" | "gone"
+  readonly kind: "approved" | "failed" | "rejected" | "expired" | "gone"
   readonly sentence: string
 }
 

@@ -8,16 +8,17 @@ import type { Session } from "./session.ts"
 
 const longError = 500
 
-const executed = ({ execution }: Pick<ApprovalReceipt, "execution">): string => {
+/** Approved is not done: the execution has the last word. */
+const approved = (word: string, { execution }: Pick<ApprovalReceipt, "execution">): Outcome => {
   switch (execution._tag) {
     case "NotExecuted":
-      return "The agent may act now."
+      return { kind: "approved", sentence: `${word} The agent may act now.` }
     case "Executed":
     case "ExecutedUnseen":
-      return "The gateway has carried it out."
+      return { kind: "approved", sentence: `${word} The gateway has carried it out.` }
     case "ExecutionFailed": {
-      const error = JSON.stringify(execution.error) ?? ""
-      return `The gateway tried to carry it out, but the tool failed: ${error.slice(0, longError)}`
+      const error = (JSON.stringify(execution.error) ?? "").slice(0, longError)
+      return { kind: "failed", sentence: `${word} The gateway tried to carry it out, but the tool failed: ${error}` }
     }
   }
 }
@@ -27,7 +28,7 @@ const outcomeOf = (fate: Fate): Outcome | undefined => {
     case "Waiting":
       return fate.isApproved ? { kind: "approved", sentence: "Approved elsewhere." } : undefined
     case "Approved":
-      return { kind: "approved", sentence: `Approved elsewhere. ${executed(fate)}` }
+      return approved("Approved elsewhere.", fate)
     case "Rejected":
       return { kind: "rejected", sentence: "Rejected elsewhere." }
     case "Expired":
@@ -60,10 +61,7 @@ export interface Undecided {
 
 const send = ({ reviews }: Session, { actionId }: PendingAction, verdict: Verdict, note: string | undefined) =>
   verdict === "approve"
-    ? Effect.map(
-      reviews.approve(actionId, note),
-      (receipt): Outcome => ({ kind: "approved", sentence: `Approved. ${executed(receipt)}` })
-    )
+    ? Effect.map(reviews.approve(actionId, note), (receipt) => approved("Approved.", receipt))
     : Effect.map(
       reviews.reject(actionId, note),
       (): Outcome => ({ kind: "rejected", sentence: "Rejected." })

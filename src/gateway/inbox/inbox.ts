@@ -62,11 +62,15 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
   const verifying = yield* Semaphore.make(1)
   const run = yield* FiberSet.makeRuntime<never, unknown, never>()
   const wake = () => void Queue.offerUnsafe(wakes, undefined)
+  const tryAgain = () => {
+    hurry.openUnsafe()
+    wake()
+  }
   const leave = (reason: End) => void Deferred.doneUnsafe(end, Effect.succeed(reason))
 
   const announcer = makeAnnouncer()
   const link = element("span", { class: "link", "data-link": "connecting" }, links.connecting)
-  const retry = button(["Retry now"], () => hurry.openUnsafe(), { class: "quiet", hidden: true })
+  const retry = button(["Retry now"], tryAgain, { class: "quiet", hidden: true })
   const alarm = element("a", { class: "alarm", href: "#chain", hidden: true }, "The audit chain is broken")
   const records = makeRecordList()
   const chain = makeChainPanel({
@@ -106,21 +110,38 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
     return added
   })
 
-  const look = Effect.retry(read(session), RetryPolicy.reads).pipe(
-    Effect.flatMap(apply),
-    Effect.match({
-      onSuccess: (added) => added.length === 0 ? undefined : announcer.say(news(added)),
-      onFailure: (error) => isKeyRefused(error) ? leave("key refused") : setLink("lost")
-    })
-  )
-
-  const setLink = (next: Link) => {
-    if (link.dataset["link"] === "lost" && next === "live") announcer.say("Connected again.")
-    if (link.dataset["link"] === "live" && next === "lost") announcer.say("The connection is lost. Trying again.")
+  let stream: Link = "connecting"
+  let isFresh = true
+  const showLink = () => {
+    const next = isFresh ? stream : "lost"
+    const before = link.dataset["link"]
+    if (next === before) return
+    if (next === "lost") announcer.say("The connection is lost. Trying again.")
+    if (before === "lost" && next === "live") announcer.say("Connected again.")
     link.dataset["link"] = next
     setText(link, links[next])
     retry.hidden = next !== "lost"
   }
+  const setStream = (next: Link) => {
+    stream = next
+    showLink()
+  }
+
+  const look = Effect.retry(read(session), RetryPolicy.reads).pipe(
+    Effect.flatMap(apply),
+    Effect.match({
+      onSuccess: (added) => {
+        isFresh = true
+        showLink()
+        if (added.length > 0) announcer.say(news(added))
+      },
+      onFailure: (error) => {
+        if (isKeyRefused(error)) leave("key refused")
+        isFresh = false
+        showLink()
+      }
+    })
+  )
 
   root.replaceChildren(
     element(
@@ -147,28 +168,23 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
   yield* apply(start)
   waiting.focus()
 
-  const onVisible = () => {
-    if (document.hidden) return
-    hurry.openUnsafe()
-    wake()
-  }
-  yield* listen(window, "online", () => hurry.openUnsafe())
+  yield* listen(window, "online", tryAgain)
   // A browser knows sooner than a silence does.
-  yield* listen(window, "offline", () => setLink("lost"))
-  yield* listen(document, "visibilitychange", onVisible)
+  yield* listen(window, "offline", () => setStream("lost"))
+  yield* listen(document, "visibilitychange", () => document.hidden || tryAgain())
   run(Effect.forever(Effect.andThen(Queue.take(wakes), Effect.andThen(look, Effect.sleep(pause)))))
   run(Effect.repeat(Effect.sync(() => waiting.tick(Date.now())), Schedule.spaced("1 second")))
   run(Effect.repeat(Effect.sync(wake), Schedule.spaced(unasked)))
   run(
     Effect.andThen(
-      follow({ events: session.events, onLink: setLink, onNews: wake, hurry }),
+      follow({ events: session.events, onLink: setStream, onNews: wake, hurry }),
       Effect.sync(() => leave("key refused"))
     )
   )
   return yield* Deferred.await(end)
 }, Effect.scoped)
 
-const listen = (target: EventTarget, type: string, listener: () => void) =>
+const listen = (target: EventTarget, type: string, listener: () => unknown) =>
   Effect.acquireRelease(
     Effect.sync(() => target.addEventListener(type, listener)),
     () => Effect.sync(() => target.removeEventListener(type, listener))
