@@ -56,9 +56,9 @@ export const layerFrom = (folder: URL) =>
 
 /**
  * The page and its parts: a fixed table, so that no path leads anywhere else. They need no key; what they show does.
+ * Their place is the same from `src/gateway` and from `dist/gateway`.
  *
  * @category layers
  * @since 0.1.0
  */
-// The same place from `src/gateway` and from `dist/gateway`.
 export const layer = layerFrom(new URL("../../dist/gateway/inbox/", import.meta.url))

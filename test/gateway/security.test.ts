@@ -229,7 +229,6 @@ describe("a path", () => {
     "/inbox/",
     "/inbox/app.ts",
     "/inbox/app.js%00.html",
-    "/inbox/app.js/",
     "/inbox/app.js/../app.ts",
     "/inbox/C:%5cwindows%5cwin.ini",
     "/%zz",
@@ -242,7 +241,7 @@ describe("a path", () => {
     Effect.gen(function*() {
       for (const path of paths) {
         const answer = yield* raw({ path })
-        assert.deepStrictEqual([answer.status, answer.text], [404, `{"detail":"Not Found"}`], path)
+        assert.deepStrictEqual([answer.status, answer.text.slice(0, 100)], [404, `{"detail":"Not Found"}`], path)
       }
     }).pipe(Effect.provide(house())))
 })

@@ -114,7 +114,7 @@ export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Car
 
   const card = element(
     "article",
-    { class: "card", "aria-labelledby": heading.id, "data-action": actionId, "data-state": "open" },
+    { class: "card", "aria-labelledby": heading.id, "data-state": "open" },
     element("header", {}, heading, corner),
     element(
       "p",
@@ -162,7 +162,6 @@ export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Car
       const hadFocus = card.contains(document.activeElement)
       const noted = state === "sending" ? note.value.trim() : ""
       enter("settled")
-      card.dataset["outcome"] = kind
       const outcome = element(
         "div",
         { class: `outcome ${kind}`, tabindex: "-1" },

@@ -4,6 +4,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type { OperationError } from "../../VargateError.ts"
 import { isKeyRefused } from "./decisions.ts"
+import { element } from "./elements.ts"
 import { type End, read, show } from "./inbox.ts"
 import { makeLoginForm } from "./loginForm.ts"
 import { open } from "./session.ts"
@@ -45,4 +46,7 @@ const page = Effect.gen(function*() {
   for (let message = "";;) message = yield* logIn(message)
 })
 
-Effect.runFork(page)
+const faulty = () =>
+  root.replaceChildren(element("p", { class: "login panel", role: "alert" }, "This page has a fault. Load it again."))
+
+Effect.runFork(Effect.tapCause(page, (cause) => Effect.andThen(Effect.sync(faulty), Effect.logError(cause))))

@@ -140,6 +140,7 @@ export const makeChainPanel = ({ onTurn, onVerify, verifier }: Options): ChainPa
     show("unknown", "Verifying …")
     progress.hidden = false
     progress.removeAttribute("value")
+    setText(again, "Verify again")
     again.setAttribute("aria-disabled", "true")
     return counting(verify(everything())).pipe(
       Effect.catch((error) =>

@@ -12,9 +12,10 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import type { Card, Verdict } from "./actionCard.ts"
 import { makeAnnouncer } from "./announcer.ts"
 import { makeChainPanel } from "./chainPanel.ts"
+import { makeConnection } from "./connection.ts"
 import { carryOut, isKeyRefused, lookUp } from "./decisions.ts"
-import { button, element, setText } from "./elements.ts"
-import { follow, type Link } from "./live.ts"
+import { button, element } from "./elements.ts"
+import { follow } from "./live.ts"
 import { makeRecordList } from "./recordList.ts"
 import type { Session } from "./session.ts"
 import { visible } from "./visibleText.ts"
@@ -30,47 +31,44 @@ export interface State {
 }
 
 const shownRecords = 20
-
-export const read = ({ approvals, auditLog }: Session) =>
-  Effect.all({ pending: approvals.pending, page: auditLog.page({ limit: shownRecords }) }, { concurrency: 2 })
-
-const links: Readonly<Record<Link, string>> = {
-  connecting: "Connecting …",
-  live: "Live",
-  lost: "Offline. What you see may be old."
-}
-
-const news = (added: ReadonlyArray<Card>): string => {
-  const [card] = added
-  if (card === undefined) return ""
-  const { agentId, method, tool } = card.action
-  return added.length === 1
-    ? `New: ${agentId} asks for ${tool}/${method}.`
-    : `${added.length} new actions wait for you.`
-}
-
 /** Between two looks, however much happens. */
 const pause = "250 millis"
 /** A look without a reason: expiry makes no event until somebody looks. */
 const unasked = "30 seconds"
 
+export const read = ({ approvals, auditLog }: Session) =>
+  Effect.all({ pending: approvals.pending, page: auditLog.page({ limit: shownRecords }) }, { concurrency: 2 })
+
+const newsOf = (added: ReadonlyArray<Card>): string => {
+  const [{ action }] = added as readonly [Card]
+  return added.length === 1
+    ? `New: ${action.agentId} asks for ${action.tool}/${action.method}.`
+    : `${added.length} new actions wait for you.`
+}
+
+const listen = (target: EventTarget, type: string, listener: () => unknown) =>
+  Effect.acquireRelease(
+    Effect.sync(() => target.addEventListener(type, listener)),
+    () => Effect.sync(() => target.removeEventListener(type, listener))
+  )
+
 /** Shows the screen in the place of whatever stands there, until it ends. */
 export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Session, start: State) {
   const end = yield* Deferred.make<End>()
+  const fibers = yield* FiberSet.make<unknown, never>()
+  const run = yield* FiberSet.runtime(fibers)()
   const wakes = yield* Queue.sliding<void>(1)
   const hurry = yield* Latch.make()
   const verifying = yield* Semaphore.make(1)
-  const run = yield* FiberSet.makeRuntime<never, unknown, never>()
+  const leave = (reason: End) => void Deferred.doneUnsafe(end, Effect.succeed(reason))
   const wake = () => void Queue.offerUnsafe(wakes, undefined)
   const tryAgain = () => {
     hurry.openUnsafe()
     wake()
   }
-  const leave = (reason: End) => void Deferred.doneUnsafe(end, Effect.succeed(reason))
 
   const announcer = makeAnnouncer()
-  const link = element("span", { class: "link", "data-link": "connecting" }, links.connecting)
-  const retry = button(["Retry now"], tryAgain, { class: "quiet", hidden: true })
+  const connection = makeConnection({ announcer, onRetry: tryAgain })
   const alarm = element("a", { class: "alarm", href: "#chain", hidden: true }, "The audit chain is broken")
   const records = makeRecordList()
   const chain = makeChainPanel({
@@ -86,60 +84,40 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
     onTimeUp: wake
   })
 
-  const decide = Effect.fnUntraced(function*(card: Card, verdict: Verdict, note: string | undefined) {
+  const decide = (card: Card, verdict: Verdict, note: string | undefined) => {
     card.sending(verdict)
-    yield* carryOut(session, card.action, verdict, note).pipe(
+    return carryOut(session, card.action, verdict, note).pipe(
       Effect.match({
         onSuccess: (outcome) => waiting.settle(card, outcome),
         onFailure: (undecided) => undecided.isKeyRefused ? leave("key refused") : card.failed(undecided.sentence)
-      })
+      }),
+      Effect.tap(() => Effect.sync(wake))
     )
-    wake()
-  })
+  }
+
+  const findOut = (card: Card) =>
+    Effect.map(lookUp(session, card.action), (outcome) => {
+      if (outcome === undefined || card.state() !== "open") return
+      waiting.settle(card, outcome)
+      announcer.say(`${card.action.tool}/${card.action.method}: ${outcome.sentence}`)
+    })
 
   const apply = Effect.fnUntraced(function*({ page, pending }: State) {
-    const { added, missing } = waiting.update(pending)
+    const { added, missing } = waiting.update(pending, Date.now())
     records.update(page)
     if (!document.hidden) run(verifying.withPermitsIfAvailable(1)(Effect.ignore(chain.keepUp(page.total))))
-    yield* Effect.forEach(missing, (card) =>
-      Effect.map(lookUp(session, card.action), (outcome) => {
-        if (outcome === undefined || card.state() !== "open") return
-        waiting.settle(card, outcome)
-        announcer.say(`${card.action.tool}/${card.action.method}: ${outcome.sentence}`)
-      }), { discard: true })
+    yield* Effect.forEach(missing, findOut, { discard: true })
     return added
   })
-
-  let stream: Link = "connecting"
-  let isFresh = true
-  const showLink = () => {
-    const next = isFresh ? stream : "lost"
-    const before = link.dataset["link"]
-    if (next === before) return
-    if (next === "lost") announcer.say("The connection is lost. Trying again.")
-    if (before === "lost" && next === "live") announcer.say("Connected again.")
-    link.dataset["link"] = next
-    setText(link, links[next])
-    retry.hidden = next !== "lost"
-  }
-  const setStream = (next: Link) => {
-    stream = next
-    showLink()
-  }
 
   const look = Effect.retry(read(session), RetryPolicy.reads).pipe(
     Effect.flatMap(apply),
     Effect.match({
       onSuccess: (added) => {
-        isFresh = true
-        showLink()
-        if (added.length > 0) announcer.say(news(added))
+        connection.setFresh(true)
+        if (added.length > 0) announcer.say(newsOf(added))
       },
-      onFailure: (error) => {
-        if (isKeyRefused(error)) leave("key refused")
-        isFresh = false
-        showLink()
-      }
+      onFailure: (error) => isKeyRefused(error) ? leave("key refused") : connection.setFresh(false)
     })
   )
 
@@ -153,16 +131,11 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
         element("h1", {}, "Approval inbox"),
         element("p", { class: "hint" }, visible(start.page.tenantId ?? ""))
       ),
-      element("p", { class: "connection" }, link, retry),
+      connection.element,
       button(["Log out"], () => leave("logged out"), { class: "quiet" }),
       alarm
     ),
-    element(
-      "main",
-      {},
-      waiting.element,
-      element("div", { class: "record" }, chain.element, records.element)
-    ),
+    element("main", {}, waiting.element, element("div", { class: "record" }, chain.element, records.element)),
     announcer.element
   )
   yield* apply(start)
@@ -170,22 +143,17 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
 
   yield* listen(window, "online", tryAgain)
   // A browser knows sooner than a silence does.
-  yield* listen(window, "offline", () => setStream("lost"))
+  yield* listen(window, "offline", () => connection.setLink("lost"))
   yield* listen(document, "visibilitychange", () => document.hidden || tryAgain())
   run(Effect.forever(Effect.andThen(Queue.take(wakes), Effect.andThen(look, Effect.sleep(pause)))))
   run(Effect.repeat(Effect.sync(() => waiting.tick(Date.now())), Schedule.spaced("1 second")))
   run(Effect.repeat(Effect.sync(wake), Schedule.spaced(unasked)))
   run(
     Effect.andThen(
-      follow({ events: session.events, onLink: setStream, onNews: wake, hurry }),
+      follow({ events: session.events, onLink: connection.setLink, onNews: wake, hurry }),
       Effect.sync(() => leave("key refused"))
     )
   )
-  return yield* Deferred.await(end)
+  // None of these may fail; should one have a fault all the same, the screen must not go on without it.
+  return yield* Effect.raceFirst(Deferred.await(end), Effect.andThen(FiberSet.join(fibers), Effect.never))
 }, Effect.scoped)
-
-const listen = (target: EventTarget, type: string, listener: () => unknown) =>
-  Effect.acquireRelease(
-    Effect.sync(() => target.addEventListener(type, listener)),
-    () => Effect.sync(() => target.removeEventListener(type, listener))
-  )

@@ -55,7 +55,7 @@ const describe = (record: AuditRecord, all: ReadonlyArray<AuditRecord>): Readonl
   ]
 }
 
-const rowOf = (record: AuditRecord, _: number, all: ReadonlyArray<AuditRecord>) => {
+const rowOf = (record: AuditRecord, all: ReadonlyArray<AuditRecord>) => {
   const time = DateTime.toDateUtc(record.requestedAt)
   return element(
     "li",
@@ -87,7 +87,7 @@ export const makeRecordList = (): RecordList => {
       )
       if (next === shown) return
       shown = next
-      list.replaceChildren(...records.map(rowOf))
+      list.replaceChildren(...records.map((record) => rowOf(record, records)))
     }
   }
 }

@@ -18,12 +18,6 @@ import { InboxApi } from "../InboxApi.ts"
 /** Where the page came from, the gateway is: also behind a proxy that puts both under a path. */
 const baseUrl = new URL(".", document.baseURI).href.replace(/\/$/, "")
 
-/** The key travels in a header that scripts set, so there is nothing that a browser should add or keep. */
-const fetching = Layer.provideMerge(
-  FetchHttpClient.layer,
-  Layer.succeed(FetchHttpClient.RequestInit, { cache: "no-store", credentials: "omit", redirect: "error" })
-)
-
 const services = Layer.mergeAll(Approvals.layer, Reviews.layer, AuditLog.layer, ChainVerifier.layer)
 
 const make = Effect.fnUntraced(function*(key: Redacted.Redacted) {
@@ -39,7 +33,9 @@ const make = Effect.fnUntraced(function*(key: Redacted.Redacted) {
     reviews: yield* Reviews.Reviews,
     auditLog: yield* AuditLog.AuditLog,
     verifier: yield* ChainVerifier.ChainVerifier,
-    events: Stream.unwrap(events.inbox.events({}))
+    events: Stream.provideService(Stream.unwrap(events.inbox.events({})), FetchHttpClient.RequestInit, {
+      redirect: "error"
+    })
   }
 })
 
@@ -52,7 +48,7 @@ export const open = (key: string) =>
     // The page itself came this way, encrypted or not.
     const transport = Transport.layer({ apiKey: redacted, url: baseUrl, allowInsecure: true })
     return Effect.flatMap(
-      Layer.build(services.pipe(Layer.provideMerge(transport), Layer.provideMerge(fetching))),
+      Layer.build(services.pipe(Layer.provideMerge(transport), Layer.provideMerge(FetchHttpClient.layer))),
       (context) => Effect.provideContext(make(redacted), context)
     )
   })

@@ -1,6 +1,6 @@
 /** All that waits. Cards come at the end and never change places: what a hand is about to press stays where it is. */
 import type { ActionId } from "../../domain/ActionId.ts"
-import type { PendingList } from "../../domain/Approval.ts"
+import type { PendingAction, PendingList } from "../../domain/Approval.ts"
 import { type Card, makeCard, type Outcome, type Verdict } from "./actionCard.ts"
 import { element, setText } from "./elements.ts"
 import { emptyState } from "./emptyState.ts"
@@ -10,10 +10,15 @@ export interface Options {
   readonly onTimeUp: () => void
 }
 
+export interface Update {
+  readonly added: ReadonlyArray<Card>
+  /** Open here and not listed any more: decided elsewhere, expired, or older than what the gateway lists. */
+  readonly missing: ReadonlyArray<Card>
+}
+
 export interface WaitingList {
   readonly element: HTMLElement
-  /** Adds what is new, and gives the new cards and those that are open here and wait no more. */
-  readonly update: (list: PendingList) => { readonly added: ReadonlyArray<Card>; readonly missing: ReadonlyArray<Card> }
+  readonly update: (list: PendingList, now: number) => Update
   readonly settle: (card: Card, outcome: Outcome) => void
   readonly tick: (now: number) => void
   readonly focus: () => void
@@ -21,40 +26,44 @@ export interface WaitingList {
 
 /** Settled cards beyond these make room, the oldest first, when nobody is at the list. */
 const keptSettled = 20
+/** Milliseconds after which it is worth to ask again what became of a card: it may just be an old one among many. */
+const askedAgain = 10_000
 
 export const makeWaitingList = ({ onTimeUp, onVerdict }: Options): WaitingList => {
+  /** In the order of the list. */
   const cards = new Map<ActionId, Card>()
-  const list = element("ul", { class: "cards" })
-  const items = new Map<Card, HTMLElement>()
-  const heading = element("h2", { id: "waiting", tabindex: "-1" }, "Waiting for you")
-  const more = element("p", { class: "hint" })
+  const askedAt = new WeakMap<Card, number>()
+  let total = 0
+
+  const heading = element("h2", { id: "waiting", tabindex: "-1" })
   const empty = emptyState()
-  const section = element("section", { class: "waiting", "aria-labelledby": heading.id }, heading, empty, list, more)
+  const list = element("ul", { class: "cards" })
+  const more = element("p", { class: "hint" })
 
   const inState = (state: ReturnType<Card["state"]>) => [...cards.values()].filter((card) => card.state() === state)
 
-  const describe = (waiting: number) => {
+  const describe = () => {
     setText(
       heading,
-      `${waiting === 0 ? "Nothing waits" : waiting === 1 ? "1 action waits" : `${waiting} actions wait`} for you`
+      `${total === 0 ? "Nothing waits" : total === 1 ? "1 action waits" : `${total} actions wait`} for you`
     )
-    document.title = waiting === 0 ? "Approval inbox" : `(${waiting}) Approval inbox`
-    empty.hidden = waiting > 0 || cards.size > 0
+    document.title = total === 0 ? "Approval inbox" : `(${total}) Approval inbox`
+    empty.hidden = total > 0 || cards.size > 0
   }
 
   const remove = (card: Card) => {
     cards.delete(card.action.actionId)
-    items.get(card)?.remove()
-    items.delete(card)
+    card.element.parentElement?.remove()
   }
 
   const clear = (card: Card) => {
-    const next = items.get(card)?.nextElementSibling ?? items.get(card)?.previousElementSibling
-    const neighbour = [...items].find(([, item]) => item === next)?.[0]
+    const all = [...cards.values()]
+    const place = all.indexOf(card)
+    const next = all[place + 1] ?? all[place - 1]
     remove(card)
-    describe(inState("open").length + inState("sending").length)
-    if (neighbour === undefined) heading.focus()
-    else neighbour.focus()
+    describe()
+    if (next === undefined) heading.focus()
+    else next.focus()
   }
 
   const makeRoom = () => {
@@ -62,7 +71,7 @@ export const makeWaitingList = ({ onTimeUp, onVerdict }: Options): WaitingList =
     for (const card of inState("settled").slice(0, -keptSettled)) remove(card)
   }
 
-  const add = (action: PendingList["pending"][number]): Card => {
+  const add = (action: PendingAction): Card => {
     const card: Card = makeCard({
       action,
       onTimeUp,
@@ -70,22 +79,21 @@ export const makeWaitingList = ({ onTimeUp, onVerdict }: Options): WaitingList =
       onClear: () => clear(card)
     })
     cards.set(action.actionId, card)
-    const item = element("li", {}, card.element)
-    items.set(card, item)
-    list.append(item)
-    card.tick(Date.now())
+    list.append(element("li", {}, card.element))
     return card
   }
 
-  let total = 0
-
   return {
-    element: section,
-    update: ({ pending, stats }) => {
+    element: element("section", { class: "waiting", "aria-labelledby": heading.id }, heading, empty, list, more),
+    update: ({ pending, stats }, now) => {
       const listed = new Set(pending.map(({ actionId }) => actionId))
-      const missing = inState("open").filter(({ action }) => !listed.has(action.actionId))
+      const missing = inState("open").filter((card) =>
+        !listed.has(card.action.actionId) && now - (askedAt.get(card) ?? -Infinity) > askedAgain
+      )
+      for (const card of missing) askedAt.set(card, now)
       // The gateway lists the newest first; who has waited longest comes first here.
       const added = pending.toReversed().filter(({ actionId }) => !cards.has(actionId)).map(add)
+      for (const card of added) card.tick(now)
       total = stats?.pending ?? pending.length
       setText(
         more,
@@ -93,14 +101,14 @@ export const makeWaitingList = ({ onTimeUp, onVerdict }: Options): WaitingList =
           ? `The gateway shows the newest ${pending.length} of ${total}. Older ones come up as these are decided.`
           : ""
       )
-      describe(total)
+      describe()
       makeRoom()
       return { added, missing }
     },
     settle: (card, outcome) => {
       card.settle(outcome)
       total = Math.max(0, total - 1)
-      describe(total)
+      describe()
     },
     tick: (now) => {
       for (const card of cards.values()) card.tick(now)

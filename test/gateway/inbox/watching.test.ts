@@ -64,6 +64,19 @@ describe(`what waits${needs}`, () => {
     })
   })
 
+  inBrowser("stays on the page when newer actions push it out of the gateway's list", function*() {
+    const { card, logIn, page } = yield* person()
+    yield* logIn()
+    yield* hold({ tool: "files", method: "purge" })
+    yield* act(() => card("files/purge").waitFor())
+    for (let n = 0; n < 51; n++) yield* send("POST", "/mcp/tools/call", { body: wireCall({ method: "delete" }) })
+    yield* act(async () => {
+      await page.getByRole("heading", { name: "52 actions wait for you" }).waitFor()
+      await card("files/purge").getByRole("button", { name: "Approve" }).click()
+      await card("files/purge").getByText("Approved. The agent may act now.").waitFor()
+    })
+  })
+
   inBrowser("fits on a narrow phone, whatever it is called", function*() {
     const { logIn, page } = yield* person({ viewport: { width: 320, height: 640 } })
     const url = yield* Address
@@ -256,6 +269,26 @@ describe(`the connection${needs}`, () => {
       await page.getByRole("button", { name: "Approve" }).click()
       await page.getByText("The gateway does not accept this key any more.").waitFor()
       assert.strictEqual(await page.getByRole("article").count(), 0)
+    })
+  })
+})
+
+describe(`a fault of the page${needs}`, () => {
+  inBrowser("is admitted, and leaves nothing to press", function*() {
+    const { logIn, page } = yield* person({}, /a fault/)
+    yield* hold()
+    yield* logIn()
+    yield* act(() =>
+      page.evaluate(() => {
+        document.querySelector(".cards")!.append = () => {
+          throw new Error("a fault")
+        }
+      })
+    )
+    yield* hold()
+    yield* act(async () => {
+      await page.getByRole("alert").getByText("This page has a fault. Load it again.").waitFor()
+      assert.strictEqual(await page.getByRole("button").count(), 0)
     })
   })
 })
