@@ -22,17 +22,24 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
 import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
 import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
+import type { Hosts } from "./crossSite.ts"
+import * as Feed from "./Feed.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as InboxHandlers from "./handlers/inbox.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import { InboxApi } from "./InboxApi.ts"
+import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as LedgerSqlite from "./LedgerSqlite.ts"
@@ -65,6 +72,12 @@ export interface Options {
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
+  /**
+   * The host names under which a server may be addressed, besides `localhost` and its like. Any other is refused, so that
+   * no page on the internet reaches the gateway under a name of its own. Default: any, but none for {@link serve} on a
+   * loopback address.
+   */
+  readonly hosts?: Hosts | undefined
 }
 
 /**
@@ -88,6 +101,7 @@ export type Parts =
   | PolicyOutage.PolicyOutage
   | Ledger
   | AgentHistory
+  | Feed.Feed
 
 /**
  * The parts in memory.
@@ -101,7 +115,7 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     CredentialVault.layerMemory,
     engine(options.policy),
     PolicyOutage.layer,
-    LedgerMemory.layer
+    Layer.provideMerge(Feed.layer, LedgerMemory.layer)
   ).pipe(Layer.fresh)
 
 const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
@@ -146,7 +160,7 @@ export interface SqliteOptions extends Database.Options {
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
   Layer.mergeAll(
-    LedgerSqlite.layer,
+    Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer(options.tenants ?? []),
     CredentialVaultSqlite.layer
   ).pipe(
@@ -162,7 +176,8 @@ const handlers = Layer.mergeAll(
   AuditHandlers.layer,
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
-  SystemHandlers.layer
+  SystemHandlers.layer,
+  InboxHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -181,8 +196,10 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    HttpApiBuilder.layer(InboxApi),
+    InboxPage.layer,
     Middleware.noRoute,
-    Middleware.guard
+    Middleware.guard(options.hosts ?? "any")
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
@@ -243,7 +260,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
  *
  * **Example** (On a port of this machine)
  *
@@ -263,6 +280,17 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  * @since 0.1.0
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
-  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+  Layer.unwrap(
+    HttpServer.HttpServer.useSync(({ address }) =>
+      HttpRouter.serve(routes({ ...options, hosts: options.hosts ?? defaultHosts(address) }), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+    )
+  ).pipe(
+    Closing.announce,
     Layer.provide(HttpServer.layerServices)
   )
+
+const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
+  NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"
