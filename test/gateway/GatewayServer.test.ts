@@ -173,7 +173,9 @@ describe("a server with bad clients", () => {
       raw(server.url, "POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\n"),
       raw(
         server.url,
-        `POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${keyOf(server)}\r\ncontent-length: 100\r\n\r\n{`
+        `POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${
+          keyOf(server)
+        }\r\ncontent-length: 100\r\n\r\n{`
       )
     ], { concurrency: 2 })
     assert.match(headers, /^HTTP\/1\.1 408 /)
