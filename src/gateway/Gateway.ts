@@ -23,8 +23,9 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
-import * as AgentHistory from "./AgentHistory.ts"
+import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as CredentialVault from "./CredentialVault.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
@@ -72,7 +73,13 @@ export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-
  * @category models
  * @since 0.1.0
  */
-export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.PolicyOutage | Ledger
+export type Parts =
+  | Tenants.Tenants
+  | CredentialVault.CredentialVault
+  | PolicyEngine.PolicyEngine
+  | PolicyOutage.PolicyOutage
+  | Ledger
+  | AgentHistory
 
 /**
  * The parts in memory.
@@ -83,6 +90,7 @@ export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.P
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
+    CredentialVault.layerMemory,
     PolicyEngine.layerWith(options.policy ?? {}),
     PolicyOutage.layer,
     LedgerMemory.layer
@@ -99,7 +107,7 @@ const handlers = Layer.mergeAll(
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
-    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
+    Layer.provide(ToolRunner.layer(options.tools ?? {})),
     Layer.provideMerge(SubjectKeys.layer)
   )
 

@@ -16,7 +16,7 @@ import { AgentHistory } from "./AgentHistory.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
 import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
-import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
+import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
@@ -97,14 +97,6 @@ const make = Effect.gen(function*() {
     const violations = isPreapproved ? ["auto_approved"] : policy.violations
     const execution = decision === "allow" ? yield* tools.run(call) : new NotExecuted()
 
-    yield* history.add({
-      tenantId: tenant.id,
-      agentId: call.agentId,
-      params: call.params,
-      denied: decision === "deny",
-      at: now
-    })
-    if (decision === "allow") yield* history.addContact(tenant.id, call.params)
     const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
     yield* ledger.append(
@@ -128,7 +120,8 @@ const make = Effect.gen(function*() {
         containsPii: input.data.contains_pii,
         piiFields: input.data.pii_fields,
         piiSubjectId: subjectId,
-        input
+        input,
+        contacts: decision === "allow" ? recipients(call.params) : []
       },
       decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
     )

@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
+import type * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
 import { Timestamp } from "../api/Timestamp.ts"
-import type { AuditRecord } from "../domain/AuditRecord.ts"
+import { AuditRecord } from "../domain/AuditRecord.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
 import { auditPayload, canonicalJson } from "../internal/canonicalJson.ts"
+import type { Entry } from "./Ledger.ts"
 
 /**
  * What stands before the first record.
@@ -67,6 +69,30 @@ export const hashRecord = (
     }),
     "hex"
   ))
+
+/**
+ * An entry as a record, at its place in the chain.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const linked = (
+  entry: Entry,
+  place: { readonly id: number; readonly createdAt: DateTime.Utc; readonly prevHash: string }
+): AuditRecord => {
+  const { contacts: _, executed: __, input: ___, tenantId: ____, ...fields } = entry
+  return new AuditRecord({
+    ...fields,
+    ...place,
+    recordHash: hashRecord({ ...fields, prevHash: place.prevHash }),
+    evaluationPass: 1,
+    piiSubjectId: fields.piiSubjectId ?? null,
+    piiFields: fields.piiFields.length === 0 ? null : fields.piiFields,
+    erasureStatus: "active",
+    source: "direct",
+    managedSessionId: null
+  })
+}
 
 /**
  * The hash of two nodes of a Merkle tree.

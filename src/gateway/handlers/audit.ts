@@ -3,14 +3,13 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Stream from "effect/Stream"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
-import { AgentActivity } from "../../domain/AgentActivity.ts"
 import { AuditPage, type AuditRecord, ChainStatus } from "../../domain/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../domain/ReplayReport.ts"
 import { genesis, hashRecord } from "../chain.ts"
@@ -44,9 +43,8 @@ export const layer = HttpApiBuilder.group(
       }
     ) {
       if (choice.action_id !== undefined) return yield* ledger.find(tenantId, choice.action_id)
-      const records = yield* ledger.records(tenantId)
-      if (choice.record_number) return records[choice.record_number - 1]
-      if (choice.last_block === true) return records.at(-1)
+      if (choice.record_number) return yield* ledger.nth(tenantId, choice.record_number)
+      if (choice.last_block === true) return (yield* ledger.page(tenantId, 1, 0)).records[0]
       return yield* Effect.fail(
         BadRequest400.make({ detail: "Provide action_id, record_number, or last_block=true" })
       )
@@ -90,14 +88,14 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return verify(id, yield* ledger.records(id))
+          return yield* verify(id, ledger.stream(id))
         })
       )
       .handle(
         "agents",
         Effect.fnUntraced(function*({ query }) {
           const { id } = yield* CurrentTenant
-          const agents = agentsOf(yield* ledger.records(id)).slice(0, Math.max(0, query.limit ?? defaultAgents))
+          const agents = yield* ledger.agents(id, Math.max(0, query.limit ?? defaultAgents))
           return { agents, count: agents.length, tenant_id: id }
         })
       )
@@ -127,34 +125,25 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const verify = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainStatus => {
+/** Reads the chain up to its first break. */
+const verify = Effect.fnUntraced(function*(tenantId: string, chain: Stream.Stream<AuditRecord>) {
   let prevHash: string = genesis
-  for (const record of records) {
-    const reason = record.prevHash !== prevHash
-      ? "prev_hash mismatch"
-      : record.recordHash !== hashRecord(record)
-      ? "record_hash mismatch"
-      : undefined
-    if (reason !== undefined) {
-      return new ChainStatus({ valid: false, failedAt: record.actionId, reason, tenantId })
-    }
-    prevHash = record.recordHash
-  }
-  return new ChainStatus({ valid: true, records: records.length, tenantId })
-}
-
-const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActivity> =>
-  Object.values(Arr.groupBy(records, ({ agentId }) => agentId)).map((own) => {
-    const last = own[own.length - 1]!
-    return new AgentActivity({
-      agentId: last.agentId,
-      total: own.length,
-      blocked: own.filter(({ decision }) => decision === "deny").length,
-      lastAction: last.createdAt,
-      anomalyScore: last.anomalyScore,
-      tools: [...new Set(own.map(({ tool }) => tool))].sort()
-    })
-  }).sort((a, b) => b.total - a.total)
+  let records = 0
+  let broken: { readonly failedAt: string; readonly reason: string } | undefined
+  yield* Stream.runForEachWhile(chain, (record) =>
+    Effect.sync(() => {
+      if (record.prevHash !== prevHash) broken = { failedAt: record.actionId, reason: "prev_hash mismatch" }
+      else if (record.recordHash !== hashRecord(record)) {
+        broken = { failedAt: record.actionId, reason: "record_hash mismatch" }
+      }
+      prevHash = record.recordHash
+      records++
+      return broken === undefined
+    }))
+  return broken === undefined
+    ? new ChainStatus({ valid: true, records, tenantId })
+    : new ChainStatus({ valid: false, ...broken, tenantId })
+})
 
 const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["replayed"]) => {
   const original = {
