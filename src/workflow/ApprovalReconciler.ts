@@ -20,6 +20,7 @@ import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approvals } from "../Approvals.ts"
 import { decision } from "./GovernedWorkflow.ts"
 import { type GovernedExecution, Journal } from "./Journal.ts"
+import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 /**
  * How the reconciler works.
@@ -61,7 +62,9 @@ export const run = (
       )
 
     const scan = Effect.gen(function*() {
-      const held = new Map((yield* journal.held).map((execution) => [execution.executionId, execution]))
+      const executions = yield* journal.held
+      yield* WorkflowMetrics.recordWaits(executions)
+      const held = new Map(executions.map((execution) => [execution.executionId, execution]))
       for (const [executionId] of waits) {
         // It has gone on, or was interrupted.
         if (!held.has(executionId)) yield* FiberMap.remove(waits, executionId)

@@ -33,6 +33,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
@@ -65,6 +66,7 @@ import {
 } from "../VargateError.ts"
 import { Journal } from "./Journal.ts"
 import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./steps.ts"
+import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 // --- definitions -----------------------------------------------------------------------------------------------------
 
@@ -377,7 +379,10 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
 const finish = (executionId: string, outcome: string) =>
   Activity.make({
     name: "finish",
-    execute: note((journal) => journal.advance(executionId, { state: "done", outcome }))
+    execute: Effect.andThen(
+      note((journal) => journal.advance(executionId, { state: "done", outcome })),
+      Metric.update(WorkflowMetrics.outcomes, outcome)
+    )
   })
 
 const tagOf = (error: unknown): string =>

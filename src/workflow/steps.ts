@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as AuditLog from "../AuditLog.ts"
 import { ToolCall } from "../domain/ToolCall.ts"
+import { Claims, CurrentClaims } from "../internal/claims.ts"
 import * as Reconcile from "../Reconcile.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as ToolCalls from "../ToolCalls.ts"
@@ -119,12 +120,18 @@ export const submitOnce = Effect.fnUntraced(function*(
   return yield* submit(1)
 })
 
-/** A log that cannot be read says nothing, so that time does not count. */
+/**
+ * A log that cannot be read says nothing, so that time does not count. The reference makes the record this execution's
+ * own, also where an earlier run of the step in this very process has already taken it for its own.
+ */
 const lookUp = (lost: OutcomeUnknown, wait: Duration.Input) =>
-  Effect.retry(Reconcile.lookUp(lost, { wait }), {
-    schedule: Schedule.spaced("10 seconds"),
-    while: ({ evidence }) => evidence === "log unreadable"
-  })
+  Reconcile.lookUp(lost, { wait }).pipe(
+    Effect.provideServiceEffect(CurrentClaims, Effect.sync(() => new Claims())),
+    Effect.retry({
+      schedule: Schedule.spaced("10 seconds"),
+      while: ({ evidence }) => evidence === "log unreadable"
+    })
+  )
 
 /**
  * Runs an action, unless it was begun before: then asks `recover` what became of it. `None` from there says that

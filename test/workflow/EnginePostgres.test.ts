@@ -16,7 +16,7 @@ import {
 } from "./support/world.ts"
 
 const payments = isFull ? 1_000 : 150
-const frozenFor = isFull ? "60 seconds" : "15 seconds"
+const frozenSeconds = isFull ? 60 : 15
 
 describe.skipIf(!Postgres.hasPostgres)(`EnginePostgres (${Postgres.reason})`, () => {
   it.live(`${payments} payments survive a killed machine, a frozen one and a late one`, () =>
@@ -26,7 +26,12 @@ describe.skipIf(!Postgres.hasPostgres)(`EnginePostgres (${Postgres.reason})`, ()
       const gateway = yield* url
       const join = Effect.fnUntraced(function*(from: number, to: number) {
         const port = yield* Postgres.freePort
-        return yield* machine("./postgresWorker.ts", [gateway, database, folder, ...[port, from, to].map(String)])
+        return yield* machine("./postgresWorker.ts", [
+          gateway,
+          database,
+          folder,
+          ...[port, from, to, 2 * frozenSeconds].map(String)
+        ])
       })
       const third = Math.floor(payments / 3)
       const first = yield* join(0, third)
@@ -41,7 +46,7 @@ describe.skipIf(!Postgres.hasPostgres)(`EnginePostgres (${Postgres.reason})`, ()
       yield* Effect.sleep("3 seconds")
       // It also asks for the results of what the dead machine had started.
       yield* join(0, third)
-      yield* Effect.sleep(frozenFor)
+      yield* Effect.sleep(frozenSeconds * 1000)
       second.kill("SIGCONT")
       yield* Effect.repeat(
         Effect.andThen(Effect.sleep("500 millis"), Effect.sync(() => outcomesIn(folder).size)),

@@ -1,7 +1,8 @@
 /**
  * One of many machines that run durable payments on a Postgres database.
  *
- * Arguments: gateway URL, database URL, folder, port of this runner, and the payments that it starts (from, to).
+ * Arguments: gateway URL, database URL, folder, port of this runner, the payments that it starts (from, to),
+ * and the seconds after which a lost submission is sent again.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
@@ -13,9 +14,9 @@ import { appendFileSync } from "node:fs"
 import { join } from "node:path"
 import { makePayments } from "./payments.ts"
 
-const [url, database, folder, port, from, to] = process.argv.slice(2)
+const [url, database, folder, port, from, to, seconds] = process.argv.slice(2)
 
-const payments = makePayments(join(folder!, "executed"))
+const payments = makePayments(join(folder!, "executed"), `${Number(seconds)} seconds`)
 
 const program = Effect.forEach(
   Array.from({ length: Number(to) - Number(from) }, (_, n) => Number(from) + n),

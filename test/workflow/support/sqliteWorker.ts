@@ -15,7 +15,7 @@ import { makePayments } from "./payments.ts"
 
 const [url, folder, count] = process.argv.slice(2)
 
-const payments = makePayments(join(folder!, "executed"))
+const payments = makePayments(join(folder!, "executed"), "2 seconds")
 
 const program = Effect.forEach(
   Array.from({ length: Number(count) }, (_, n) => n),
