@@ -73,6 +73,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /One amount changed\n.*broken at (\S+)\n.*HashMismatch at \1\n.*HashMismatch at \1/,
     /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
     /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
+  ],
+  "85_durable.ts": [
+    /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
+    /done by the agent: refunded/
   ]
 }
 
