@@ -120,7 +120,7 @@ export class Journal extends Context.Service<Journal, {
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
-  const claims = new Map<string, DateTime.Utc>()
+  const claims = new Map<string, { readonly at: DateTime.Utc }>()
   const executions = new Map<string, GovernedExecution>()
 
   const newest = () => [...executions.values()].reverse()
@@ -128,10 +128,12 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   return Journal.of({
     claim: (key) =>
       Effect.map(DateTime.now, (now) => {
-        const at = claims.get(key)
-        if (at !== undefined) return { isOurs: false, at, release: Effect.void }
-        claims.set(key, now)
-        return { isOurs: true, at: now, release: Effect.sync(() => void claims.delete(key)) }
+        const taken = claims.get(key)
+        if (taken !== undefined) return { isOurs: false, at: taken.at, release: Effect.void }
+        const ours = { at: now }
+        claims.set(key, ours)
+        const release = Effect.sync(() => void (claims.get(key) === ours && claims.delete(key)))
+        return { isOurs: true, at: now, release }
       }),
     begin: (execution) =>
       Effect.map(DateTime.now, (now) => {
