@@ -82,6 +82,20 @@ export const kill = (child: ChildProcess) => {
   return exit(child)
 }
 
+/** Takes the gateway off the network for a while. */
+export const outage = (milliseconds: number) =>
+  Effect.gen(function*() {
+    const { address } = yield* HttpServer.HttpServer
+    yield* Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
+      server.closeAllConnections()
+    })
+    yield* Effect.sleep(milliseconds)
+    yield* Effect.callback<void>((resume) => {
+      server.listen("port" in address ? address.port : 0, "127.0.0.1", () => resume(Effect.void))
+    })
+  })
+
 // --- people ----------------------------------------------------------------------------------------------------------
 
 const numberOf = (params: unknown) => (params as { readonly n: number }).n
