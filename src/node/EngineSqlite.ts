@@ -11,8 +11,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Approvals } from "../Approvals.ts"
 import * as SqliteClient from "../internal/sqliteClient.ts"
 import type { StorageFailed } from "../VargateError.ts"
-import type * as ApprovalReconciler from "./ApprovalReconciler.ts"
-import * as Engine from "./Engine.ts"
+import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
+import * as Engine from "../workflow/Engine.ts"
 
 /**
  * Where the file is.
