@@ -78,6 +78,8 @@ export interface Options {
    * loopback address.
    */
   readonly hosts?: Hosts | undefined
+  /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
+  readonly inbox?: boolean | undefined
 }
 
 /**
@@ -197,7 +199,7 @@ export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     HttpApiBuilder.layer(InboxApi),
-    InboxPage.layer,
+    options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
     Middleware.guard(options.hosts ?? "any")
   ).pipe(
