@@ -17,7 +17,7 @@ export const verdictLine = (report: ChainReport, seconds: number): Line =>
     ? [
       green("✓ valid"),
       `, ${Words.count(report.records, "record")}`,
-      report.since === undefined ? "" : ` since record ${report.since.id}`,
+      report.since === undefined ? "" : `, back to the checkpoint at ${report.since.id}`,
       dim(` in ${Words.stretch(seconds * 1000)}`),
       // Of a few records it says nothing.
       report.records < 1000 ? "" : dim(`, ${rate(report.records, seconds)}`)
