@@ -139,7 +139,7 @@ export const command = Command.make(
   Command.withDescription("Ask for one tool call; it is never sent twice unless nothing can have happened"),
   Command.withShortDescription("Ask for one tool call"),
   Command.withExamples([
-    { command: `effect-vargate call stripe create_refund -p '{"charge": "ch_1", "amount": 50}' --wait` },
+    { command: `effect-vargate call stripe create_refund -p '{"amount": 50}' --wait` },
     { command: "effect-vargate call http GET -p @request.json --agent research-bot --retry" }
   ])
 )

@@ -86,11 +86,11 @@ export const command = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Prove that a forbidden call is denied and an allowed one allowed, and look for what makes a gateway unsafe"
+    "Prove that a forbidden call is stopped and an allowed one is not"
   ),
   Command.withShortDescription("Prove that the gateway does its work"),
   Command.withExamples([
     { command: "effect-vargate doctor" },
-    { command: `effect-vargate doctor --forbidden stripe/create_charge --forbidden-params '{"amount": 9000}'` }
+    { command: `effect-vargate doctor --forbidden bank/pay --forbidden-params '{"sum":9000}'` }
   ])
 )

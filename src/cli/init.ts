@@ -97,7 +97,7 @@ export const command = Command.make(
   ({ check, force }) => run(check, force)
 ).pipe(
   Command.withDescription(
-    "Write ~/.vargate/config.json. The key comes from a question, VARGATE_API_KEY, --key-file or stdin."
+    "Write ~/.vargate/config.json; asks for the key, or takes it from stdin"
   ),
   Command.withShortDescription("Write ~/.vargate/config.json"),
   Command.withExamples([

@@ -8,11 +8,13 @@ import * as CliConfig from "effect/cli/CliConfig"
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
+import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as NodeHasher from "../node/NodeHasher.ts"
 import * as Approvals from "./approvals.ts"
@@ -35,7 +37,7 @@ import * as Verify from "./verify.ts"
 
 const root = Command.make("effect-vargate").pipe(
   Command.withDescription(
-    "Vargate from the terminal: governed calls, approvals, an audit log to verify yourself."
+    "Vargate from the terminal: ask for calls, decide on them, verify the log."
   ),
   Command.withSubcommands([
     Init.command,
@@ -54,6 +56,13 @@ const root = Command.make("effect-vargate").pipe(
 
 // --- what the parser says --------------------------------------------------------------------------------------------
 
+/** On stdout, from places of the parser that know of no printer. */
+const say = (text: string) =>
+  Effect.flatMap(
+    Effect.serviceOption(Printer.Printer),
+    (printer) => Option.isNone(printer) ? Effect.void : Effect.ignore(printer.value.raw(`${text}\n`))
+  )
+
 const presenter = Layer.effect(
   CliOutput.Presenter,
   Effect.gen(function*() {
@@ -64,9 +73,9 @@ const presenter = Layer.effect(
       present: Effect.fnUntraced(function*(event) {
         switch (event._tag) {
           case "Help":
-            return yield* Console.log(formatter.formatHelpDoc(event.helpDoc))
+            return yield* say(formatter.formatHelpDoc(event.helpDoc))
           case "Version":
-            return yield* Console.log(`${event.name} ${event.version}`)
+            return yield* say(`${event.name} ${event.version}`)
           case "InvalidInvocation": {
             const message = event.errors.map(({ message }) => message.replaceAll(/\s+/g, " ")).join(" ")
             yield* printer.fail({ error: "Usage", message, exitCode: ExitCode.usage })
@@ -79,8 +88,28 @@ const presenter = Layer.effect(
   })
 )
 
+const shells: ReadonlyArray<Completions.Shell> = ["bash", "zsh", "fish", "powershell"]
+
+/** Like the built-in one, whose list of shells alone is as wide as a screen. */
+const completions: typeof GlobalFlag.Completions = GlobalFlag.Action({
+  flag: Flag.String("completions").pipe(
+    Flag.withMetavar("<shell>"),
+    Flag.withDescription("Completion script for bash, zsh, fish or powershell"),
+    Flag.filterMap(
+      (name) => Option.fromUndefinedOr(shells.find((shell) => shell === name)),
+      () => "bash, zsh, fish or powershell"
+    ),
+    Flag.optional
+  ),
+  run: (shell, { command }) =>
+    Option.match(shell, {
+      onNone: () => Effect.void,
+      onSome: (shell) => say(Completions.generate(command.name, shell, Completions.fromCommand(command)))
+    })
+})
+
 const parser = Layer.merge(
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, completions] }),
   presenter
 )
 

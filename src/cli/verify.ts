@@ -112,7 +112,7 @@ export const command = Command.make(
     files: Argument.String("file").pipe(Argument.withDescription("Further saved logs"), Argument.variadic()),
     file: Flag.String("file").pipe(
       Flag.withMetavar("<file>"),
-      Flag.withDescription("A saved answer to GET /audit/log, .gz too; no key needed"),
+      Flag.withDescription("A saved GET /audit/log, .gz too; needs no key"),
       Flag.atLeast(0)
     ),
     pages: Flag.Boolean("pages").pipe(

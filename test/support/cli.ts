@@ -8,6 +8,7 @@ import {
   Layer,
   Option,
   Queue,
+  Schedule,
   Schema,
   Stdio,
   Stream,
@@ -15,7 +16,7 @@ import {
 } from "effect"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { HttpServer } from "effect/http"
-import { execFile, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
@@ -142,49 +143,45 @@ export const environment = (own: Readonly<Record<string, string>>): NodeJS.Proce
 
 export const nodeArguments = (args: ReadonlyArray<string>) => ["--conditions=effect-vargate-source", binary, ...args]
 
-/** Starts a process, gives it its stdin, and waits for its end. */
-export const runProcess = (
+/** A process that has started. */
+export interface Started {
+  /** What it has said so far, on either stream. */
+  readonly said: () => string
+  readonly interrupt: Effect.Effect<void>
+  readonly end: Effect.Effect<Result>
+}
+
+export const startProcess = (
   args: ReadonlyArray<string>,
   { env = {}, stdin = "" }: Pick<RunOptions, "env" | "stdin"> = {}
-) =>
-  Effect.promise(() =>
-    new Promise<Result>((resolve) => {
-      const child = execFile(
-        process.execPath,
-        nodeArguments(args),
-        { env: environment(env), timeout: 50_000 },
-        (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code ?? NaN), out, err })
-      )
-      child.stdin!.end(stdin)
-    })
-  )
+): Effect.Effect<Started> =>
+  Effect.sync(() => {
+    const child = spawn(process.execPath, nodeArguments(args), { env: environment(env), timeout: 50_000 })
+    let out = ""
+    let err = ""
+    child.stdout.on("data", (chunk) => void (out += chunk))
+    child.stderr.on("data", (chunk) => void (err += chunk))
+    child.stdin.end(stdin)
+    const end = new Promise<Result>((resolve) =>
+      child.on("close", (code, signal) =>
+        resolve({ code: code ?? NaN, out, err: signal === null ? err : `${err}${signal}` }))
+    )
+    return {
+      said: () =>
+        out + err,
+      interrupt: Effect.sync(() => void child.kill("SIGINT")),
+      end: Effect.promise(() => end)
+    }
+  })
 
-/** Starts a process that goes on, interrupts it as soon as it has said something that fits, and waits for its end. */
-export const interruptProcess = (
-  args: ReadonlyArray<string>,
-  when: RegExp,
-  { env = {} }: Pick<RunOptions, "env"> = {}
-) =>
-  Effect.promise(() =>
-    new Promise<Result>((resolve) => {
-      const child = spawn(process.execPath, nodeArguments(args), {
-        env: environment(env),
-        stdio: ["ignore", "pipe", "pipe"],
-        timeout: 50_000
-      })
-      let out = ""
-      let err = ""
-      const look = () => when.test(out + err) && child.kill("SIGINT")
-      child.stdout.on("data", (chunk) => {
-        out += chunk
-        look()
-      })
-      child.stderr.on("data", (chunk) => {
-        err += chunk
-        look()
-      })
-      child.on("close", (code) => resolve({ code: code ?? NaN, out, err }))
-    })
+/** Starts a process, gives it its stdin, and waits for its end. */
+export const runProcess = (args: ReadonlyArray<string>, options?: Pick<RunOptions, "env" | "stdin">) =>
+  Effect.flatMap(startProcess(args, options), ({ end }) => end)
+
+/** Waits for a process to have said something. */
+export const untilSaid = ({ said }: Started, text: RegExp) =>
+  Effect.suspend(() => text.test(said()) ? Effect.void : Effect.fail("not yet")).pipe(
+    Effect.retry(Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 2000 })))
   )
 
 // --- surroundings ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import * as Words from "../screen/words.ts"
 
 /** @internal */
 export const columns: ReadonlyArray<Column> = [
-  { title: "ID" },
+  { title: "ID", min: 8 },
   { title: "WAITED" },
   { title: "LEFT" },
   { title: "AGENT", min: 8 },

@@ -14,7 +14,7 @@ import * as Words from "../screen/words.ts"
 export const columns: ReadonlyArray<Column> = [
   { title: "ID", align: "right" },
   { title: "UTC", align: "right" },
-  { title: "DECISION" },
+  { title: "DECISION", min: 8 },
   { title: "AGENT", min: 8 },
   { title: "ACTION", min: 14 },
   { title: "WHY", min: 8 }

@@ -15,7 +15,6 @@ import { ExitCode } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { dim } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
-import { shortId } from "./outcome.ts"
 
 /**
  * The decision, or `ApprovalTimeout` as a value. Whoever interrupts it is told how to come back.
@@ -29,10 +28,11 @@ export const waitFor = Effect.fnUntraced(function*(
   const approvals = yield* Approvals
   const printer = yield* Printer
   const started = yield* Clock.currentTimeMillis
+  yield* printer.note(`Waiting for a decision on action ${actionId}.`)
   const ticking = Effect.clockWith((clock) =>
     Effect.sync(() => {
       const waited = Words.stretch(clock.currentTimeMillisUnsafe() - started)
-      printer.progress([`waiting for a decision on ${shortId(actionId)}, ${waited}  `, dim("Ctrl-C: wait later")])
+      printer.progress([`waited ${waited}  `, dim("Ctrl-C stops the waiting, not the action")])
     })
   ).pipe(Effect.repeat(Schedule.spaced("1 second")))
 

@@ -69,7 +69,7 @@ export const command = Command.make(
       Flag.optional
     ),
     proofs: Flag.Literals("proofs", ["all", "ends", "none"]).pipe(
-      Flag.withDescription("Merkle proofs of which records"),
+      Flag.withDescription("Merkle proofs of which"),
       Flag.withDefault("ends" as const)
     ),
     checkpoint: Flag.String("checkpoint").pipe(
@@ -91,4 +91,4 @@ export const command = Command.make(
     const store = Option.match(checkpoint, { onNone: () => noCheckpoints, onSome: FileCheckpoints.layer })
     yield* Effect.provide(connected(run(path, wishes)), store)
   })
-).pipe(Command.withDescription("Write a part of the log, or all of it, into one file for others to verify"))
+).pipe(Command.withDescription("Write the log, or a part of it, into one file"))
