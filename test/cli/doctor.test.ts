@@ -115,19 +115,7 @@ describe("doctor", () => {
     Effect.gen(function*() {
       const { of } = yield* checkup("--no-calls")
       assert.deepInclude(of("separation"), { outcome: "ok" })
-    }).pipe(
-      Effect.provide(Layer.effect(
-        HttpClient.HttpClient,
-        Effect.map(HttpClient.HttpClient, (client) =>
-          HttpClient.transform(client, (send, request) =>
-            new URL(request.url).pathname.startsWith("/approve/")
-              ? Effect.succeed(
-                HttpClientResponse.fromWeb(request, Response.json({ detail: "Agents cannot approve" }, { status: 403 }))
-              )
-              : send))
-      )),
-      Effect.provide(tenant("financial"))
-    ))
+    }).pipe(Effect.provide(Layer.provideMerge(forAgentsOnly, tenant("financial")))))
 
   it.effect("warns of plain http", () =>
     Effect.gen(function*() {
@@ -139,7 +127,7 @@ describe("doctor", () => {
   it.effect("compares clocks", () =>
     Effect.gen(function*() {
       assert.deepInclude((yield* checkup()).of("clock"), { outcome: "ok", message: "agrees with ours" })
-      const behind = yield* Effect.provide(checkup(), ScriptedClock(-60_000))
+      const behind = yield* Effect.provide(checkup(), withClockOff(-60_000))
       assert.deepInclude(behind.of("clock"), { outcome: "warning" })
       assert.match(behind.of("clock")!.message, /1 min behind ours/)
     }).pipe(Effect.provide(tenant("financial"))))
@@ -149,10 +137,7 @@ describe("doctor", () => {
       const { code, of } = yield* checkup()
       assert.deepInclude(of("record"), { outcome: "failed" })
       assert.strictEqual(code, 1)
-    }).pipe(
-      Effect.provide(forgetful),
-      Effect.provide(tenant("financial"))
-    ))
+    }).pipe(Effect.provide(Layer.provideMerge(forgetful, tenant("financial")))))
 
   it.effect("ends with 5 where there is no gateway", () =>
     Effect.gen(function*() {
@@ -161,6 +146,21 @@ describe("doctor", () => {
       assert.strictEqual(code, 5)
     }).pipe(Effect.provide(ScriptedTransport.layer([ScriptedTransport.refuse]))))
 })
+
+/** A gateway that lets a key of agents decide nothing. */
+const forAgentsOnly = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(
+    HttpClient.HttpClient,
+    (client) =>
+      HttpClient.transform(client, (send, request) =>
+        new URL(request.url).pathname.startsWith("/approve/")
+          ? Effect.succeed(
+            HttpClientResponse.fromWeb(request, Response.json({ detail: "Agents cannot approve" }, { status: 403 }))
+          )
+          : send)
+  )
+)
 
 /** Changes the text of every page of the audit log. */
 const rewriting = (rewrite: (text: string) => string) =>
@@ -176,7 +176,7 @@ const rewriting = (rewrite: (text: string) => string) =>
   )
 
 /** A gateway whose clock is so many milliseconds off. */
-const ScriptedClock = (millis: number) =>
+const withClockOff = (millis: number) =>
   rewriting((text) =>
     text.replaceAll(
       /"requested_at":"([^"]+)"/g,

@@ -26,7 +26,7 @@ const isBeginning = (text: string) => /^[0-9a-f]{4}[0-9a-f-]{0,31}$/.test(text)
 export const resolve = Effect.fnUntraced(function*(text: string) {
   if (!isBeginning(text)) {
     return yield* Effect.mapError(
-      Schema.decodeUnknownEffect(ActionId)(text),
+      Schema.decodeEffect(ActionId)(text),
       () => new Usage({ message: "This is not the id of an action." })
     )
   }

@@ -8,8 +8,7 @@ import { folder } from "../../support/cli.ts"
 
 const read = (argument: string, stdin = "") =>
   readParams(argument).pipe(
-    Effect.provide(Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) })),
-    Effect.provide(NodeServices.layer)
+    Effect.provide([NodeServices.layer, Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) })])
   )
 
 describe("params", () => {
