@@ -28,7 +28,7 @@ describe("approvals list", () => {
       const [head, , titles, row] = out.split("\n")
       assert.match(head!, /^1 action waits +0 approved, 0 rejected, 0 expired so far$/)
       assert.match(titles!, /^ID +WAITED +LEFT +AGENT +ACTION +PARAMS$/)
-      assert.match(row!, new RegExp(`^${actionId.slice(0, 8)}  3m +57m +janitor +db/drop +\\{"table":"a-ta.*…$`))
+      assert.match(row!, new RegExp(`^${actionId.slice(0, 8)}  3m +57m +janitor +db/drop +table=a-table.*…$`))
       assert.isAtMost(row!.length, 80)
       assert.strictEqual(code, 0)
     }).pipe(Effect.provide(gateway())))

@@ -32,7 +32,7 @@ describe("audit", () => {
       const [titles, ...rows] = out.trimEnd().split("\n")
       assert.match(titles!, /^ID +UTC  DECISION  AGENT +ACTION +WHY$/)
       assert.deepStrictEqual(rows.map((row) => Number(row.slice(0, 3))), [1, 2, 3, 4])
-      assert.match(rows[1]!, /^ 2  01:00:00  deny +a +stripe\/create_charge  high transaction/)
+      assert.match(rows[1]!, /^ 2  01:00:00  deny +a +stripe\/create_charge  transaction_exc/)
       for (const row of rows) assert.isAtMost(row.length, 80)
       assert.strictEqual(code, 0)
     }).pipe(Effect.provide(gateway())))

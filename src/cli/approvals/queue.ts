@@ -27,7 +27,7 @@ export const rowOf = (action: PendingAction, now: DateTime.Utc): Row => [
   expiry(action, now, Words.shortStretch),
   action.agentId,
   `${action.tool}/${action.method}`,
-  dim(Words.inline(action.params))
+  dim(Words.brief(action.params))
 ]
 
 const soon = 5 * 60_000

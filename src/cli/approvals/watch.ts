@@ -37,7 +37,7 @@ const asLines = Effect.fnUntraced(function*(every: Duration.Duration) {
 
 const lineOf = ({ actionId, agentId, createdAt, method, params, tool }: PendingAction): Line => [
   `${Words.stamp(createdAt)}  ${actionId}  ${agentId}  ${tool}/${method}  `,
-  dim(Words.inline(params))
+  dim(Words.brief(params))
 ]
 
 /** For terminals: the whole queue, drawn again and again, with what was decided meanwhile below it. */

@@ -31,7 +31,7 @@ export const rowOf = (record: AuditRecord, now: DateTime.Utc): Row => [
 ]
 
 const why = ({ severity, violations }: AuditRecord): Line =>
-  violations.length === 0 ? "" : [Words.severity(severity), ` ${violations.join(", ")}`]
+  violations.length === 0 ? "" : Words.severe(severity, violations.join(", "))
 
 /** @internal */
 export const details = (record: AuditRecord, width: number | undefined): ReadonlyArray<Line> =>
@@ -45,7 +45,7 @@ export const details = (record: AuditRecord, width: number | undefined): Readonl
         record.violations.length === 0 ? "" : `: ${record.violations.join(", ")}`
       ]],
       record.severity === "none" ? undefined : ["Severity", [
-        Words.severity(record.severity),
+        Words.severe(record.severity),
         record.alertTier == null || record.alertTier === "none" ? "" : dim(`, alert ${record.alertTier}`)
       ]],
       ["Requested", Words.fullStamp(record.requestedAt)],

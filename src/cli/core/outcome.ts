@@ -63,7 +63,7 @@ export const screen = (outcome: Outcome, width: number | undefined): ReadonlyArr
         ...facts([
           action,
           ["Violations", outcome.violations.length === 0 ? dim("none named") : outcome.violations.join(", ")],
-          ["Severity", [Words.severity(outcome.severity), alertOf(outcome.alertTier)]]
+          ["Severity", [Words.severe(outcome.severity), alertOf(outcome.alertTier)]]
         ], width)
       ]
     case "PendingApproval":

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as DateTime from "effect/DateTime"
+import * as Predicate from "effect/Predicate"
 import { alarm, dim, green, type Line, red, type Span, yellow } from "./text.ts"
 
 /** @internal */
@@ -69,19 +70,35 @@ const decisionNames: Readonly<Record<string, string>> = { pending_approval: "pen
 /** @internal */
 export const decision = (name: string): Line => (decisionStyles[name] ?? dim)(decisionNames[name] ?? name)
 
-/** @internal */
-export const severity = (name: string): Span =>
-  (name === "critical" ? alarm : name === "high" ? red : name === "medium" ? yellow : dim)(name)
-
 /**
- * A value in one line, for people. Cut well beyond any screen, since params may be long.
+ * A text in the colour of a severity.
  *
  * @internal
  */
-export const inline = (value: unknown): string => {
-  if (typeof value === "string") return value.slice(0, 2000)
-  return (JSON.stringify(value) ?? "").slice(0, 2000)
+export const severe = (severity: string, text = severity): Span =>
+  (severity === "critical" ? alarm : severity === "high" ? red : severity === "medium" ? yellow : dim)(text)
+
+const maxBrief = 500
+
+/**
+ * Params in one line, for people: `amount=50 charge=ch_1`. Cut well beyond any screen, since params may be long.
+ *
+ * @internal
+ */
+export const brief = (params: unknown): string => {
+  if (!Predicate.isObject(params) || Array.isArray(params)) return plain(params)
+  let text = ""
+  for (const [key, value] of Object.entries(params)) {
+    text += `${text === "" ? "" : " "}${key}=${plain(value)}`
+    if (text.length > maxBrief) return text.slice(0, maxBrief)
+  }
+  return text
 }
+
+const plain = (value: unknown): string =>
+  typeof value === "string" && /^[\w.@:/+-]+$/.test(value.slice(0, maxBrief))
+    ? value.slice(0, maxBrief)
+    : (JSON.stringify(value) ?? "").slice(0, maxBrief)
 
 /** @internal */
 export const yes: Span = green("✓")
