@@ -10,6 +10,7 @@ import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
 import * as ChainVerifier from "./ChainVerifier.ts"
 import * as Evidence from "./Evidence.ts"
+import type * as KeyProvider from "./KeyProvider.ts"
 import * as Merkle from "./Merkle.ts"
 import * as Replay from "./Replay.ts"
 import * as System from "./System.ts"
@@ -72,3 +73,14 @@ export const layerConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
 ): Layer.Layer<Services, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
   Layer.provideMerge(services, Transport.layerConfig(options))
+
+/**
+ * Every service of an agent, with the key of the `KeyProvider` in context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerKeyProvider = (
+  options?: Omit<Transport.Options, "apiKey">
+): Layer.Layer<Services, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
+  Layer.provideMerge(services, Transport.layerKeyProvider(options))

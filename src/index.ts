@@ -249,6 +249,13 @@ export * as Hasher from "./Hasher.ts"
 export * as Health from "./domain/Health.ts"
 
 /**
+ * Where the API key comes from, if not from the options: a secrets manager, a file, another service.
+ *
+ * @since 0.1.0
+ */
+export * as KeyProvider from "./KeyProvider.ts"
+
+/**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
  *
  * **Details**
@@ -281,11 +288,13 @@ export * as MonitorEvent from "./domain/MonitorEvent.ts"
  * | reason | what happened | try again? |
  * | --- | --- | --- |
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
+ * | `KeyUnavailable` | the key provider gave no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
+ * | `WebhookUndelivered` | the tenant's webhook did not take a test event | no: look at the receiver |
  *
  * @since 0.1.0
  */
