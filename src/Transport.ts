@@ -212,9 +212,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
 
 /** The texts of an operation also lose the secrets that it carries itself. */
 const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {
-  const own = [...secrets, ...session === undefined ? [] : [session]].flatMap((secret) =>
-    spellings(Redacted.value(secret))
-  )
+  const own = spellings(session === undefined ? secrets : [...secrets, session])
   return own.length === 0 ? redact : (text: string) => blot(redact(text), own)
 }
 

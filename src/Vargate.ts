@@ -6,21 +6,27 @@
 import type * as Config from "effect/Config"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Account from "./Account.ts"
 import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
 import * as ChainVerifier from "./ChainVerifier.ts"
+import * as Credentials from "./Credentials.ts"
 import * as Evidence from "./Evidence.ts"
 import type * as KeyProvider from "./KeyProvider.ts"
 import * as Merkle from "./Merkle.ts"
+import * as Policies from "./Policies.ts"
 import * as Replay from "./Replay.ts"
+import * as Reviews from "./Reviews.ts"
 import * as System from "./System.ts"
+import * as Tenant from "./Tenant.ts"
+import * as TenantDirectory from "./TenantDirectory.ts"
 import * as ToolCalls from "./ToolCalls.ts"
 import * as Transport from "./Transport.ts"
 import type { VargateError } from "./VargateError.ts"
 
 /**
- * What an agent may use. `Reviews`, the power to approve, is not among it: give `Reviews.layer` to the programs that
- * act for a human.
+ * What an agent may use. The powers over agents are not among it: `Reviews` approves, `Tenant` and
+ * `TenantDirectory` set the rules, `Credentials` and `Account` hold secrets. Give their layers, or {@link layerOperator}, to programs that act for a human.
  *
  * @category models
  * @since 0.1.0
@@ -32,9 +38,23 @@ export type Services =
   | ChainVerifier.ChainVerifier
   | Evidence.Evidence
   | Merkle.Merkle
+  | Policies.Policies
   | Replay.Replay
   | System.System
   | Transport.Transport
+
+/**
+ * What an operator may use besides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OperatorServices =
+  | Reviews.Reviews
+  | Tenant.Tenant
+  | TenantDirectory.TenantDirectory
+  | Credentials.Credentials
+  | Account.Account
 
 /**
  * Fresh, because layers are remembered by identity: provided again further inside, with another tenant's key, the same
@@ -47,9 +67,18 @@ const services = Layer.fresh(Layer.mergeAll(
   ChainVerifier.layer,
   Evidence.layer,
   Merkle.layer,
+  Policies.layer,
   Replay.layer,
   System.layer
 ))
+
+const operatorServices = Layer.mergeAll(
+  Reviews.layer,
+  Tenant.layer,
+  TenantDirectory.layer,
+  Credentials.layer,
+  Account.layer
+)
 
 /**
  * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for
@@ -84,3 +113,27 @@ export const layerKeyProvider = (
   options?: Omit<Transport.Options, "apiKey">
 ): Layer.Layer<Services, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
   Layer.provideMerge(services, Transport.layerKeyProvider(options))
+
+/**
+ * Everything that a tenant's key can do, over a transport with the given options: for programs that act for the tenant's
+ * operator, never for an agent.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperator = (
+  options: Transport.Options
+): Layer.Layer<Services | OperatorServices, VargateError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, layer(options))
+
+/**
+ * Everything that a tenant's key can do, configured by `VARGATE_API_KEY` (required) and `VARGATE_URL` (default
+ * `https://vargate.ai/api`).
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperatorConfig = (
+  options?: Omit<Transport.Options, "apiKey" | "url">
+): Layer.Layer<Services | OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, layerConfig(options))

@@ -26,11 +26,16 @@ import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import * as AccountHandlers from "./handlers/account.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as CredentialsHandlers from "./handlers/credentials.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
+import * as TenantHandlers from "./handlers/tenant.ts"
+import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
@@ -39,6 +44,8 @@ import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Sessions from "./Sessions.ts"
+import * as Signups from "./Signups.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
@@ -57,6 +64,8 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
+  readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -101,13 +110,18 @@ const handlers = Layer.mergeAll(
   AuditHandlers.layer,
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
-  SystemHandlers.layer
+  SystemHandlers.layer,
+  TenantHandlers.layer,
+  TenantsHandlers.layer,
+  PoliciesHandlers.layer,
+  CredentialsHandlers.layer,
+  AccountHandlers.layer
 )
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
-    Layer.provideMerge(SubjectKeys.layer)
+    Layer.provideMerge(Layer.mergeAll(SubjectKeys.layer, Sessions.layer, Signups.layer(options.sendMail)))
   )
 
 /**

@@ -46,7 +46,27 @@ export class PolicyUnavailable
 export class PolicyEngine extends Context.Service<PolicyEngine, {
   readonly revision: string
   readonly evaluate: (input: PolicyInput) => Effect.Effect<PolicyDecision, PolicyUnavailable>
+  /** What a tenant with this template is under. An engine that cannot tell leaves it out. */
+  readonly describe?: ((template: string) => RuleBook) | undefined
 }>()("effect-vargate/gateway/PolicyEngine") {}
+
+/**
+ * The rules of an engine, for people to read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RuleBook {
+  readonly revision: string
+  readonly rules: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    /** The template that it belongs to, or `program`. */
+    readonly source: string
+    /** Pairs `tool/method`. None means any. */
+    readonly tools?: ReadonlyArray<string> | undefined
+  }>
+}
 
 /**
  * The rules of the program, which the built-in engine applies to every tenant beside the tenant's own template.
@@ -94,7 +114,23 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     return decide(findings)
   })
 
-  return PolicyEngine.of({ revision: revisionOf(programRules), evaluate })
+  const revision = revisionOf(programRules)
+
+  const describe = (templateId: string): RuleBook => {
+    const { approval: when, id, rules } = PolicyTemplates.byId(templateId)
+    const book = (source: string, rules: ReadonlyArray<Rule>) =>
+      rules.map(({ name, severity }) =>
+        severity === "none"
+          ? { name: `requires_human_approval:${name}`, type: "approval", source }
+          : { name, type: "deny", source }
+      )
+    return {
+      revision,
+      rules: [...book(`templates/${id}`, [...rules, approval(id, when)]), ...book("program", programRules)]
+    }
+  }
+
+  return PolicyEngine.of({ revision, evaluate, describe })
 }
 
 /**

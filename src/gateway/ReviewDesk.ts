@@ -132,7 +132,8 @@ const make = Effect.gen(function*() {
     }
     const reviewedAt = yield* settle(tenantId, actionId, "approved", note)
     const params = paramsOf(action)
-    const execution = yield* tools.run({ tool: action.tool, method: action.method, params })
+    const { agentId, method, tool } = action
+    const execution = yield* tools.run({ tenantId, actionId, agentId, tool, method, params })
     yield* history.addContact(tenantId, params)
     yield* record(tenantId, "approve", actionId, {
       target_action: actionId,

@@ -53,29 +53,26 @@ const remembered = 16
 export class KeyRing {
   private readonly provider: Effect.Effect<Redacted.Redacted, KeyUnavailable> | undefined
   private readonly replacements = Semaphore.makeUnsafe(1)
-  private current: Redacted.Redacted
-  private spelled: ReadonlyArray<ReadonlyArray<string>>
+  /** The present one, then those before it. */
+  private keys: readonly [Redacted.Redacted, ...ReadonlyArray<Redacted.Redacted>]
+  /** Every spelling of this key and of those before it. */
+  secrets: ReadonlyArray<string>
   private gate: Deferred.Deferred<void> | undefined
   private reads = 0
   private lastRead: Deferred.Deferred<void, KeyUnavailable> | undefined
 
   constructor(key: Redacted.Redacted, provider?: Effect.Effect<Redacted.Redacted, KeyUnavailable>) {
-    this.current = key
-    this.spelled = [spellings(Redacted.value(key))]
+    this.keys = [key]
+    this.secrets = spellings(this.keys)
     this.provider = provider
   }
 
   get key(): Redacted.Redacted {
-    return this.current
-  }
-
-  /** Every spelling of this key and of those before it. */
-  get secrets(): ReadonlyArray<string> {
-    return this.spelled.flat()
+    return this.keys[0]
   }
 
   get ticket(): Ticket {
-    return { key: this.current, reads: this.reads, mayRead: true }
+    return { key: this.key, reads: this.reads, mayRead: true }
   }
 
   get isHeld(): boolean {
@@ -120,11 +117,11 @@ export class KeyRing {
     return Effect.andThen(
       this.settled(),
       Effect.suspend(() => {
-        if (!isSame(this.current, refused.key)) return Effect.succeed({ ...this.ticket, mayRead: refused.mayRead })
+        if (!isSame(this.key, refused.key)) return Effect.succeed({ ...this.ticket, mayRead: refused.mayRead })
         if (this.provider === undefined || !refused.mayRead) return Effect.undefined
         return Effect.map(
           this.read(this.provider, refused),
-          () => isSame(this.current, refused.key) ? undefined : { ...this.ticket, mayRead: false }
+          () => isSame(this.key, refused.key) ? undefined : { ...this.ticket, mayRead: false }
         )
       })
     )
@@ -143,7 +140,7 @@ export class KeyRing {
       this.lastRead = answer
       const reading = Effect.map(provider, (key) => {
         // Meanwhile a replacement may have given a newer one.
-        if (isSame(this.current, refused.key)) this.install(key)
+        if (isSame(this.key, refused.key)) this.install(key)
       })
       // On a fiber of its own: it must not end with the first of those who wait for it.
       return Effect.as(
@@ -155,9 +152,9 @@ export class KeyRing {
   }
 
   private install(key: Redacted.Redacted): void {
-    if (isSame(this.current, key)) return
-    this.current = key
-    this.spelled = [spellings(Redacted.value(key)), ...this.spelled].slice(0, remembered)
+    if (isSame(this.key, key)) return
+    this.keys = [key, ...this.keys.slice(0, remembered)]
+    this.secrets = spellings(this.keys)
   }
 }
 
