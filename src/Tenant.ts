@@ -100,7 +100,7 @@ export const make = Effect.gen(function*() {
   const apply = Effect.fn("Tenant.apply")(function*(settings: TenantSettings) {
     const checked = yield* check("Tenant.apply", settings)
     const payload = writeSettings(checked)
-    const isSeveral = Object.values(payload).filter((value) => value !== undefined).length > 1
+    const isSeveral = Object.keys(payload).length > 1
     const { webhook_secret: webhookSecret } = yield* transport.request(
       {
         name: "Tenant.apply",

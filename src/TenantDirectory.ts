@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { NewTenant, TenantEntry } from "./domain/TenantEntry.ts"
+import { withoutUndefined } from "./internal/withoutUndefined.ts"
 import * as Transport from "./Transport.ts"
 import type { OperationError } from "./VargateError.ts"
 
@@ -61,7 +62,11 @@ export const make = Effect.gen(function*() {
       { name: "TenantDirectory.create", sideEffect: "possible", isAnswerSecret: true },
       (client) =>
         client.tenants.create({
-          payload: { tenant_id: tenantId, name, rate_limit_rps: rateLimit, rate_limit_burst: burst }
+          payload: {
+            tenant_id: tenantId,
+            name,
+            ...withoutUndefined({ rate_limit_rps: rateLimit, rate_limit_burst: burst })
+          }
         })
     )
   )

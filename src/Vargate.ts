@@ -25,8 +25,8 @@ import * as Transport from "./Transport.ts"
 import type { VargateError } from "./VargateError.ts"
 
 /**
- * What an agent may use. The powers over agents are not among it: `Reviews` approves, `Tenant` and
- * `TenantDirectory` set the rules, `Credentials` and `Account` hold secrets. Give their layers, or {@link layerOperator}, to programs that act for a human.
+ * What an agent may use: it asks, waits, and reads. What decides over agents is not among it (see
+ * {@link OperatorServices}), so that an agent cannot approve its own action or change the rules that it is under.
  *
  * @category models
  * @since 0.1.0
@@ -44,12 +44,14 @@ export type Services =
   | Transport.Transport
 
 /**
- * What an operator may use besides.
+ * What those may use who answer for agents: all that an agent may, and the power to decide over actions, to set the rules,
+ * and over credentials and keys.
  *
  * @category models
  * @since 0.1.0
  */
 export type OperatorServices =
+  | Services
   | Reviews.Reviews
   | Tenant.Tenant
   | TenantDirectory.TenantDirectory
@@ -72,12 +74,15 @@ const services = Layer.fresh(Layer.mergeAll(
   System.layer
 ))
 
-const operatorServices = Layer.mergeAll(
-  Reviews.layer,
-  Tenant.layer,
-  TenantDirectory.layer,
-  Credentials.layer,
-  Account.layer
+const operatorServices = Layer.merge(
+  services,
+  Layer.fresh(Layer.mergeAll(
+    Reviews.layer,
+    Tenant.layer,
+    TenantDirectory.layer,
+    Credentials.layer,
+    Account.layer
+  ))
 )
 
 /**
@@ -115,25 +120,34 @@ export const layerKeyProvider = (
   Layer.provideMerge(services, Transport.layerKeyProvider(options))
 
 /**
- * Everything that a tenant's key can do, over a transport with the given options: for programs that act for the tenant's
- * operator, never for an agent.
+ * Every service of an operator over a transport with the given options.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerOperator = (
   options: Transport.Options
-): Layer.Layer<Services | OperatorServices, VargateError, HttpClient.HttpClient> =>
-  Layer.provideMerge(operatorServices, layer(options))
+): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, Transport.layer(options))
 
 /**
- * Everything that a tenant's key can do, configured by `VARGATE_API_KEY` (required) and `VARGATE_URL` (default
- * `https://vargate.ai/api`).
+ * Every service of an operator, configured as by {@link layerConfig}.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerOperatorConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
-): Layer.Layer<Services | OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
-  Layer.provideMerge(operatorServices, layerConfig(options))
+): Layer.Layer<OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, Transport.layerConfig(options))
+
+/**
+ * Every service of an operator, with the key of the `KeyProvider` in context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperatorKeyProvider = (
+  options?: Omit<Transport.Options, "apiKey">
+): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
+  Layer.provideMerge(operatorServices, Transport.layerKeyProvider(options))

@@ -9,7 +9,6 @@ import { inspect } from "node:util"
 import * as Approvals from "../src/Approvals.ts"
 import { Claims, CurrentClaims } from "../src/internal/claims.ts"
 import * as Reconcile from "../src/Reconcile.ts"
-import * as Reviews from "../src/Reviews.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import * as ToolCalls from "../src/ToolCalls.ts"
 import * as Vargate from "../src/Vargate.ts"
@@ -253,10 +252,7 @@ describe.each(keys)("the key %s", (key) => {
       for (const client of clients) {
         for (const name of operationNames) {
           const fiber = yield* overhear(operations[name]).pipe(
-            Effect.provide(Reviews.layer.pipe(
-              Layer.provideMerge(Vargate.layer({ apiKey: key })),
-              Layer.provide(client)
-            )),
+            Effect.provide(Vargate.layerOperator({ apiKey: key }).pipe(Layer.provide(client))),
             Effect.forkChild({ startImmediately: true })
           )
           // A review whose answer is lost looks for the outcome, more than once.

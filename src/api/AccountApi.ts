@@ -73,7 +73,9 @@ export class AccountApi extends HttpApiGroup.make("account").add(
     error: Refusals
   }),
   HttpApiEndpoint.post("switchTenant", "/auth/switch-tenant", {
-    payload: Schema.Struct({ tenant_id: Schema.optional(Schema.String) }).annotate({ identifier: "SwitchTenantBody" }),
+    payload: Schema.Struct({ tenant_id: Schema.optionalKey(Schema.String) }).annotate({
+      identifier: "SwitchTenantBody"
+    }),
     success: SwitchedBody,
     error: Refusals
   })

@@ -11,6 +11,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { TenantProfile } from "../domain/TenantProfile.ts"
 import type { TenantSettings } from "../domain/TenantSettings.ts"
 import { renameKeys, toCamelCase, toSnakeCase } from "../internal/casing.ts"
+import { withoutUndefined } from "../internal/withoutUndefined.ts"
 import { ApiKey } from "./ApiKey.ts"
 import { Refusals } from "./ErrorBodies.ts"
 import { Timestamp } from "./Timestamp.ts"
@@ -62,7 +63,7 @@ export const ProfileBody = Schema.Struct({
   Schema.decodeTo(TenantProfile)
 )
 
-const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
+const nullable = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 /**
  * Settings as they are sent. The gateway takes null for absent, knows more than it checks, and ignores what it does not
@@ -89,17 +90,20 @@ export const SettingsBody = Schema.Struct({
  * @category codecs
  * @since 0.1.0
  */
-export const writeSettings = (settings: TenantSettings): typeof SettingsBody.Type => ({
-  name: settings.name,
-  public_dashboard: settings.publicDashboard,
-  anchor_chain: settings.anchorChain,
-  policy_template: settings.policy?.template,
-  policy_config: settings.policy?.parameters && renameKeys(settings.policy.parameters, toSnakeCase),
-  webhook_url: settings.webhookUrl === null ? "" : settings.webhookUrl,
-  webhook_events: settings.webhookEvents,
-  failure_config: settings.failureModes,
-  auto_approve_tools: settings.autoApproveTools
-})
+export const writeSettings = (settings: TenantSettings): typeof SettingsBody.Type => {
+  const { failureModes, policy: { parameters, template } = {}, webhookUrl } = settings
+  return withoutUndefined({
+    name: settings.name,
+    public_dashboard: settings.publicDashboard,
+    anchor_chain: settings.anchorChain,
+    policy_template: template,
+    policy_config: parameters && renameKeys(withoutUndefined(parameters), toSnakeCase),
+    webhook_url: webhookUrl === null ? "" : webhookUrl,
+    webhook_events: settings.webhookEvents,
+    failure_config: failureModes && withoutUndefined(failureModes),
+    auto_approve_tools: settings.autoApproveTools
+  })
+}
 
 const UpdatedBody = Schema.Struct({
   status: Schema.Literal("updated"),

@@ -39,8 +39,8 @@ const CreatedBody = Schema.Struct({
 const CreateBody = Schema.Struct({
   tenant_id: Schema.String,
   name: Schema.String,
-  rate_limit_rps: Schema.optional(Schema.Int),
-  rate_limit_burst: Schema.optional(Schema.Int)
+  rate_limit_rps: Schema.optionalKey(Schema.Int),
+  rate_limit_burst: Schema.optionalKey(Schema.Int)
 }).annotate({ identifier: "CreateTenantBody" })
 
 /**

@@ -36,6 +36,10 @@ export class PolicyRules extends Schema.Class<PolicyRules>("effect-vargate/Polic
 /**
  * The bundle that the policy engine runs (GET /bundles/vargate/status).
  *
+ * **Gotchas**
+ *
+ * While its bundle server is away, a gateway answers with a placeholder: see `isPlaceholder`.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -47,4 +51,9 @@ export class PolicyBundle extends Schema.Class<PolicyBundle>("effect-vargate/Pol
   updatedAt: Schema.optional(Schema.DateTimeUtc),
   files: Schema.Array(Schema.String),
   competitorDomains: Schema.Array(Schema.String)
-}) {}
+}) {
+  /** Whether the gateway could not ask for the bundle: then `revision` is not the one that decides. */
+  get isPlaceholder(): boolean {
+    return this.etag === "unknown"
+  }
+}

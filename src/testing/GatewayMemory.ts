@@ -74,10 +74,7 @@ export class GatewayMemory extends Context.Service<GatewayMemory, {
  */
 export const layer = (
   options: Gateway.Options = {}
-): Layer.Layer<
-  GatewayMemory | Vargate.Services | Vargate.OperatorServices | HttpClient.HttpClient,
-  VargateError
-> => {
+): Layer.Layer<GatewayMemory | Vargate.OperatorServices | HttpClient.HttpClient, VargateError> => {
   const tenant = options.tenants?.[0] ?? Gateway.localTenant
   const handles = Layer.effect(
     GatewayMemory,

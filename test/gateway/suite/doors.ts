@@ -14,12 +14,7 @@ import * as Vargate from "../../../src/Vargate.ts"
 export class Address extends Context.Service<Address, string>()("test/Address") {}
 
 /** What a case finds: the services of the first tenant, the wire, and the gateway's parts past all interfaces. */
-export type House =
-  | Vargate.Services
-  | Vargate.OperatorServices
-  | HttpClient.HttpClient
-  | Gateway.Parts
-  | Address
+export type House = Vargate.OperatorServices | HttpClient.HttpClient | Gateway.Parts | Address
 
 export interface Door {
   readonly name: string
@@ -84,7 +79,7 @@ export const overNodeTransport = socketDoor(
 export const as = (tenant: TenantOptions) =>
 <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Vargate.Services | Vargate.OperatorServices> | House> =>
+): Effect.Effect<A, E, Exclude<R, Vargate.OperatorServices> | House> =>
   Effect.gen(function*() {
     const url = yield* Address
     return yield* Effect.provide(effect, servicesOf(String(tenant.apiKey), url), { local: true })
