@@ -14,6 +14,8 @@
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
+ * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
+ * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
@@ -41,6 +43,13 @@ export * from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./TenantError.ts"
+
+/**
+ * So do the failures of receiving webhooks.
+ *
+ * @since 0.1.0
+ */
+export * from "./WebhookError.ts"
 
 // --- the answers of a governed call ----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 /**
- * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine and no account is
- * needed.
+ * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine, unless webhooks are
+ * given a way out, and no account is needed.
  *
  * **Details**
  *
@@ -50,6 +50,7 @@ import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
 import * as ToolRunner from "./ToolRunner.ts"
+import * as WebhookSender from "./WebhookSender.ts"
 
 /**
  * What an embedded gateway can be given.
@@ -60,12 +61,14 @@ import * as ToolRunner from "./ToolRunner.ts"
 export interface Options {
   /** Default: one tenant, {@link localTenant}. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
   /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
   readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
+  /** How webhooks leave it. Default: they do not. */
+  readonly webhooks?: WebhookSender.Options | undefined
 }
 
 /**
@@ -98,11 +101,13 @@ export type Parts =
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
+    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
     CredentialVault.layerMemory,
-    PolicyEngine.layerWith(options.policy ?? {}),
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
+
+const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -121,7 +126,12 @@ const handlers = Layer.mergeAll(
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
-    Layer.provideMerge(Layer.mergeAll(SubjectKeys.layer, Sessions.layer, Signups.layer(options.sendMail)))
+    Layer.provideMerge(Layer.mergeAll(
+      SubjectKeys.layer,
+      Sessions.layer,
+      Signups.layer(options.sendMail),
+      WebhookSender.layer(options.webhooks)
+    ))
   )
 
 /**

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidRequest, VargateError } from "../VargateError.ts"
+import { isLoopback } from "./loopback.ts"
 
 /** @internal */
 export const invalidOption = (option: string, message: string) =>
@@ -22,9 +23,6 @@ export const checkTimeout = (input: Duration.Input = "30 seconds"): Effect.Effec
     ? Effect.succeed(timeout.value)
     : Effect.fail(invalidOption("timeout", "the time-out must be a duration, like \"30 seconds\""))
 }
-
-const isLoopback = (host: string) =>
-  host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 /** @internal */
 export const checkUrl = (text: string, allowInsecure: boolean): Effect.Effect<string, VargateError> => {

@@ -17,7 +17,7 @@ import { keyPrefix } from "../apiKeys.ts"
 import { Ledger } from "../Ledger.ts"
 import { settingsChanges } from "../settingsChanges.ts"
 import { type Tenant, Tenants } from "../Tenants.ts"
-import { WebhookTest } from "../WebhookTest.ts"
+import { WebhookSender } from "../WebhookSender.ts"
 
 /**
  * The handlers of this group.
@@ -36,7 +36,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const tenants = yield* Tenants
     const ledger = yield* Ledger
-    const test = yield* WebhookTest
+    const webhooks = yield* WebhookSender
 
     return handlers
       .handle(
@@ -73,18 +73,21 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "testWebhook",
         Effect.fnUntraced(function*() {
-          const tenant = yield* tenants.current
-          const url = tenant.webhookUrl
-          if (url === null) {
-            return yield* Effect.fail(
-              BadRequest400.make({ detail: "No webhook URL configured. Set one via PATCH /dashboard/settings." })
-            )
-          }
-          return (yield* test(tenant))
-            ? { status: "delivered", webhook_url: url } as const
-            : yield* Effect.fail(
-              WebhookFailed502.make({ status: "failed", webhook_url: url, message: "Webhook delivery failed" })
-            )
+          const url = yield* webhooks.sendTest(yield* tenants.current).pipe(
+            Effect.catchTags({
+              NoWebhookUrl: () =>
+                Effect.fail(
+                  BadRequest400.make({ detail: "No webhook URL configured. Set one via PATCH /dashboard/settings." })
+                ),
+              NotDelivered: ({ webhookUrl }) =>
+                Effect.fail(WebhookFailed502.make({
+                  status: "failed",
+                  webhook_url: webhookUrl,
+                  message: "Webhook delivery failed"
+                }))
+            })
+          )
+          return { status: "delivered", webhook_url: url } as const
         })
       )
   })

@@ -1,6 +1,7 @@
 /** A tenant's settings: what can be set, what holds from the next call on, what the rules then are. */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import type { TenantSettings } from "../../../src/domain/TenantSettings.ts"
 import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
 import { Tenants } from "../../../src/gateway/Tenants.ts"
@@ -248,6 +249,44 @@ export const settings = (door: Door) => {
       assert(error._tag === "VargateError" && error.reason._tag === "WebhookUndelivered")
       assert.strictEqual(error.reason.origin, "https://hooks.example")
       assert.notInclude(`${String(error)}${JSON.stringify(error)}`, "S3CR3T")
+    })
+  })
+
+  describe("a webhook's test, where something can be sent", () => {
+    const arrivals: Array<readonly [string, string | undefined]> = []
+    let status = 200
+    const client = Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) =>
+        Effect.sync(() => {
+          arrivals.push([request.url, request.headers["x-vargate-event"]])
+          return HttpClientResponse.fromWeb(request, new Response(null, { status }))
+        })
+      )
+    )
+    const test = caseOf(door, { webhooks: { client } })
+    const testWebhook = Tenant.use((tenant) => tenant.testWebhook)
+
+    test("reaches the URL that was just set, whatever events were chosen", function*() {
+      arrivals.length = 0
+      status = 204
+      yield* apply({ webhookUrl: "https://hooks.example/a" })
+      assert.strictEqual(yield* testWebhook, "https://hooks.example/a")
+      yield* apply({ webhookUrl: "https://hooks.example/b" })
+      assert.strictEqual(yield* testWebhook, "https://hooks.example/b")
+      assert.deepStrictEqual(arrivals, [
+        ["https://hooks.example/a", "test.ping"],
+        ["https://hooks.example/b", "test.ping"]
+      ])
+    })
+
+    test("fails when the receiver does not take it", function*() {
+      yield* apply({ webhookUrl: "https://hooks.example/a" })
+      for (const refusal of [301, 404, 500]) {
+        status = refusal
+        const error = yield* Effect.flip(testWebhook)
+        assert(error._tag === "VargateError" && error.reason._tag === "WebhookUndelivered")
+      }
     })
   })
 
