@@ -8,7 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
 import type { AgentIdentity } from "../domain/Agent.ts"
-import { connectedAsReviewer } from "./core/connection.ts"
+import { connectedAsOperator } from "./core/connection.ts"
 import { Concluded } from "./core/failure.ts"
 import { version } from "./core/version.ts"
 import * as Checks from "./doctor/checks.ts"
@@ -82,7 +82,7 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ allowed, calls, forbidden }) {
     const probes = yield* choose({ allowed, forbidden })
-    yield* connectedAsReviewer(run(probes, calls))
+    yield* connectedAsOperator(run(probes, calls))
   })
 ).pipe(
   Command.withDescription(

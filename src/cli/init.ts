@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import { Approvals } from "../Approvals.ts"
 import { AuditLog } from "../AuditLog.ts"
 import { System } from "../System.ts"
+import * as Vargate from "../Vargate.ts"
 import * as ConfigFile from "./core/configFile.ts"
 import { layerOf, readKeyFile, settings } from "./core/connection.ts"
 import { Concluded, NotConfigured, Usage } from "./core/failure.ts"
@@ -61,7 +62,7 @@ const run = Effect.fnUntraced(function*(isChecked: boolean, isForced: boolean) {
       ? askFor(proposed)
       : Effect.map(readKeyFile("-"), (key) => ({ key, url: proposed }))
   if (Redacted.value(key) === "") return yield* new NotConfigured({ message: "No key, no configuration." })
-  const layer = layerOf({ url, key, keyFrom: "key file", path })
+  const layer = layerOf(Vargate.layer, { url, key, keyFrom: "key file", path })
   // Even where the gateway is not asked, an impossible URL or key is found out.
   const tenantId = yield* Effect.provide(isChecked ? check : Effect.undefined, layer)
   yield* mayWrite(path, key, isForced)

@@ -14,7 +14,7 @@ import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../domain
 import type { Execution } from "../domain/Execution.ts"
 import { AgentHistory } from "./AgentHistory.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
-import { PolicyEngine } from "./PolicyEngine.ts"
+import { noRevision } from "./PolicyEngine.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
 /**
@@ -70,7 +70,6 @@ const reviewer = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
-  const engine = yield* PolicyEngine
   const history = yield* AgentHistory
   const tools = yield* ToolRunner
 
@@ -111,7 +110,7 @@ const make = Effect.gen(function*() {
       violations: [],
       severity: "none",
       alertTier: "none",
-      bundleRevision: engine.revision,
+      bundleRevision: noRevision,
       executionMode: "agent_direct",
       anomalyScore: 0,
       containsPii: false,
@@ -132,7 +131,8 @@ const make = Effect.gen(function*() {
     }
     const reviewedAt = yield* settle(tenantId, actionId, "approved", note)
     const params = paramsOf(action)
-    const execution = yield* tools.run({ tool: action.tool, method: action.method, params })
+    const { agentId, method, tool } = action
+    const execution = yield* tools.run({ tenantId, actionId, agentId, tool, method, params })
     yield* history.addContact(tenantId, params)
     yield* record(tenantId, "approve", actionId, {
       target_action: actionId,
@@ -182,7 +182,4 @@ const executionFields = (execution: Execution) => {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<ReviewDesk, never, Ledger | PolicyEngine | AgentHistory | ToolRunner> = Layer.effect(
-  ReviewDesk,
-  make
-)
+export const layer: Layer.Layer<ReviewDesk, never, Ledger | AgentHistory | ToolRunner> = Layer.effect(ReviewDesk, make)

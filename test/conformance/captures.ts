@@ -1,5 +1,6 @@
 /** Captured exchanges with a real gateway, read where they stand; empty where they are absent. */
 import * as DateTime from "effect/DateTime"
+import * as Redacted from "effect/Redacted"
 import { existsSync, readFileSync } from "node:fs"
 
 const root = new URL("../../../shared/gateway-capture/", import.meta.url)
@@ -62,12 +63,33 @@ export const routes = {
   "GET /approvals/history": capturesOf("GET", /^\/approvals\/history$/),
   "POST /approve/{id}": capturesOf("POST", /^\/approve\/[^/]+$/),
   "POST /reject/{id}": capturesOf("POST", /^\/reject\/[^/]+$/),
-  "GET /health": capturesOf("GET", /^\/health$/)
+  "GET /health": capturesOf("GET", /^\/health$/),
+  "GET /dashboard/me": capturesOf("GET", /^\/dashboard\/me$/),
+  "PATCH /dashboard/settings": capturesOf("PATCH", /^\/dashboard\/settings$/),
+  "POST /webhooks/test": capturesOf("POST", /^\/webhooks\/test$/),
+  "POST /tenants": capturesOf("POST", /^\/tenants$/),
+  "GET /tenants": capturesOf("GET", /^\/tenants$/),
+  "GET /tenants/{tenant_id}": capturesOf("GET", /^\/tenants\/[^/]+$/),
+  "GET /policy/templates": capturesOf("GET", /^\/policy\/templates$/),
+  "GET /policy/rules": capturesOf("GET", /^\/policy\/rules$/),
+  "GET /bundles/vargate/status": capturesOf("GET", /^\/bundles\/vargate\/status$/),
+  "POST /credentials/register": capturesOf("POST", /^\/credentials\/register$/),
+  "GET /credentials": capturesOf("GET", /^\/credentials$/),
+  "GET /credentials/{tool_id}/status": capturesOf("GET", /^\/credentials\/[^/]+\/status$/),
+  "DELETE /credentials/{tool_id}/{name}": capturesOf("DELETE", /^\/credentials\/[^/]+\/[^/]+$/),
+  "GET /credentials/access-log": capturesOf("GET", /^\/credentials\/access-log$/),
+  "POST /auth/session": capturesOf("POST", /^\/auth\/session$/),
+  "POST /api-keys/rotate": capturesOf("POST", /^\/api-keys\/rotate$/),
+  "GET /auth/my-tenants": capturesOf("GET", /^\/auth\/my-tenants$/),
+  "POST /auth/switch-tenant": capturesOf("POST", /^\/auth\/switch-tenant$/),
+  "POST /auth/signup": capturesOf("POST", /^\/auth\/signup$/),
+  "GET /auth/verify-email": capturesOf("GET", /^\/auth\/verify-email$/)
 }
 
-/** Values as plain data: times in milliseconds, no undefined fields. Both sides of a comparison go through it. */
+/** Values as plain data: times in milliseconds, secrets laid open, no undefined fields. Both sides of a comparison go through it. */
 export const plain = (value: unknown): unknown => {
   if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)
+  if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== "object" || value === null) return value
   return Object.fromEntries(
@@ -78,3 +100,35 @@ export const plain = (value: unknown): unknown => {
 /** A captured time in milliseconds; null and undefined stay what they are. */
 export const time = (text: string | null | undefined): number | null | undefined =>
   typeof text === "string" ? Date.parse(/Z|[+-]\d\d:\d\d$/.test(text) ? text : text + "Z") : text
+
+/** A webhook as its receiver got it. */
+export interface Delivery {
+  readonly file: string
+  readonly received_at: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body_text: string
+  readonly body_base64: string
+  /** Of the attempts that were answered with a 500, the capture does not repeat it. */
+  readonly secret?: string
+}
+
+const deliveriesIn = (file: string): ReadonlyArray<Delivery> =>
+  [read(`webhook/deliveries/${file}`)].flat().map((delivery) => ({ ...delivery, file }))
+
+/** The attempts to deliver one event to a receiver that answers 500. */
+export const retries: ReadonlyArray<Delivery> = hasCaptures ? deliveriesIn("retries-500.json") : []
+
+/** Every captured webhook; of the repeated one, the first attempt. */
+export const deliveries: ReadonlyArray<Delivery> = hasCaptures
+  ? [
+    ...[
+      "00-test.ping.json",
+      "01-action.allowed.json",
+      "02-action.denied.json",
+      "03-action.pending.json",
+      "04-action.denied-mcp.json",
+      "05-session.interrupted.json"
+    ].flatMap(deliveriesIn),
+    ...retries.slice(0, 1)
+  ]
+  : []

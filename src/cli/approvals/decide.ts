@@ -14,7 +14,7 @@ import type { ActionId } from "../../domain/ActionId.ts"
 import { Approved } from "../../domain/Approval.ts"
 import { Reviews } from "../../Reviews.ts"
 import { Rejected } from "../../VargateError.ts"
-import { connectedAsReviewer } from "../core/connection.ts"
+import { connectedAsOperator } from "../core/connection.ts"
 import { Concluded } from "../core/failure.ts"
 import { conclude, screen } from "../core/outcome.ts"
 import { ExitCode, Outcome } from "../Output.ts"
@@ -82,12 +82,12 @@ const reject = Effect.fnUntraced(function*(id: string, note: string | undefined,
 export const approveCommand = Command.make(
   "approve",
   flags,
-  ({ id, note, yes }) => connectedAsReviewer(approve(id, Option.getOrUndefined(note), yes))
+  ({ id, note, yes }) => connectedAsOperator(approve(id, Option.getOrUndefined(note), yes))
 ).pipe(Command.withDescription("Approve an action; the gateway executes it at once where it can"))
 
 /** @internal */
 export const rejectCommand = Command.make(
   "reject",
   flags,
-  ({ id, note, yes }) => connectedAsReviewer(reject(id, Option.getOrUndefined(note), yes))
+  ({ id, note, yes }) => connectedAsOperator(reject(id, Option.getOrUndefined(note), yes))
 ).pipe(Command.withDescription("Reject an action; it will never be executed"))

@@ -16,7 +16,7 @@ import type { DecidedAction, PendingAction, PendingList } from "../../domain/App
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { Reviews } from "../../Reviews.ts"
 import type { OperationError } from "../../VargateError.ts"
-import { connected, connectedAsReviewer } from "../core/connection.ts"
+import { connected, connectedAsOperator } from "../core/connection.ts"
 import { duration } from "../core/flags.ts"
 import { shortId } from "../core/outcome.ts"
 import { Pending } from "../Output.ts"
@@ -121,6 +121,6 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ every }) {
     const { isLive } = yield* Printer
-    yield* isLive ? connected(asScreen(every)) : connectedAsReviewer(asLines(every))
+    yield* isLive ? connected(asScreen(every)) : connectedAsOperator(asLines(every))
   })
 ).pipe(Command.withDescription("The queue as it changes; in a pipe, each action once"))

@@ -7,10 +7,10 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Reviews from "../../Reviews.ts"
 import * as Transport from "../../Transport.ts"
 import * as Vargate from "../../Vargate.ts"
 import type { VargateError } from "../../VargateError.ts"
@@ -103,39 +103,47 @@ const asSettings = (error: VargateError) =>
       )
   })
 
+type Build<Services> = (
+  options: Transport.Options
+) => Layer.Layer<Services, VargateError, HttpClient.HttpClient>
+
 /**
- * Every service over the gateway that is configured.
+ * Services over a gateway.
  *
  * @internal
  */
-export const layerOf = ({ key, keyFrom, path, url }: Settings) =>
+export const layerOf = <Services>(build: Build<Services>, { key, keyFrom, path, url }: Settings) =>
   Layer.unwrap(Effect.gen(function*() {
     const timeout = yield* Flags.Timeout
     const allowInsecure = yield* Flags.AllowHttp
-    return Vargate.layer({ apiKey: key, url, timeout, allowInsecure }).pipe(
-      Layer.catchTag("VargateError", (error) =>
-        Layer.effectContext<Vargate.Services, NotConfigured, never>(Effect.fail(asSettings(error)))),
+    return build({ apiKey: key, url, timeout, allowInsecure }).pipe(
+      Layer.catchTag(
+        "VargateError",
+        (error) => Layer.effectContext<Services, NotConfigured, never>(Effect.fail(asSettings(error)))
+      ),
       Layer.merge(Layer.succeed(Connection, { keyFrom, path, url: trimmed(url) }))
     )
   }))
 
-/** @internal */
-export const layer = Layer.unwrap(Effect.gen(function*() {
-  const { key, ...rest } = yield* settings
-  return key === undefined ? yield* noKey(rest.path) : layerOf({ ...rest, key })
-}))
+const configured = <Services>(build: Build<Services>) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { key, ...rest } = yield* settings
+    return key === undefined ? yield* noKey(rest.path) : layerOf(build, { ...rest, key })
+  }))
+
+const forAgents = configured(Vargate.layer)
+const forOperators = configured(Vargate.layerOperator)
 
 /**
- * Provides it to a command that speaks to the gateway as an agent. A key that is refused is told from where it came.
+ * Provides a command that speaks to the gateway as an agent may.
  *
  * @internal
  */
-export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(command, layer)
+export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(command, forAgents)
 
 /**
- * The same for commands of people who decide.
+ * Provides a command of people who decide.
  *
  * @internal
  */
-export const connectedAsReviewer = <A, E, R>(command: Effect.Effect<A, E, R>) =>
-  Effect.provide(command, Layer.provideMerge(Reviews.layer, layer))
+export const connectedAsOperator = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(command, forOperators)

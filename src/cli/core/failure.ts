@@ -16,6 +16,8 @@ import type {
   RateLimited,
   Reason,
   Rejected,
+  RotationUnknown,
+  SettingNotApplied,
   StorageFailed,
   ToolFailed,
   VargateError
@@ -83,11 +85,14 @@ export type CommandError =
   | Expired
   | ApprovalTimeout
   | ToolFailed
+  | SettingNotApplied
+  | RotationUnknown
   | StorageFailed
   | VargateError
 
 const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
   Unauthenticated: ExitCode.refused,
+  KeyUnavailable: ExitCode.refused,
   Forbidden: ExitCode.refused,
   InvalidRequest: ExitCode.usage,
   PayloadTooLarge: ExitCode.usage,
@@ -97,7 +102,8 @@ const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
   Timeout: ExitCode.unreachable,
   ConnectionLost: ExitCode.unreachable,
   GatewayFault: ExitCode.unreachable,
-  UnexpectedResponse: ExitCode.unreachable
+  UnexpectedResponse: ExitCode.unreachable,
+  WebhookUndelivered: ExitCode.badVerdict
 }
 
 const codes: Readonly<Record<Exclude<CommandError["_tag"], "Concluded" | "BrokenPipe" | "VargateError">, number>> = {
@@ -113,6 +119,8 @@ const codes: Readonly<Record<Exclude<CommandError["_tag"], "Concluded" | "Broken
   Expired: ExitCode.denied,
   ApprovalTimeout: ExitCode.pending,
   ToolFailed: ExitCode.toolFailed,
+  SettingNotApplied: ExitCode.badVerdict,
+  RotationUnknown: ExitCode.unknown,
   StorageFailed: ExitCode.file
 }
 
@@ -132,7 +140,8 @@ export const describe = (
       return { exitCode: ExitCode.brokenPipe }
     case "VargateError": {
       const { reason, sideEffect } = error
-      const exitCode = sideEffect === "possible" ? ExitCode.unknown : reasonCodes[reason._tag]
+      const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered"
+      const exitCode = isUnknown ? ExitCode.unknown : reasonCodes[reason._tag]
       return { exitCode, failure: { error: reason._tag, message: reason.message, exitCode, sideEffect } }
     }
   }

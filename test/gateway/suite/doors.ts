@@ -1,4 +1,4 @@
-/** The two ways into an embedded gateway, and what the cases need to walk through either. */
+/** The ways into an embedded gateway, and what the cases need to walk through either. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { it } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
@@ -6,7 +6,7 @@ import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effe
 import { createServer } from "node:http"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
-import * as Reviews from "../../../src/Reviews.ts"
+import * as NodeTransport from "../../../src/node/NodeTransport.ts"
 import * as Transport from "../../../src/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 
@@ -14,7 +14,7 @@ import * as Vargate from "../../../src/Vargate.ts"
 export class Address extends Context.Service<Address, string>()("test/Address") {}
 
 /** What a case finds: the services of the first tenant, the wire, and the gateway's parts past all interfaces. */
-export type House = Vargate.Services | Reviews.Reviews | HttpClient.HttpClient | Gateway.Parts | Address
+export type House = Vargate.OperatorServices | HttpClient.HttpClient | Gateway.Parts | Address
 
 export interface Door {
   readonly name: string
@@ -37,8 +37,7 @@ const house = (
   return services.pipe(Layer.provideMerge(open(filled)), Layer.provideMerge(parts ?? Gateway.layerParts(filled)))
 }
 
-const servicesOf = (apiKey: string, url: string) =>
-  Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey, url })).pipe(Layer.orDie)
+const servicesOf = (apiKey: string, url: string) => Vargate.layerOperator({ apiKey, url }).pipe(Layer.orDie)
 
 /** `Gateway.layerMemory`, taken apart so that a case can put in parts of its own. */
 export const inProcess: Door = {
@@ -59,22 +58,28 @@ const address = Layer.effect(
 const loopback = () => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }).pipe(Layer.orDie)
 
 /** `Gateway.serve` on a port of this machine. The server lives under the test's clock. */
-export const overSocket: Door = {
-  name: "over a socket",
+const socketDoor = (name: string, client: Layer.Layer<HttpClient.HttpClient>): Door => ({
+  name,
   layer: (options, parts) =>
     house(
       options,
-      (options) =>
-        Layer.mergeAll(Gateway.serve(options), FetchHttpClient.layer, address).pipe(Layer.provide(loopback())),
+      (options) => Layer.mergeAll(Gateway.serve(options), client, address).pipe(Layer.provide(loopback())),
       parts
     )
-}
+})
+
+export const overSocket = socketDoor("over a socket, by fetch", FetchHttpClient.layer)
+
+export const overNodeTransport = socketDoor(
+  "over a socket, by NodeTransport",
+  NodeTransport.layer().pipe(Layer.orDie, Layer.fresh)
+)
 
 /** Does something with the services of another tenant. They are built anew: those at hand act for the first one. */
 export const as = (tenant: TenantOptions) =>
 <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Vargate.Services | Reviews.Reviews> | House> =>
+): Effect.Effect<A, E, Exclude<R, Vargate.OperatorServices> | House> =>
   Effect.gen(function*() {
     const url = yield* Address
     return yield* Effect.provide(effect, servicesOf(String(tenant.apiKey), url), { local: true })
@@ -87,6 +92,8 @@ export const caseOf =
     it.effect(name, () => Effect.provide(Effect.gen(body), door.layer(options)))
 
 // --- the bare wire ---------------------------------------------------------------------------------------------------
+
+export type Method = "GET" | "POST" | "PATCH" | "DELETE"
 
 export interface Sent {
   /** Default: the key of {@link acme}. `null` sends no header. */
@@ -104,7 +111,7 @@ export interface Answer {
 }
 
 /** Sends a request that no service would send. */
-export const send = Effect.fnUntraced(function*(method: "GET" | "POST", path: string, sent: Sent = {}) {
+export const send = Effect.fnUntraced(function*(method: Method, path: string, sent: Sent = {}) {
   const url = yield* Address
   const { body, headers = {}, key = acme.apiKey, text = body === undefined ? undefined : JSON.stringify(body) } = sent
   const request = HttpClientRequest.make(method)(url + path, {
