@@ -20,10 +20,14 @@ import { Allowed } from "../domain/Allowed.ts"
 import { ApprovalStats, Approved, PendingAction, Waiting } from "../domain/Approval.ts"
 import { AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
 import { ChainReport } from "../domain/ChainReport.ts"
+import { Credential, CredentialAccess } from "../domain/Credential.ts"
 import { EvidenceReport } from "../domain/EvidenceReport.ts"
 import { Health } from "../domain/Health.ts"
 import { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
 import { DriftReport, ReplayReport } from "../domain/ReplayReport.ts"
+import { Membership } from "../domain/Session.ts"
+import { SettingsPlan } from "../domain/SettingsPlan.ts"
+import { SettingName, TenantSettings } from "../domain/TenantSettings.ts"
 import { Inclusion } from "../domain/TreesReport.ts"
 import { Denied, Expired, PendingApproval, Rejected, SideEffect } from "../VargateError.ts"
 
@@ -123,6 +127,10 @@ export const Status = Schema.toCodecJson(Schema.Struct({
   /** Where the key came from: `environment`, `file` or `key file`. */
   keyFrom: Schema.String,
   tenantId: Schema.optionalKey(Schema.String),
+  /** Where the gateway shows it. */
+  tenantName: Schema.optionalKey(Schema.String),
+  /** Where the gateway shows it. */
+  policyTemplate: Schema.optionalKey(Schema.String),
   /** How long GET /health took, in milliseconds. */
   healthMillis: Schema.Finite,
   health: Health,
@@ -247,3 +255,88 @@ export const Exported = Schema.toCodecJson(Schema.Struct({ path: Schema.String, 
  * @since 0.1.0
  */
 export const EvidenceVerdict = Schema.toCodecJson(Schema.Struct({ file: Schema.String, report: EvidenceReport }))
+
+/**
+ * `settings get`: the settings, as `settings plan` and `settings apply` take them.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Settings = Schema.toCodecJson(TenantSettings)
+
+/**
+ * `settings plan`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Plan = Schema.toCodecJson(SettingsPlan)
+
+/**
+ * `settings apply`: what was read back as wished, and what the gateway accepted and does not show.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Applied = Schema.toCodecJson(Schema.Struct({
+  confirmed: Schema.Array(SettingName),
+  unconfirmed: Schema.Array(SettingName),
+  /** Where the secret of the webhook was written to. */
+  secretFile: Schema.optionalKey(Schema.String)
+}))
+
+/**
+ * `settings test-webhook`: whose webhook took the event. The rest of its URL may be a secret.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const WebhookTested = Schema.toCodecJson(Schema.Struct({ origin: Schema.String }))
+
+/**
+ * `credentials list`: one that the gateway holds.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialEntry = Schema.toCodecJson(Credential)
+
+/**
+ * `credentials register` and `credentials remove`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialChanged = Schema.toCodecJson(Schema.Struct({
+  change: Schema.Literals(["registered", "removed"]),
+  toolId: Schema.String,
+  name: Schema.String
+}))
+
+/**
+ * `credentials log`: one use.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialUse = Schema.toCodecJson(CredentialAccess)
+
+/**
+ * `session`. The token is in the file, if anywhere.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const SessionOpened = Schema.toCodecJson(Schema.Struct({
+  tenantId: Schema.String,
+  expiresAt: Schema.optionalKey(Schema.DateTimeUtc),
+  tokenFile: Schema.optionalKey(Schema.String)
+}))
+
+/**
+ * `session tenants`: one of them.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Member = Schema.toCodecJson(Membership)

@@ -57,6 +57,7 @@ const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
   yield* report(yield* Checks.gateway)
   yield* report(yield* Checks.key)
   yield* report(yield* Checks.separation)
+  yield* report(yield* Checks.failOpen)
   yield* report(yield* Checks.chain)
   if (hasCalls) {
     const allowed = yield* Checks.allowed(probes.allowed, agent)

@@ -23,6 +23,7 @@ import * as Call from "./call.ts"
 import { type CommandError, describe } from "./core/failure.ts"
 import * as Flags from "./core/flags.ts"
 import { version } from "./core/version.ts"
+import * as Credentials from "./credentials.ts"
 import * as Doctor from "./doctor.ts"
 import * as Evidence from "./evidence.ts"
 import * as Init from "./init.ts"
@@ -32,6 +33,8 @@ import * as Replay from "./replay.ts"
 import * as Printer from "./screen/Printer.ts"
 import { Screen } from "./screen/Screen.ts"
 import { dim } from "./screen/text.ts"
+import * as Session from "./session.ts"
+import * as Settings from "./settings.ts"
 import * as Status from "./status.ts"
 import * as Verify from "./verify.ts"
 
@@ -49,7 +52,10 @@ const root = Command.make("effect-vargate").pipe(
     Verify.command,
     Proof.command,
     Replay.command,
-    Evidence.command
+    Evidence.command,
+    Settings.command,
+    Credentials.command,
+    Session.command
   ]),
   Command.withGlobalFlags(Flags.all)
 )

@@ -7,11 +7,13 @@ import * as Command from "effect/cli/Command"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Approvals } from "../Approvals.ts"
 import { AuditLog } from "../AuditLog.ts"
 import type { Health } from "../domain/Health.ts"
 import { System } from "../System.ts"
-import { connected, Connection } from "./core/connection.ts"
+import { Tenant } from "../Tenant.ts"
+import { connectedAsOperator, Connection } from "./core/connection.ts"
 import { Concluded } from "./core/failure.ts"
 import { ExitCode, Status } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -24,6 +26,7 @@ const look = Effect.gen(function*() {
   const system = yield* System
   const approvals = yield* Approvals
   const auditLog = yield* AuditLog
+  const tenant = yield* Tenant
   const timedHealth = Effect.gen(function*() {
     const started = yield* Clock.currentTimeMillis
     const health = yield* system.health
@@ -31,8 +34,9 @@ const look = Effect.gen(function*() {
   })
   // Alone, since a gateway that is away should be reported once, and its time measured undisturbed.
   const { health, healthMillis } = yield* timedHealth
-  const [{ pending, stats }, page, chain] = yield* Effect.all(
-    [approvals.pending, auditLog.page({ limit: 1 }), auditLog.verify],
+  const [{ pending, stats }, page, chain, profile] = yield* Effect.all(
+    // Not every gateway has a profile to show.
+    [approvals.pending, auditLog.page({ limit: 1 }), auditLog.verify, Effect.option(tenant.me)],
     { concurrency: "unbounded" }
   )
   const tenantId = page.tenantId ?? chain.tenantId
@@ -47,6 +51,10 @@ const look = Effect.gen(function*() {
     records: page.total,
     chain,
     ...tenantId === undefined ? {} : { tenantId },
+    ...Option.isNone(profile) ? {} : { tenantName: profile.value.name },
+    ...Option.isNone(profile) || profile.value.policyTemplate === undefined
+      ? {}
+      : { policyTemplate: profile.value.policyTemplate },
     ...newest === undefined ? {} : { newest },
     ...stats === undefined ? {} : { approvals: stats },
     ...nextExpiry === undefined ? {} : { nextExpiry }
@@ -63,7 +71,7 @@ const run = Effect.gen(function*() {
 })
 
 /** @internal */
-export const command = Command.make("status", {}, () => connected(run)).pipe(
+export const command = Command.make("status", {}, () => connectedAsOperator(run)).pipe(
   Command.withDescription("The gateway, the queue and the log at a glance")
 )
 
@@ -77,7 +85,12 @@ const screen = (
   return facts([
     ["Gateway", [status.url, "  ", ...gatewayWord(health), dim(`  ${Words.stretch(status.healthMillis)}`)]],
     ["Parts", partsOf(health)],
-    ["Tenant", [status.tenantId ?? dim("not told"), dim(`  key from ${keyWords[status.keyFrom] ?? status.keyFrom}`)]],
+    ["Tenant", [
+      status.tenantId ?? dim("not told"),
+      status.tenantName === undefined || status.tenantName === status.tenantId ? "" : ` (${status.tenantName})`,
+      status.policyTemplate === undefined ? "" : dim(`  policy ${status.policyTemplate}`),
+      dim(`  key from ${keyWords[status.keyFrom] ?? status.keyFrom}`)
+    ]],
     ["Approvals", [
       pending === 0 ? "nothing waits" : yellow(`${pending} waiting`),
       nextExpiry === undefined || pending === 0 ? "" : dim(`, next expires ${untilWords(nextExpiry, now)}`)

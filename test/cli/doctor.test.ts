@@ -104,6 +104,15 @@ describe("doctor", () => {
       assert.strictEqual(code, 1)
     }).pipe(Effect.provide(tenant("financial", { opaFailure: "fail_open" }))))
 
+  it.effect.each([["fail_open", "warning"], ["fail_closed", "ok"], ["fail_to_queue", "ok"]] as const)(
+    "knows what %s means",
+    ([opaFailure, outcome]) =>
+      Effect.gen(function*() {
+        const { of } = yield* checkup("--no-calls")
+        assert.deepInclude(of("failure mode"), { outcome })
+      }).pipe(Effect.provide(tenant("financial", { opaFailure })))
+  )
+
   it.effect("warns of a key that approves what it submits", () =>
     Effect.gen(function*() {
       const { of } = yield* checkup()

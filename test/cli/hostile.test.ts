@@ -95,6 +95,28 @@ const answers: ReadonlyArray<readonly [path: RegExp, body: unknown]> = [
     anchor_tx_hash: evil,
     anchor_chain: evil
   }],
+  [/\/dashboard\/me$/, {
+    tenant_id: evil,
+    name: evil,
+    email: evil,
+    github_login: evil,
+    api_key_prefix: evil,
+    slug: evil,
+    public_dashboard: true,
+    anchor_chain: evil,
+    auto_approve_tools: [evil],
+    policy_template: evil,
+    policy_config: { [evil]: evil },
+    failure_config: { opa: evil },
+    webhook_url: evil,
+    webhook_events: [evil]
+  }],
+  [/\/credentials$/, { credentials: [{ tool_id: evil, name: evil, created_at: now }] }],
+  [/\/credentials\/access-log$/, {
+    entries: [{ tool_id: evil, name: evil, action_id: evil, agent_id: evil, accessed_at: now }]
+  }],
+  [/\/auth\/session$/, { session_token: evil, tenant_id: evil }],
+  [/\/auth\/my-tenants$/, { tenants: [{ tenant_id: evil, name: evil, current: true }] }],
   [/\/mcp\/tools\/call$/, {
     status: "allowed",
     action_id: actionId,
@@ -134,6 +156,11 @@ const lines: ReadonlyArray<string> = [
   `replay ${actionId}`,
   "replay --last 1",
   "doctor",
+  "settings get",
+  "credentials list",
+  "credentials log",
+  "session",
+  "session tenants",
   "evidence export /nowhere/\x1b[2J"
 ]
 

@@ -132,6 +132,7 @@ layer(gateway, { excludeTestServices: true, timeout: 60_000 })("the command line
         ["gateway", "ok"],
         ["key", "ok"],
         ["separation", "warning"],
+        ["failure mode", "ok"],
         ["chain", "ok"],
         ["allowed call", "ok"],
         ["forbidden call", "ok"],
@@ -217,6 +218,47 @@ layer(gateway, { excludeTestServices: true, timeout: 60_000 })("the command line
       assert.strictEqual(replayed?.verdict, "same")
       assert.match(drift.out, /^✓ no drift: \d+ the same\nleft out/)
       assert.deepStrictEqual([drift.code, drift.err], [0, ""])
+    }))
+
+  it.effect("settings", () =>
+    Effect.gen(function*() {
+      const [settings] = yield* json(Output.Settings, ["settings", "get"])
+      assert.deepInclude(settings?.policy, { template: "financial" })
+      const wished = JSON.stringify({ name: "The shop" })
+      const planned = yield* vargate(["settings", "plan", "-"], wished)
+      assert.match(planned.out, /^1 change\n {2}name {2}shop -> The shop\n$/)
+      assert.deepStrictEqual([planned.code, planned.err], [0, ""])
+      const [applied] = yield* json(Output.Applied, ["settings", "apply", "-"], { stdin: wished })
+      assert.deepStrictEqual(applied?.confirmed, ["name"])
+    }))
+
+  it.effect("credentials", () =>
+    Effect.gen(function*() {
+      const registered = yield* vargate(["credentials", "register", "bank", "api_key"], "s3cret\n")
+      assert.deepStrictEqual([registered.code, registered.err], [0, ""])
+      assert.notInclude(registered.out, "s3cret")
+      yield* vargate(pay(3))
+      const [[entry], [use]] = yield* Effect.all([
+        json(Output.CredentialEntry, ["credentials", "list"]),
+        json(Output.CredentialUse, ["credentials", "log"])
+      ], both)
+      assert.deepInclude({ ...entry }, { toolId: "bank", name: "api_key" })
+      assert.deepInclude({ ...use }, { toolId: "bank", name: "api_key" })
+      const [removed] = yield* json(Output.CredentialChanged, ["credentials", "remove", "bank", "api_key"])
+      assert.deepInclude({ ...removed }, { change: "removed" })
+    }))
+
+  it.effect("session", () =>
+    Effect.gen(function*() {
+      const tokenFile = join(yield* folder, "token")
+      const [[session], tenants] = yield* Effect.all([
+        json(Output.SessionOpened, ["session", "--token-file", tokenFile]),
+        vargate(["session", "tenants"])
+      ], both)
+      assert.deepInclude({ ...session }, { tenantId: "shop", tokenFile })
+      assert.strictEqual(statSync(tokenFile).mode & 0o777, 0o600)
+      assert.match(tenants.out, /✓ +shop/)
+      assert.deepStrictEqual([tenants.code, tenants.err], [0, ""])
     }))
 
   it.effect("proof, and evidence", () =>

@@ -18,7 +18,7 @@ describe("status", () => {
       const { code, err, out } = yield* run(["status"])
       assert.strictEqual(err, "")
       assert.match(out, /^Gateway +http:\/\/localhost +ok/m)
-      assert.match(out, /^Tenant +local +key from VARGATE_API_KEY/m)
+      assert.match(out, /^Tenant +local \(Local\) +policy general +key from VARGATE_API_KEY/m)
       assert.match(out, /^Approvals +1 waiting, next expires in 1 h/m)
       assert.match(out, /^Audit log +2 records, newest 0 ms ago: pending db\/drop/m)
       assert.match(out, /^Chain +valid, says the gateway/m)

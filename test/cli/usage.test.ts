@@ -28,7 +28,19 @@ const commands: ReadonlyArray<string> = [
   "replay",
   "evidence",
   "evidence export",
-  "evidence verify"
+  "evidence verify",
+  "settings",
+  "settings get",
+  "settings plan",
+  "settings apply",
+  "settings test-webhook",
+  "credentials",
+  "credentials list",
+  "credentials register",
+  "credentials remove",
+  "credentials log",
+  "session",
+  "session tenants"
 ]
 
 const split = (command: string) => command === "" ? [] : command.split(" ")

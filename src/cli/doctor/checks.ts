@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import { Approvals } from "../../Approvals.ts"
@@ -14,6 +15,7 @@ import type { AgentIdentity } from "../../domain/Agent.ts"
 import type { AuditRecord } from "../../domain/AuditRecord.ts"
 import { Reviews } from "../../Reviews.ts"
 import { System } from "../../System.ts"
+import { Tenant } from "../../Tenant.ts"
 import type { SubmitError } from "../../VargateError.ts"
 import { Connection } from "../core/connection.ts"
 import { shortId } from "../core/outcome.ts"
@@ -90,6 +92,28 @@ export const separation = Effect.gen(function*() {
       )
     })
   )
+})
+
+/**
+ * What happens to calls while the policy engine is away. Not every gateway shows it.
+ *
+ * @internal
+ */
+export const failOpen = Effect.gen(function*() {
+  const tenant = yield* Tenant
+  const profile = yield* Effect.option(tenant.me)
+  const mode = Option.isSome(profile) ? profile.value.failureModes?.opa : undefined
+  switch (mode) {
+    case undefined:
+      return result("skipped")("failure mode", "is not shown by this gateway: see that the tenant fails closed")
+    case "fail_open":
+      return warning(
+        "failure mode",
+        "fails open: while the policy engine is away, every call is allowed. Set failureModes.opa to fail_closed"
+      )
+    default:
+      return ok("failure mode", `${mode}: nothing is allowed while the policy engine is away`)
+  }
 })
 
 /** @internal */
