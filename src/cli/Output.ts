@@ -124,8 +124,8 @@ export const Initialized = Schema.toCodecJson(Schema.Struct({
  */
 export const Status = Schema.toCodecJson(Schema.Struct({
   url: Schema.String,
-  /** Where the key came from: `environment`, `file` or `key file`. */
-  keyFrom: Schema.String,
+  /** Where the key came from. */
+  keyFrom: Schema.Literals(["environment", "file", "key file"]),
   tenantId: Schema.optionalKey(Schema.String),
   /** Where the gateway shows it. */
   tenantName: Schema.optionalKey(Schema.String),

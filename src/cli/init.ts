@@ -13,7 +13,7 @@ import { AuditLog } from "../AuditLog.ts"
 import { System } from "../System.ts"
 import * as Vargate from "../Vargate.ts"
 import * as ConfigFile from "./core/configFile.ts"
-import { layerOf, readKeyFile, settings } from "./core/connection.ts"
+import { configuration, layerOf, readKeyFile } from "./core/connection.ts"
 import { Concluded, NotConfigured, Usage } from "./core/failure.ts"
 import { ExitCode, Initialized } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -52,7 +52,7 @@ const mayWrite = Effect.fnUntraced(function*(path: string, key: Redacted.Redacte
 
 const run = Effect.fnUntraced(function*(isChecked: boolean, isForced: boolean) {
   const printer = yield* Printer
-  const { key: known, keyFrom, path, url: proposed } = yield* settings
+  const { key: known, keyFrom, path, url: proposed } = yield* configuration
   // The key of the file itself is what is to be replaced.
   const given = keyFrom === "file" ? undefined : known
   if (given !== undefined && keyFrom === "environment") yield* printer.note(dim("Taking the key from VARGATE_API_KEY."))

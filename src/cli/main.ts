@@ -11,6 +11,7 @@ import * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -139,7 +140,7 @@ const conclude = Effect.fnUntraced(function*(cause: Cause.Cause<CommandError | C
     return exitCode
   }
   if (Cause.hasInterruptsOnly(cause)) return ExitCode.interrupted
-  const isVerbose = process.env["VARGATE_DEBUG"] !== undefined
+  const isVerbose = yield* Effect.isSuccess(Config.String("VARGATE_DEBUG"))
   yield* printer.fail({
     error: "Fault",
     message: `This is a fault of effect-vargate itself: ${String(Cause.squash(cause))}. \

@@ -13,7 +13,7 @@ import { AuditLog } from "../AuditLog.ts"
 import type { Health } from "../domain/Health.ts"
 import { System } from "../System.ts"
 import { Tenant } from "../Tenant.ts"
-import { connectedAsOperator, Connection } from "./core/connection.ts"
+import { connectedAsOperator, Connection, keyWords } from "./core/connection.ts"
 import { Concluded } from "./core/failure.ts"
 import { ExitCode, Status } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -89,7 +89,7 @@ const screen = (
       status.tenantId ?? dim("not told"),
       status.tenantName === undefined || status.tenantName === status.tenantId ? "" : ` (${status.tenantName})`,
       status.policyTemplate === undefined ? "" : dim(`  policy ${status.policyTemplate}`),
-      dim(`  key from ${keyWords[status.keyFrom] ?? status.keyFrom}`)
+      dim(`  key from ${keyWords[status.keyFrom]}`)
     ]],
     ["Approvals", [
       pending === 0 ? "nothing waits" : yellow(`${pending} waiting`),
@@ -108,12 +108,6 @@ ${status.approvals.expired} expired so far`)
     ]],
     ["Chain", chainWord(chain)]
   ], width)
-}
-
-const keyWords: Readonly<Record<string, string>> = {
-  environment: "VARGATE_API_KEY",
-  file: "the configuration file",
-  "key file": "--key-file"
 }
 
 const untilWords = (time: DateTime.Utc, now: DateTime.Utc) => {

@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Transport from "../../Transport.ts"
 import * as Vargate from "../../Vargate.ts"
-import type { VargateError } from "../../VargateError.ts"
+import { VargateError } from "../../VargateError.ts"
 import { Printer } from "../screen/Printer.ts"
 import * as ConfigFile from "./configFile.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
@@ -25,7 +25,7 @@ import { readStdin } from "./stdin.ts"
  *
  * @internal
  */
-export interface Settings {
+export interface Configuration {
   readonly url: string
   readonly key: Redacted.Redacted
   readonly keyFrom: "environment" | "file" | "key file"
@@ -34,7 +34,9 @@ export interface Settings {
 }
 
 /** @internal */
-export class Connection extends Context.Service<Connection, Omit<Settings, "key">>()("effect-vargate/cli/Connection") {}
+export class Connection
+  extends Context.Service<Connection, Omit<Configuration, "key">>()("effect-vargate/cli/Connection")
+{}
 
 /** A variable that is set to nothing is a mistake: to look further would act for another tenant than was meant. */
 const fromEnvironment = (name: string) =>
@@ -67,9 +69,9 @@ export const readKeyFile = Effect.fnUntraced(function*(path: string) {
  *
  * @internal
  */
-export const settings = Effect.gen(function*() {
+export const configuration = Effect.gen(function*() {
   const printer = yield* Printer
-  const path = Option.getOrElse(yield* Flags.ConfigFile, () => undefined) ?? (yield* ConfigFile.defaultPath)
+  const path = Option.getOrUndefined(yield* Flags.ConfigFile) ?? (yield* ConfigFile.defaultPath)
   const keyFile = Option.getOrUndefined(yield* Flags.KeyFile)
   const file = yield* ConfigFile.read(path)
   const environmentUrl = yield* fromEnvironment("VARGATE_URL")
@@ -94,7 +96,7 @@ const noKey = (path: string) =>
   new NotConfigured({ message: `No API key: run \`effect-vargate init\`, or set VARGATE_API_KEY (${path} has none).` })
 
 /** The words of a program are not those of a command line. */
-const asSettings = (error: VargateError) =>
+const asConfiguration = (error: VargateError) =>
   new NotConfigured({
     message: error.reason._tag !== "InvalidRequest"
       ? error.reason.message
@@ -112,38 +114,64 @@ type Build<Services> = (
  *
  * @internal
  */
-export const layerOf = <Services>(build: Build<Services>, { key, keyFrom, path, url }: Settings) =>
+export const layerOf = <Services>(build: Build<Services>, { key, keyFrom, path, url }: Configuration) =>
   Layer.unwrap(Effect.gen(function*() {
     const timeout = yield* Flags.Timeout
     const allowInsecure = yield* Flags.AllowHttp
     return build({ apiKey: key, url, timeout, allowInsecure }).pipe(
       Layer.catchTag(
         "VargateError",
-        (error) => Layer.effectContext<Services, NotConfigured, never>(Effect.fail(asSettings(error)))
+        (error) => Layer.effectContext<Services, NotConfigured, never>(Effect.fail(asConfiguration(error)))
       ),
       Layer.merge(Layer.succeed(Connection, { keyFrom, path, url: trimmed(url) }))
     )
   }))
 
+// Fresh, so that two command lines at once in one process do not become one.
 const configured = <Services>(build: Build<Services>) =>
-  Layer.unwrap(Effect.gen(function*() {
-    const { key, ...rest } = yield* settings
+  Layer.fresh(Layer.unwrap(Effect.gen(function*() {
+    const { key, ...rest } = yield* configuration
     return key === undefined ? yield* noKey(rest.path) : layerOf(build, { ...rest, key })
-  }))
+  })))
 
 const forAgents = configured(Vargate.layer)
 const forOperators = configured(Vargate.layerOperator)
+
+/**
+ * Where a key came from, in words.
+ *
+ * @internal
+ */
+export const keyWords: Readonly<Record<Configuration["keyFrom"], string>> = {
+  environment: "VARGATE_API_KEY",
+  file: "the configuration file",
+  "key file": "--key-file"
+}
+
+const isRefused = (error: unknown) => error instanceof VargateError && error.reason._tag === "Unauthenticated"
+
+/** Whoever has several keys wants to know which one was refused. */
+const tellingWhichKey = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.tapError(command, (error) =>
+    isRefused(error)
+      ? Effect.flatMap(Connection, ({ keyFrom, path }) =>
+        Printer.use(({ note }) =>
+          note(`The key is that of ${keyFrom === "file" ? path : keyWords[keyFrom]}.`)
+        ))
+      : Effect.void)
 
 /**
  * Provides a command that speaks to the gateway as an agent may.
  *
  * @internal
  */
-export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(command, forAgents)
+export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.provide(tellingWhichKey(command), forAgents)
 
 /**
  * Provides a command of people who decide.
  *
  * @internal
  */
-export const connectedAsOperator = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(command, forOperators)
+export const connectedAsOperator = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.provide(tellingWhichKey(command), forOperators)
