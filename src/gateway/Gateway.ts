@@ -21,6 +21,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
@@ -226,5 +227,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
   HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+    // The token of a mail opens an account, and it stands in a URL: no trace may show it.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )
