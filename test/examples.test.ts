@@ -87,6 +87,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
     /one letter changed: 401\nfrom long ago: 400/
+  ],
+  "80_ledger-on-disk.ts": [
+    /first life:\n1 records, the newest after GENESIS; recomputed: true/,
+    /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
   ]
 }
 
