@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { SettingName } from "./domain/TenantSettings.ts"
-import { Reason, type Verdict } from "./Reason.ts"
+import { InvalidRequest, Reason, type Verdict } from "./Reason.ts"
 
 /**
  * A setting that is not as it was wished, although it was sent.
@@ -38,7 +38,7 @@ export class SettingNotApplied
     confirmed: Schema.Array(SettingName),
     /** What the gateway does not show. */
     unconfirmed: Schema.Array(SettingName),
-    refusal: Schema.optional(Reason)
+    refusal: Schema.optional(InvalidRequest)
   })
   implements Verdict
 {
@@ -47,10 +47,12 @@ export class SettingNotApplied
   readonly retryAfter = undefined
   override get message() {
     const unmet = this.unmet.map(describe).join("; ") || "none that the gateway shows"
-    const hidden = this.unconfirmed.length === 0 ? "" : ` Nobody can tell about: ${this.unconfirmed.join(", ")}.`
-    return this.refusal === undefined
-      ? `The gateway accepted the settings and did not apply all of them: ${unmet}. Use values that it knows.${hidden}`
-      : `The gateway refused the settings and may have applied some of them. Not applied: ${unmet}.${hidden} ${this.refusal.message}`
+    const hidden = this.unconfirmed.length === 0 ? "" : ` Nobody can tell about ${this.unconfirmed.join(", ")}.`
+    if (this.refusal === undefined) {
+      return `The gateway accepted the settings and did not apply all of them: ${unmet}.${hidden} Use values that it knows.`
+    }
+    const why = this.refusal.issues.map(({ message }) => message).join("; ")
+    return `The gateway refused a setting (${why}) and may have applied others. Not applied: ${unmet}.${hidden} Correct it and apply them again.`
   }
   override toJSON() {
     return {

@@ -157,6 +157,17 @@ export const emptyGateway = ({ path }: Pick<ScriptedTransport.SentRequest, "path
     }
   )
 
+/** Services that are built once: each operation meets the answer that was set last, and then an empty gateway. */
+export const rewindable = (options?: Partial<Transport.Options>) => {
+  let next: ScriptedTransport.Step | undefined
+  const services = scripted((request) => {
+    const step = next ?? emptyGateway(request)
+    next = undefined
+    return step
+  }, options)
+  return { services, answer: (step: ScriptedTransport.Step) => void (next = step) }
+}
+
 /** The services over one answer. */
 export const answering = (step: ScriptedTransport.Step, options?: Partial<Transport.Options>) =>
   scripted((request, index) => index === 0 ? step : emptyGateway(request), options)

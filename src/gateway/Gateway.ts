@@ -21,11 +21,13 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
-import * as AgentHistory from "./AgentHistory.ts"
+import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
 import * as AccountHandlers from "./handlers/account.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
@@ -39,6 +41,7 @@ import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
+import * as LedgerSqlite from "./LedgerSqlite.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
 import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
@@ -46,9 +49,12 @@ import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
 import * as Sessions from "./Sessions.ts"
 import * as Signups from "./Signups.ts"
+import * as Database from "./sqlite/Database.ts"
+import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
+import * as TenantsSqlite from "./TenantsSqlite.ts"
 import * as ToolRunner from "./ToolRunner.ts"
 import * as WebhookSender from "./WebhookSender.ts"
 
@@ -91,6 +97,7 @@ export type Parts =
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
   | Ledger
+  | AgentHistory
 
 /**
  * The parts in memory.
@@ -101,13 +108,63 @@ export type Parts =
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
-    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
     CredentialVault.layerMemory,
+    engine(options.policy),
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
 
-const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
+const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
+  isEngine(policy) ? policy : PolicyEngine.layerWith(policy)
+
+const isEngine = (policy: NonNullable<Options["policy"]>): policy is Layer.Layer<PolicyEngine.PolicyEngine> =>
+  Layer.isLayer(policy)
+
+/**
+ * What a gateway on disk can be given.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SqliteOptions extends Database.Options {
+  /** Put into the file at every start, in the place of those with their ids. Default: none but those that it holds. */
+  readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
+}
+
+/**
+ * The parts on disk: ledger, history, tenants and credentials are in a SQLite file and survive the process. One process
+ * at a time has the file.
+ *
+ * **Example** (A gateway that remembers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import * as Gateway from "effect-vargate/gateway/Gateway"
+ *
+ * const gateway = Gateway.layerClient().pipe(
+ *   Layer.provideMerge(Gateway.layerSqlite({
+ *     filename: "./vargate.db",
+ *     tenants: [{ id: "acme", apiKey: "a-long-random-key" }]
+ *   }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
+  Layer.mergeAll(
+    LedgerSqlite.layer,
+    TenantsSqlite.layer(options.tenants ?? []),
+    CredentialVaultSqlite.layer
+  ).pipe(
+    Layer.provide(Database.layer(options)),
+    Layer.merge(engine(options.policy)),
+    Layer.merge(PolicyOutage.layer),
+    Layer.fresh
+  )
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -125,7 +182,7 @@ const handlers = Layer.mergeAll(
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
-    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
+    Layer.provide(ToolRunner.layer(options.tools ?? {})),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
       Sessions.layer,
@@ -226,5 +283,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
   HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+    // The token of a mail opens an account, and it stands in a URL: no trace may show it.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )

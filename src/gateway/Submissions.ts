@@ -103,14 +103,6 @@ const make = Effect.gen(function*() {
       ? yield* tools.run({ ...call, tenantId: tenant.id, actionId })
       : new NotExecuted()
 
-    yield* history.add({
-      tenantId: tenant.id,
-      agentId: call.agentId,
-      params: call.params,
-      denied: decision === "deny",
-      at: now
-    })
-    if (decision === "allow") yield* history.addContact(tenant.id, call.params)
     const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
     yield* ledger.append(
@@ -134,7 +126,8 @@ const make = Effect.gen(function*() {
         containsPii: input.data.contains_pii,
         piiFields: input.data.pii_fields,
         piiSubjectId: subjectId,
-        input
+        input,
+        contacts: decision === "allow" ? input.data.recipients : []
       },
       decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
     )

@@ -51,6 +51,8 @@ export interface Task {
  * @since 0.1.0
  */
 export class ToolRunner extends Context.Service<ToolRunner, {
+  /** Whether the gateway has this tool. */
+  readonly has: (call: { readonly tool: string; readonly method: string }) => boolean
   readonly run: (task: Task) => Effect.Effect<Execution>
 }>()("effect-vargate/gateway/ToolRunner") {}
 
@@ -63,11 +65,15 @@ export class ToolRunner extends Context.Service<ToolRunner, {
 export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRunner, never, CredentialVault> =>
   Layer.effect(ToolRunner, Effect.map(CredentialVault, (vault) => make(tools, vault)))
 
-const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Service"]) =>
-  ToolRunner.of({
+const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Service"]) => {
+  const find = (call: { readonly tool: string; readonly method: string }): Tool | undefined => {
+    const name = `${call.tool}/${call.method}`
+    return Object.hasOwn(tools, name) ? tools[name] : undefined
+  }
+  return ToolRunner.of({
+    has: (call) => find(call) !== undefined,
     run: Effect.fnUntraced(function*({ actionId, agentId, method, params, tenantId, tool }) {
-      const name = `${tool}/${method}`
-      const implementation = Object.hasOwn(tools, name) ? tools[name] : undefined
+      const implementation = find({ tool, method })
       if (implementation === undefined) return new NotExecuted()
       const credentials = yield* vault.open(tenantId, tool, { actionId, agentId })
       const secrets = spellings([...credentials.values()])
@@ -89,12 +95,14 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
         })
     })
   })
+}
 
 /** The answer as it will read on the other side of the wire. Throws where JSON has no word for it. */
 const asJson = (answer: unknown, secrets: ReadonlyArray<string>): unknown => {
   const text = JSON.stringify(answer) as string | undefined
-  return text === undefined
-    ? null
+  if (text === undefined) return null
+  return secrets.length === 0
+    ? JSON.parse(text)
     : JSON.parse(text, (_, value) => typeof value === "string" ? blot(value, secrets) : value)
 }
 

@@ -1,7 +1,15 @@
+import { Layer } from "effect"
 import { layerMemory as vaultInMemory } from "../../src/gateway/CredentialVault.ts"
+import * as CredentialVaultSqlite from "../../src/gateway/CredentialVaultSqlite.ts"
+import * as Database from "../../src/gateway/sqlite/Database.ts"
 import { layerMemory as tenantsInMemory } from "../../src/gateway/Tenants.ts"
+import * as TenantsSqlite from "../../src/gateway/TenantsSqlite.ts"
 import { tenantsSuite } from "./suite/tenants.ts"
 import { vaultSuite } from "./suite/vault.ts"
 
-tenantsSuite(tenantsInMemory)
-vaultSuite(vaultInMemory)
+const database = Layer.fresh(Layer.orDie(Database.layer({ filename: ":memory:" })))
+
+tenantsSuite("in memory", tenantsInMemory)
+tenantsSuite("in SQLite", (initial) => Layer.provide(TenantsSqlite.layer(initial), database))
+vaultSuite("in memory", vaultInMemory)
+vaultSuite("in SQLite", Layer.provide(CredentialVaultSqlite.layer, database))

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { BadRequest400 } from "../../api/ErrorBodies.ts"
 import { WebhookFailed502 } from "../../api/TenantApi.ts"
@@ -43,12 +44,14 @@ export const layer = HttpApiBuilder.group(
         "me",
         Effect.fnUntraced(function*() {
           const tenant = yield* tenants.current
-          const decisions = (yield* ledger.records(tenant.id)).map(({ decision }) => decision)
-          return profileOf(tenant, {
-            totalActions: decisions.length,
-            allowed: decisions.filter((decision) => decision === "allow").length,
-            denied: decisions.filter((decision) => decision === "deny").length
-          })
+          const stats = { totalActions: 0, allowed: 0, denied: 0 }
+          yield* Stream.runForEach(ledger.stream(tenant.id), ({ decision }) =>
+            Effect.sync(() => {
+              stats.totalActions++
+              if (decision === "allow") stats.allowed++
+              if (decision === "deny") stats.denied++
+            }))
+          return profileOf(tenant, stats)
         })
       )
       .handle(

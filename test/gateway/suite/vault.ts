@@ -6,7 +6,7 @@ import { CredentialVault } from "../../../src/gateway/CredentialVault.ts"
 
 const use = { actionId: "action-1", agentId: "agent-1" }
 
-export const vaultSuite = (layer: Layer.Layer<CredentialVault>) => {
+export const vaultSuite = (place: string, layer: Layer.Layer<CredentialVault>) => {
   const test = (name: string, body: (vault: CredentialVault["Service"]) => Effect.fn.Return<void>) =>
     it.effect(name, () => Effect.provide(CredentialVault.use((vault) => Effect.gen(() => body(vault))), layer))
 
@@ -16,7 +16,7 @@ export const vaultSuite = (layer: Layer.Layer<CredentialVault>) => {
   const values = (opened: ReadonlyMap<string, Redacted.Redacted>) =>
     [...opened].map(([name, value]) => [name, Redacted.value(value)]).sort()
 
-  describe("CredentialVault", () => {
+  describe(`CredentialVault ${place}`, () => {
     test("gives a tool its own values by name", function*(vault) {
       yield* register(vault, "stripe", "api_key", "sk-1")
       yield* register(vault, "stripe", "account", "é😀\u0000\"")
