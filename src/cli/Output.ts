@@ -47,7 +47,7 @@ import { Denied, Expired, PendingApproval, Rejected, SideEffect } from "../Varga
  * | 8 | there is no such thing, or somebody decided before |
  * | 9 | the gateway executed the action, and the tool failed |
  * | 10 | not now, and nothing was done: the rate limit, or no policy engine |
- * | 11 | a file could not be read or written |
+ * | 11 | a file could not be read or written, or a port not be taken |
  * | 70 | a fault of this program |
  * | 130 | interrupted |
  * | 141 | nobody read the output to its end |
@@ -340,3 +340,20 @@ export const SessionOpened = Schema.toCodecJson(Schema.Struct({
  * @since 0.1.0
  */
 export const Member = Schema.toCodecJson(Membership)
+
+/**
+ * `dev`: printed once it listens. The key is that of the gateway's own first tenant.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Serving = Schema.toCodecJson(Schema.Struct({
+  url: Schema.String,
+  tenantId: Schema.String,
+  apiKey: Schema.String,
+  policyTemplate: Schema.String,
+  /** The SQLite file. */
+  data: Schema.String,
+  /** Whether this start has made the tenant and its key. */
+  isNew: Schema.Boolean
+}))

@@ -25,6 +25,7 @@ import { type CommandError, describe } from "./core/failure.ts"
 import * as Flags from "./core/flags.ts"
 import { version } from "./core/version.ts"
 import * as Credentials from "./credentials.ts"
+import * as Dev from "./dev.ts"
 import * as Doctor from "./doctor.ts"
 import * as Evidence from "./evidence.ts"
 import * as Init from "./init.ts"
@@ -56,7 +57,8 @@ const root = Command.make("effect-vargate").pipe(
     Evidence.command,
     Settings.command,
     Credentials.command,
-    Session.command
+    Session.command,
+    Dev.command
   ]),
   Command.withGlobalFlags(Flags.all)
 )

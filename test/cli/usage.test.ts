@@ -40,7 +40,8 @@ const commands: ReadonlyArray<string> = [
   "credentials remove",
   "credentials log",
   "session",
-  "session tenants"
+  "session tenants",
+  "dev"
 ]
 
 const split = (command: string) => command === "" ? [] : command.split(" ")

@@ -6,6 +6,8 @@
 import * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
 import type * as PlatformError from "effect/PlatformError"
+import type { ListenError } from "../../gateway/ListenError.ts"
+import type { StorageError } from "../../gateway/StorageError.ts"
 import type {
   ApprovalTimeout,
   Denied,
@@ -88,6 +90,8 @@ export type CommandError =
   | SettingNotApplied
   | RotationUnknown
   | StorageFailed
+  | StorageError
+  | ListenError
   | VargateError
 
 const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
@@ -121,7 +125,9 @@ const codes: Readonly<Record<Exclude<CommandError["_tag"], "Concluded" | "Broken
   ToolFailed: ExitCode.toolFailed,
   SettingNotApplied: ExitCode.badVerdict,
   RotationUnknown: ExitCode.unknown,
-  StorageFailed: ExitCode.file
+  StorageFailed: ExitCode.file,
+  StorageError: ExitCode.file,
+  ListenError: ExitCode.file
 }
 
 /**
