@@ -12,6 +12,8 @@
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
@@ -34,6 +36,13 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./Reason.ts"
+
+/**
+ * So do the failures of operators.
+ *
+ * @since 0.1.0
+ */
+export * from "./TenantError.ts"
 
 /**
  * So do the failures of receiving webhooks.

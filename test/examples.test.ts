@@ -78,6 +78,15 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /first life:\n1 records, the newest after GENESIS; recomputed: true/,
     /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
   ],
+  "70_settings.ts": [
+    /policyTemplate: "general" -> "financial"/,
+    /charge 500 EUR: Allowed\n {2}applied and read back: policyTemplate, policyParameters, failureModes, autoApproveTools/,
+    /charge 500 EUR: PendingApproval\n {2}charge 5000 EUR: Denied\n {2}left to do: 0/,
+    /SettingNotApplied: .*anchorChain should be "bitcoin" and is "polygon"/,
+    /the gateway used stripe\/api_key for effect-agent/,
+    /the new key: <redacted>/,
+    /calls that went through: 10/
+  ],
   "71_webhooks.ts": [
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,

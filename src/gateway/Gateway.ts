@@ -21,6 +21,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
@@ -31,12 +32,17 @@ import * as CredentialVault from "./CredentialVault.ts"
 import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
 import type { Hosts } from "./crossSite.ts"
 import * as Feed from "./Feed.ts"
+import * as AccountHandlers from "./handlers/account.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as CredentialsHandlers from "./handlers/credentials.ts"
 import * as InboxHandlers from "./handlers/inbox.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
+import * as TenantHandlers from "./handlers/tenant.ts"
+import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import { InboxApi } from "./InboxApi.ts"
 import * as InboxPage from "./InboxPage.ts"
@@ -48,6 +54,8 @@ import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Sessions from "./Sessions.ts"
+import * as Signups from "./Signups.ts"
 import * as Database from "./sqlite/Database.ts"
 import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
@@ -70,6 +78,8 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
+  readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
   /**
@@ -179,14 +189,23 @@ const handlers = Layer.mergeAll(
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
   SystemHandlers.layer,
-  InboxHandlers.layer
+  InboxHandlers.layer,
+  TenantHandlers.layer,
+  TenantsHandlers.layer,
+  PoliciesHandlers.layer,
+  CredentialsHandlers.layer,
+  AccountHandlers.layer
 )
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
-    Layer.provideMerge(SubjectKeys.layer),
-    Layer.provideMerge(WebhookSender.layer(options.webhooks))
+    Layer.provideMerge(Layer.mergeAll(
+      SubjectKeys.layer,
+      Sessions.layer,
+      Signups.layer(options.sendMail),
+      WebhookSender.layer(options.webhooks)
+    ))
   )
 
 /**
@@ -291,6 +310,8 @@ export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServ
     )
   ).pipe(
     Closing.announce,
+    // The token of a mail opens an account, and it stands in a URL: no trace may show it.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )
 
