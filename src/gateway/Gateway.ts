@@ -23,15 +23,20 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
 import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
 import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
+import type { Hosts } from "./crossSite.ts"
+import * as Feed from "./Feed.ts"
 import * as AccountHandlers from "./handlers/account.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as CredentialsHandlers from "./handlers/credentials.ts"
+import * as InboxHandlers from "./handlers/inbox.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
@@ -39,6 +44,8 @@ import * as SystemHandlers from "./handlers/system.ts"
 import * as TenantHandlers from "./handlers/tenant.ts"
 import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import { InboxApi } from "./InboxApi.ts"
+import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as LedgerSqlite from "./LedgerSqlite.ts"
@@ -75,6 +82,12 @@ export interface Options {
   readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
+  /**
+   * The host names under which a server may be addressed, besides `localhost` and its like. Any other is refused, so that
+   * no page on the internet reaches the gateway under a name of its own. Default: any, but none for {@link serve} on a
+   * loopback address.
+   */
+  readonly hosts?: Hosts | undefined
 }
 
 /**
@@ -98,6 +111,7 @@ export type Parts =
   | PolicyOutage.PolicyOutage
   | Ledger
   | AgentHistory
+  | Feed.Feed
 
 /**
  * The parts in memory.
@@ -111,7 +125,7 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     CredentialVault.layerMemory,
     engine(options.policy),
     PolicyOutage.layer,
-    LedgerMemory.layer
+    Layer.provideMerge(Feed.layer, LedgerMemory.layer)
   ).pipe(Layer.fresh)
 
 const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
@@ -156,7 +170,7 @@ export interface SqliteOptions extends Database.Options {
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
   Layer.mergeAll(
-    LedgerSqlite.layer,
+    Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer(options.tenants ?? []),
     CredentialVaultSqlite.layer
   ).pipe(
@@ -177,7 +191,8 @@ const handlers = Layer.mergeAll(
   TenantsHandlers.layer,
   PoliciesHandlers.layer,
   CredentialsHandlers.layer,
-  AccountHandlers.layer
+  AccountHandlers.layer,
+  InboxHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -200,8 +215,10 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    HttpApiBuilder.layer(InboxApi),
+    InboxPage.layer,
     Middleware.noRoute,
-    Middleware.guard
+    Middleware.guard(options.hosts ?? "any")
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
@@ -262,7 +279,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
  *
  * **Example** (On a port of this machine)
  *
@@ -282,8 +299,19 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  * @since 0.1.0
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
-  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+  Layer.unwrap(
+    HttpServer.HttpServer.useSync(({ address }) =>
+      HttpRouter.serve(routes({ ...options, hosts: options.hosts ?? defaultHosts(address) }), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+    )
+  ).pipe(
+    Closing.announce,
     // The token of a mail opens an account, and it stands in a URL: no trace may show it.
     Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )
+
+const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
+  NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"

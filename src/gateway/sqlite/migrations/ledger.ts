@@ -7,7 +7,12 @@
  * @since 0.1.0
  */
 
-/** @since 0.1.0 */
+/**
+ * The statements that make these tables, in order.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const ledger: ReadonlyArray<string> = [
   `CREATE TABLE records (
     id INTEGER PRIMARY KEY,
