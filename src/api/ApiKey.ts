@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import type * as Redacted from "effect/Redacted"
@@ -29,6 +30,8 @@ export class CurrentTenant extends Context.Service<CurrentTenant, {
   readonly id: string
   readonly apiKey?: Redacted.Redacted | undefined
   readonly email?: string | undefined
+  /** Whether what the request came with is still good: a key may be replaced, a session may end. */
+  readonly isStillGood: Effect.Effect<boolean>
 }>()("effect-vargate/api/CurrentTenant") {}
 
 /**

@@ -37,31 +37,40 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effe
     const tenants = yield* Tenants
     const sessions = yield* Sessions
 
-    const bySession = Effect.fnUntraced(function*(token: string) {
-      const claims = yield* sessions.read(Redacted.make(token))
+    const bySession = Effect.fnUntraced(function*(token: Redacted.Redacted) {
+      const claims = yield* sessions.read(token)
       return claims === undefined
         ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
-        : { id: claims.tenant_id, email: claims.email }
+        : {
+          id: claims.tenant_id,
+          email: claims.email,
+          isStillGood: Effect.map(sessions.read(token), (claims) => claims !== undefined)
+        }
     })
 
-    const byKey = Effect.fnUntraced(function*(key: string) {
-      if (key === "") {
+    const byKey = Effect.fnUntraced(function*(apiKey: Redacted.Redacted) {
+      if (Redacted.value(apiKey) === "") {
         return yield* Effect.fail(
           Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
         )
       }
-      const apiKey = Redacted.make(key)
       const tenant = yield* tenants.byKey(apiKey)
       return tenant === undefined
         ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
-        : { id: tenant.id, apiKey }
+        : {
+          id: tenant.id,
+          apiKey,
+          isStillGood: Effect.map(tenants.byKey(apiKey), (now) => now?.id === tenant.id)
+        }
     })
 
     // Whichever scheme is asked about: the two are not alternatives to be tried in turn.
     const authenticate = Effect.fnUntraced(function*<A, E, R>(handler: Effect.Effect<A, E, R>) {
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
-      const tenant = token === undefined ? yield* byKey(headers[header] ?? "") : yield* bySession(token)
+      const tenant = token === undefined
+        ? yield* byKey(Redacted.make(headers[header] ?? ""))
+        : yield* bySession(Redacted.make(token))
       return yield* Effect.provideService(handler, CurrentTenant, tenant)
     })
 
