@@ -1,6 +1,6 @@
 /**
- * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine and no account is
- * needed.
+ * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine, unless webhooks are
+ * given a way out, and no account is needed.
  *
  * **Details**
  *
@@ -25,6 +25,7 @@ import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as CredentialVault from "./CredentialVault.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
@@ -42,6 +43,7 @@ import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
 import * as ToolRunner from "./ToolRunner.ts"
+import * as WebhookSender from "./WebhookSender.ts"
 
 /**
  * What an embedded gateway can be given.
@@ -52,10 +54,12 @@ import * as ToolRunner from "./ToolRunner.ts"
 export interface Options {
   /** Default: one tenant, {@link localTenant}. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** How webhooks leave it. Default: they do not. */
+  readonly webhooks?: WebhookSender.Options | undefined
 }
 
 /**
@@ -72,7 +76,12 @@ export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-
  * @category models
  * @since 0.1.0
  */
-export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.PolicyOutage | Ledger
+export type Parts =
+  | Tenants.Tenants
+  | CredentialVault.CredentialVault
+  | PolicyEngine.PolicyEngine
+  | PolicyOutage.PolicyOutage
+  | Ledger
 
 /**
  * The parts in memory.
@@ -83,10 +92,13 @@ export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.P
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
-    PolicyEngine.layerWith(options.policy ?? {}),
+    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
+    CredentialVault.layerMemory,
     PolicyOutage.layer,
     LedgerMemory.layer
   ).pipe(Layer.fresh)
+
+const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -100,7 +112,8 @@ const handlers = Layer.mergeAll(
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
-    Layer.provideMerge(SubjectKeys.layer)
+    Layer.provideMerge(SubjectKeys.layer),
+    Layer.provideMerge(WebhookSender.layer(options.webhooks))
   )
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record.
+ * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record, tell.
  *
  * @since 0.1.0
  */
@@ -15,12 +15,13 @@ import type { ToolCall } from "../domain/ToolCall.ts"
 import { AgentHistory } from "./AgentHistory.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
-import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
-import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
+import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "./PolicyEngine.ts"
+import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
 import { ToolRunner } from "./ToolRunner.ts"
+import { WebhookSender } from "./WebhookSender.ts"
 
 /**
  * What became of a tool call.
@@ -50,6 +51,8 @@ export class Submissions extends Context.Service<Submissions, {
 
 const approvalHours = 1
 
+const eventNames = { allow: "action.allowed", deny: "action.denied", pending_approval: "action.pending" } as const
+
 const make = Effect.gen(function*() {
   const engine = yield* PolicyEngine
   const outage = yield* PolicyOutage
@@ -57,6 +60,7 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
+  const webhooks = yield* WebhookSender
 
   const documentOf = Effect.fnUntraced(function*(
     tenant: Tenant,
@@ -80,7 +84,7 @@ const make = Effect.gen(function*() {
         requested_at: DateTime.formatIso(now)
       },
       context: contextAt(now, { is_business_hours: call.isBusinessHours }),
-      data: PersonalData.detect(call.params),
+      data: { ...PersonalData.detect(call.params), recipients: recipients(call.params) },
       history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
     }
   })
@@ -89,7 +93,7 @@ const make = Effect.gen(function*() {
     const actionId = ActionId.make(randomUUID())
     const now = yield* DateTime.now
     const input = yield* documentOf(tenant, call, actionId, now)
-    const policy = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
+    const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
       Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
     )
     const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
@@ -122,7 +126,7 @@ const make = Effect.gen(function*() {
         violations,
         severity: policy.severity,
         alertTier: policy.alert_tier,
-        bundleRevision: engine.revision,
+        bundleRevision: revision,
         executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
         anomalyScore: input.history.anomaly_score,
         containsPii: input.data.contains_pii,
@@ -132,6 +136,16 @@ const make = Effect.gen(function*() {
       },
       decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
     )
+    yield* webhooks.announce(tenant, eventNames[decision], {
+      action_id: actionId,
+      agent_id: call.agentId,
+      tool: call.tool,
+      method: call.method,
+      decision,
+      violations,
+      severity: policy.severity,
+      requires_human: policy.requires_human
+    })
     return {
       actionId,
       decision,
@@ -163,13 +177,16 @@ const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, 
 const withoutPolicy = (
   tenant: Tenant,
   error: PolicyUnavailable
-): Effect.Effect<PolicyDecision, PolicyUnavailable> =>
+): Effect.Effect<Ruling, PolicyUnavailable> =>
   tenant.opaFailure === "fail_closed" ? Effect.fail(error) : Effect.succeed({
-    allow: true,
-    requires_human: tenant.opaFailure === "fail_to_queue",
-    violations: [],
-    severity: "none",
-    alert_tier: "none"
+    decision: {
+      allow: true,
+      requires_human: tenant.opaFailure === "fail_to_queue",
+      violations: [],
+      severity: "none",
+      alert_tier: "none"
+    },
+    revision: noRevision
   })
 
 /**
@@ -181,5 +198,5 @@ const withoutPolicy = (
 export const layer: Layer.Layer<
   Submissions,
   never,
-  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys
+  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys | WebhookSender
 > = Layer.effect(Submissions, make)
