@@ -30,6 +30,7 @@ import { SettingsPlan } from "../domain/SettingsPlan.ts"
 import { SettingName, TenantSettings } from "../domain/TenantSettings.ts"
 import { Inclusion } from "../domain/TreesReport.ts"
 import { Denied, Expired, PendingApproval, Rejected, SideEffect } from "../VargateError.ts"
+import { GovernedExecution, Request } from "../workflow/Journal.ts"
 
 /**
  * With what a process of the command line ends.
@@ -356,4 +357,23 @@ export const Serving = Schema.toCodecJson(Schema.Struct({
   data: Schema.String,
   /** Whether this start has made the tenant and its key. */
   isNew: Schema.Boolean
+}))
+
+/**
+ * `workflows list` and `workflows show`: one execution.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const ExecutionEntry = Schema.toCodecJson(GovernedExecution)
+
+/**
+ * `workflows interrupt` and `workflows resume`: what the engine was asked for.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const ExecutionRequested = Schema.toCodecJson(Schema.Struct({
+  executionId: Schema.String,
+  request: Request
 }))

@@ -39,6 +39,7 @@ import * as Session from "./session.ts"
 import * as Settings from "./settings.ts"
 import * as Status from "./status.ts"
 import * as Verify from "./verify.ts"
+import * as Workflows from "./workflows.ts"
 
 const root = Command.make("effect-vargate").pipe(
   Command.withDescription(
@@ -58,6 +59,7 @@ const root = Command.make("effect-vargate").pipe(
     Settings.command,
     Credentials.command,
     Session.command,
+    Workflows.command,
     Dev.command
   ]),
   Command.withGlobalFlags(Flags.all)
