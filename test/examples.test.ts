@@ -78,6 +78,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
     /one letter changed: 401\nfrom long ago: 400/
+  ],
+  "81_mcp-proxy.ts": [
+    /will reject\n {2}the model reads: .*NOT PERFORMED: a reviewer rejected this action \(hm\)/,
+    /will approve\n {2}the server wipes all notes\n {2}the model reads: .*wiped/
   ]
 }
 
