@@ -417,6 +417,7 @@ export * as Vargate from "./Vargate.ts"
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |

@@ -21,7 +21,11 @@ const compile = () =>
 
 describe("documentation", () => {
   it("compiles", async () => {
-    const files = ["README.md", "AGENTS.md", ...globSync("src/**/*.ts", { cwd: root }).filter((file) => file !== "src/index.ts")]
+    const files = [
+      "README.md",
+      "AGENTS.md",
+      ...globSync("src/**/*.ts", { cwd: root }).filter((file) => file !== "src/index.ts")
+    ]
     mkdirSync(folder, { recursive: true })
     try {
       let programs = 0
