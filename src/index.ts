@@ -528,6 +528,7 @@ export * as Vargate from "./Vargate.ts"
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |

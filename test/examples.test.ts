@@ -92,6 +92,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
     /one letter changed: 401\nfrom long ago: 400/
   ],
+  "81_mcp-proxy.ts": [
+    /will reject\n {2}the model reads: .*NOT PERFORMED: a reviewer rejected this action \(hm\)/,
+    /will approve\n {2}the server wipes all notes\n {2}the model reads: .*wiped/
+  ],
   "85_durable.ts": [
     /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
     /done by the agent: refunded/

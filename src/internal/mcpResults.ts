@@ -32,3 +32,6 @@ export const nothingWaits =
   "NOTHING DONE NOW: no call waits under this action_id. It was never asked for here, or it has been answered already: take that answer for what became of it."
 
 export const badActionId = "NOTHING DONE NOW: action_id must be the id that stood in the answer to the call that waits."
+
+export const fault =
+  "OUTCOME UNKNOWN: the proxy before this tool failed with a fault of its own. Report the action neither as done nor as not done, do not repeat it, and say that a person has to look it up."

@@ -52,7 +52,7 @@ export interface McpChannel {
  */
 export interface SdkTransport {
   start(): Promise<void>
-  send(message: never, options?: { readonly relatedRequestId?: JsonRpc.Id }): Promise<void>
+  send(message: never, options?: never): Promise<void>
   close(): Promise<void>
   onmessage?: ((message: never) => void) | undefined
   onclose?: (() => void) | undefined
@@ -93,7 +93,8 @@ export const fromTransport = Effect.fnUntraced(function*(
     incoming: Stream.fromQueue(incoming),
     send: (message, relatedTo) =>
       Effect.tryPromise({
-        try: () => transport.send(message as never, relatedTo === undefined ? {} : { relatedRequestId: relatedTo }),
+        try: () =>
+          transport.send(message as never, (relatedTo === undefined ? {} : { relatedRequestId: relatedTo }) as never),
         catch: failed
       }),
     end: Effect.ignore(Effect.tryPromise(() => transport.close()))

@@ -169,6 +169,10 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
             : refuse(call, tell(error), Refusal.actionIdOf(error))
         )
       ),
+      // Options are functions of the program's: a fault in one must not leave the client waiting.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(Effect.logError(`${call.name}: a fault`, defect), refuse(call, mcpResults.fault))
+      ),
       Effect.withSpan(span.name, span.options),
       Effect.provideContext(services)
     )

@@ -244,6 +244,18 @@ describe("GovernedMcpProxy", () => {
         )
       }))
 
+    live("does not leave the client waiting for a fault in the program's options", () =>
+      Effect.gen(function*() {
+        const { answerOf, call, callsOf } = yield* start({
+          action: () => {
+            throw new Error("a slip")
+          }
+        })
+        yield* call(1, "hello")
+        assert.match(toldBy(yield* answerOf(1)), /^OUTCOME UNKNOWN: the proxy/)
+        assert.deepStrictEqual(callsOf(), [])
+      }))
+
     live("submits under names of the program's choice", () =>
       Effect.gen(function*() {
         const { call, serve } = yield* start({
