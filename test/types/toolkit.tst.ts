@@ -1,5 +1,5 @@
 import { Context, Effect, type Layer, Schema } from "effect"
-import { Approvals, type AuditLog, Governed, ToolCalls } from "effect-vargate"
+import { type Approvals, type AuditLog, Governed, type ToolCalls } from "effect-vargate"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import { type AiError, LanguageModel, Tool, Toolkit } from "effect/ai"
 import { expect, test } from "tstyche"
