@@ -214,9 +214,18 @@ export const decide = (
   request: ToolCallRequest & Submission
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
   Effect.flatMap(ToolCalls.ToolCalls, (toolCalls) => {
-    // Any schedule fits the type; made safe here, whatever was given.
-    const submit = Effect.retry(toolCalls.decide(request), RetryPolicy.make(request.retry ?? RetryPolicy.standard))
-    return request.reconcile === false ? submit : Reconcile.reconcileDecision(request.reconcile)(submit)
+    const submit = toolCalls.decide(request)
+    // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
+    const submitting = Effect.catch(submit, (error) => {
+      let isFirst = true
+      const submitAgain = Effect.suspend(() => {
+        if (!isFirst) return submit
+        isFirst = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(submitAgain, RetryPolicy.make(request.retry ?? RetryPolicy.standard))
+    })
+    return request.reconcile === false ? submitting : Reconcile.reconcileDecision(request.reconcile)(submitting)
   })
 
 /**

@@ -7,7 +7,9 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as Approvals from "../Approvals.ts"
 import * as AuditLog from "../AuditLog.ts"
@@ -71,8 +73,8 @@ export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalEr
  *
  * **Details**
  *
- * Writes on the current span: `gen_ai.agent.id`, `vargate.action_id`, `vargate.decision`, and after a wait
- * `vargate.approval.outcome` and `vargate.approval.wait_ms`.
+ * Writes on the current span: `vargate.action_id`, `vargate.decision`, and after a wait `vargate.approval.outcome` and
+ * `vargate.approval.wait_ms`.
  *
  * @category asking
  * @since 0.1.0
@@ -80,8 +82,6 @@ export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalEr
 export const ask = Effect.fnUntraced(function*(
   request: Request
 ): Effect.fn.Return<Yes, ClearanceError, Services> {
-  const { id } = request.agent ?? (yield* Agent)
-  yield* Effect.annotateCurrentSpan("gen_ai.agent.id", id)
   const decision = yield* Governed.decide(request)
   yield* Effect.annotateCurrentSpan({
     "vargate.action_id": decision.actionId,
@@ -169,25 +169,62 @@ export const services: Effect.Effect<Context.Context<Services>, never, Services>
   return Option.isSome(transport) ? Context.add(context, Transport.Transport, transport.value) : context
 })
 
+// --- the span of a call ----------------------------------------------------------------------------------------------
+
 /**
  * The span of one tool call, by the names of the OpenTelemetry conventions for generative AI: `execute_tool NAME` with
- * `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type` and, where known, `gen_ai.tool.call.id`.
+ * `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.agent.id` and, where known,
+ * `gen_ai.tool.call.id`.
  *
  * @category telemetry
  * @since 0.1.0
  */
-export const toolSpan = (
-  tool: string,
-  callId: string | undefined
-): { readonly name: string; readonly options: Tracer.SpanOptionsNoTrace } => ({
-  name: `execute_tool ${tool}`,
-  options: {
-    kind: "internal",
-    attributes: {
-      "gen_ai.operation.name": "execute_tool",
-      "gen_ai.tool.name": tool,
-      "gen_ai.tool.type": "function",
-      ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
-    }
-  }
-})
+export const makeSpan = (tool: string, callId: string | undefined): Effect.Effect<Tracer.Span> =>
+  Effect.flatMap(Agent, (agent) =>
+    Effect.makeSpan(`execute_tool ${tool}`, {
+      kind: "internal",
+      attributes: {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": tool,
+        "gen_ai.tool.type": "function",
+        "gen_ai.agent.id": agent.id,
+        ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
+      }
+    }))
+
+const endSpan = (span: Tracer.Span, exit: Exit.Exit<unknown, unknown>) =>
+  Effect.clockWith((clock) => Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit)))
+
+const inSpan = { captureStackTrace: false } as const
+
+/**
+ * Runs a call in its span.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpan =
+  (tool: string, callId: string | undefined) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(
+      makeSpan(tool, callId),
+      (span) => Effect.onExit(Effect.withParentSpan(effect, span, inSpan), (exit) => endSpan(span, exit))
+    ) as Effect.Effect<A, E, R>
+
+/**
+ * Runs a call that results in a stream in its span, which ends with the stream.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpanStream =
+  (tool: string, callId: string | undefined) =>
+  <A, E, R, E2, R2>(effect: Effect.Effect<Stream.Stream<A, E, R>, E2, R2>): Effect.Effect<
+    Stream.Stream<A, E, R>,
+    E2,
+    R2
+  > =>
+    Effect.flatMap(makeSpan(tool, callId), (span) =>
+      Effect.withParentSpan(effect, span, inSpan).pipe(
+        Effect.onError((cause) => endSpan(span, Exit.failCause(cause))),
+        Effect.map(Stream.onExit((exit) => endSpan(span, exit)))
+      )) as Effect.Effect<Stream.Stream<A, E, R>, E2, R2>

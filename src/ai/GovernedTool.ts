@@ -14,6 +14,7 @@ import type * as SchemaAST from "effect/SchemaAST"
 import type * as Approvals from "../Approvals.ts"
 import type { ToolCallRequest } from "../domain/ToolCall.ts"
 import type * as Governed from "../Governed.ts"
+import { copyJson } from "../internal/copyJson.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
 import { type FieldIssue, InvalidRequest, ResultUnusable, VargateError } from "../VargateError.ts"
 import * as AskedCalls from "./AskedCalls.ts"
@@ -171,11 +172,12 @@ export const make = Effect.fnUntraced(function*(
   const prepare = Effect.fnUntraced(function*(params: unknown) {
     const json = yield* valid(codecs.toJson(params))
     if (!isRecord(json)) return yield* invalid([{ path: inParams, message: "Expected object" }])
-    const approved = yield* valid(codecs.fromJson(structuredClone(json)))
+    const copy = copyJson(json)
+    const approved = yield* valid(codecs.fromJson(copy))
     return {
       call: { ...name, params: json, isBusinessHours, reference, retry, reconcile },
       approved,
-      encoded: yield* valid(codecs.encode(approved))
+      encoded: codecs.isJson ? copy : yield* valid(codecs.encode(approved))
     }
   })
 
@@ -268,6 +270,8 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 // --- codecs ----------------------------------------------------------------------------------------------------------
 
 interface Codecs {
+  /** The schema reads JSON as it is. */
+  readonly isJson: boolean
   readonly decode: GovernedTool["decode"]
   readonly encode: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly toJson: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
@@ -287,6 +291,7 @@ const codecsOf = (tool: Tool.Any): Codecs => {
   const success = tool.successSchema as Schema.Codec<unknown, unknown>
   const json = Schema.toCodecJson(parameters)
   const codecs: Codecs = {
+    isJson: json.ast === parameters.ast,
     decode: Schema.decodeUnknownEffect(parameters),
     encode: Schema.encodeUnknownEffect(parameters),
     toJson: Schema.encodeUnknownEffect(json),

@@ -140,20 +140,18 @@ export const govern = <Tools extends Record<string, Tool.Any>, E = never, R = ne
 
     const handle: AnyHandlers["handle"] = (name, params, toolCallId, parseOptions) => {
       const tool = governed.get(name)
-      const handling = tool === undefined
-        ? inner.handle(name, params, toolCallId, parseOptions)
-        : Effect.gen(function*() {
-          const decoded = yield* Effect.result(tool.decode(params, parseOptions))
-          // The toolkit says in its own way what is wrong with them, and runs no handler.
-          if (Result.isFailure(decoded)) return yield* inner.handle(name, params, toolCallId, parseOptions)
-          const cleared = yield* Effect.result(provide(tool.clear(decoded.success, toolCallId)))
-          if (Result.isFailure(cleared)) return yield* refused(tool, cleared.failure)
-          return cleared.success.executedBy === "gateway"
-            ? Stream.succeed(executed(tool.tool, cleared.success))
-            : yield* inner.handle(name, cleared.success.encoded, toolCallId, parseOptions)
+      if (tool === undefined) return inner.handle(name, params, toolCallId, parseOptions)
+      return Effect.flatMap(Effect.result(tool.decode(params, parseOptions)), (decoded) => {
+        // The toolkit says in its own way what is wrong with them, and runs no handler.
+        if (Result.isFailure(decoded)) return inner.handle(name, params, toolCallId, parseOptions)
+        return Effect.matchEffect(provide(tool.clear(decoded.success, toolCallId)), {
+          onFailure: (error) => refused(tool, error),
+          onSuccess: (cleared) =>
+            cleared.executedBy === "gateway"
+              ? Effect.succeed(Stream.succeed(executed(tool.tool, cleared)))
+              : inner.handle(name, cleared.encoded, toolCallId, parseOptions)
         })
-      const span = Clearance.toolSpan(name, toolCallId)
-      return Effect.succeed(Stream.withSpan(Stream.unwrap(handling), span.name, span.options))
+      }).pipe(Clearance.withSpanStream(name, toolCallId))
     }
 
     const tools = Object.fromEntries(
@@ -178,16 +176,25 @@ interface AnyHandlers {
 
 type Provide = <A, E>(effect: Effect.Effect<A, E, Clearance.Services>) => Effect.Effect<A, E>
 
-/** Calls come on other fibers: Vargate's services are those of now, everything else is the caller's where it has it. */
+/**
+ * Calls come on other fibers, perhaps far from here: Vargate's services are those of now, and so is whatever else the
+ * caller does not have.
+ */
 const providing = <R>(): Effect.Effect<Provide, never, R | Clearance.Services> =>
   Effect.gen(function*() {
     const context = yield* Effect.context<R>()
     const services = yield* Clearance.services
-    return (effect) =>
-      Effect.updateContext(
-        effect,
-        (caller: Context.Context<never>) => Context.merge(Context.merge(context, caller), services)
-      )
+    const own = Array.from(services.mapUnsafe)
+    const others = Array.from(context.mapUnsafe.keys())
+    // Mostly the caller has it all, and merging contexts costs more than everything else here.
+    const isHere = ({ mapUnsafe }: Context.Context<never>) =>
+      own.every(([key, service]) => mapUnsafe.get(key) === service) && others.every((key) => mapUnsafe.has(key))
+    return <A, E>(effect: Effect.Effect<A, E, Clearance.Services>) =>
+      Effect.contextWith((caller: Context.Context<never>) =>
+        isHere(caller)
+          ? effect
+          : Effect.provideContext(effect, Context.merge(Context.merge(context, caller), services))
+      ) as Effect.Effect<A, E>
   })
 
 const governAll = Effect.fnUntraced(function*(
@@ -291,26 +298,19 @@ type AnyHandler = (
 ) => Effect.Effect<unknown, unknown, unknown>
 
 const governedHandler =
-  (tool: GovernedTool.GovernedTool, handler: AnyHandler, provide: Provide): AnyHandler => (params, context) => {
-    const span = Clearance.toolSpan(tool.tool.name, context.toolCallId)
-    return Effect.gen(function*() {
-      const cleared = yield* Effect.result(provide(tool.clear(params, context.toolCallId)))
-      if (Result.isSuccess(cleared)) {
-        return cleared.success.executedBy === "gateway"
-          ? cleared.success.result
-          : yield* handler(cleared.success.params, context)
-      }
-      const error = cleared.failure
-      yield* Refusal.report(tool.tool.name, error)
-      return yield* Effect.fail(
-        tool.tool.failureMode === "return"
-          ? Refusal.make(error, tool.options.tell)
-          : Schema.is(tool.tool.failureSchema)(error)
-          ? error
-          : aiError(tool, error)
-      )
-    }).pipe(Effect.withSpan(span.name, span.options))
-  }
+  (tool: GovernedTool.GovernedTool, handler: AnyHandler, provide: Provide): AnyHandler => (params, context) =>
+    Effect.matchEffect(provide(tool.clear(params, context.toolCallId)), {
+      onSuccess: (cleared) =>
+        cleared.executedBy === "gateway" ? Effect.succeed(cleared.result) : handler(cleared.params, context),
+      onFailure: (error) => Effect.andThen(Refusal.report(tool.tool.name, error), Effect.fail(failureOf(tool, error)))
+    }).pipe(Clearance.withSpan(tool.tool.name, context.toolCallId))
+
+/** What a handler fails with, so that the model is told or the generation ends, as the tool's failure mode says. */
+const failureOf = (governed: GovernedTool.GovernedTool, error: Refusal.Refused) => {
+  const { failureMode, failureSchema } = governed.tool
+  if (failureMode === "return") return Refusal.make(error, governed.options.tell)
+  return Schema.is(failureSchema)(error) ? error : aiError(governed, error)
+}
 
 const aiError = ({ options, tool }: GovernedTool.GovernedTool, error: Refusal.Refused) =>
   AiError.make({
