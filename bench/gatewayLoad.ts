@@ -135,8 +135,8 @@ const load = async () => {
     }
     const workers = Array.from({ length: connections }, (_, connection) => worker(connection))
     const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-    // The first seconds go to the compiler.
-    await sleep(3)
+    // The first seconds go to the compiler, and to V8's making room for young objects.
+    await sleep(10)
     const before = await usage()
     times = []
     const started = performance.now()

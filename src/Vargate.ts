@@ -58,11 +58,7 @@ export type OperatorServices =
   | Credentials.Credentials
   | Account.Account
 
-/**
- * Fresh, because layers are remembered by identity: provided again further inside, with another tenant's key, the same
- * layers would go on acting for the outer tenant.
- */
-const services = Layer.fresh(Layer.mergeAll(
+const agentServices = Layer.mergeAll(
   ToolCalls.layer,
   Approvals.layer,
   AuditLog.layer,
@@ -72,18 +68,22 @@ const services = Layer.fresh(Layer.mergeAll(
   Policies.layer,
   Replay.layer,
   System.layer
-))
-
-const operatorServices = Layer.merge(
-  services,
-  Layer.fresh(Layer.mergeAll(
-    Reviews.layer,
-    Tenant.layer,
-    TenantDirectory.layer,
-    Credentials.layer,
-    Account.layer
-  ))
 )
+
+/**
+ * Fresh as a whole, because layers are remembered by identity: provided again further inside, with another tenant's key,
+ * the same layers would go on acting for the outer tenant.
+ */
+const services = Layer.fresh(agentServices)
+
+const operatorServices = Layer.fresh(Layer.mergeAll(
+  agentServices,
+  Reviews.layer,
+  Tenant.layer,
+  TenantDirectory.layer,
+  Credentials.layer,
+  Account.layer
+))
 
 /**
  * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for

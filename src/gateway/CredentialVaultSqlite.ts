@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { CredentialVault } from "./CredentialVault.ts"
 import { Database } from "./sqlite/Database.ts"
+import { fromColumn, toColumn } from "./sqlite/losslessText.ts"
 
 const logLimit = 50
 
@@ -37,7 +38,9 @@ const make = Effect.gen(function*() {
         created_at: (yield* DateTime.now).epochMilliseconds
       }
       yield* commit(sql`
-        INSERT INTO credentials ${sql.insert({ tenant_id: tenantId, tool_id: toolId, name, ...stored })}
+        INSERT INTO credentials ${
+        sql.insert({ tenant_id: tenantId, tool_id: toColumn(toolId), name: toColumn(name), ...stored })
+      }
         ON CONFLICT DO UPDATE SET ${sql.update(stored)}`)
     }),
 
@@ -46,46 +49,41 @@ const make = Effect.gen(function*() {
         read(sql<CredentialRow>`SELECT * FROM credentials WHERE tenant_id = ${tenantId} ORDER BY tool_id, name`),
         (rows) =>
           rows.map((row) => ({
-            toolId: row.tool_id,
-            name: row.name,
+            toolId: fromColumn(row.tool_id),
+            name: fromColumn(row.name),
             createdAt: DateTime.makeUnsafe(row.created_at)
           }))
       ),
 
-    remove: (tenantId, toolId, name) =>
-      Effect.map(
-        commit(sql`
-          DELETE FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${toolId} AND name = ${name}
-          RETURNING name`),
-        (removed) => removed.length > 0
-      ),
+    remove: Effect.fnUntraced(function*(tenantId, toolId, name) {
+      const [tool, key] = [toColumn(toolId), toColumn(name)]
+      const removed = yield* commit(sql`
+        DELETE FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${tool} AND name = ${key} RETURNING name`)
+      return removed.length > 0
+    }),
 
     open: Effect.fnUntraced(function*(tenantId, toolId, { actionId, agentId }) {
-      const accessed_at = (yield* DateTime.now).epochMilliseconds
+      const use = {
+        tenant_id: tenantId,
+        tool_id: toColumn(toolId),
+        action_id: toColumn(actionId),
+        agent_id: toColumn(agentId),
+        accessed_at: (yield* DateTime.now).epochMilliseconds
+      }
       const rows = yield* commit(Effect.gen(function*() {
         const rows = yield* sql<CredentialRow>`
-          SELECT * FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${toolId} ORDER BY name`
-        for (const { name } of rows) {
-          yield* sql`INSERT INTO credential_uses ${
-            sql.insert({
-              tenant_id: tenantId,
-              tool_id: toolId,
-              name,
-              action_id: actionId,
-              agent_id: agentId,
-              accessed_at
-            })
-          }`
-        }
+          SELECT * FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${use.tool_id} ORDER BY name`
+        for (const { name } of rows) yield* sql`INSERT INTO credential_uses ${sql.insert({ ...use, name })}`
         yield* sql`
           DELETE FROM credential_uses WHERE tenant_id = ${tenantId} AND id <= (
             SELECT id FROM credential_uses WHERE tenant_id = ${tenantId} ORDER BY id DESC LIMIT 1 OFFSET ${logLimit}
           )`
         return rows
       }))
-      return new Map(
-        rows.map(({ name, value }) => [name, Redacted.make(unseal(value, "credential", tenantId, toolId, name))])
-      )
+      return new Map(rows.map((row) => {
+        const name = fromColumn(row.name)
+        return [name, Redacted.make(unseal(row.value, "credential", tenantId, toolId, name))]
+      }))
     }),
 
     accessLog: (tenantId) =>
@@ -93,10 +91,10 @@ const make = Effect.gen(function*() {
         read(sql<UseRow>`SELECT * FROM credential_uses WHERE tenant_id = ${tenantId} ORDER BY id DESC`),
         (rows) =>
           rows.map((row) => ({
-            toolId: row.tool_id,
-            name: row.name,
-            actionId: row.action_id,
-            agentId: row.agent_id,
+            toolId: fromColumn(row.tool_id),
+            name: fromColumn(row.name),
+            actionId: fromColumn(row.action_id),
+            agentId: fromColumn(row.agent_id),
             accessedAt: DateTime.makeUnsafe(row.accessed_at)
           }))
       )

@@ -88,6 +88,8 @@ export interface Options {
    * loopback address.
    */
   readonly hosts?: Hosts | undefined
+  /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
+  readonly inbox?: boolean | undefined
 }
 
 /**
@@ -187,12 +189,12 @@ const handlers = Layer.mergeAll(
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
   SystemHandlers.layer,
+  InboxHandlers.layer,
   TenantHandlers.layer,
   TenantsHandlers.layer,
   PoliciesHandlers.layer,
   CredentialsHandlers.layer,
-  AccountHandlers.layer,
-  InboxHandlers.layer
+  AccountHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -216,7 +218,7 @@ export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     HttpApiBuilder.layer(InboxApi),
-    InboxPage.layer,
+    options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
     Middleware.guard(options.hosts ?? "any")
   ).pipe(

@@ -11,6 +11,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { hash, randomUUID } from "node:crypto"
 import { CurrentTenant } from "../api/ApiKey.ts"
 import { Database } from "./sqlite/Database.ts"
+import { fromColumnOrNull, toColumnOrNull } from "./sqlite/losslessText.ts"
 import { fill, type Tenant, type TenantOptions, Tenants } from "./Tenants.ts"
 
 interface TenantRow {
@@ -39,8 +40,8 @@ const make = Effect.gen(function*() {
       key_hash: hashOf(apiKey),
       api_key: seal(Redacted.value(apiKey), "tenant", id, "api_key"),
       created_at: createdAt.epochMilliseconds,
-      email,
-      slug,
+      email: toColumnOrNull(email),
+      slug: toColumnOrNull(slug),
       webhook_secret: webhookSecret === null
         ? null
         : seal(Redacted.value(webhookSecret), "tenant", id, "webhook_secret"),
@@ -55,8 +56,8 @@ const make = Effect.gen(function*() {
       DateTime.makeUnsafe(row.created_at)
     ),
     ...JSON.parse(row.settings),
-    email: row.email,
-    slug: row.slug,
+    email: fromColumnOrNull(row.email),
+    slug: fromColumnOrNull(row.slug),
     webhookSecret: row.webhook_secret === null
       ? null
       : Redacted.make(unseal(row.webhook_secret, "tenant", row.id, "webhook_secret"))

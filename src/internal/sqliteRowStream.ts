@@ -39,23 +39,29 @@ export const rowStream = (
   return Stream.scoped(Stream.fromPull(Effect.map(
     // A cursor that is not read to its end keeps its snapshot of the database open.
     Effect.acquireRelease(cursor, (rows) => Effect.sync(() => rows.return?.())),
-    (rows) =>
-      Effect.flatMap(
-        Effect.try({ try: () => take(rows), catch: onError }),
+    (rows) => {
+      const take = takeFrom(rows)
+      return Effect.flatMap(
+        Effect.try({ try: take, catch: onError }),
         (taken) =>
           Arr.isReadonlyArrayNonEmpty(taken)
             ? Effect.succeed(transformRows === undefined ? taken : transformRows(taken) as typeof taken)
             : Cause.done()
       )
+    }
   )))
 }
 
-const take = (rows: Iterator<object>): ReadonlyArray<object> => {
-  const taken: Array<object> = []
-  while (taken.length < rowsAtOnce) {
-    const next = rows.next()
-    if (next.done === true) break
-    taken.push({ ...next.value })
+/** Some versions of Node begin anew when a cursor is asked again after its end. */
+const takeFrom = (rows: Iterator<object>) => {
+  let isOver = false
+  return (): ReadonlyArray<object> => {
+    const taken: Array<object> = []
+    while (!isOver && taken.length < rowsAtOnce) {
+      const next = rows.next()
+      if (next.done === true) isOver = true
+      else taken.push({ ...next.value })
+    }
+    return taken
   }
-  return taken
 }

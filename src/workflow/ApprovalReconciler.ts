@@ -4,7 +4,8 @@
  * **Details**
  *
  * It reads from the {@link Journal} who waits, waits with them on one `Approvals` (so one GET /approvals a tick, however
- * many wait), and completes their deferreds. A workflow that has been told and does not go on is told again.
+ * many wait), and completes their deferreds. A workflow that has been told and does not go on is told again. It also does
+ * what operators ask for (`Journal.request`).
  *
  * @since 0.1.0
  */
@@ -20,6 +21,7 @@ import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approvals } from "../Approvals.ts"
 import { decision } from "./GovernedWorkflow.ts"
 import { type GovernedExecution, Journal } from "./Journal.ts"
+import { registry } from "./registry.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 /**
@@ -48,6 +50,7 @@ export const run = (
     const approvals = yield* Approvals
     const journal = yield* Journal
     const waits = yield* FiberMap.make<string>()
+    const requests = yield* FiberMap.make<string>()
 
     const attend = (execution: GovernedExecution) =>
       approvals.await(execution.actionId!, { timeout: "10000 days" }).pipe(
@@ -72,6 +75,9 @@ export const run = (
       for (const [executionId, execution] of held) {
         yield* FiberMap.run(waits, executionId, attend(execution), { onlyIfMissing: true })
       }
+      for (const execution of yield* journal.requested) {
+        yield* FiberMap.run(requests, execution.executionId, comply(execution), { onlyIfMissing: true })
+      }
     })
 
     return yield* scan.pipe(
@@ -80,6 +86,21 @@ export const run = (
       Effect.andThen(Effect.never)
     )
   }))
+
+/** Does what an operator asked for. A machine that does not know the workflow leaves it to one that does. */
+const comply = Effect.fnUntraced(function*({ executionId, request, workflow: name }: GovernedExecution) {
+  const workflow = registry.get(name)
+  if (workflow === undefined) return
+  const engine = yield* WorkflowEngine
+  const journal = yield* Journal
+  if (request === "resume") {
+    yield* engine.resume(workflow, executionId)
+  } else {
+    yield* engine.interrupt(workflow, executionId)
+    yield* journal.advance(executionId, { state: "done", outcome: "Interrupted" })
+  }
+  yield* journal.fulfil(executionId)
+}, Effect.catchTag("StorageFailed", (error) => Effect.logWarning("The journal cannot be written", error.message)))
 
 const tell = (
   { executionId, workflow }: GovernedExecution,

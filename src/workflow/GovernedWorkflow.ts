@@ -65,6 +65,7 @@ import {
   VargateError
 } from "../VargateError.ts"
 import { Journal } from "./Journal.ts"
+import { registry } from "./registry.ts"
 import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./steps.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
@@ -248,6 +249,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     success: doneSchema(definition.success),
     error: Schema.Union([Failure, error])
   })
+  registry.set(name, workflow)
   const codec = Schema.toCodecJson(definition.params)
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)

@@ -26,6 +26,14 @@ import type { StorageFailed } from "../VargateError.ts"
 export const State = Schema.Literals(["submitting", "held", "acting", "done"])
 
 /**
+ * What an operator can ask for from outside, where the engine is not at hand: to end an execution, or to wake it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Request = Schema.Literals(["interrupt", "resume"])
+
+/**
  * One execution of a governed workflow.
  *
  * **Details**
@@ -48,7 +56,9 @@ export class GovernedExecution extends Schema.Class<GovernedExecution>("effect-v
   actionId: Schema.NullOr(ActionId),
   startedAt: Schema.DateTimeUtcFromString,
   changedAt: Schema.DateTimeUtcFromString,
-  outcome: Schema.NullOr(Schema.String)
+  outcome: Schema.NullOr(Schema.String),
+  /** What an operator asked for and has not been done yet. */
+  request: Schema.NullOr(Request)
 }) {}
 
 /**
@@ -106,6 +116,15 @@ export class Journal extends Context.Service<Journal, {
       | { readonly state: "acting"; readonly actionId: ActionId }
       | { readonly state: "done"; readonly outcome: string }
   ) => Effect.Effect<void, StorageFailed>
+  /**
+   * Asks for something to be done with an execution, and says whether it can be: not with one that is done, or that nobody
+   * knows. The reconciler does it at its next scan.
+   */
+  readonly request: (executionId: string, request: typeof Request.Type) => Effect.Effect<boolean, StorageFailed>
+  /** Strikes out what was asked for. */
+  readonly fulfil: (executionId: string) => Effect.Effect<void, StorageFailed>
+  /** Every execution with which something is to be done. */
+  readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** Every execution that waits for a person. */
   readonly held: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** The latest first, by the time of beginning. */
@@ -145,7 +164,8 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
           actionId: null,
           startedAt: now,
           changedAt: now,
-          outcome: null
+          outcome: null,
+          request: null
         })
         executions.set(execution.executionId, begun)
         return begun
@@ -156,6 +176,19 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
         if (execution === undefined || execution.state === "done") return
         executions.set(executionId, new GovernedExecution({ ...execution, ...to, changedAt }))
       }),
+    request: (executionId, request) =>
+      Effect.sync(() => {
+        const execution = executions.get(executionId)
+        if (execution === undefined || execution.state === "done") return false
+        executions.set(executionId, new GovernedExecution({ ...execution, request }))
+        return true
+      }),
+    fulfil: (executionId) =>
+      Effect.sync(() => {
+        const execution = executions.get(executionId)
+        if (execution !== undefined) executions.set(executionId, new GovernedExecution({ ...execution, request: null }))
+      }),
+    requested: Effect.sync(() => newest().filter(({ request }) => request !== null)),
     held: Effect.sync(() => newest().filter(({ state }) => state === "held")),
     list: ({ limit = 100, state } = {}) =>
       Effect.sync(() =>

@@ -30,7 +30,8 @@ const migrations = Migrator.make({})({
         action_id TEXT,
         started_at TEXT NOT NULL,
         changed_at TEXT NOT NULL,
-        outcome TEXT
+        outcome TEXT,
+        request TEXT
       )`
       yield* sql`CREATE INDEX vargate_executions_state ON vargate_executions (state, started_at)`
       yield* sql`CREATE INDEX vargate_executions_started ON vargate_executions (started_at)`
@@ -49,7 +50,8 @@ const Row = Schema.Struct({
   action_id: Schema.NullOr(Schema.String),
   started_at: Schema.String,
   changed_at: Schema.String,
-  outcome: Schema.NullOr(Schema.String)
+  outcome: Schema.NullOr(Schema.String),
+  request: Schema.NullOr(Schema.String)
 })
 
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
@@ -69,7 +71,8 @@ const read = (rows: unknown) =>
         actionId: row.action_id,
         startedAt: row.started_at,
         changedAt: row.changed_at,
-        outcome: row.outcome
+        outcome: row.outcome,
+        request: row.request
       })))
 
 const storageFailed = (operation: string) =>
@@ -124,6 +127,17 @@ const make = Effect.gen(function*() {
         : sql`UPDATE vargate_executions SET state = ${to.state}, action_id = ${to.actionId}, changed_at = ${at}
             WHERE execution_id = ${executionId} AND state <> 'done'`
     }, storageFailed("Journal.advance")),
+    request: Effect.fnUntraced(function*(executionId, request) {
+      const asked = yield* sql`UPDATE vargate_executions SET request = ${request}
+        WHERE execution_id = ${executionId} AND state <> 'done' RETURNING execution_id`
+      return asked.length > 0
+    }, storageFailed("Journal.request")),
+    fulfil: Effect.fnUntraced(function*(executionId) {
+      yield* sql`UPDATE vargate_executions SET request = NULL WHERE execution_id = ${executionId}`
+    }, storageFailed("Journal.fulfil")),
+    requested: Effect.flatMap(sql`SELECT * FROM vargate_executions WHERE request IS NOT NULL`, read).pipe(
+      storageFailed("Journal.requested")
+    ),
     held: Effect.flatMap(sql`SELECT * FROM vargate_executions WHERE state = 'held'`, read).pipe(
       storageFailed("Journal.held")
     ),

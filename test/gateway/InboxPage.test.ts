@@ -1,11 +1,12 @@
 /** The page as any HTTP client sees it. What a person sees stands in `inbox/`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { HttpRouter } from "effect/http"
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import * as Gateway from "../../src/gateway/Gateway.ts"
 import * as InboxPage from "../../src/gateway/InboxPage.ts"
 
 const folder = Effect.acquireRelease(
@@ -70,6 +71,21 @@ describe("InboxPage", () => {
         assert.strictEqual((yield* get(path)).status, 404, path)
       }
     }))
+
+  it.effect("leaves the root to other routes where it is not wanted", () =>
+    Effect.gen(function*() {
+      const own = HttpRouter.add("GET", "/", HttpServerResponse.text("mine"))
+      const app = yield* HttpRouter.toHttpEffect(Layer.merge(own, Gateway.routes({ inbox: false })))
+      const get = (path: string) =>
+        Effect.provideService(
+          Effect.scoped(app),
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromWeb(new Request(`http://localhost${path}`))
+        )
+      assert.strictEqual((yield* get("/")).status, 200)
+      assert.strictEqual((yield* get("/inbox/app.js")).status, 404)
+      assert.strictEqual((yield* get("/health")).status, 200)
+    }).pipe(Effect.provide([Gateway.layerParts(), HttpServer.layerServices])))
 
   it.effect("says what to run while it is not built, and needs no restart afterwards", () =>
     Effect.gen(function*() {

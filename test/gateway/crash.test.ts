@@ -2,7 +2,7 @@
  * A server under load is killed with -9 at a random moment and started again, over and over on one file. Whatever was
  * answered must be there, and whatever is there must be whole.
  *
- * `CRASH_ROUNDS` says how often; it is 50 where `CI` is set, and 4 otherwise.
+ * `CRASH_ROUNDS` says how often. It is 50 where `VARGATE_FULL_CAMPAIGNS` or `CI` is set, and 4 otherwise.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -19,7 +19,8 @@ import { folder } from "../support/folder.ts"
 import { end, type ServerProcess, start } from "../support/servers.ts"
 import { wireCall } from "./suite/doors.ts"
 
-const rounds = Number(process.env.CRASH_ROUNDS ?? (process.env.CI === undefined ? 4 : 50))
+const isFull = process.env.VARGATE_FULL_CAMPAIGNS !== undefined || process.env.CI !== undefined
+const rounds = Number(process.env.CRASH_ROUNDS ?? (isFull ? 50 : 4))
 const connections = 8
 
 /** A call whose answer has arrived in full. */

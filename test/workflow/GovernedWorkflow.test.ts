@@ -3,12 +3,15 @@ import { Effect, Fiber, Layer, Option, Schema } from "effect"
 import { Agent, Approvals, Reviews, ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/Ledger"
+import * as EngineSqlite from "effect-vargate/node/EngineSqlite"
 import * as Engine from "effect-vargate/workflow/Engine"
-import * as EngineSqlite from "effect-vargate/workflow/EngineSqlite"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Journal } from "effect-vargate/workflow/Journal"
 import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 
 class BankClosed extends Schema.TaggedError<BankClosed>("test/BankClosed")("BankClosed", { until: Schema.String }) {}
 
@@ -263,6 +266,22 @@ for (const [name, engine] of Object.entries(engines)) {
       yield* Fiber.interrupt(fiber)
     })
 
+    test("an operator ends an execution, or wakes it, by the journal", function*() {
+      const fiber = yield* start(Effect.exit(Delete.execute({ key: "1", params: { n: 1 } })))
+      const executionId = yield* Delete.executionId("1")
+      const action = yield* heldOne
+      const journal = yield* Journal
+      yield* journal.request(executionId, "resume")
+      yield* until(Effect.map(journal.requested, ({ length }) => length === 0 ? true : undefined))
+      assert.deepStrictEqual(yield* stateOf(executionId), ["held", null])
+      yield* journal.request(executionId, "interrupt")
+      yield* until(Effect.map(stateOf(executionId), (state) => state?.[0] === "done" ? true : undefined))
+      yield* Reviews.Reviews.use((reviews) => reviews.approve(action.actionId))
+      yield* pass(30)
+      assert.deepStrictEqual(ran, [])
+      yield* Fiber.interrupt(fiber)
+    })
+
     test("executeDetached gives the id at once", function*() {
       const executionId = yield* Delete.executeDetached({ key: "1", params: { n: 1 } })
       assert.strictEqual(executionId, yield* Delete.executionId("1"))
@@ -350,3 +369,21 @@ for (const [name, engine] of Object.entries(engines)) {
     })
   })
 }
+
+describe("EngineSqlite", () => {
+  it.live("refuses a file that another engine has", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "engine-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const engine = EngineSqlite.layer({ filename: join(folder, "workflows.db") }).pipe(
+        Layer.provide(Vargate.layer({ apiKey: "key" })),
+        Layer.provide(Gateway.layerMemory(gatewayOptions))
+      )
+      yield* Layer.build(engine)
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(engine))))
+      assert(error._tag === "StorageFailed")
+      assert.include(error.message, "in use by another process")
+    }).pipe(Effect.scoped))
+})

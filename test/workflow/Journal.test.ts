@@ -66,6 +66,18 @@ for (const [name, layer] of Object.entries(journals)) {
         assert.deepStrictEqual(yield* journal.held, [])
       }))
 
+    test("keeps what operators ask for until it is done", (journal) =>
+      Effect.gen(function*() {
+        yield* journal.begin(execution("e1"))
+        assert.isFalse(yield* journal.request("e2", "resume"))
+        assert.isTrue(yield* journal.request("e1", "interrupt"))
+        assert.deepStrictEqual((yield* journal.requested).map(({ request }) => request), ["interrupt"])
+        yield* journal.advance("e1", { state: "done", outcome: "Interrupted" })
+        yield* journal.fulfil("e1")
+        assert.deepStrictEqual(yield* journal.requested, [])
+        assert.isFalse(yield* journal.request("e1", "resume"))
+      }))
+
     test("lists the latest first, and by state", (journal) =>
       Effect.gen(function*() {
         for (const executionId of ["e1", "e2", "e3"]) {

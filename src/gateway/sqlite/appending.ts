@@ -12,6 +12,7 @@ import { genesis, linked } from "../chain.ts"
 import type { Entry } from "../Ledger.ts"
 import type { Database } from "./Database.ts"
 import { remember } from "./history.ts"
+import { toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
 import { rowOf, toMillis } from "./recordRows.ts"
 
@@ -59,12 +60,12 @@ const holdAction = (database: Database["Service"], { containsPii, tenantId }: En
     database.sql.insert({
       tenant_id: tenantId,
       action_id: action.actionId,
-      agent_id: action.agentId,
-      tool: action.tool,
-      method: action.method,
+      agent_id: toColumn(action.agentId),
+      tool: toColumn(action.tool),
+      method: toColumn(action.method),
       params: personalText(database, tenantId, action.actionId).write(canonicalJson(action.params), containsPii),
       violations: canonicalJson(action.violations),
-      severity: action.severity,
+      severity: toColumn(action.severity),
       created_at: action.createdAt.epochMilliseconds,
       timeout_at: toMillis(action.timeoutAt),
       policy_decision: action.policyDecision === undefined ? null : canonicalJson(action.policyDecision),

@@ -11,6 +11,7 @@ import { DecidedAction, PendingAction } from "../../domain/Approval.ts"
 import type { HeldAction, Ledger } from "../Ledger.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
+import { fromColumn, fromColumnOrNull, toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
 import { fromMillis } from "./recordRows.ts"
 
@@ -50,19 +51,19 @@ export const heldActions = (database: Database["Service"]) => {
   const heldOf = (row: HeldRow): HeldAction => ({
     action: new PendingAction({
       actionId: ActionId.make(row.action_id),
-      agentId: row.agent_id,
-      tool: row.tool,
-      method: row.method,
+      agentId: fromColumn(row.agent_id),
+      tool: fromColumn(row.tool),
+      method: fromColumn(row.method),
       params: JSON.parse(personalText(database, row.tenant_id, row.action_id).read(row.params)),
       violations: JSON.parse(row.violations),
-      severity: row.severity,
+      severity: fromColumn(row.severity),
       createdAt: fromMillis(row.created_at),
       ...(row.timeout_at === null ? {} : { timeoutAt: fromMillis(row.timeout_at) }),
       ...(row.policy_decision === null ? {} : { policyDecision: JSON.parse(row.policy_decision) })
     }),
     status: row.status,
-    reviewer: row.reviewer,
-    note: row.note,
+    reviewer: fromColumnOrNull(row.reviewer),
+    note: fromColumnOrNull(row.note),
     reviewedAt: fromMillisOrNull(row.reviewed_at)
   })
 
@@ -81,14 +82,14 @@ export const heldActions = (database: Database["Service"]) => {
         rows.map((row) =>
           new DecidedAction({
             actionId: ActionId.make(row.action_id),
-            agentId: row.agent_id,
-            tool: row.tool,
-            method: row.method,
-            severity: row.severity,
+            agentId: fromColumn(row.agent_id),
+            tool: fromColumn(row.tool),
+            method: fromColumn(row.method),
+            severity: fromColumn(row.severity),
             createdAt: fromMillis(row.created_at),
             status: row.status,
-            reviewer: row.reviewer,
-            note: row.note,
+            reviewer: fromColumnOrNull(row.reviewer),
+            note: fromColumnOrNull(row.note),
             reviewedAt: fromMillisOrNull(row.reviewed_at)
           })
         )),
@@ -106,16 +107,21 @@ export const heldActions = (database: Database["Service"]) => {
 
     held: (tenantId, actionId) =>
       Effect.map(
-        rowsWhere(sql`tenant_id = ${tenantId} AND action_id = ${actionId}`),
+        rowsWhere(sql`tenant_id = ${tenantId} AND action_id = ${toColumn(actionId)}`),
         ([row]) => row === undefined ? undefined : heldOf(row)
       ),
 
     settle: Effect.fnUntraced(function*(tenantId, actionId, { note, reviewedAt, reviewer, status }, entry) {
       const now = yield* DateTime.now
       return yield* commit(Effect.gen(function*() {
+        const settled = {
+          status,
+          reviewer: toColumn(reviewer),
+          note: toColumn(note),
+          reviewed_at: reviewedAt.epochMilliseconds
+        }
         const won = yield* sql`
-          UPDATE held_actions
-          SET ${sql.update({ status, reviewer, note, reviewed_at: reviewedAt.epochMilliseconds })}
+          UPDATE held_actions SET ${sql.update(settled)}
           WHERE tenant_id = ${tenantId} AND action_id = ${actionId} AND status = 'pending'
           RETURNING id`
         if (won.length === 0) return false

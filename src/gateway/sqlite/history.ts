@@ -10,6 +10,7 @@ import type { Entry } from "../Ledger.ts"
 import { recipients } from "../PolicyInput.ts"
 import { nextAnomalyScore } from "../PolicyTemplates.ts"
 import type { Database } from "./Database.ts"
+import { toColumn } from "./losslessText.ts"
 
 interface AgentRow {
   readonly score: number
@@ -24,7 +25,7 @@ const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
   Effect.map(
     sql<AgentRow>`
       SELECT score, actions, violations, last_violation FROM agents
-      WHERE tenant_id = ${tenantId} AND agent_id = ${agentId}`,
+      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
     ([row]) => row ?? newcomer
   )
 
@@ -49,10 +50,10 @@ export const remember = Effect.fnUntraced(function*(
   const denied = decision === "deny"
   const before = yield* agentRow(sql, tenantId, agentId)
   const gone = yield* sql<{ readonly denied: number }>`
-    DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${agentId} AND at <= ${at - day}
+    DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${at - day}
     RETURNING denied`
   yield* sql`INSERT INTO agent_actions ${
-    sql.insert({ tenant_id: tenantId, agent_id: agentId, at, record_id: recordId, denied: Number(denied) })
+    sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), at, record_id: recordId, denied: Number(denied) })
   }`
   const after = {
     score: nextAnomalyScore(before.score, { denied, amount: input.action.params.amount }),
@@ -61,7 +62,7 @@ export const remember = Effect.fnUntraced(function*(
     last_violation: denied ? at : before.last_violation
   }
   yield* sql`
-    INSERT INTO agents ${sql.insert({ tenant_id: tenantId, agent_id: agentId, ...after })}
+    INSERT INTO agents ${sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), ...after })}
     ON CONFLICT DO UPDATE SET ${sql.update(after)}`
 })
 
@@ -89,7 +90,7 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
           SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation
           FROM agents LEFT JOIN agent_actions AS gone
             ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
-          WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${agentId}
+          WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
           GROUP BY agents.agent_id`
         return historyOf({
           ...agent,
@@ -104,7 +105,7 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
 
     clear: (tenantId, agentId, { keepScore }) =>
       commit(Effect.gen(function*() {
-        const them = sql`tenant_id = ${tenantId} AND agent_id = ${agentId}`
+        const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
         yield* sql`DELETE FROM agent_actions WHERE ${them}`
         yield* keepScore
           ? sql`UPDATE agents SET actions = 0, violations = 0, last_violation = NULL WHERE ${them}`

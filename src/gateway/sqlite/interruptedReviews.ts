@@ -9,6 +9,7 @@ import { ActionId } from "../../domain/ActionId.ts"
 import { interruptedApprovalOf } from "../reviewEntry.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
+import { fromColumnOrNull } from "./losslessText.ts"
 
 interface InterruptedRow {
   readonly tenant_id: string
@@ -36,7 +37,7 @@ export const recordInterrupted = Effect.fnUntraced(function*(database: Database[
     const entry = interruptedApprovalOf({
       tenantId: row.tenant_id,
       actionId: ActionId.make(row.action_id),
-      note: row.note,
+      note: fromColumnOrNull(row.note),
       at: now
     })
     yield* commit(append(database, entry, undefined, now))

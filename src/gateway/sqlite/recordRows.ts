@@ -8,6 +8,8 @@ import { ActionId } from "../../domain/ActionId.ts"
 import { AuditRecord } from "../../domain/AuditRecord.ts"
 import { RecordHash } from "../../domain/RecordHash.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
+import { lenientJson } from "./lenientJson.ts"
+import { fromColumn, fromColumnOrNull, toColumn, toColumnOrNull } from "./losslessText.ts"
 
 /**
  * A row of the table `records`, without its tenant and its place in the chain.
@@ -69,38 +71,29 @@ const fromMillisOrNull = (millis: number | null) => millis === null ? null : fro
 export const rowOf = (record: AuditRecord): RecordRow => ({
   id: record.id,
   action_id: record.actionId,
-  agent_id: record.agentId,
-  tool: record.tool,
-  method: record.method,
+  agent_id: toColumn(record.agentId),
+  tool: toColumn(record.tool),
+  method: toColumn(record.method),
   params: canonicalJson(record.params),
   requested_at: record.requestedAt.epochMilliseconds,
-  decision: record.decision,
+  decision: toColumn(record.decision),
   violations: canonicalJson(record.violations),
-  severity: record.severity,
-  alert_tier: record.alertTier ?? null,
-  bundle_revision: record.bundleRevision,
-  prev_hash: record.prevHash,
+  severity: toColumn(record.severity),
+  alert_tier: toColumnOrNull(record.alertTier),
+  bundle_revision: toColumnOrNull(record.bundleRevision),
+  prev_hash: toColumn(record.prevHash),
   record_hash: record.recordHash,
   created_at: toMillis(record.createdAt),
   evaluation_pass: record.evaluationPass ?? null,
   anomaly_score: record.anomalyScore ?? null,
   contains_pii: record.containsPii == null ? null : Number(record.containsPii),
-  pii_subject_id: record.piiSubjectId ?? null,
+  pii_subject_id: toColumnOrNull(record.piiSubjectId),
   pii_fields: record.piiFields == null ? null : canonicalJson(record.piiFields),
   erasure_status: record.erasureStatus ?? null,
   execution_mode: record.executionMode ?? null,
   source: record.source ?? null,
   managed_session_id: record.managedSessionId ?? null
 })
-
-/** Somebody else may have written into the file: what is no JSON is shown as it stands, and its hash will not fit. */
-const lenientJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
 
 const texts = (json: string): ReadonlyArray<string> => {
   const value = lenientJson(json)
@@ -117,23 +110,23 @@ export const recordOf = (row: RecordRow): AuditRecord =>
   new AuditRecord({
     id: row.id,
     actionId: ActionId.make(row.action_id),
-    agentId: row.agent_id,
-    tool: row.tool,
-    method: row.method,
+    agentId: fromColumn(row.agent_id),
+    tool: fromColumn(row.tool),
+    method: fromColumn(row.method),
     params: lenientJson(row.params),
     requestedAt: fromMillis(row.requested_at),
-    decision: row.decision,
+    decision: fromColumn(row.decision),
     violations: texts(row.violations),
-    severity: row.severity,
-    alertTier: row.alert_tier,
-    bundleRevision: row.bundle_revision,
-    prevHash: row.prev_hash,
+    severity: fromColumn(row.severity),
+    alertTier: fromColumnOrNull(row.alert_tier),
+    bundleRevision: fromColumnOrNull(row.bundle_revision),
+    prevHash: fromColumn(row.prev_hash),
     recordHash: RecordHash.make(row.record_hash),
     createdAt: fromMillisOrNull(row.created_at),
     evaluationPass: row.evaluation_pass,
     anomalyScore: row.anomaly_score,
     containsPii: row.contains_pii === null ? null : row.contains_pii !== 0,
-    piiSubjectId: row.pii_subject_id,
+    piiSubjectId: fromColumnOrNull(row.pii_subject_id),
     piiFields: row.pii_fields === null ? null : texts(row.pii_fields),
     erasureStatus: row.erasure_status,
     executionMode: row.execution_mode,

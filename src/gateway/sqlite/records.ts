@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { AgentActivity } from "../../domain/AgentActivity.ts"
 import type { Ledger } from "../Ledger.ts"
 import type { Database } from "./Database.ts"
+import { fromColumn, toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
 import { fromMillis, recordOf, type RecordRow, rowOf } from "./recordRows.ts"
 
@@ -72,14 +73,14 @@ export const records = (database: Database["Service"]) => {
     records: (tenantId) => Stream.runCollect(stream(tenantId)),
     stream,
     nth: (tenantId, place) => first(sql`tenant_id = ${tenantId} AND position = ${place}`),
-    find: (tenantId, actionId) => first(sql`tenant_id = ${tenantId} AND action_id = ${actionId}`),
+    find: (tenantId, actionId) => first(sql`tenant_id = ${tenantId} AND action_id = ${toColumn(actionId)}`),
     findByHash: (tenantId, recordHash) => first(sql`tenant_id = ${tenantId} AND record_hash = ${recordHash}`),
 
     inputOf: (tenantId, actionId) =>
       Effect.map(
         read(sql<{ readonly input: string | Uint8Array }>`
           SELECT input FROM policy_inputs JOIN records ON records.id = record_id
-          WHERE tenant_id = ${tenantId} AND action_id = ${actionId}`),
+          WHERE tenant_id = ${tenantId} AND action_id = ${toColumn(actionId)}`),
         ([row]) =>
           row === undefined ? undefined : JSON.parse(personalText(database, tenantId, actionId).read(row.input))
       ),
@@ -95,17 +96,18 @@ export const records = (database: Database["Service"]) => {
         (rows) =>
           rows.map((row) =>
             new AgentActivity({
-              agentId: row.agent_id,
+              agentId: fromColumn(row.agent_id),
               total: row.total,
               blocked: row.blocked,
               lastAction: row.last_action === null ? null : fromMillis(row.last_action),
               anomalyScore: row.anomaly_score,
-              tools: (JSON.parse(row.tools) as Array<string>).sort()
+              tools: (JSON.parse(row.tools) as Array<string>).map(fromColumn).sort()
             })
           )
       ),
 
-    recordsOf: (tenantId, subjectId) => streamWhere(sql`tenant_id = ${tenantId} AND pii_subject_id = ${subjectId}`),
+    recordsOf: (tenantId, subjectId) =>
+      streamWhere(sql`tenant_id = ${tenantId} AND pii_subject_id = ${toColumn(subjectId)}`),
 
     replaceRecords: (tenantId, replacement) =>
       commit(Effect.gen(function*() {

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { Subject } from "../../domain/Erasure.ts"
 import type { Ledger } from "../Ledger.ts"
 import type { Database } from "./Database.ts"
+import { fromColumn, toColumn } from "./losslessText.ts"
 import { fromMillis, toMillis } from "./recordRows.ts"
 
 /**
@@ -25,16 +26,16 @@ export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"
           readonly erasure_status: string | null
           readonly last_seen: number | null
         }
-      >`SELECT * FROM subjects WHERE tenant_id = ${tenantId} ORDER BY subject_id`),
+      >`SELECT * FROM subjects WHERE tenant_id = ${tenantId}`),
       (rows) =>
         rows.map((row) =>
           new Subject({
-            id: row.subject_id,
+            id: fromColumn(row.subject_id),
             records: row.records,
             erasureStatus: row.erasure_status ?? "active",
             lastSeen: row.last_seen === null ? null : fromMillis(row.last_seen)
           })
-        )
+        ).sort((a, b) => a.id < b.id ? -1 : 1)
     ),
 
   subjectKeys: (tenantId, subjectId) =>
@@ -43,7 +44,7 @@ export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"
         { readonly version: number; readonly secret: Uint8Array | null; readonly erased_at: number | null }
       >`
         SELECT version, secret, erased_at FROM subject_keys
-        WHERE tenant_id = ${tenantId} AND subject_id = ${subjectId} ORDER BY version`),
+        WHERE tenant_id = ${tenantId} AND subject_id = ${toColumn(subjectId)} ORDER BY version`),
       (rows) =>
         rows.map(({ erased_at, secret, version }) => ({
           version,
@@ -62,19 +63,19 @@ export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"
       erased_at: toMillis(erasedAt)
     }
     return commit(Effect.asVoid(sql`
-      INSERT INTO subject_keys ${sql.insert({ tenant_id: tenantId, subject_id: subjectId, version, ...key })}
+      INSERT INTO subject_keys ${sql.insert({ tenant_id: tenantId, subject_id: toColumn(subjectId), version, ...key })}
       ON CONFLICT DO UPDATE SET ${sql.update(key)}`))
   },
 
   markErased: Effect.fnUntraced(function*(tenantId, subjectId) {
     const marked = yield* commit(Effect.gen(function*() {
-      const marked = yield* sql<{ readonly id: number; readonly action_id: string }>`
+      const marked = yield* sql`
         UPDATE records SET erasure_status = 'erased'
-        WHERE tenant_id = ${tenantId} AND pii_subject_id = ${subjectId} RETURNING id`
-      const theirs = sql`FROM records WHERE tenant_id = ${tenantId} AND pii_subject_id = ${subjectId}`
+        WHERE tenant_id = ${tenantId} AND pii_subject_id = ${toColumn(subjectId)} RETURNING id`
+      const theirs = sql`FROM records WHERE tenant_id = ${tenantId} AND pii_subject_id = ${toColumn(subjectId)}`
       yield* sql`
         UPDATE subjects SET erasure_status = 'erased'
-        WHERE tenant_id = ${tenantId} AND subject_id = ${subjectId}`
+        WHERE tenant_id = ${tenantId} AND subject_id = ${toColumn(subjectId)}`
       yield* sql`DELETE FROM policy_inputs WHERE record_id IN (SELECT id ${theirs})`
       yield* sql`
         UPDATE held_actions SET params = '{}'

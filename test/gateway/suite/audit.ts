@@ -5,7 +5,7 @@ import { createHash } from "node:crypto"
 import { AuditLog } from "../../../src/AuditLog.ts"
 import type { AuditRecord } from "../../../src/domain/AuditRecord.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
-import { allowed, approve, denied, forbidding, hold, log, tamper, upTo } from "./cases.ts"
+import { allowed, approve, denied, forbidding, history, hold, log, tamper, upTo } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, send, wireCall } from "./doors.ts"
 
 /** The chain's hash, written down from its description without the package's own code. */
@@ -165,6 +165,31 @@ export const audit = (door: Door) => {
         assert.strictEqual(JSON.stringify(rows[index]!.params), JSON.stringify(JSON.parse(text)))
       }
       assert.strictEqual((yield* verify).valid, true)
+    })
+
+    test("holds over strange people and notes, which come back as they went", function*() {
+      const names = [
+        "NUL \u0000 within",
+        "half a pair \ud800",
+        "\udfff",
+        "\u0001\"marked\"",
+        "é 漢字 😀 \u2028",
+        "' OR 1=1 --"
+      ]
+      for (const name of names) {
+        const sent = { method: "delete", params: { customer_id: name, to: "ann@example.com" } }
+        const { text } = yield* send("POST", "/mcp/tools/call", { body: wireCall(sent) })
+        yield* send("POST", `/approve/${JSON.parse(text).action_id}`, { body: { note: name } })
+      }
+      const rows = yield* chain()
+      const [holds, reviews] = [0, 1].map((kind) => rows.filter((_, index) => index % 2 === kind))
+      assert.deepStrictEqual(holds!.map((row) => row.pii_subject_id), names)
+      assert.deepStrictEqual(reviews!.map((row) => (row.params as { note: string }).note), names)
+      assert.strictEqual((yield* verify).valid, true)
+      const subjects = yield* AuditLog.use((auditLog) => auditLog.subjects)
+      assert.sameMembers(subjects.map(({ id }) => id), names)
+      const decided = yield* history
+      assert.deepStrictEqual(decided.map(({ note }) => note), names.toReversed())
     })
 
     test("holds over strange params of the service", function*() {

@@ -58,6 +58,16 @@ export const vaultSuite = (place: string, layer: Layer.Layer<CredentialVault>) =
       assert.deepStrictEqual(values(yield* vault.open("t", "stripe", use)), [["b", "1"]])
     })
 
+    test("tells strange names apart, and gives them back", function*(vault) {
+      const names = ["\u0000", "\ud800", "\udfff", "\u0001\"x\"", "é😀"]
+      for (const name of names) yield* register(vault, name, name, "value")
+      const listed = yield* vault.list("t")
+      assert.sameMembers(listed.map(({ toolId }) => toolId), names)
+      assert.sameMembers(listed.map(({ name }) => name), names)
+      for (const name of names) assert.deepStrictEqual(values(yield* vault.open("t", name, use)), [[name, "value"]])
+      assert.sameMembers((yield* vault.accessLog("t")).map(({ name }) => name), names)
+    })
+
     test("logs each use, newest first, and forgets all but the latest 50", function*(vault) {
       yield* register(vault, "stripe", "a", "1")
       yield* vault.open("t", "stripe", use)

@@ -7,7 +7,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
 import { Vargate } from "effect-vargate"
-import * as EnginePostgres from "effect-vargate/workflow/EnginePostgres"
+import * as EnginePostgres from "effect-vargate/node/EnginePostgres"
 import { RunnerAddress } from "effect/cluster"
 import { FetchHttpClient } from "effect/http"
 import { appendFileSync } from "node:fs"

@@ -7,7 +7,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { Vargate } from "effect-vargate"
-import * as EngineSqlite from "effect-vargate/workflow/EngineSqlite"
+import * as EngineSqlite from "effect-vargate/node/EngineSqlite"
 import { FetchHttpClient } from "effect/http"
 import { appendFileSync } from "node:fs"
 import { join } from "node:path"

@@ -6,7 +6,7 @@
  */
 
 /**
- * The statements that make these tables, in order.
+ * The statements of this step.
  *
  * @category migrations
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /** Durable payments on a cluster whose machines are killed, frozen and joined by others. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Postgres from "./support/postgres.ts"
+import * as Postgres from "../workflow/support/postgres.ts"
 import {
   check,
   deciding,
@@ -13,7 +13,7 @@ import {
   temporaryFolder,
   url,
   world
-} from "./support/world.ts"
+} from "../workflow/support/world.ts"
 
 const payments = isFull ? 1_000 : 150
 const frozenSeconds = isFull ? 60 : 15

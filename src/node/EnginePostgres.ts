@@ -21,8 +21,8 @@ import type { SocketServerError } from "effect/socket/SocketServer"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Approvals } from "../Approvals.ts"
 import type { StorageFailed } from "../VargateError.ts"
-import type * as ApprovalReconciler from "./ApprovalReconciler.ts"
-import * as Engine from "./Engine.ts"
+import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
+import * as Engine from "../workflow/Engine.ts"
 
 /**
  * Where the database is, and where this runner is.

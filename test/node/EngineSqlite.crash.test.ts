@@ -1,7 +1,18 @@
 /** Durable payments wait for people while their process is killed again and again, and the gateway goes away for a while. */
 import { describe, it } from "@effect/vitest"
 import { Effect, Random } from "effect"
-import { check, deciding, exit, isFull, kill, machine, outage, temporaryFolder, url, world } from "./support/world.ts"
+import {
+  check,
+  deciding,
+  exit,
+  isFull,
+  kill,
+  machine,
+  outage,
+  temporaryFolder,
+  url,
+  world
+} from "../workflow/support/world.ts"
 
 const payments = isFull ? 200 : 60
 const kills = isFull ? 20 : 5
