@@ -15,6 +15,7 @@ import { writeSettings } from "./api/TenantApi.ts"
 import { SettingChange, SettingsPlan, SettingsReceipt } from "./domain/SettingsPlan.ts"
 import type { TenantProfile } from "./domain/TenantProfile.ts"
 import { type SettingName, TenantSettings } from "./domain/TenantSettings.ts"
+import { blot, spellings } from "./internal/blot.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import { type Wish, wishesOf } from "./internal/wishes.ts"
 import * as Transport from "./Transport.ts"
@@ -46,7 +47,8 @@ export class Tenant extends Context.Service<Tenant, {
   readonly plan: (settings: TenantSettings) => Effect.Effect<SettingsPlan, OperationError>
   /**
    * PATCH /dashboard/settings, then reads back. Fails with `SettingNotApplied` when a setting is not as wished then, and
-   * with `InvalidRequest` before anything is sent when a value makes no sense.
+   * with `InvalidRequest` before anything is sent when a value makes no sense. The webhook's secret comes only with a
+   * `webhookUrl` among the settings, and each time anew: send the URL again to see it again.
    */
   readonly apply: (
     settings: TenantSettings
@@ -131,7 +133,7 @@ export const make = Effect.gen(function*() {
         operation: "Tenant.testWebhook",
         reason: new WebhookUndelivered({
           origin: URL.parse(transport.redact(webhook_url))?.origin ?? "the webhook",
-          detail: transport.redact(message.replaceAll(webhook_url, "the webhook"))
+          detail: transport.redact(blot(message, spellings([Redacted.make(webhook_url)])))
         })
       })),
     Effect.withSpan("Tenant.testWebhook")

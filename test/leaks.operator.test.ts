@@ -117,7 +117,7 @@ describe("a key that was replaced", () => {
 
 describe("a key provider that fails", () => {
   const failures: Readonly<Record<string, Effect.Effect<string, unknown>>> = {
-    "an error": Effect.fail(new Error(core)),
+    "an error": Effect.fail({ _tag: "Sealed", message: core }),
     "a text": Effect.fail(core),
     "a defect": Effect.die(new Error(core)),
     "a bad key": Effect.succeed(`${core} with blanks`)

@@ -36,8 +36,7 @@ describe("spans of a server", () => {
         )
         yield* account.rotateKey()
       }).pipe(
-        Effect.provide(Vargate.layerOperator({ apiKey: "K3Y-S3CR3T", url })),
-        Effect.provide(FetchHttpClient.layer)
+        Effect.provide(Vargate.layerOperator({ apiKey: "K3Y-S3CR3T", url }).pipe(Layer.provide(FetchHttpClient.layer)))
       )
       const told = inspect(spans.map(({ attributes, events, name }) => [name, [...attributes], events]), { depth: 6 })
       assert.include(told, "/auth/verify-email")

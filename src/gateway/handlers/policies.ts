@@ -35,7 +35,7 @@ export const layer = HttpApiBuilder.group(
     const startedAt = yield* DateTime.now
 
     /** An engine that cannot tell its rules has none to show. */
-    const bookOf = (template: string): RuleBook => engine.describe?.(template) ?? { revision: "unknown", rules: [] }
+    const bookOf = (template: string): RuleBook => engine.describe?.(template) ?? { revision: unknown, rules: [] }
 
     return handlers
       .handle("templates", () => Effect.succeed({ templates }))
@@ -65,7 +65,7 @@ export const layer = HttpApiBuilder.group(
           const { revision, rules } = bookOf(policyTemplate)
           return new PolicyBundle({
             revision,
-            etag: hash("sha256", revision, "hex").slice(0, 16),
+            etag: revision === unknown ? unknown : hash("sha256", revision, "hex").slice(0, 16),
             ruleCount: rules.length,
             updatedAt: startedAt,
             files: [...new Set(rules.map(({ source }) => source))],
@@ -75,6 +75,9 @@ export const layer = HttpApiBuilder.group(
       )
   })
 )
+
+/** What the measured gateway writes where it cannot tell. */
+const unknown = "unknown"
 
 /** `currency_mismatch` is "Currency mismatch". */
 const inWords = (name: string) => {

@@ -7,7 +7,7 @@ import type { Session } from "../../../src/domain/Session.ts"
 import type { VerificationMail } from "../../../src/gateway/Signups.ts"
 import { Tenant } from "../../../src/Tenant.ts"
 import { TenantDirectory } from "../../../src/TenantDirectory.ts"
-import { log, reasonOf } from "./cases.ts"
+import { history, hold, log, reasonOf, reject } from "./cases.ts"
 import { acme, Address, as, caseOf, type Door, globex, send } from "./doors.ts"
 
 const session = Account.use((account) => account.session)
@@ -27,6 +27,21 @@ export const accounts = (door: Door) => {
       yield* TestClock.adjust("7 days")
       const late = yield* send("GET", "/dashboard/me", bearer(opened))
       assert.deepStrictEqual([late.status, late.text], [401, `{"detail":"Invalid or expired session token"}`])
+    })
+
+    const person = caseOf(door, { tenants: [{ ...acme, email: "ann@acme.example" }, globex] })
+
+    person("names the reviewer", function*() {
+      const opened = yield* session
+      const ids = [yield* hold(), yield* hold(), yield* hold()] as const
+      yield* send("POST", `/approve/${ids[0]}`, { body: {}, ...bearer(opened) })
+      yield* send("POST", `/reject/${ids[1]}`, { body: {}, ...bearer(opened) })
+      yield* reject(ids[2])
+      assert.deepStrictEqual((yield* history).map(({ reviewer }) => reviewer), [
+        "unknown",
+        "ann@acme.example",
+        "ann@acme.example"
+      ])
     })
 
     test("of one gateway, or with a changed claim, is worth nothing", function*() {

@@ -85,7 +85,7 @@ export const credentials = (door: Door) => {
             return { paid: true, by: Redacted.value(credentials.get("api_key") ?? Redacted.make("nobody")) }
           }),
         "bank/delete": (_, credentials) =>
-          Effect.fail(new Error(`401 for ${[...credentials.values()].map(Redacted.value).join()}`))
+          Effect.fail(`401 for ${[...credentials.values()].map(Redacted.value).join()}`)
       }
     })
 

@@ -3,6 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import type { TenantSettings } from "../../../src/domain/TenantSettings.ts"
+import { PolicyEngine } from "../../../src/gateway/PolicyEngine.ts"
 import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
 import { Tenants } from "../../../src/gateway/Tenants.ts"
 import { Policies } from "../../../src/Policies.ts"
@@ -320,8 +321,22 @@ export const settings = (door: Door) => {
       assert.strictEqual((yield* newest).bundleRevision, revision)
     })
 
+    const mute = Layer.succeed(PolicyEngine, { evaluate: () => Effect.die("not asked") })
+    const silent = caseOf(door, { policy: mute })
+
+    silent(
+      "of an engine that cannot tell its rules are those of the settings, and its bundle a placeholder",
+      function*() {
+        yield* apply({ autoApproveTools: ["crm/export"] })
+        const { revision, rules } = yield* Policies.use((policies) => policies.rules)
+        assert.deepStrictEqual([revision, rules.map(({ type }) => type)], ["unknown", ["auto_approved"]])
+        assert.isTrue((yield* Policies.use((policies) => policies.bundle)).isPlaceholder)
+      }
+    )
+
     test("the bundle says what is in force", function*() {
       const bundle = yield* Policies.use((policies) => policies.bundle)
+      assert.isFalse(bundle.isPlaceholder)
       assert.deepInclude(bundle, { ruleCount: 6, files: ["templates/general", "program"], competitorDomains: [] })
       assert.strictEqual(bundle.updatedAt?.epochMilliseconds, 0)
     })
