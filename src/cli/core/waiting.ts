@@ -53,5 +53,9 @@ effect-vargate approvals show ${actionId} --wait`,
   )
 })
 
-/** The default of `--wait`: a little more than the hour after which the gateway gives up. */
+/**
+ * The default of `--wait`: a little more than the hour after which the gateway gives up.
+ *
+ * @internal
+ */
 export const wholeTime = "65m"

@@ -4,7 +4,12 @@
  * @since 0.1.0
  */
 
-/** @since 0.1.0 */
+/**
+ * The statements of this step.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const history: ReadonlyArray<string> = [
   // `actions` and `violations` count the rows of agent_actions.
   `CREATE TABLE agents (

@@ -4,5 +4,10 @@
  * @since 0.1.0
  */
 
-/** @since 0.1.0 */
+/**
+ * The statements of this step.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const key: ReadonlyArray<string> = [`CREATE TABLE key_probe (sealed BLOB NOT NULL) STRICT`]

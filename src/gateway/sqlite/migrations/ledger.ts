@@ -1,13 +1,18 @@
 /**
  * Audit records in their chains, what the policy was asked about them, held actions, Merkle trees, keys of people's data.
  *
- * Times are epoch milliseconds. `position` counts a tenant's records from 1, so that a page, a place in the chain and the
+ * Times are epoch milliseconds, and what others have named stands in the spelling of `losslessText`. `position` counts a tenant's records from 1, so that a page, a place in the chain and the
  * number of records are found without counting. What a trigger keeps is never touched otherwise.
  *
  * @since 0.1.0
  */
 
-/** @since 0.1.0 */
+/**
+ * The statements of this step.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const ledger: ReadonlyArray<string> = [
   `CREATE TABLE records (
     id INTEGER PRIMARY KEY,
@@ -27,7 +32,7 @@ export const ledger: ReadonlyArray<string> = [
     prev_hash TEXT NOT NULL,
     record_hash TEXT NOT NULL,
     created_at INTEGER,
-    evaluation_pass INTEGER,
+    evaluation_pass REAL,
     anomaly_score REAL,
     contains_pii INTEGER,
     pii_subject_id TEXT,

@@ -5,7 +5,12 @@
  * @since 0.1.0
  */
 
-/** @since 0.1.0 */
+/**
+ * The statements of this step.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
 export const tenants: ReadonlyArray<string> = [
   // The order of appearance is that of rank.
   `CREATE TABLE tenants (
