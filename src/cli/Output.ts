@@ -141,8 +141,8 @@ export const Status = Schema.toCodecJson(Schema.Struct({
   nextExpiry: Schema.optionalKey(Schema.DateTimeUtc),
   records: Schema.Int,
   newest: Schema.optionalKey(AuditRecord),
-  /** The gateway's own word. */
-  chain: ChainStatus
+  /** The gateway's own word, if it came in a few seconds. */
+  chain: Schema.optionalKey(ChainStatus)
 }))
 
 /**

@@ -100,7 +100,7 @@ export const command = Command.make(
       apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
     }
     const { run } = yield* Effect.promise(() => import("../gateway/GatewayServer.ts"))
-    yield* run(options, (server) => announce(server, data))
+    return yield* run(options, (server) => announce(server, data))
   })
 ).pipe(
   Command.withDescription("Serve a gateway on this machine, with a lasting ledger"),

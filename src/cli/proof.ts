@@ -46,11 +46,8 @@ const run = Effect.fnUntraced(function*(
   const trusted = yield* rootOf(root)
   const recordHash = yield* hashOf(text)
   if (Option.isSome(wait)) {
-    printer.progress("waiting until the hour of this record is over and its tree is built ...")
-    yield* Effect.ensuring(
-      merkle.awaitProof(recordHash, { timeout: wait.value }),
-      Effect.sync(() => printer.progress())
-    )
+    yield* printer.note(dim("Waiting until the hour of this record is over, if it is not."))
+    yield* merkle.awaitProof(recordHash, { timeout: wait.value })
   }
   const proven = yield* merkle.prove(recordHash, trusted)
   const { inclusion, proof, tree } = proven

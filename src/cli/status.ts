@@ -21,6 +21,8 @@ import { facts } from "./screen/table.ts"
 import { bold, dim, green, type Line, red, spansOf, yellow } from "./screen/text.ts"
 import * as Words from "./screen/words.ts"
 
+const patience = "5 seconds"
+
 const look = Effect.gen(function*() {
   const { keyFrom, url } = yield* Connection
   const system = yield* System
@@ -35,11 +37,17 @@ const look = Effect.gen(function*() {
   // Alone, since a gateway that is away should be reported once, and its time measured undisturbed.
   const { health, healthMillis } = yield* timedHealth
   const [{ pending, stats }, page, chain, profile] = yield* Effect.all(
-    // Not every gateway has a profile to show.
-    [approvals.pending, auditLog.page({ limit: 1 }), auditLog.verify, Effect.option(tenant.me)],
+    [
+      approvals.pending,
+      auditLog.page({ limit: 1 }),
+      // A gateway reads its whole log for that.
+      Effect.timeoutOption(auditLog.verify, patience),
+      // Not every gateway has a profile to show.
+      Effect.option(tenant.me)
+    ],
     { concurrency: "unbounded" }
   )
-  const tenantId = page.tenantId ?? chain.tenantId
+  const { tenantId } = page
   const newest = page.records[0]
   const expiries = pending.flatMap(({ timeoutAt }) => timeoutAt === undefined ? [] : [timeoutAt])
   const nextExpiry = expiries.toSorted((a, b) => a.epochMilliseconds - b.epochMilliseconds)[0]
@@ -49,7 +57,7 @@ const look = Effect.gen(function*() {
     healthMillis,
     health,
     records: page.total,
-    chain,
+    ...Option.isNone(chain) ? {} : { chain: chain.value },
     ...tenantId === undefined ? {} : { tenantId },
     ...Option.isNone(profile) ? {} : { tenantName: profile.value.name },
     ...Option.isNone(profile) || profile.value.policyTemplate === undefined
@@ -67,7 +75,7 @@ const run = Effect.gen(function*() {
   const { pending, status } = yield* look
   const now = yield* DateTime.now
   yield* printer.print(Status, status, (width) => screen(status, pending, now, width))
-  if (!status.chain.valid) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
+  if (status.chain?.valid === false) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
 })
 
 /** @internal */
@@ -131,7 +139,10 @@ const partsOf = ({ blockchain, connectedChains, merkleTreeCount, redis }: Health
   ])
 }
 
-const chainWord = ({ failedAt, reason, valid }: (typeof Status.Type)["chain"]): Line =>
-  valid
+const chainWord = (chain: (typeof Status.Type)["chain"]): Line => {
+  if (chain === undefined) return dim(`not told within ${patience}; effect-vargate verify reads it itself`)
+  const { failedAt, reason, valid } = chain
+  return valid
     ? [green("valid"), dim(", says the gateway; "), bold("effect-vargate verify"), dim(" proves it")]
     : [red("broken"), `, says the gateway: ${reason ?? "no reason given"} at ${failedAt ?? "an unknown record"}`]
+}

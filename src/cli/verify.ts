@@ -15,6 +15,7 @@ import type { ChainStatus } from "../domain/AuditRecord.ts"
 import type { ChainReport } from "../domain/ChainReport.ts"
 import { Checkpoint } from "../domain/Checkpoint.ts"
 import * as FileCheckpoints from "../node/FileCheckpoints.ts"
+import type { OperationError } from "../VargateError.ts"
 import { connected, Connection } from "./core/connection.ts"
 import { Concluded, Usage } from "./core/failure.ts"
 import { ExitCode, Verdict } from "./Output.ts"
@@ -38,6 +39,16 @@ const gatewayWord = (status: ChainStatus): Line =>
   status.valid
     ? [green("✓ valid"), status.records === undefined ? "" : `, ${Words.count(status.records, "record")}`]
     : [red("✗ broken"), `: ${status.reason ?? "no reason given"} at ${status.failedAt ?? "an unknown record"}`]
+
+/** A gateway that takes too long over its own log does not keep us from reading it. */
+const patient = (word: Effect.Effect<ChainStatus, OperationError>) =>
+  Effect.catchReasons(word, "VargateError", {
+    Timeout: (reason) => noWord(reason.message),
+    GatewayFault: (reason) => noWord(reason.message)
+  })
+
+const noWord = (why: string) =>
+  Effect.as(Printer.use(({ warn }) => warn(`the gateway does not say whether its log is whole: ${why}`)), undefined)
 
 /** Reads and verifies the log, against what is kept of it, and keeps what is new. */
 const recompute = Effect.fnUntraced(function*({ keep, since, trees }: Wishes) {
@@ -63,14 +74,16 @@ const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean)
   const auditLog = yield* AuditLog
   const printer = yield* Printer
   const { url } = yield* Connection
-  const status = yield* auditLog.verify
-  yield* printer.print(
-    Verdict,
-    { _tag: "Gateway", status },
-    (width) => facts([["Gateway says", gatewayWord(status)]], width)
-  )
+  const status = yield* wishes.independent ? patient(auditLog.verify) : auditLog.verify
+  if (status !== undefined) {
+    yield* printer.print(
+      Verdict,
+      { _tag: "Gateway", status },
+      (width) => facts([["Gateway says", gatewayWord(status)]], width)
+    )
+  }
   if (!wishes.independent) {
-    return status.valid ? undefined : yield* new Concluded({ exitCode: ExitCode.badVerdict })
+    return status?.valid === true ? undefined : yield* new Concluded({ exitCode: ExitCode.badVerdict })
   }
   const { against, isKept, report, seconds } = yield* recompute(wishes)
   yield* printer.print(
@@ -87,7 +100,7 @@ const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean)
       ...advice(status, report)
     ]
   )
-  if (!report.valid || !status.valid) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
+  if (!report.valid || status?.valid === false) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
 })
 
 const checkpointWord = (report: ChainReport, against: number, isKept: boolean): Line => [
@@ -96,10 +109,10 @@ const checkpointWord = (report: ChainReport, against: number, isKept: boolean): 
   isKept ? dim(`; ${Words.count(report.checkpoint?.count ?? 0, "record")} kept`) : dim("; none was added")
 ]
 
-const advice = (status: ChainStatus, report: ChainReport): ReadonlyArray<Line> =>
+const advice = (status: ChainStatus | undefined, report: ChainReport): ReadonlyArray<Line> =>
   report.valid ? [] : [
     "",
-    status.valid
+    status?.valid === true
       ? "The gateway finds nothing wrong with it. Before anything changes, keep the evidence:"
       : "Keep the evidence:",
     bold("  effect-vargate evidence export evidence.json")

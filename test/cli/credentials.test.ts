@@ -4,7 +4,8 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { CredentialChanged, CredentialEntry, CredentialUse } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decodeLines, folder, run, type RunOptions } from "../support/cli.ts"
+import { decodeLines, run, type RunOptions } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 const secret = "sk_live_S3CR3T"
 

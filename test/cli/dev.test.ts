@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { CallResult, Failure, Serving, Status } from "../../src/cli/Output.ts"
-import { decodeLines, folder, runProcess, startProcess, untilSaid } from "../support/cli.ts"
+import { decodeLines, runProcess, startProcess, untilSaid } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 /** A server that listens, and what it said then. */
 const start = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {

@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { HttpClient, HttpClientResponse } from "effect/http"
 import { Check } from "../../src/cli/Output.ts"
 import type * as Gateway from "../../src/gateway/Gateway.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { decodeLines, run } from "../support/cli.ts"
+import { answering, decodeLines, run } from "../support/cli.ts"
 
 const tenant = (policyTemplate: string, more: Partial<NonNullable<Gateway.Options["tenants"]>[number]> = {}) =>
   GatewayMemory.layer({ tenants: [{ id: "local", apiKey: "vargate-local-key", policyTemplate, ...more }] })
@@ -157,32 +156,14 @@ describe("doctor", () => {
 })
 
 /** A gateway that lets a key of agents decide nothing. */
-const forAgentsOnly = Layer.effect(
-  HttpClient.HttpClient,
-  Effect.map(
-    HttpClient.HttpClient,
-    (client) =>
-      HttpClient.transform(client, (send, request) =>
-        new URL(request.url).pathname.startsWith("/approve/")
-          ? Effect.succeed(
-            HttpClientResponse.fromWeb(request, Response.json({ detail: "Agents cannot approve" }, { status: 403 }))
-          )
-          : send)
-  )
+const forAgentsOnly = answering(
+  "/approve/",
+  () => Effect.sync(() => Response.json({ detail: "Agents cannot approve" }, { status: 403 }))
 )
 
 /** Changes the text of every page of the audit log. */
 const rewriting = (rewrite: (text: string) => string) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, (client) =>
-      HttpClient.transform(client, (send, request) =>
-        new URL(request.url).pathname !== "/audit/log" ? send : Effect.gen(function*() {
-          const response = yield* send
-          const text = yield* response.text
-          return HttpClientResponse.fromWeb(request, new Response(rewrite(text), { status: response.status }))
-        })))
-  )
+  answering("/audit/log", (own) => Effect.map(own, (text) => new Response(rewrite(text))))
 
 /** A gateway whose clock is so many milliseconds off. */
 const withClockOff = (millis: number) =>

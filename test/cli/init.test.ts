@@ -14,7 +14,8 @@ import { dirname, join } from "node:path"
 import { Failure, Initialized, Notice } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { decodeLines, folder, run, type RunOptions } from "../support/cli.ts"
+import { decodeLines, run, type RunOptions } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 const key = "vargate-local-key"
 const mode = (path: string) => statSync(path).mode & 0o777

@@ -10,7 +10,6 @@ import { Ledger } from "../../src/gateway/Ledger.ts"
 import {
   decodeLines,
   environment,
-  folder,
   nodeArguments,
   runProcess,
   Served,
@@ -18,6 +17,7 @@ import {
   startProcess,
   untilSaid
 } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 import { TimeMachine, timeMachine } from "../support/worlds.ts"
 
 const apiKey = "vg-key-of-the-shop"

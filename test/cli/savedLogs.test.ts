@@ -8,7 +8,8 @@ import { toJson } from "../../src/Checkpoints.ts"
 import { Verdict } from "../../src/cli/Output.ts"
 import { Checkpoint } from "../../src/domain/Checkpoint.ts"
 import { RecordHash } from "../../src/domain/RecordHash.ts"
-import { decodeLines, folder, runProcess } from "../support/cli.ts"
+import { decodeLines, runProcess } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 const root = fileURLToPath(new URL("../../../shared/gateway-capture/audit-log/", import.meta.url))
 const hasLogs = existsSync(root)

@@ -4,7 +4,8 @@ import { readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { Member, SessionOpened } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decodeLines, folder, run } from "../support/cli.ts"
+import { decodeLines, run } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 describe("session", () => {
   it.effect("keeps its token in a file for its owner, and off the screen", () =>

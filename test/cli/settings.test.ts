@@ -5,7 +5,8 @@ import { join } from "node:path"
 import { Applied, Failure, Notice, Plan, Settings } from "../../src/cli/Output.ts"
 import { Tenant } from "../../src/Tenant.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decodeLines, folder, run, type RunOptions } from "../support/cli.ts"
+import { decodeLines, run, type RunOptions } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 const settings = (args: ReadonlyArray<string>, options: RunOptions = {}) =>
   run(["settings", ...args], { hasFiles: true, ...options })

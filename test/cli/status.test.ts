@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { Status } from "../../src/cli/Output.ts"
 import { AuditRecord } from "../../src/domain/AuditRecord.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { decide } from "../../src/ToolCalls.ts"
-import { decodeLines, run } from "../support/cli.ts"
+import { answering, decodeLines, run } from "../support/cli.ts"
 
 const some = Effect.gen(function*() {
   yield* decide({ tool: "http", method: "GET" })
@@ -38,7 +39,7 @@ describe("status", () => {
       })
       assert.strictEqual(status?.approvals?.pending, 1)
       assert.strictEqual(status?.nextExpiry?.epochMilliseconds, 3_600_000)
-      assert.isTrue(status?.chain.valid)
+      assert.isTrue(status?.chain?.valid)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
   it.effect("ends with 1 where the gateway itself finds its chain broken", () =>
@@ -53,4 +54,13 @@ describe("status", () => {
       assert.match(out, /^Chain +broken, says the gateway: record_hash mismatch at/m)
       assert.strictEqual(code, 1)
     }).pipe(Effect.provide(GatewayMemory.layer())))
+
+  it.effect("does not wait for a gateway that reads its whole log", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(run(["status"]), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      const { code, out } = yield* Fiber.join(fiber)
+      assert.match(out, /^Chain +not told within 5 seconds/m)
+      assert.strictEqual(code, 0)
+    }).pipe(Effect.provide(Layer.provideMerge(answering("/audit/verify", () => Effect.never), GatewayMemory.layer()))))
 })

@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { Failure, Verdict } from "../../src/cli/Output.ts"
+import { Failure, Notice, Verdict } from "../../src/cli/Output.ts"
 import { AuditRecord } from "../../src/domain/AuditRecord.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { seeded } from "../internal/generateJson.ts"
-import { decodeLines, folder, run } from "../support/cli.ts"
+import { answering, decodeLines, run } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 import { gateway, rawPage, submitSome, tenant } from "../support/rawLog.ts"
 
 const verify = (...args: ReadonlyArray<string>) =>
@@ -43,6 +44,18 @@ describe("verify", () => {
       assert.deepStrictEqual(decodeLines(Verdict, out).map(({ _tag }) => _tag), ["Gateway"])
       assert.strictEqual(code, 0)
     }).pipe(Effect.provide(gateway())))
+
+  it.effect("goes on where the gateway has no word to give", () =>
+    Effect.gen(function*() {
+      yield* submitSome(seeded(1), 5)
+      const { code, err, out } = yield* verify("--json")
+      assert.match(decodeLines(Notice, err)[0]!.warning, /does not say whether its log is whole/)
+      assert.deepStrictEqual(decodeLines(Verdict, out).map(({ _tag }) => _tag), ["Independent"])
+      assert.deepStrictEqual([code, (yield* verify("--no-independent")).code], [0, 5])
+    }).pipe(Effect.provide(Layer.provideMerge(
+      answering("/audit/verify", () => Effect.sync(() => new Response("Internal Server Error", { status: 500 }))),
+      gateway()
+    ))))
 
   it.effect("names what was changed, and ends with 1", () =>
     Effect.gen(function*() {

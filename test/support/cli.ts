@@ -15,9 +15,8 @@ import {
   Terminal
 } from "effect"
 import * as Gateway from "effect-vargate/gateway/Gateway"
-import { HttpServer } from "effect/http"
+import { HttpClient, HttpClientResponse, HttpServer } from "effect/http"
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -129,6 +128,22 @@ export const decodeLines = <A>(schema: Schema.Codec<A, unknown>, text: string): 
     Schema.decodeUnknownSync(schema)(JSON.parse(line))
   )
 
+/** Another answer of the gateway in context, where a path begins so. Gets its own answer, as text. */
+export const answering = (path: string, answer: (own: Effect.Effect<string>) => Effect.Effect<Response>) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(
+      HttpClient.HttpClient,
+      (client) =>
+        HttpClient.transform(client, (send, request) =>
+          new URL(request.url).pathname.startsWith(path)
+            ? answer(Effect.orDie(Effect.flatMap(send, ({ text }) => text))).pipe(
+              Effect.map((response) => HttpClientResponse.fromWeb(request, response))
+            )
+            : send)
+    )
+  )
+
 // --- a process of its own --------------------------------------------------------------------------------------------
 
 export const binary = fileURLToPath(new URL("../../src/cli/bin.ts", import.meta.url))
@@ -185,12 +200,6 @@ export const untilSaid = ({ said }: Started, text: RegExp) =>
   )
 
 // --- surroundings ----------------------------------------------------------------------------------------------------
-
-/** A folder of the test's own. */
-export const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "vargate-cli-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** A gateway on a port of this machine, and the environment in which the command line finds it. */
 export class Served extends Context.Service<Served, {

@@ -4,7 +4,7 @@ import { Effect, Stdio, Stream } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { readParams } from "../../../src/cli/core/params.ts"
-import { folder } from "../../support/cli.ts"
+import { folder } from "../../support/folder.ts"
 
 const read = (argument: string, stdin = "") =>
   readParams(argument).pipe(
