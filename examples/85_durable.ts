@@ -7,8 +7,8 @@ import { NodeRuntime } from "@effect/platform-node"
 import { NodeFileSystem } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Layer, Schema } from "effect"
 import { Approvals, Reviews } from "effect-vargate"
-import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as EngineSqlite from "effect-vargate/node/EngineSqlite"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 
 const Refund = GovernedWorkflow.make({

@@ -156,7 +156,6 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
 
   const carryOut = (call: Call): Effect.Effect<void> => {
     const isCheck = call.name === asking?.checkTool
-    const span = Clearance.toolSpan(call.name, String(call.id))
     const acting: Effect.Effect<void, Refusal.Refused, Clearance.Services> = isCheck
       ? check(call, asking!.patience)
       : submit(call)
@@ -173,7 +172,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       Effect.catchDefect((defect) =>
         Effect.andThen(Effect.logError(`${call.name}: a fault`, defect), refuse(call, mcpResults.fault))
       ),
-      Effect.withSpan(span.name, span.options),
+      Clearance.withSpan(call.name, String(call.id)),
       Effect.provideContext(services)
     )
   }

@@ -7,7 +7,8 @@ import * as SqliteClient from "../../src/internal/sqliteClient.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { Journal } from "../../src/workflow/Journal.ts"
 import * as JournalSql from "../../src/workflow/JournalSql.ts"
-import { decodeLines, folder, run, type RunOptions } from "../support/cli.ts"
+import { decodeLines, run, type RunOptions } from "../support/cli.ts"
+import { folder } from "../support/folder.ts"
 
 const workflows = (args: ReadonlyArray<string>, options: RunOptions = {}) =>
   run(["workflows", ...args], { hasFiles: true, ...options })
