@@ -74,14 +74,27 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
     /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
   ],
+  "65_ledger-on-disk.ts": [
+    /first life:\n1 records, the newest after GENESIS; recomputed: true/,
+    /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
+  ],
+  "70_settings.ts": [
+    /policyTemplate: "general" -> "financial"/,
+    /charge 500 EUR: Allowed\n {2}applied and read back: policyTemplate, policyParameters, failureModes, autoApproveTools/,
+    /charge 500 EUR: PendingApproval\n {2}charge 5000 EUR: Denied\n {2}left to do: 0/,
+    /SettingNotApplied: .*anchorChain should be "bitcoin" and is "polygon"/,
+    /the gateway used stripe\/api_key for effect-agent/,
+    /the new key: <redacted>/,
+    /calls that went through: 10/
+  ],
   "71_webhooks.ts": [
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
     /one letter changed: 401\nfrom long ago: 400/
   ],
-  "80_ledger-on-disk.ts": [
-    /first life:\n1 records, the newest after GENESIS; recomputed: true/,
-    /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
+  "85_durable.ts": [
+    /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
+    /done by the agent: refunded/
   ]
 }
 

@@ -1,21 +1,27 @@
 /** Every operation of every service with a valid request, for what holds for all of them. */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { Account } from "../src/Account.ts"
 import { Approvals } from "../src/Approvals.ts"
 import { AuditLog } from "../src/AuditLog.ts"
+import { Credentials } from "../src/Credentials.ts"
 import { ActionId } from "../src/domain/ActionId.ts"
 import { RecordHash } from "../src/domain/RecordHash.ts"
 import { Merkle } from "../src/Merkle.ts"
+import { Policies } from "../src/Policies.ts"
 import { Replay } from "../src/Replay.ts"
-import * as Reviews from "../src/Reviews.ts"
+import { Reviews } from "../src/Reviews.ts"
 import { System } from "../src/System.ts"
+import { Tenant } from "../src/Tenant.ts"
+import { TenantDirectory } from "../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../src/ToolCalls.ts"
 import type * as Transport from "../src/Transport.ts"
 import * as Vargate from "../src/Vargate.ts"
-import type { CallError } from "../src/VargateError.ts"
+import type { CallError, RotationUnknown, SettingNotApplied } from "../src/VargateError.ts"
 
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
+export const credential = { toolId: "stripe", name: "api_key", value: Redacted.make("sk-1") }
 export const request = { tool: "slack", method: "post_message", params: { text: "hello" } }
 
 /** The services over scripted answers. */
@@ -23,8 +29,7 @@ export const scripted = (
   script: Parameters<typeof ScriptedTransport.layer>[0],
   options?: Partial<Transport.Options>
 ) =>
-  Reviews.layer.pipe(
-    Layer.provideMerge(Vargate.layer({ apiKey: "test-key", ...options })),
+  Vargate.layerOperator({ apiKey: "test-key", ...options }).pipe(
     Layer.provideMerge(ScriptedTransport.layer(script))
   )
 
@@ -41,14 +46,39 @@ export type OperationName =
   | "Merkle.roots"
   | "Merkle.proof"
   | "System.health"
+  | "Tenant.me"
+  | "Tenant.settings"
+  | "Tenant.plan"
+  | "Tenant.apply"
+  | "Tenant.testWebhook"
+  | "TenantDirectory.create"
+  | "TenantDirectory.list"
+  | "TenantDirectory.get"
+  | "Policies.templates"
+  | "Policies.rules"
+  | "Policies.bundle"
+  | "Credentials.register"
+  | "Credentials.list"
+  | "Credentials.status"
+  | "Credentials.remove"
+  | "Credentials.accessLog"
+  | "Account.session"
+  | "Account.rotateKey"
+  | "Account.tenants"
+  | "Account.switchTenant"
+  | "Account.signup"
+  | "Account.verifyEmail"
 
-export type Operation = Effect.Effect<unknown, CallError, Vargate.Services | Reviews.Reviews>
+/** What operations can fail with. */
+export type Failure = CallError | SettingNotApplied | RotationUnknown
+
+export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices>
 
 export const operations: Readonly<Record<OperationName, Operation>> = {
   "ToolCalls.call": ToolCalls.use((toolCalls) => toolCalls.call(request)),
   "ToolCalls.decide": ToolCalls.use((toolCalls) => toolCalls.decide(request)),
-  "Reviews.approve": Reviews.Reviews.use((reviews) => reviews.approve(actionId, "seen")),
-  "Reviews.reject": Reviews.Reviews.use((reviews) => reviews.reject(actionId, "seen")),
+  "Reviews.approve": Reviews.use((reviews) => reviews.approve(actionId, "seen")),
+  "Reviews.reject": Reviews.use((reviews) => reviews.reject(actionId, "seen")),
   "Approvals.pending": Approvals.use((approvals) => approvals.pending),
   "Approvals.history": Approvals.use((approvals) => approvals.history),
   "AuditLog.page": AuditLog.use((auditLog) => auditLog.page()),
@@ -56,29 +86,87 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   "Replay.replay": Replay.use((replay) => replay.replay(actionId)),
   "Merkle.roots": Merkle.use((merkle) => merkle.roots()),
   "Merkle.proof": Merkle.use((merkle) => merkle.proof(recordHash)),
-  "System.health": System.use((system) => system.health)
+  "System.health": System.use((system) => system.health),
+  "Tenant.me": Tenant.use((tenant) => tenant.me),
+  "Tenant.settings": Tenant.use((tenant) => tenant.settings),
+  "Tenant.plan": Tenant.use((tenant) => tenant.plan({ name: "Renamed" })),
+  "Tenant.apply": Tenant.use((tenant) => tenant.apply({ name: "Renamed" })),
+  "Tenant.testWebhook": Tenant.use((tenant) => tenant.testWebhook),
+  "TenantDirectory.create": TenantDirectory.use((tenants) => tenants.create({ tenantId: "t-1", name: "T" })),
+  "TenantDirectory.list": TenantDirectory.use((tenants) => tenants.list),
+  "TenantDirectory.get": TenantDirectory.use((tenants) => tenants.get("t-1")),
+  "Policies.templates": Policies.use((policies) => policies.templates),
+  "Policies.rules": Policies.use((policies) => policies.rules),
+  "Policies.bundle": Policies.use((policies) => policies.bundle),
+  "Credentials.register": Credentials.use((credentials) => credentials.register(credential)),
+  "Credentials.list": Credentials.use((credentials) => credentials.list),
+  "Credentials.status": Credentials.use((credentials) => credentials.status("stripe")),
+  "Credentials.remove": Credentials.use((credentials) => credentials.remove(credential)),
+  "Credentials.accessLog": Credentials.use((credentials) => credentials.accessLog),
+  "Account.session": Account.use((account) => account.session),
+  "Account.rotateKey": Account.use((account) => account.rotateKey()),
+  "Account.tenants": Account.use((account) => account.tenants()),
+  "Account.switchTenant": Account.use((account) => account.switchTenant("t-2")),
+  "Account.signup": Account.use((account) => account.signup({ email: "a@b.example", name: "A" })),
+  "Account.verifyEmail": Account.use((account) => account.verifyEmail(Redacted.make("token-1")))
 }
 
 export const operationNames = Object.keys(operations) as ReadonlyArray<OperationName>
 
+const writes: ReadonlyArray<OperationName> = [
+  "Tenant.apply",
+  "Tenant.testWebhook",
+  "TenantDirectory.create",
+  "Credentials.register",
+  "Credentials.remove",
+  "Account.rotateKey",
+  "Account.signup",
+  "Account.verifyEmail"
+]
+
 /** What may have happened when the answer to an operation is lost. */
-export const hasSideEffect = (name: OperationName) => name.startsWith("ToolCalls.") || name.startsWith("Reviews.")
+export const hasSideEffect = (name: OperationName) =>
+  name.startsWith("ToolCalls.") || name.startsWith("Reviews.") || writes.includes(name)
+
+/** What the rest of a gateway says of the tenant. */
+export const profile = {
+  tenant_id: "t-1",
+  name: "Renamed",
+  api_key_prefix: "vg-...",
+  public_dashboard: false,
+  anchor_chain: null,
+  auto_approve_tools: []
+}
 
 /**
- * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and finds only
- * this.
+ * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and settings are
+ * read back. They find only this.
  */
 export const emptyGateway = ({ path }: Pick<ScriptedTransport.SentRequest, "path">): ScriptedTransport.Step =>
-  ScriptedTransport.json(200, {
-    pending: [],
-    stats: { pending: 0, approved: 0, rejected: 0, expired: 0 },
-    history: [],
-    records: [],
-    count: 0,
-    offset: 0,
-    total: 0,
-    path
-  })
+  ScriptedTransport.json(
+    200,
+    path.endsWith("/dashboard/me") ? profile : {
+      pending: [],
+      stats: { pending: 0, approved: 0, rejected: 0, expired: 0 },
+      history: [],
+      records: [],
+      count: 0,
+      offset: 0,
+      total: 0,
+      path
+    }
+  )
+
+/** Services that are built once: each operation meets the answer that was set last, and then an empty gateway. */
+export const rewindable = (options?: Partial<Transport.Options>) => {
+  let next: ScriptedTransport.Step | undefined
+  const services = scripted((request) => {
+    const step = next ?? emptyGateway(request)
+    next = undefined
+    return step
+  }, options)
+  return { services, answer: (step: ScriptedTransport.Step) => void (next = step) }
+}
 
 /** The services over one answer. */
 export const answering = (step: ScriptedTransport.Step, options?: Partial<Transport.Options>) =>

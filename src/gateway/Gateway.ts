@@ -21,18 +21,31 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
 import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
 import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
+import type { Hosts } from "./crossSite.ts"
+import * as Feed from "./Feed.ts"
+import * as AccountHandlers from "./handlers/account.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as CredentialsHandlers from "./handlers/credentials.ts"
+import * as InboxHandlers from "./handlers/inbox.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
+import * as TenantHandlers from "./handlers/tenant.ts"
+import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import { InboxApi } from "./InboxApi.ts"
+import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as LedgerSqlite from "./LedgerSqlite.ts"
@@ -41,6 +54,8 @@ import * as Middleware from "./middleware.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Sessions from "./Sessions.ts"
+import * as Signups from "./Signups.ts"
 import * as Database from "./sqlite/Database.ts"
 import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
@@ -63,8 +78,18 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
+  readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
+  /**
+   * The host names under which a server may be addressed, besides `localhost` and its like. Any other is refused, so that
+   * no page on the internet reaches the gateway under a name of its own. Default: any, but none for {@link serve} on a
+   * loopback address.
+   */
+  readonly hosts?: Hosts | undefined
+  /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
+  readonly inbox?: boolean | undefined
 }
 
 /**
@@ -88,6 +113,7 @@ export type Parts =
   | PolicyOutage.PolicyOutage
   | Ledger
   | AgentHistory
+  | Feed.Feed
 
 /**
  * The parts in memory.
@@ -101,7 +127,7 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     CredentialVault.layerMemory,
     engine(options.policy),
     PolicyOutage.layer,
-    LedgerMemory.layer
+    Layer.provideMerge(Feed.layer, LedgerMemory.layer)
   ).pipe(Layer.fresh)
 
 const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
@@ -146,7 +172,7 @@ export interface SqliteOptions extends Database.Options {
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
   Layer.mergeAll(
-    LedgerSqlite.layer,
+    Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer(options.tenants ?? []),
     CredentialVaultSqlite.layer
   ).pipe(
@@ -162,14 +188,24 @@ const handlers = Layer.mergeAll(
   AuditHandlers.layer,
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
-  SystemHandlers.layer
+  SystemHandlers.layer,
+  InboxHandlers.layer,
+  TenantHandlers.layer,
+  TenantsHandlers.layer,
+  PoliciesHandlers.layer,
+  CredentialsHandlers.layer,
+  AccountHandlers.layer
 )
 
 const services = (options: Options) =>
   Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
-    Layer.provideMerge(SubjectKeys.layer),
-    Layer.provideMerge(WebhookSender.layer(options.webhooks))
+    Layer.provideMerge(Layer.mergeAll(
+      SubjectKeys.layer,
+      Sessions.layer,
+      Signups.layer(options.sendMail),
+      WebhookSender.layer(options.webhooks)
+    ))
   )
 
 /**
@@ -181,8 +217,10 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    HttpApiBuilder.layer(InboxApi),
+    options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
-    Middleware.guard
+    Middleware.guard(options.hosts ?? "any")
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
@@ -243,7 +281,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
  *
  * **Example** (On a port of this machine)
  *
@@ -263,6 +301,19 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  * @since 0.1.0
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
-  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+  Layer.unwrap(
+    HttpServer.HttpServer.useSync(({ address }) =>
+      HttpRouter.serve(routes({ ...options, hosts: options.hosts ?? defaultHosts(address) }), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+    )
+  ).pipe(
+    Closing.announce,
+    // The token of a mail opens an account, and it stands in a URL: no trace may show it.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )
+
+const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
+  NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"

@@ -105,7 +105,7 @@ const make = Effect.gen(function*() {
     if (tools.has(call)) {
       // Settled first, so that of two reviewers only one executes.
       yield* settle("approved", review)
-      execution = yield* tools.run(call)
+      execution = yield* tools.run({ ...call, tenantId, actionId, agentId: action.agentId })
       yield* ledger.append(approvalOf({ ...review, at: yield* DateTime.now }, execution, contacts))
     } else {
       yield* settle("approved", review, approvalOf(review, execution, contacts))

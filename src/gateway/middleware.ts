@@ -8,40 +8,74 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpMethod from "effect/http/HttpMethod"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { ApiKey, CurrentTenant } from "../api/ApiKey.ts"
+import { ApiKey, CurrentTenant, header } from "../api/ApiKey.ts"
 import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
 import { RequestValidation } from "../api/RequestValidation.ts"
 import { VargateApi } from "../api/VargateApi.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
+import { type Hosts, refusalOf } from "./crossSite.ts"
+import { Sessions } from "./Sessions.ts"
 import { Tenants } from "./Tenants.ts"
 
 /**
- * Requires the key of a registered tenant. A missing or unknown key is 401: the measured gateway's habit of falling back
- * to a default tenant is not copied.
+ * Requires the key of a registered tenant, or a session. A missing or unknown key is 401: the measured gateway's habit of
+ * falling back to a default tenant is not copied. Where both are sent the session counts, even a bad one.
  *
  * @category layers
  * @since 0.1.0
  */
-export const apiKey: Layer.Layer<ApiKey, never, Tenants> = Layer.effect(
+export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effect(
   ApiKey,
-  Effect.map(Tenants, (tenants) =>
-    ApiKey.of({
-      apiKey: Effect.fnUntraced(function*(handler, { credential }) {
-        if (Redacted.value(credential) === "") {
-          return yield* Effect.fail(
-            Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
-          )
+  Effect.gen(function*() {
+    const tenants = yield* Tenants
+    const sessions = yield* Sessions
+
+    const bySession = Effect.fnUntraced(function*(token: Redacted.Redacted) {
+      const claims = yield* sessions.read(token)
+      return claims === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
+        : {
+          id: claims.tenant_id,
+          email: claims.email,
+          isStillGood: Effect.map(sessions.read(token), (claims) => claims !== undefined)
         }
-        const tenant = yield* tenants.byKey(credential)
-        if (tenant === undefined) return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
-        return yield* Effect.provideService(handler, CurrentTenant, { id: tenant.id })
-      })
-    }))
+    })
+
+    const byKey = Effect.fnUntraced(function*(apiKey: Redacted.Redacted) {
+      if (Redacted.value(apiKey) === "") {
+        return yield* Effect.fail(
+          Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
+        )
+      }
+      const tenant = yield* tenants.byKey(apiKey)
+      return tenant === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+        : {
+          id: tenant.id,
+          apiKey,
+          isStillGood: Effect.map(tenants.byKey(apiKey), (now) => now?.id === tenant.id)
+        }
+    })
+
+    // Whichever scheme is asked about: the two are not alternatives to be tried in turn.
+    const authenticate = Effect.fnUntraced(function*<A, E, R>(handler: Effect.Effect<A, E, R>) {
+      const { headers } = yield* HttpServerRequest.HttpServerRequest
+      const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
+      const tenant = token === undefined
+        ? yield* byKey(Redacted.make(headers[header] ?? ""))
+        : yield* bySession(Redacted.make(token))
+      return yield* Effect.provideService(handler, CurrentTenant, tenant)
+    })
+
+    return ApiKey.of({ apiKey: authenticate, session: authenticate })
+  })
 )
 
 const slots = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const
@@ -79,12 +113,17 @@ const knownPaths: ReadonlyArray<RegExp> = Object.values(VargateApi.groups).flatM
  */
 export const noRoute = HttpRouter.add("*", "/*", (request) => {
   const path = request.url.replace(/[?#].*$/, "")
-  return Effect.succeed(
-    knownPaths.some((known) => known.test(path))
-      ? HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
-      : HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
-  )
+  return Effect.succeed(knownPaths.some((known) => known.test(path)) ? methodNotAllowed : notFound)
 })
+
+const notFound = HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
+const methodNotAllowed = HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
+
+/** The router gives up on a path that is no proper encoding of anything, even where a route takes every path. */
+const isUnreadablePath = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+}
 
 const maxBodyBytes = 1024 * 1024
 
@@ -92,8 +131,9 @@ const tooLarge = HttpServerResponse.jsonUnsafe({ detail: "Request body too large
 
 /** A body that comes without its length has to be read first; the handler finds it read. */
 const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean> => {
-  const length = request.headers["content-length"]
-  if (length !== undefined || request.method !== "POST") return Effect.succeed(Number(length ?? 0) > maxBodyBytes)
+  const { "content-length": length, "transfer-encoding": encoding } = request.headers
+  if (length !== undefined) return Effect.succeed(Number(length) > maxBodyBytes)
+  if (!HttpMethod.hasBody(request.method) && encoding === undefined) return Effect.succeed(false)
   return request.text.pipe(
     Effect.map((text) => Buffer.byteLength(text) > maxBodyBytes),
     // What else may go wrong with reading is for the handler to find.
@@ -103,29 +143,44 @@ const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect
   )
 }
 
+/** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
+const safely = HttpServerResponse.setHeaders({
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+})
+
+const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
+
 /**
- * Refuses bodies of more than 1 MiB, and answers 500 with a plain text where a handler fails: the cause is logged, not
- * sent.
+ * Refuses what pages of other sites make a browser send and bodies of more than 1 MiB, and answers 500 with a plain text
+ * where a handler fails: the cause is logged, not sent.
  *
  * @category layers
  * @since 0.1.0
  */
-export const guard = HttpRouter.middleware(
-  (handler) =>
-    Effect.flatMap(
-      HttpServerRequest.HttpServerRequest,
-      (request) =>
-        Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler).pipe(
-          Effect.catchCauseIf(
-            (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) =>
-              Effect.as(
-                Effect.logError("The gateway failed to answer", cause),
-                HttpServerResponse.text("Internal Server Error", { status: 500 })
-              )
-          ),
-          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
-        )
-    ),
-  { global: true }
-)
+export const guard = (hosts: Hosts) =>
+  HttpRouter.middleware(
+    (handler) =>
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request) => {
+          const refusal = refusalOf(request, hosts)
+          if (refusal !== undefined) return Effect.succeed(refuse(refusal))
+          return Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler)
+        }
+      ).pipe(
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasInterruptsOnly(cause),
+          (cause) =>
+            isUnreadablePath(cause) ? Effect.succeed(notFound) : Effect.as(
+              Effect.logError("The gateway failed to answer", cause),
+              HttpServerResponse.text("Internal Server Error", { status: 500 })
+            )
+        ),
+        Effect.map(safely),
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
+      ),
+    { global: true }
+  )

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { AuditLog } from "../../src/AuditLog.ts"
+import { Credentials } from "../../src/Credentials.ts"
 import { Agent } from "../../src/domain/Agent.ts"
 import type { ToolCallRequest } from "../../src/domain/ToolCall.ts"
 import { Merkle } from "../../src/Merkle.ts"
 import { Reviews } from "../../src/Reviews.ts"
+import { Tenant } from "../../src/Tenant.ts"
+import { TenantDirectory } from "../../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../../src/ToolCalls.ts"
 import {
@@ -200,7 +203,29 @@ describe("requests that are sent", () => {
     "Replay.replay": ["POST", "/audit/replay", { action_id: actionId }],
     "Merkle.roots": ["GET", "/audit/merkle/roots"],
     "Merkle.proof": ["GET", `/audit/merkle/proof/${recordHash}`],
-    "System.health": ["GET", "/health"]
+    "System.health": ["GET", "/health"],
+    "Tenant.me": ["GET", "/dashboard/me"],
+    "Tenant.settings": ["GET", "/dashboard/me"],
+    "Tenant.plan": ["GET", "/dashboard/me"],
+    "Tenant.apply": ["PATCH", "/dashboard/settings", { name: "Renamed" }],
+    "Tenant.testWebhook": ["POST", "/webhooks/test"],
+    "TenantDirectory.create": ["POST", "/tenants", { tenant_id: "t-1", name: "T" }],
+    "TenantDirectory.list": ["GET", "/tenants"],
+    "TenantDirectory.get": ["GET", "/tenants/t-1"],
+    "Policies.templates": ["GET", "/policy/templates"],
+    "Policies.rules": ["GET", "/policy/rules"],
+    "Policies.bundle": ["GET", "/bundles/vargate/status"],
+    "Credentials.register": ["POST", "/credentials/register", { tool_id: "stripe", name: "api_key", value: "sk-1" }],
+    "Credentials.list": ["GET", "/credentials"],
+    "Credentials.status": ["GET", "/credentials/stripe/status"],
+    "Credentials.remove": ["DELETE", "/credentials/stripe/api_key"],
+    "Credentials.accessLog": ["GET", "/credentials/access-log"],
+    "Account.session": ["POST", "/auth/session"],
+    "Account.rotateKey": ["POST", "/api-keys/rotate"],
+    "Account.tenants": ["GET", "/auth/my-tenants"],
+    "Account.switchTenant": ["POST", "/auth/switch-tenant", { tenant_id: "t-2" }],
+    "Account.signup": ["POST", "/auth/signup", { email: "a@b.example", name: "A" }],
+    "Account.verifyEmail": ["GET", "/auth/verify-email?token=token-1"]
   } as const
 
   it("every operation is in the table", () => {
@@ -223,6 +248,52 @@ describe("requests that are sent", () => {
       assert.strictEqual(roots.path, "/api/audit/merkle/roots?limit=500")
     }))
 
+  it.effect("every setting, as the gateway spells it", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(Tenant.use((tenant) =>
+        tenant.apply({
+          name: "Acme",
+          publicDashboard: true,
+          anchorChain: "polygon",
+          policy: {
+            template: "data_access",
+            parameters: { maxRowLimit: 100, piiAllowed: true, allowedRegions: ["eu"] }
+          },
+          failureModes: { opa: "fail_to_queue" },
+          autoApproveTools: ["gmail/send_email"],
+          webhookUrl: "https://hooks.example/a",
+          webhookEvents: ["action.denied"]
+        })
+      ))
+      assert.deepStrictEqual(sent.body, {
+        name: "Acme",
+        public_dashboard: true,
+        anchor_chain: "polygon",
+        policy_template: "data_access",
+        policy_config: { max_row_limit: 100, pii_allowed: true, allowed_regions: ["eu"] },
+        failure_config: { opa: "fail_to_queue" },
+        auto_approve_tools: ["gmail/send_email"],
+        webhook_url: "https://hooks.example/a",
+        webhook_events: ["action.denied"]
+      })
+    }))
+
+  it.effect("no webhook as an empty URL, and no parameters as an empty object", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(
+        Tenant.use((tenant) => tenant.apply({ webhookUrl: null, policy: { template: "crm", parameters: {} } }))
+      )
+      assert.deepStrictEqual(sent.body, { webhook_url: "", policy_template: "crm", policy_config: {} })
+    }))
+
+  it.effect("a tenant with its limits", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(
+        TenantDirectory.use((tenants) => tenants.create({ tenantId: "t", name: "T", rateLimit: 5, burst: 7 }))
+      )
+      assert.deepStrictEqual(sent.body, { tenant_id: "t", name: "T", rate_limit_rps: 5, rate_limit_burst: 7 })
+    }))
+
   it.effect("approves without a note", () =>
     Effect.gen(function*() {
       const sent = yield* sentBy(Reviews.use((reviews) => reviews.approve(actionId)))
@@ -235,7 +306,12 @@ describe("queries that are refused here", () => {
     ["page limit", AuditLog.use((auditLog) => auditLog.page({ limit: 1001 }))],
     ["page offset", AuditLog.use((auditLog) => auditLog.page({ offset: -1 }))],
     ["page fraction", AuditLog.use((auditLog) => auditLog.page({ limit: 1.5 }))],
-    ["roots limit", Merkle.use((merkle) => merkle.roots({ limit: 501 }))]
+    ["roots limit", Merkle.use((merkle) => merkle.roots({ limit: 501 }))],
+    ["a path for a tool", Credentials.use((credentials) => credentials.status("a/b"))],
+    ["a parent for a tool", Credentials.use((credentials) => credentials.status(".."))],
+    ["half a character for a tool", Credentials.use((credentials) => credentials.status("\ud800"))],
+    ["a credential without a name", Credentials.use((credentials) => credentials.remove({ toolId: "t", name: "" }))],
+    ["a parent for a tenant", TenantDirectory.use((tenants) => tenants.get(".."))]
   ]
 
   it.effect.each(queries)("%s", ([, query]) =>

@@ -170,10 +170,12 @@ describe("a server with bad clients", () => {
   test("hangs up on who is slow with headers or with a body", function*(data) {
     const server = yield* serve({ data, limits })
     const [headers, body] = yield* Effect.all([
-      raw(server.url, "POST /mcp/tools/call HTTP/1.1\r\nhost: a\r\n"),
+      raw(server.url, "POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\n"),
       raw(
         server.url,
-        `POST /mcp/tools/call HTTP/1.1\r\nhost: a\r\nx-api-key: ${keyOf(server)}\r\ncontent-length: 100\r\n\r\n{`
+        `POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${
+          keyOf(server)
+        }\r\ncontent-length: 100\r\n\r\n{`
       )
     ], { concurrency: 2 })
     assert.match(headers, /^HTTP\/1\.1 408 /)
@@ -183,7 +185,7 @@ describe("a server with bad clients", () => {
 
   test("takes no more connections than it may", function*(data) {
     const server = yield* serve({ data, limits: { connections: 2 } })
-    const get = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
+    const get = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
     yield* Effect.all([open(server.url, get), open(server.url, get)])
     assert.strictEqual(yield* raw(server.url, get), "")
   })
@@ -214,7 +216,7 @@ describe("a server process", () => {
     yield* Effect.promise(server.next)
     server.send("SIGTERM")
     // The first one has been noticed when nobody can connect any more.
-    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").pipe(
+    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").pipe(
       Effect.repeat({ until: (answer) => answer === "" })
     )
     assert.strictEqual(yield* end(server, "SIGTERM"), 143)

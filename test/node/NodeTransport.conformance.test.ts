@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Result } from "effect"
 import { createServer } from "node:http"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
-import * as Reviews from "../../src/Reviews.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import * as Vargate from "../../src/Vargate.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "../conformance/captures.ts"
@@ -20,7 +19,27 @@ const operationOf: Readonly<Record<keyof typeof routes, OperationName>> = {
   "GET /approvals/history": "Approvals.history",
   "POST /approve/{id}": "Reviews.approve",
   "POST /reject/{id}": "Reviews.reject",
-  "GET /health": "System.health"
+  "GET /health": "System.health",
+  "GET /dashboard/me": "Tenant.me",
+  "PATCH /dashboard/settings": "Tenant.apply",
+  "POST /webhooks/test": "Tenant.testWebhook",
+  "POST /tenants": "TenantDirectory.create",
+  "GET /tenants": "TenantDirectory.list",
+  "GET /tenants/{tenant_id}": "TenantDirectory.get",
+  "GET /policy/templates": "Policies.templates",
+  "GET /policy/rules": "Policies.rules",
+  "GET /bundles/vargate/status": "Policies.bundle",
+  "POST /credentials/register": "Credentials.register",
+  "GET /credentials": "Credentials.list",
+  "GET /credentials/{tool_id}/status": "Credentials.status",
+  "DELETE /credentials/{tool_id}/{name}": "Credentials.remove",
+  "GET /credentials/access-log": "Credentials.accessLog",
+  "POST /auth/session": "Account.session",
+  "POST /api-keys/rotate": "Account.rotateKey",
+  "GET /auth/my-tenants": "Account.tenants",
+  "POST /auth/switch-tenant": "Account.switchTenant",
+  "POST /auth/signup": "Account.signup",
+  "GET /auth/verify-email": "Account.verifyEmail"
 }
 
 /** Answers the first request with the capture, and any other like a gateway that knows of nothing. */
@@ -55,10 +74,7 @@ const overSocket = Effect.fnUntraced(function*(operation: OperationName, capture
   const { url } = yield* replaying(capture)
   return yield* Effect.result(operations[operation]).pipe(
     Effect.provide(
-      Reviews.layer.pipe(
-        Layer.provideMerge(Vargate.layer({ apiKey: "test-key", url })),
-        Layer.provide(NodeTransport.layer())
-      )
+      Vargate.layerOperator({ apiKey: "test-key", url }).pipe(Layer.provide(NodeTransport.layer()))
     )
   )
 })

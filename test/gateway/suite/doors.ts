@@ -8,7 +8,6 @@ import { join } from "node:path"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
 import * as NodeTransport from "../../../src/node/NodeTransport.ts"
-import * as Reviews from "../../../src/Reviews.ts"
 import * as Transport from "../../../src/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 import { folder } from "../../support/folder.ts"
@@ -17,7 +16,7 @@ import { folder } from "../../support/folder.ts"
 export class Address extends Context.Service<Address, string>()("test/Address") {}
 
 /** What a case finds: the services of the first tenant, the wire, and the gateway's parts past all interfaces. */
-export type House = Vargate.Services | Reviews.Reviews | HttpClient.HttpClient | Gateway.Parts | Address
+export type House = Vargate.OperatorServices | HttpClient.HttpClient | Gateway.Parts | Address
 
 export interface Door {
   readonly name: string
@@ -40,8 +39,7 @@ const house = (
   return services.pipe(Layer.provideMerge(open(filled)), Layer.provideMerge(parts ?? Gateway.layerParts(filled)))
 }
 
-const servicesOf = (apiKey: string, url: string) =>
-  Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey, url })).pipe(Layer.orDie)
+const servicesOf = (apiKey: string, url: string) => Vargate.layerOperator({ apiKey, url }).pipe(Layer.orDie)
 
 const client = (options: Gateway.Options) =>
   Layer.merge(Gateway.layerClient(options), Layer.succeed(Address, Transport.defaultUrl))
@@ -95,7 +93,7 @@ export const overNodeTransport = socketDoor(
 export const as = (tenant: TenantOptions) =>
 <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Vargate.Services | Reviews.Reviews> | House> =>
+): Effect.Effect<A, E, Exclude<R, Vargate.OperatorServices> | House> =>
   Effect.gen(function*() {
     const url = yield* Address
     return yield* Effect.provide(effect, servicesOf(String(tenant.apiKey), url), { local: true })
@@ -108,6 +106,8 @@ export const caseOf =
     it.effect(name, () => Effect.provide(Effect.gen(body), door.layer(options)))
 
 // --- the bare wire ---------------------------------------------------------------------------------------------------
+
+export type Method = "GET" | "POST" | "PATCH" | "DELETE"
 
 export interface Sent {
   /** Default: the key of {@link acme}. `null` sends no header. */
@@ -125,7 +125,7 @@ export interface Answer {
 }
 
 /** Sends a request that no service would send. */
-export const send = Effect.fnUntraced(function*(method: "GET" | "POST", path: string, sent: Sent = {}) {
+export const send = Effect.fnUntraced(function*(method: Method, path: string, sent: Sent = {}) {
   const url = yield* Address
   const { body, headers = {}, key = acme.apiKey, text = body === undefined ? undefined : JSON.stringify(body) } = sent
   const request = HttpClientRequest.make(method)(url + path, {
