@@ -227,5 +227,6 @@ describe("a server process", () => {
     yield* Effect.forkChild(Effect.exit(call(server.url, server.apiKey, "slow", "hang")), { startImmediately: true })
     yield* Effect.promise(server.next)
     assert.strictEqual(yield* end(server, "SIGINT"), 1)
+    assert.include(server.stderr(), "they took too long")
   })
 })
