@@ -90,7 +90,10 @@ const nodeServer = ({ connections = 1024, headers = "10 seconds", request = "30 
   const server = createServer({
     headersTimeout: millis(headers),
     requestTimeout: millis(request),
-    connectionsCheckingInterval: Math.min(1000, millis(headers))
+    connectionsCheckingInterval: Math.min(1000, millis(headers)),
+    // Longer than clients keep an idle connection: whoever sends a call just as the server hangs up never learns what
+    // became of it.
+    keepAliveTimeout: 65_000
   })
   server.maxConnections = connections
   return server
