@@ -6,6 +6,9 @@
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
+ * | `NotSupported` | this gateway is not made for that (501) | no |
+ * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
@@ -177,6 +180,63 @@ export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>("effect
 }
 
 /**
+ * There are as many as there may be at a time or a day (429 with both numbers), unlike `RateLimited`, which passes within
+ * a second.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("effect-vargate/QuotaExceeded")("QuotaExceeded", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `There are as many as there may be; nothing was done (${this.detail}). End some, or try again tomorrow.`
+  }
+}
+
+/**
+ * This gateway is not made for what was asked of it (501): it cannot print PDF, has no database to copy, or knows no such
+ * limits.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotSupported extends Schema.TaggedError<NotSupported>("effect-vargate/NotSupported")("NotSupported", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `This gateway cannot do that; nothing was done (${this.detail}). Ask another gateway, or set this one up for it.`
+  }
+}
+
+/**
+ * The answer was a 200, and its body says that the operation failed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ReportedFailure extends Schema.TaggedError<ReportedFailure>("effect-vargate/ReportedFailure")(
+  "ReportedFailure",
+  { detail: Schema.String, sideEffect: SideEffect }
+) implements Verdict {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway answered with 200 and says that it failed (${this.detail}). ${
+      this.sideEffect === "none"
+        ? "Nothing was changed by this request; it will not succeed before that is put right."
+        : "Look up what happened before asking again."
+    }`
+  }
+}
+
+/**
  * Nothing was sent: the name did not resolve, the connection was refused, or TLS failed.
  *
  * @category reasons
@@ -302,6 +362,9 @@ export const Reason = Schema.Union([
   NotFound,
   Conflict,
   PayloadTooLarge,
+  QuotaExceeded,
+  NotSupported,
+  ReportedFailure,
   Unreachable,
   Timeout,
   ConnectionLost,

@@ -43,6 +43,11 @@ export interface Operation {
   readonly name: string
   /** What may have happened when no answer comes: "none" for reads. */
   readonly sideEffect: SideEffect
+  /**
+   * A media type: the body of a 200 of this type is left to be read piece by piece, and neither the deadline nor the
+   * limit holds for it. Default: every body is read before it is looked at, unless it declares its length.
+   */
+  readonly leaveOpen?: string | undefined
 }
 
 /**
@@ -53,6 +58,8 @@ export interface Operation {
  */
 export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
+  /** The largest response body that is read, in bytes. */
+  readonly maxBodyBytes: number
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
@@ -123,8 +130,10 @@ export const make = Effect.fnUntraced(function*(
       ),
       HttpClient.transform(Effect.fnUntraced(function*(effect) {
         const exchange = yield* Exchange
-        exchange.response = yield* effect
-        return exchange.response = yield* boundedBody(exchange.response, maxBodyBytes)
+        const response = exchange.response = yield* effect
+        return isLeftOpen(exchange.leaveOpen, response)
+          ? response
+          : exchange.response = yield* boundedBody(response, maxBodyBytes)
       }))
     )
   })
@@ -134,7 +143,7 @@ export const make = Effect.fnUntraced(function*(
     send: (client: Client) => Effect.Effect<A, E>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.suspend(() => {
-      const exchange: Exchange = { response: undefined }
+      const exchange: Exchange = { response: undefined, leaveOpen: operation.leaveOpen }
       const { name, sideEffect } = operation
       return send(client).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
@@ -158,7 +167,7 @@ export const make = Effect.fnUntraced(function*(
       )
     })
 
-  return Transport.of({ baseUrl, request, redact })
+  return Transport.of({ baseUrl, maxBodyBytes, request, redact })
 })
 
 /**
@@ -193,11 +202,15 @@ export const layerConfig = (
 /** Remembers the response of one operation, since a failure to decode it does not carry it along. */
 interface Exchange {
   response: HttpClientResponse.HttpClientResponse | undefined
+  readonly leaveOpen: string | undefined
 }
 
 const Exchange = Context.Reference<Exchange>("effect-vargate/Transport/Exchange", {
-  defaultValue: () => ({ response: undefined })
+  defaultValue: () => ({ response: undefined, leaveOpen: undefined })
 })
+
+const isLeftOpen = (mediaType: string | undefined, { headers, status }: HttpClientResponse.HttpClientResponse) =>
+  mediaType !== undefined && status === 200 && (headers["content-type"] ?? "").startsWith(mediaType)
 
 // --- options ---------------------------------------------------------------------------------------------------------
 

@@ -6,20 +6,25 @@
 import type * as Config from "effect/Config"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Anchors from "./Anchors.ts"
 import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
 import * as ChainVerifier from "./ChainVerifier.ts"
+import * as Compliance from "./Compliance.ts"
 import * as Evidence from "./Evidence.ts"
+import * as Maintenance from "./Maintenance.ts"
+import * as ManagedAgents from "./ManagedAgents.ts"
 import * as Merkle from "./Merkle.ts"
 import * as Replay from "./Replay.ts"
+import * as Reviews from "./Reviews.ts"
 import * as System from "./System.ts"
 import * as ToolCalls from "./ToolCalls.ts"
 import * as Transport from "./Transport.ts"
 import type { VargateError } from "./VargateError.ts"
 
 /**
- * What an agent may use. `Reviews`, the power to approve, is not among it: give `Reviews.layer` to the programs that
- * act for a human.
+ * What an agent may use: it asks, waits, and reads. What decides over agents is not among it (see
+ * {@link OperatorServices}), so that an agent cannot approve its own action or wipe what is remembered of it.
  *
  * @category models
  * @since 0.1.0
@@ -36,6 +41,21 @@ export type Services =
   | Transport.Transport
 
 /**
+ * What those may use who answer for agents: all that an agent may, and the power to decide over actions and agents, to
+ * export, to anchor and to wipe.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OperatorServices =
+  | Services
+  | Reviews.Reviews
+  | ManagedAgents.ManagedAgents
+  | Anchors.Anchors
+  | Compliance.Compliance
+  | Maintenance.Maintenance
+
+/**
  * Fresh, because layers are remembered by identity: provided again further inside, with another tenant's key, the same
  * layers would go on acting for the outer tenant.
  */
@@ -48,6 +68,15 @@ const services = Layer.fresh(Layer.mergeAll(
   Merkle.layer,
   Replay.layer,
   System.layer
+))
+
+const operatorServices = Layer.fresh(Layer.mergeAll(
+  services,
+  Reviews.layer,
+  ManagedAgents.layer,
+  Anchors.layer,
+  Compliance.layer,
+  Maintenance.layer
 ))
 
 /**
@@ -72,3 +101,25 @@ export const layerConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
 ): Layer.Layer<Services, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
   Layer.provideMerge(services, Transport.layerConfig(options))
+
+/**
+ * Every service of an operator over a transport with the given options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperator = (
+  options: Transport.Options
+): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, Transport.layer(options))
+
+/**
+ * Every service of an operator, configured as by {@link layerConfig}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperatorConfig = (
+  options?: Omit<Transport.Options, "apiKey" | "url">
+): Layer.Layer<OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
+  Layer.provideMerge(operatorServices, Transport.layerConfig(options))

@@ -27,6 +27,20 @@ export * as AgentActivity from "./domain/AgentActivity.ts"
 export * as Allowed from "./domain/Allowed.ts"
 
 /**
+ * Roots of the audit log on a blockchain.
+ *
+ * @since 0.1.0
+ */
+export * as Anchor from "./domain/Anchor.ts"
+
+/**
+ * Roots of the audit log on a blockchain.
+ *
+ * @since 0.1.0
+ */
+export * as Anchors from "./Anchors.ts"
+
+/**
  * Actions that wait for people, and what people decided.
  *
  * @since 0.1.0
@@ -72,6 +86,13 @@ export * as AuditMonitor from "./AuditMonitor.ts"
  * @since 0.1.0
  */
 export * as AuditRecord from "./domain/AuditRecord.ts"
+
+/**
+ * Copies of the gateway's database.
+ *
+ * @since 0.1.0
+ */
+export * as Backup from "./domain/Backup.ts"
 
 /**
  * Keeps a program's tool calls under the tenant's limit, so that the gateway never has to turn one away.
@@ -164,6 +185,33 @@ export * as Checkpoint from "./domain/Checkpoint.ts"
 export * as Checkpoints from "./Checkpoints.ts"
 
 /**
+ * The package that the gateway puts together for an auditor.
+ *
+ * **Example** (Writing the report of a quarter)
+ *
+ * ```ts
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { DateTime, Effect } from "effect"
+ * import { Compliance } from "effect-vargate"
+ *
+ * const report = Compliance.writePdf("report.pdf", {
+ *   from: DateTime.makeUnsafe("2026-07-01"),
+ *   to: DateTime.makeUnsafe("2026-09-30")
+ * }).pipe(Effect.provide(NodeFileSystem.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Compliance from "./Compliance.ts"
+
+/**
+ * The package that a gateway puts together for an auditor.
+ *
+ * @since 0.1.0
+ */
+export * as ComplianceExport from "./domain/ComplianceExport.ts"
+
+/**
  * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
  * is deleted.
  *
@@ -249,6 +297,34 @@ export * as Hasher from "./Hasher.ts"
 export * as Health from "./domain/Health.ts"
 
 /**
+ * What wipes or copies the gateway's own state.
+ *
+ * @since 0.1.0
+ */
+export * as Maintenance from "./Maintenance.ts"
+
+/**
+ * Agents that are run elsewhere on a tenant's behalf, and governed by the gateway.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgent from "./domain/ManagedAgent.ts"
+
+/**
+ * Agents that run elsewhere on a tenant's behalf: what they may do, their sessions, and how to stop one.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgents from "./ManagedAgents.ts"
+
+/**
+ * Sessions of managed agents.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedSession from "./domain/ManagedSession.ts"
+
+/**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
  *
  * **Details**
@@ -269,6 +345,13 @@ export * as Merkle from "./Merkle.ts"
 export * as MerkleProof from "./domain/MerkleProof.ts"
 
 /**
+ * The gateway's metrics.
+ *
+ * @since 0.1.0
+ */
+export * as MetricFamily from "./domain/MetricFamily.ts"
+
+/**
  * What watching a log brings to light.
  *
  * @since 0.1.0
@@ -283,6 +366,9 @@ export * as MonitorEvent from "./domain/MonitorEvent.ts"
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
+ * | `NotSupported` | this gateway is not made for that (501) | no |
+ * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
@@ -360,11 +446,25 @@ export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Reviews from "./Reviews.ts"
 
 /**
- * The gateway itself.
+ * What can be said about a session of a managed agent afterwards.
+ *
+ * @since 0.1.0
+ */
+export * as SessionReport from "./domain/SessionReport.ts"
+
+/**
+ * The gateway itself, as everybody may see it.
  *
  * @since 0.1.0
  */
 export * as System from "./System.ts"
+
+/**
+ * The name of a tenant.
+ *
+ * @since 0.1.0
+ */
+export * as TenantId from "./domain/TenantId.ts"
 
 /**
  * A tool call: what an agent wants to do, before anybody has said yes.
@@ -379,6 +479,13 @@ export * as ToolCall from "./domain/ToolCall.ts"
  * @since 0.1.0
  */
 export * as ToolCalls from "./ToolCalls.ts"
+
+/**
+ * What a gateway tells the public.
+ *
+ * @since 0.1.0
+ */
+export * as Transparency from "./domain/Transparency.ts"
 
 /**
  * The one way to the gateway: base URL, key, deadlines, size limits. Every service stands on it, and its only
@@ -396,6 +503,13 @@ export * as Transport from "./Transport.ts"
  * @since 0.1.0
  */
 export * as TreesReport from "./domain/TreesReport.ts"
+
+/**
+ * What the gateway says about its own Merkle trees.
+ *
+ * @since 0.1.0
+ */
+export * as TreesStatus from "./domain/TreesStatus.ts"
 
 /**
  * The front door: every service over one transport.
@@ -417,6 +531,7 @@ export * as Vargate from "./Vargate.ts"
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *

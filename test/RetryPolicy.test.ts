@@ -3,8 +3,7 @@ import { Arbitrary, Clock, Duration, Effect, Exit, Fiber, Schedule, Schema } fro
 import { TestClock } from "effect/testing"
 import * as RetryPolicy from "../src/RetryPolicy.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
-import type { CallError } from "../src/VargateError.ts"
-import { actionId, type OperationName, operations, scripted } from "./operations.ts"
+import { actionId, type Failure, type OperationName, operations, scripted } from "./operations.ts"
 
 const { json, text } = ScriptedTransport
 
@@ -44,7 +43,7 @@ const queue: Array<ScriptedTransport.Step> = []
 
 interface Attempt {
   readonly at: number
-  error: CallError | undefined
+  error: Failure | undefined
   readonly endedAt: { millis: number }
 }
 
@@ -52,7 +51,7 @@ interface Attempt {
 const attempts = (
   name: OperationName,
   script: ReadonlyArray<StepName>,
-  policy: Schedule.Schedule<unknown, CallError>
+  policy: Schedule.Schedule<unknown, Failure>
 ) =>
   Effect.gen(function*() {
     queue.splice(0, queue.length, ...script.map((step) => steps[step]))
@@ -183,7 +182,7 @@ layer(scripted(() => queue.shift() ?? allowed))("policies", (it) => {
     }), options)
 
   const always = (name: StepName) => Array.from({ length: 50 }, () => name)
-  const requestsOf = (name: OperationName, step: StepName, policy: Schedule.Schedule<unknown, CallError>) =>
+  const requestsOf = (name: OperationName, step: StepName, policy: Schedule.Schedule<unknown, Failure>) =>
     Effect.map(attempts(name, always(step), policy), ({ made }) => made.map(({ at }) => at - made[0]!.at))
 
   it.effect.each(Object.keys(steps) as Array<StepName>)(

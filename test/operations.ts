@@ -1,18 +1,24 @@
 /** Every operation of every service with a valid request, for what holds for all of them. */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Anchors } from "../src/Anchors.ts"
 import { Approvals } from "../src/Approvals.ts"
 import { AuditLog } from "../src/AuditLog.ts"
+import { Compliance } from "../src/Compliance.ts"
 import { ActionId } from "../src/domain/ActionId.ts"
+import { ManagedAgentId } from "../src/domain/ManagedAgent.ts"
+import { ManagedSessionId } from "../src/domain/ManagedSession.ts"
 import { RecordHash } from "../src/domain/RecordHash.ts"
+import { Maintenance } from "../src/Maintenance.ts"
+import { ManagedAgents } from "../src/ManagedAgents.ts"
 import { Merkle } from "../src/Merkle.ts"
 import { Replay } from "../src/Replay.ts"
-import * as Reviews from "../src/Reviews.ts"
+import { Reviews } from "../src/Reviews.ts"
 import { System } from "../src/System.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../src/ToolCalls.ts"
 import type * as Transport from "../src/Transport.ts"
 import * as Vargate from "../src/Vargate.ts"
-import type { CallError } from "../src/VargateError.ts"
+import type { CallError, InterruptNotConfirmed } from "../src/VargateError.ts"
 
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
@@ -23,46 +29,90 @@ export const scripted = (
   script: Parameters<typeof ScriptedTransport.layer>[0],
   options?: Partial<Transport.Options>
 ) =>
-  Reviews.layer.pipe(
-    Layer.provideMerge(Vargate.layer({ apiKey: "test-key", ...options })),
+  Vargate.layerOperator({ apiKey: "test-key", ...options }).pipe(
     Layer.provideMerge(ScriptedTransport.layer(script))
   )
 
-export type OperationName =
-  | "ToolCalls.call"
-  | "ToolCalls.decide"
-  | "Reviews.approve"
-  | "Reviews.reject"
-  | "Approvals.pending"
-  | "Approvals.history"
-  | "AuditLog.page"
-  | "AuditLog.verify"
-  | "Replay.replay"
-  | "Merkle.roots"
-  | "Merkle.proof"
-  | "System.health"
+export const agentId = Schema.decodeSync(ManagedAgentId)("agent-9860de81b9f8")
+export const sessionId = Schema.decodeSync(ManagedSessionId)("vs-e2ee29f4e160443b")
 
-export type Operation = Effect.Effect<unknown, CallError, Vargate.Services | Reviews.Reviews>
+/** Everything that any operation can fail with. */
+export type Failure = CallError | InterruptNotConfirmed
 
-export const operations: Readonly<Record<OperationName, Operation>> = {
+export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices>
+
+const table = {
   "ToolCalls.call": ToolCalls.use((toolCalls) => toolCalls.call(request)),
   "ToolCalls.decide": ToolCalls.use((toolCalls) => toolCalls.decide(request)),
-  "Reviews.approve": Reviews.Reviews.use((reviews) => reviews.approve(actionId, "seen")),
-  "Reviews.reject": Reviews.Reviews.use((reviews) => reviews.reject(actionId, "seen")),
+  "Reviews.approve": Reviews.use((reviews) => reviews.approve(actionId, "seen")),
+  "Reviews.reject": Reviews.use((reviews) => reviews.reject(actionId, "seen")),
   "Approvals.pending": Approvals.use((approvals) => approvals.pending),
   "Approvals.history": Approvals.use((approvals) => approvals.history),
   "AuditLog.page": AuditLog.use((auditLog) => auditLog.page()),
   "AuditLog.verify": AuditLog.use((auditLog) => auditLog.verify),
+  "AuditLog.agents": AuditLog.use((auditLog) => auditLog.agents()),
+  "AuditLog.subjects": AuditLog.use((auditLog) => auditLog.subjects),
+  "AuditLog.erase": AuditLog.use((auditLog) => auditLog.erase("alice")),
+  "AuditLog.verifyErasure": AuditLog.use((auditLog) => auditLog.verifyErasure("alice")),
   "Replay.replay": Replay.use((replay) => replay.replay(actionId)),
+  "Replay.replayLast": Replay.use((replay) => replay.replayLast(3)),
   "Merkle.roots": Merkle.use((merkle) => merkle.roots()),
   "Merkle.proof": Merkle.use((merkle) => merkle.proof(recordHash)),
-  "System.health": System.use((system) => system.health)
+  "Merkle.verify": Merkle.use((merkle) => merkle.verify),
+  "Merkle.consistency": Merkle.use((merkle) => merkle.consistency(0, 1)),
+  "System.health": System.use((system) => system.health),
+  "System.metrics": System.use((system) => system.metrics),
+  "System.transparency": System.use((system) => system.transparency),
+  "System.transparencyOf": System.use((system) => system.transparencyOf("acme")),
+  "System.publicDashboard": System.use((system) => system.publicDashboard("acme")),
+  "System.outreach": System.use((system) => system.outreach),
+  "System.anomalyScore": System.use((system) => system.anomalyScore("a-1")),
+  "Maintenance.clearHistory": Maintenance.use((maintenance) => maintenance.clearHistory("a-1")),
+  "Maintenance.clearCounters": Maintenance.use((maintenance) => maintenance.clearCounters("a-1")),
+  "Maintenance.backup": Maintenance.use((maintenance) => maintenance.backup),
+  "Anchors.status": Anchors.use((anchors) => anchors.status),
+  "Anchors.verify": Anchors.use((anchors) => anchors.verify),
+  "Anchors.log": Anchors.use((anchors) => anchors.log),
+  "Anchors.verifyChain": Anchors.use((anchors) => anchors.verifyChain),
+  "Anchors.proof": Anchors.use((anchors) => anchors.proof(actionId)),
+  "Anchors.consistency": Anchors.use((anchors) => anchors.consistency(0, 1)),
+  "Anchors.trigger": Anchors.use((anchors) => anchors.trigger),
+  "Anchors.roots": Anchors.use((anchors) => anchors.roots),
+  "Compliance.export": Compliance.use((compliance) => compliance.export({ tenantId: "acme" })),
+  "Compliance.pdf": Compliance.use((compliance) => Stream.runCollect(compliance.pdf({ tenantId: "acme" }))),
+  "ManagedAgents.register": ManagedAgents.use((managed) => managed.register({ name: "m" })),
+  "ManagedAgents.agents": ManagedAgents.use((managed) => managed.agents),
+  "ManagedAgents.agent": ManagedAgents.use((managed) => managed.agent(agentId)),
+  "ManagedAgents.start": ManagedAgents.use((managed) => managed.start(agentId)),
+  "ManagedAgents.sessions": ManagedAgents.use((managed) => managed.sessions()),
+  "ManagedAgents.status": ManagedAgents.use((managed) => managed.status(sessionId)),
+  "ManagedAgents.audit": ManagedAgents.use((managed) => managed.audit(sessionId)),
+  "ManagedAgents.compliance": ManagedAgents.use((managed) => managed.compliance(sessionId)),
+  "ManagedAgents.replay": ManagedAgents.use((managed) => managed.replay(sessionId)),
+  "ManagedAgents.interrupt": ManagedAgents.use((managed) => managed.interrupt(sessionId, { reason: "enough" })),
+  "ManagedAgents.consumers": ManagedAgents.use((managed) => managed.consumers),
+  "ManagedAgents.watch": ManagedAgents.use((managed) =>
+    Effect.map(Stream.runHead(managed.watch(sessionId)), Option.getOrUndefined)
+  )
 }
+
+export type OperationName = keyof typeof table
+
+export const operations: Readonly<Record<OperationName, Operation>> = table
 
 export const operationNames = Object.keys(operations) as ReadonlyArray<OperationName>
 
-/** What may have happened when the answer to an operation is lost. */
-export const hasSideEffect = (name: OperationName) => name.startsWith("ToolCalls.") || name.startsWith("Reviews.")
+const changing: ReadonlyArray<OperationName> = [
+  "AuditLog.erase",
+  "Anchors.trigger",
+  "ManagedAgents.register",
+  "ManagedAgents.start",
+  "ManagedAgents.interrupt"
+]
+
+/** Whether something may have happened when the answer to an operation is lost. */
+export const hasSideEffect = (name: OperationName) =>
+  /^(?:ToolCalls|Reviews|Maintenance)\./.test(name) || changing.includes(name)
 
 /**
  * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and finds only
@@ -79,6 +129,17 @@ export const emptyGateway = ({ path }: Pick<ScriptedTransport.SentRequest, "path
     total: 0,
     path
   })
+
+/** Services that are built once: each operation meets the answer that was set last, and then an empty gateway. */
+export const rewindable = (options?: Partial<Transport.Options>) => {
+  let next: ScriptedTransport.Step | undefined
+  const services = scripted((request) => {
+    const step = next ?? emptyGateway(request)
+    next = undefined
+    return step
+  }, options)
+  return { services, answer: (step: ScriptedTransport.Step) => void (next = step) }
+}
 
 /** The services over one answer. */
 export const answering = (step: ScriptedTransport.Step, options?: Partial<Transport.Options>) =>

@@ -6,8 +6,13 @@
  */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { AgentsApi } from "./AgentsApi.ts"
+import { AnchorsApi } from "./AnchorsApi.ts"
 import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
+import { ComplianceApi } from "./ComplianceApi.ts"
+import { ManagedAgentsApi } from "./ManagedAgentsApi.ts"
+import { ManagedSessionsApi } from "./ManagedSessionsApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
 import { SubjectsApi } from "./SubjectsApi.ts"
@@ -27,6 +32,11 @@ export class VargateApi extends HttpApi.make("vargate")
   .add(MerkleApi)
   .add(SubjectsApi)
   .add(SystemApi)
+  .add(AgentsApi)
+  .add(AnchorsApi)
+  .add(ComplianceApi)
+  .add(ManagedAgentsApi)
+  .add(ManagedSessionsApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

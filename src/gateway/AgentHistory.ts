@@ -39,6 +39,14 @@ export class AgentHistory extends Context.Service<AgentHistory, {
   readonly add: (decision: PastDecision) => Effect.Effect<void>
   /** Remembers that the tenant wrote to the recipients of these params. */
   readonly addContact: (tenantId: string, params: Readonly<Record<string, unknown>>) => Effect.Effect<void>
+  /** The anomaly score as it is now; 0 for an unknown agent. */
+  readonly score: (tenantId: string, agentId: string) => Effect.Effect<number>
+  /** Forgets an agent's actions and violations, and its score unless that is to be kept. */
+  readonly clear: (
+    tenantId: string,
+    agentId: string,
+    options: { readonly keepScore: boolean }
+  ) => Effect.Effect<void>
 }>()("effect-vargate/gateway/AgentHistory") {}
 
 interface Agent {
@@ -47,6 +55,8 @@ interface Agent {
   actions: Array<number>
   violations: Array<number>
 }
+
+const rounded = (score: number) => Math.round(score * 1e6) / 1e6
 
 const day = 24 * 60 * 60 * 1000
 
@@ -81,7 +91,7 @@ export const layer: Layer.Layer<AgentHistory> = Layer.sync(AgentHistory, () => {
         const to = recipients(params)
         const lastViolation = agent.violations.at(-1)
         return {
-          anomaly_score: Math.round(agent.score * 1e6) / 1e6,
+          anomaly_score: rounded(agent.score),
           last_24h: {
             action_count: agent.actions.length,
             policy_violations: agent.violations.length,
@@ -102,6 +112,14 @@ export const layer: Layer.Layer<AgentHistory> = Layer.sync(AgentHistory, () => {
     addContact: (tenantId, params) =>
       Effect.sync(() => {
         for (const address of recipients(params)) contacts.add(keyOf(tenantId, address))
+      }),
+    score: (tenantId, agentId) => Effect.sync(() => rounded(agents.get(keyOf(tenantId, agentId))?.score ?? 0)),
+    clear: (tenantId, agentId, { keepScore }) =>
+      Effect.sync(() => {
+        const key = keyOf(tenantId, agentId)
+        const score = agents.get(key)?.score
+        agents.delete(key)
+        if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [] })
       })
   })
 })

@@ -25,16 +25,25 @@ import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as GatewayMetrics from "./GatewayMetrics.ts"
+import * as AgentsHandlers from "./handlers/agents.ts"
+import * as AnchorsHandlers from "./handlers/anchors.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as ComplianceHandlers from "./handlers/compliance.ts"
+import * as ManagedAgentsHandlers from "./handlers/managedAgents.ts"
+import * as ManagedSessionsHandlers from "./handlers/managedSessions.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
+import * as ManagedSessions from "./ManagedSessions.ts"
+import * as ManagedStore from "./ManagedStore.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
 import * as Middleware from "./middleware.ts"
+import { PdfPrinter, type PrintPdf } from "./PdfPrinter.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
@@ -56,6 +65,10 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** Plays managed agents. Default: their sessions are simulated, and nothing runs. */
+  readonly managedAgent?: ManagedSessions.Play | undefined
+  /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
+  readonly printPdf?: PrintPdf | undefined
 }
 
 /**
@@ -72,7 +85,12 @@ export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-
  * @category models
  * @since 0.1.0
  */
-export type Parts = Tenants.Tenants | PolicyEngine.PolicyEngine | PolicyOutage.PolicyOutage | Ledger
+export type Parts =
+  | Tenants.Tenants
+  | PolicyEngine.PolicyEngine
+  | PolicyOutage.PolicyOutage
+  | Ledger
+  | ManagedStore.ManagedStore
 
 /**
  * The parts in memory.
@@ -85,7 +103,8 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     Tenants.layerMemory(options.tenants ?? [localTenant]),
     PolicyEngine.layerWith(options.policy ?? {}),
     PolicyOutage.layer,
-    LedgerMemory.layer
+    LedgerMemory.layer,
+    ManagedStore.layerMemory
   ).pipe(Layer.fresh)
 
 const handlers = Layer.mergeAll(
@@ -94,13 +113,25 @@ const handlers = Layer.mergeAll(
   AuditHandlers.layer,
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
-  SystemHandlers.layer
+  SystemHandlers.layer,
+  AgentsHandlers.layer,
+  AnchorsHandlers.layer,
+  ComplianceHandlers.layer,
+  ManagedAgentsHandlers.layer,
+  ManagedSessionsHandlers.layer
 )
 
 const services = (options: Options) =>
-  Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
-    Layer.provide([AgentHistory.layer, ToolRunner.layer(options.tools ?? {})]),
-    Layer.provideMerge(SubjectKeys.layer)
+  Layer.mergeAll(
+    ManagedSessions.layer(options.managedAgent),
+    ReviewDesk.layer,
+    MerkleTrees.layer,
+    CallWindow.layer,
+    Layer.succeed(PdfPrinter, options.printPdf)
+  ).pipe(
+    Layer.provideMerge(Submissions.layer),
+    Layer.provide(ToolRunner.layer(options.tools ?? {})),
+    Layer.provideMerge(Layer.mergeAll(SubjectKeys.layer, AgentHistory.layer, GatewayMetrics.layer))
   )
 
 /**
@@ -113,7 +144,8 @@ export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     Middleware.noRoute,
-    Middleware.guard
+    Middleware.guard,
+    GatewayMetrics.meter
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),

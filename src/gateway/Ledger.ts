@@ -37,8 +37,12 @@ export interface Entry {
   readonly piiFields: ReadonlyArray<string>
   /** Whose data is in `piiFields`. */
   readonly piiSubjectId?: string | undefined
-  /** What the policy was asked, for replay. Absent for reviewers' decisions. */
+  /** What the policy was asked, for replay. Absent where no policy was asked. */
   readonly input?: PolicyInput | undefined
+  /** Which way the action came. Default: `direct`. */
+  readonly source?: "direct" | "mcp_governed" | "control_plane" | undefined
+  /** The session of a managed agent that it belongs to. */
+  readonly managedSessionId?: string | undefined
 }
 
 /**

@@ -56,8 +56,8 @@ const make = Effect.sync(() => {
       piiSubjectId: entry.piiSubjectId ?? null,
       piiFields: entry.piiFields.length === 0 ? null : entry.piiFields,
       erasureStatus: "active",
-      source: "direct",
-      managedSessionId: null
+      source: entry.source ?? "direct",
+      managedSessionId: entry.managedSessionId ?? null
     })
   }
 

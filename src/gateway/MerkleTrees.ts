@@ -58,9 +58,7 @@ const make = Effect.gen(function*() {
       stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
     if (record === undefined || tree === undefined || isErased(record)) return undefined
     // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
-    const leaves = records
-      .filter((record) => tree.fromRecordId! <= record.id && record.id <= tree.toRecordId! && !isErased(record))
-      .map(({ recordHash }) => recordHash)
+    const leaves = leavesOf(tree, records)
     const levels = levelsOf(leaves, hashPair)
     const leafIndex = leaves.indexOf(recordHash)
     return new MerkleProof({
@@ -80,6 +78,17 @@ const make = Effect.gen(function*() {
 
   return MerkleTrees.of({ trees, prove })
 })
+
+/**
+ * The leaves of a tree as the records are today.
+ *
+ * @category building
+ * @since 0.1.0
+ */
+export const leavesOf = (tree: MerkleTree, records: ReadonlyArray<AuditRecord>): ReadonlyArray<RecordHash> =>
+  records
+    .filter((record) => tree.fromRecordId! <= record.id && record.id <= tree.toRecordId! && !isErased(record))
+    .map(({ recordHash }) => recordHash)
 
 /** As on the measured gateway, erased records are left out of whatever is built from now on. */
 const isErased = (record: AuditRecord) => record.erasureStatus === "erased"

@@ -27,6 +27,9 @@ export interface TenantOptions {
   readonly id: string
   readonly apiKey: string | Redacted.Redacted
   readonly name?: string | undefined
+  /** Where its public dashboard is found. At most one tenant has it. */
+  readonly slug?: string | undefined
+  readonly publicDashboard?: boolean | undefined
   /** `general` (default), `financial`, `email`, `crm` or `data_access`. */
   readonly policyTemplate?: string | undefined
   /** Overrides parameters of the template one by one. */
@@ -49,6 +52,8 @@ export interface Tenant {
   readonly id: string
   readonly name: string
   readonly apiKey: Redacted.Redacted
+  readonly slug: string | null
+  readonly publicDashboard: boolean
   readonly policyTemplate: string
   readonly policyConfig: Readonly<Record<string, unknown>>
   readonly opaFailure: FailureMode
@@ -64,6 +69,9 @@ export interface Tenant {
  */
 export class Tenants extends Context.Service<Tenants, {
   readonly byKey: (apiKey: Redacted.Redacted) => Effect.Effect<Tenant | undefined>
+  readonly byId: (id: string) => Effect.Effect<Tenant | undefined>
+  /** Every tenant, oldest first. */
+  readonly all: Effect.Effect<ReadonlyArray<Tenant>>
   /** The tenant of the request at hand. */
   readonly current: Effect.Effect<Tenant, never, CurrentTenant>
   /** Changes a tenant, or adds one. */
@@ -74,6 +82,8 @@ const fill = (options: TenantOptions): Tenant => ({
   id: options.id,
   name: options.name ?? options.id,
   apiKey: Redacted.isRedacted(options.apiKey) ? options.apiKey : Redacted.make(options.apiKey),
+  slug: options.slug ?? null,
+  publicDashboard: options.publicDashboard ?? false,
   policyTemplate: options.policyTemplate ?? "general",
   policyConfig: options.policyConfig ?? {},
   opaFailure: options.opaFailure ?? "fail_closed",
@@ -95,6 +105,8 @@ export const layerMemory = (initial: ReadonlyArray<TenantOptions>): Layer.Layer<
         Effect.sync(() =>
           [...tenants.values()].find((tenant) => Redacted.value(tenant.apiKey) === Redacted.value(apiKey))
         ),
+      byId: (id) => Effect.sync(() => tenants.get(id)),
+      all: Effect.sync(() => [...tenants.values()]),
       // Only a key of a registered tenant gets this far, and tenants are never removed.
       current: Effect.map(CurrentTenant, ({ id }) => tenants.get(id)!),
       put: (options) =>

@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
 import { Timestamp } from "../api/Timestamp.ts"
-import type { AuditRecord } from "../domain/AuditRecord.ts"
+import { type AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
 import { auditPayload, canonicalJson } from "../internal/canonicalJson.ts"
 
@@ -67,6 +67,28 @@ export const hashRecord = (
     }),
     "hex"
   ))
+
+/**
+ * What the gateway finds when it goes through its own chain, oldest record first.
+ *
+ * @category hashing
+ * @since 0.1.0
+ */
+export const verifyChain = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainStatus => {
+  let prevHash: string = genesis
+  for (const record of records) {
+    const reason = record.prevHash !== prevHash
+      ? "prev_hash mismatch"
+      : record.recordHash !== hashRecord(record)
+      ? "record_hash mismatch"
+      : undefined
+    if (reason !== undefined) {
+      return new ChainStatus({ valid: false, failedAt: record.actionId, reason, tenantId })
+    }
+    prevHash = record.recordHash
+  }
+  return new ChainStatus({ valid: true, records: records.length, tenantId })
+}
 
 /**
  * The hash of two nodes of a Merkle tree.

@@ -28,7 +28,6 @@ import * as Gateway from "../gateway/Gateway.ts"
 import { Ledger } from "../gateway/Ledger.ts"
 import { PolicyOutage } from "../gateway/PolicyOutage.ts"
 import { type Tenant, type TenantOptions, Tenants } from "../gateway/Tenants.ts"
-import * as Reviews from "../Reviews.ts"
 import * as Vargate from "../Vargate.ts"
 import type { VargateError } from "../VargateError.ts"
 
@@ -68,14 +67,14 @@ export class GatewayMemory extends Context.Service<GatewayMemory, {
 }>()("effect-vargate/testing/GatewayMemory") {}
 
 /**
- * Every service, `Reviews` among them, over a fresh gateway in memory. The services act for the first tenant.
+ * Every service, those of operators among them, over a fresh gateway in memory. The services act for the first tenant.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
   options: Gateway.Options = {}
-): Layer.Layer<GatewayMemory | Vargate.Services | Reviews.Reviews | HttpClient.HttpClient, VargateError> => {
+): Layer.Layer<GatewayMemory | Vargate.OperatorServices | HttpClient.HttpClient, VargateError> => {
   const tenant = options.tenants?.[0] ?? Gateway.localTenant
   const handles = Layer.effect(
     GatewayMemory,
@@ -95,8 +94,8 @@ export const layer = (
       })
     })
   )
-  return Layer.mergeAll(Reviews.layer, handles).pipe(
-    Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
+  return handles.pipe(
+    Layer.provideMerge(Vargate.layerOperator({ apiKey: tenant.apiKey })),
     Layer.provideMerge(Gateway.layerMemory(options))
   )
 }

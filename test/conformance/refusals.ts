@@ -1,7 +1,6 @@
 /** What an answer other than a yes must become, worked out from its raw text. */
 import { assert } from "@effect/vitest"
-import type { CallError } from "../../src/VargateError.ts"
-import { hasSideEffect, type OperationName } from "../operations.ts"
+import { type Failure, hasSideEffect, type OperationName } from "../operations.ts"
 import { type Capture, plain } from "./captures.ts"
 
 interface RawIssue {
@@ -48,7 +47,7 @@ const declared = (reason: object, expected: unknown) =>
 /** Checks a failure against the raw answer that caused it. */
 export const checkRefusal = (
   capture: Capture,
-  failure: CallError,
+  failure: Failure,
   operation: OperationName
 ) => {
   const sideEffect = hasSideEffect(operation) ? "possible" : "none"

@@ -11,9 +11,9 @@ import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
 import { AgentActivity } from "../../domain/AgentActivity.ts"
-import { AuditPage, type AuditRecord, ChainStatus } from "../../domain/AuditRecord.ts"
+import { AuditPage, type AuditRecord } from "../../domain/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../domain/ReplayReport.ts"
-import { genesis, hashRecord } from "../chain.ts"
+import { verifyChain } from "../chain.ts"
 import { Ledger } from "../Ledger.ts"
 import { PolicyEngine } from "../PolicyEngine.ts"
 
@@ -90,7 +90,7 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return verify(id, yield* ledger.records(id))
+          return verifyChain(id, yield* ledger.records(id))
         })
       )
       .handle(
@@ -126,22 +126,6 @@ export const layer = HttpApiBuilder.group(
       )
   })
 )
-
-const verify = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainStatus => {
-  let prevHash: string = genesis
-  for (const record of records) {
-    const reason = record.prevHash !== prevHash
-      ? "prev_hash mismatch"
-      : record.recordHash !== hashRecord(record)
-      ? "record_hash mismatch"
-      : undefined
-    if (reason !== undefined) {
-      return new ChainStatus({ valid: false, failedAt: record.actionId, reason, tenantId })
-    }
-    prevHash = record.recordHash
-  }
-  return new ChainStatus({ valid: true, records: records.length, tenantId })
-}
 
 const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActivity> =>
   Object.values(Arr.groupBy(records, ({ agentId }) => agentId)).map((own) => {

@@ -6,7 +6,6 @@ import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effe
 import { createServer } from "node:http"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
-import * as Reviews from "../../../src/Reviews.ts"
 import * as Transport from "../../../src/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 
@@ -14,7 +13,7 @@ import * as Vargate from "../../../src/Vargate.ts"
 export class Address extends Context.Service<Address, string>()("test/Address") {}
 
 /** What a case finds: the services of the first tenant, the wire, and the gateway's parts past all interfaces. */
-export type House = Vargate.Services | Reviews.Reviews | HttpClient.HttpClient | Gateway.Parts | Address
+export type House = Vargate.OperatorServices | HttpClient.HttpClient | Gateway.Parts | Address
 
 export interface Door {
   readonly name: string
@@ -37,8 +36,7 @@ const house = (
   return services.pipe(Layer.provideMerge(open(filled)), Layer.provideMerge(parts ?? Gateway.layerParts(filled)))
 }
 
-const servicesOf = (apiKey: string, url: string) =>
-  Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey, url })).pipe(Layer.orDie)
+const servicesOf = (apiKey: string, url: string) => Vargate.layerOperator({ apiKey, url }).pipe(Layer.orDie)
 
 /** `Gateway.layerMemory`, taken apart so that a case can put in parts of its own. */
 export const inProcess: Door = {
@@ -74,7 +72,7 @@ export const overSocket: Door = {
 export const as = (tenant: TenantOptions) =>
 <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Vargate.Services | Reviews.Reviews> | House> =>
+): Effect.Effect<A, E, Exclude<R, Vargate.OperatorServices> | House> =>
   Effect.gen(function*() {
     const url = yield* Address
     return yield* Effect.provide(effect, servicesOf(String(tenant.apiKey), url), { local: true })
@@ -104,7 +102,7 @@ export interface Answer {
 }
 
 /** Sends a request that no service would send. */
-export const send = Effect.fnUntraced(function*(method: "GET" | "POST", path: string, sent: Sent = {}) {
+export const send = Effect.fnUntraced(function*(method: "GET" | "POST" | "DELETE", path: string, sent: Sent = {}) {
   const url = yield* Address
   const { body, headers = {}, key = acme.apiKey, text = body === undefined ? undefined : JSON.stringify(body) } = sent
   const request = HttpClientRequest.make(method)(url + path, {
