@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { ActionId } from "./domain/ActionId.ts"
 import { type Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
@@ -72,7 +73,10 @@ export class Approvals extends Context.Service<Approvals, {
    * again and fails nobody. Interrupting a wait takes it out.
    */
   readonly await: (actionId: ActionId, options?: AwaitOptions) => Effect.Effect<Approved, ApprovalError>
-  /** Makes the poller look at once, for instance because a webhook came. */
+  /**
+   * Makes the poller look at once, for instance because a webhook came; when it is looking, once more after that. Does
+   * nothing while nobody waits.
+   */
   readonly nudge: Effect.Effect<void>
 }>()("effect-vargate/Approvals") {}
 
@@ -208,3 +212,36 @@ export const layerWith = (options: Options): Layer.Layer<Approvals, never, Trans
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Approvals, never, Transport.Transport> = layerWith({})
+
+/**
+ * Makes the poller look at once whenever a hint comes that something was decided, though not more than once a second.
+ *
+ * **Gotchas**
+ *
+ * A gateway's webhooks do not tell what a person decided, so they are hints and no more: whoever waits still needs the
+ * poller's rhythm.
+ *
+ * **Example** (Every webhook is a hint)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Approvals, WebhookRoute, Webhooks } from "effect-vargate"
+ *
+ * const layer = Layer.merge(WebhookRoute.layer("/webhooks/vargate"), Approvals.nudgedBy(Webhooks.events)).pipe(
+ *   Layer.provide(Webhooks.layerConfig())
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const nudgedBy = <R>(
+  hints: Stream.Stream<unknown, never, R>
+): Layer.Layer<never, never, Approvals | Exclude<R, Scope.Scope>> =>
+  Layer.effectDiscard(Effect.flatMap(Approvals, ({ nudge }) =>
+    hints.pipe(
+      // Of all that comes within the second one is kept, so that the last one is followed by a look too.
+      Stream.buffer({ capacity: 1, strategy: "sliding" }),
+      Stream.runForEach(() => Effect.andThen(nudge, Effect.sleep("1 second"))),
+      Effect.forkScoped({ startImmediately: true })
+    )))

@@ -22,6 +22,7 @@ import * as ApiKey from "./api/ApiKey.ts"
 import { VargateApi } from "./api/VargateApi.ts"
 import { boundedBody } from "./internal/boundedBody.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
+import { isLoopback } from "./internal/loopback.ts"
 import { InvalidRequest, type OperationError, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
 
 /**
@@ -242,9 +243,6 @@ const checkTimeout = (input: Duration.Input): Effect.Effect<Duration.Duration, V
     ? Effect.succeed(timeout.value)
     : Effect.fail(invalidOption("timeout", "the time-out must be a duration, like \"30 seconds\""))
 }
-
-const isLoopback = (host: string) =>
-  host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 const checkUrl = (text: string, allowInsecure: boolean): Effect.Effect<string, VargateError> => {
   const url = URL.parse(text)

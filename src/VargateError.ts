@@ -13,6 +13,8 @@
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
+ * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
@@ -34,6 +36,13 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./Reason.ts"
+
+/**
+ * So do the failures of receiving webhooks.
+ *
+ * @since 0.1.0
+ */
+export * from "./WebhookError.ts"
 
 // --- the answers of a governed call ----------------------------------------------------------------------------------
 

@@ -533,6 +533,8 @@ export * as Vargate from "./Vargate.ts"
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
+ * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
  *
  * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
@@ -541,3 +543,49 @@ export * as Vargate from "./Vargate.ts"
  * @since 0.1.0
  */
 export * as VargateError from "./VargateError.ts"
+
+/**
+ * Failures of receiving webhooks. They belong to the same table as `VargateError`.
+ *
+ * | reason of `WebhookRefused` | what is wrong with the delivery | status of a route |
+ * | --- | --- | --- |
+ * | `MissingSignature`, `MalformedSignature`, `WrongSignature` | it is not known to be the gateway's | 401 |
+ * | `OutsideTolerance` | the gateway's, but too old, or from the future | 400 |
+ * | `UnreadableBody` | the gateway's, but no event | 400 |
+ * | `BodyTooLarge` | longer than any event | 413 |
+ *
+ * @since 0.1.0
+ */
+export * as WebhookError from "./WebhookError.ts"
+
+/**
+ * What a gateway tells by webhook.
+ *
+ * @since 0.1.0
+ */
+export * as WebhookEvent from "./domain/WebhookEvent.ts"
+
+/**
+ * Puts `Webhooks` on the network: as a route of an HTTP router, or as a `fetch`-style handler for edge runtimes.
+ *
+ * | status | body | when |
+ * | --- | --- | --- |
+ * | 200 | `{"status":"accepted"}` | consumed |
+ * | 200 | `{"status":"duplicate"}` | consumed when it came before |
+ * | 400, 401, 413 | `{"detail"}` | refused: see the reasons of `WebhookRefused` |
+ * | 405, 415 | `{"detail"}` | no POST, no JSON |
+ * | 500 | `{"detail"}` | the consumer failed |
+ * | 503 | none | the service is closing |
+ *
+ * The gateway sends again what is not answered with a 2xx.
+ *
+ * @since 0.1.0
+ */
+export * as WebhookRoute from "./WebhookRoute.ts"
+
+/**
+ * Receives what a gateway tells by webhook: only what it signed, only what is new, and each event once.
+ *
+ * @since 0.1.0
+ */
+export * as Webhooks from "./Webhooks.ts"

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
-import { type ActionId, Approvals, Reviews, ToolCalls } from "effect-vargate"
+import { type ActionId, Approvals, Reviews, ToolCalls, Transport, Webhooks } from "effect-vargate"
+import * as Gateway from "effect-vargate/gateway/Gateway"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import { bodyOf, secret, signatureOf } from "./support/webhooks.ts"
 import {
   inProcess,
   TimeMachine,
@@ -282,6 +285,36 @@ describe("the shared poller", () => {
   )
 
   test(
+    "nudges while nobody waits are nothing",
+    Effect.gen(function*() {
+      const approvals = yield* Approvals.Approvals
+      yield* approvals.nudge
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* polls, 0)
+      const waiting = yield* Effect.forkChild(awaiting(yield* hold("delete")), { startImmediately: true })
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(yield* polls, 1)
+      yield* Fiber.interrupt(waiting)
+    })
+  )
+
+  it.effect("nudges do not wear out a rhythm that grows", () =>
+    Effect.gen(function*() {
+      const approvals = yield* Approvals.Approvals
+      const actionId = yield* hold("delete")
+      const waiting = yield* Effect.forkChild(awaiting(actionId), { startImmediately: true })
+      for (let i = 0; i < 50; i++) {
+        yield* TestClock.adjust("500 millis")
+        yield* approvals.nudge
+      }
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* polls, 51)
+      yield* approve(actionId)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(waiting)
+    }).pipe(Effect.provide(inProcess({ ...options, approvals: { poll: Schedule.exponential("1 second") } }))))
+
+  test(
     "waits with a rhythm of their own share their looks",
     Effect.gen(function*() {
       const ids = yield* Effect.forEach(Array.from({ length: 100 }, (_, n) => n), (n) => hold("delete", n))
@@ -359,4 +392,96 @@ describe("the shared poller", () => {
       assert.strictEqual((yield* approvals.outcome(actionId))._tag, "Rejected")
     })
   )
+})
+
+describe("nudgedBy", () => {
+  /** A gateway whose answers take 300 milliseconds, with the largest number of looks that were under way at once. */
+  const world = Effect.gen(function*() {
+    const flow = { looks: 0, underWay: 0, most: 0 }
+    const slow = Layer.effect(
+      HttpClient.HttpClient,
+      Effect.map(
+        HttpClient.HttpClient,
+        HttpClient.transform((answer, request) =>
+          request.url.endsWith("/approvals")
+            ? Effect.acquireUseRelease(
+              Effect.sync(() => {
+                flow.looks++
+                flow.most = Math.max(flow.most, ++flow.underWay)
+              }),
+              () => Effect.delay(answer, "300 millis"),
+              () => Effect.sync(() => flow.underWay--)
+            )
+            : answer
+        )
+      )
+    )
+    const services = Layer.mergeAll(
+      Approvals.layerWith({ poll: Schedule.spaced("1 minute") }),
+      Reviews.layer,
+      ToolCalls.layer,
+      Webhooks.layer({ secret })
+    ).pipe(
+      Layer.provide(Transport.layer({ apiKey: "key" })),
+      Layer.provide(slow),
+      Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key" }] }))
+    )
+    const context = yield* Layer.build(Layer.provideMerge(Approvals.nudgedBy(Webhooks.events), services))
+    const run = Effect.provideContext(context)
+    const held = yield* run(ToolCalls.decide({ tool: "db", method: "delete" }))
+    const waiting = yield* Effect.forkChild(
+      run(Approvals.Approvals.use((approvals) => approvals.await(held.actionId))),
+      { startImmediately: true }
+    )
+    yield* TestClock.adjust("2 seconds")
+    assert.strictEqual(flow.looks, 1)
+    return {
+      flow,
+      waiting,
+      approve: run(Reviews.Reviews.use((reviews) => reviews.approve(held.actionId))),
+      deliver: (n: number) =>
+        run(Webhooks.Webhooks.use((webhooks) => {
+          const body = bodyOf("test.ping", { n })
+          return webhooks.receive(body, signatureOf(body))
+        }))
+    }
+  })
+
+  it.effect("an event makes the poller look, long before its tick", () =>
+    Effect.gen(function*() {
+      const { approve, deliver, flow, waiting } = yield* world
+      yield* approve
+      yield* deliver(1)
+      yield* TestClock.adjust("300 millis")
+      yield* Fiber.join(waiting)
+      assert.strictEqual(flow.looks, 2)
+    }))
+
+  it.effect("a flood makes it look once a second, one look at a time, and once more when it has passed", () =>
+    Effect.gen(function*() {
+      const { approve, deliver, flow, waiting } = yield* world
+      for (let n = 0; n < 60; n++) {
+        yield* deliver(n)
+        yield* TestClock.adjust("50 millis")
+      }
+      assert.isAtLeast(flow.looks, 4)
+      assert.isAtMost(flow.looks, 5)
+      assert.strictEqual(flow.most, 1)
+      yield* approve
+      yield* deliver(60)
+      yield* TestClock.adjust("1300 millis")
+      yield* Fiber.join(waiting)
+    }))
+
+  it.effect("without events the rhythm goes on", () =>
+    Effect.gen(function*() {
+      const { approve, deliver, flow, waiting } = yield* world
+      yield* deliver(1)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(flow.looks, 2)
+      yield* approve
+      yield* TestClock.adjust("31 seconds")
+      yield* Fiber.join(waiting)
+      assert.strictEqual(flow.looks, 3)
+    }))
 })

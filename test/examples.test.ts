@@ -73,6 +73,11 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /One amount changed\n.*broken at (\S+)\n.*HashMismatch at \1\n.*HashMismatch at \1/,
     /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
     /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
+  ],
+  "71_webhooks.ts": [
+    /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
+    /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
+    /one letter changed: 401\nfrom long ago: 400/
   ]
 }
 

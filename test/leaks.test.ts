@@ -1,6 +1,6 @@
 /** The API key is in nothing that a program may print: errors, logs, spans, and whatever hangs on them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Logger, Redacted, Tracer } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Tracer } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -12,6 +12,7 @@ import * as Reconcile from "../src/Reconcile.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import * as ToolCalls from "../src/ToolCalls.ts"
 import * as Vargate from "../src/Vargate.ts"
+import * as Webhooks from "../src/Webhooks.ts"
 import {
   actionId,
   answering,
@@ -21,6 +22,7 @@ import {
   rewindable,
   scripted
 } from "./operations.ts"
+import { bodyOf, signatureOf } from "./support/webhooks.ts"
 
 /** Quotes and backslashes change their looks in JSON; the core never does. */
 const core = "S3CR3TC0R3"
@@ -294,6 +296,35 @@ describe("the transport itself", () => {
   it.effect("does not show a password in a URL that it refuses", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Layer.build(scripted([], { url: `https://user:${core}@vargate.ai` })))
+      assertSilent(chain(error).flatMap(spellings))
+    }))
+})
+
+describe.each(keys)("the secret %s of webhooks", (key) => {
+  const body = bodyOf("test.ping", {})
+  const deliveries: ReadonlyArray<readonly [string, string | undefined]> = [
+    [body, undefined],
+    [body, `sha256=${key}`],
+    [body, signatureOf(body, "another")],
+    ["no event", signatureOf("no event", key)],
+    [bodyOf("test.ping", {}, 1e9), signatureOf(bodyOf("test.ping", {}, 1e9), key)],
+    ["x".repeat(100_000), signatureOf(body, key)],
+    [body, signatureOf(body, key)]
+  ]
+
+  it.effect("is in no refusal, no failure of a consumer, no log and no span", () =>
+    Effect.gen(function*() {
+      const context = yield* Layer.build(
+        Webhooks.layer({ secret: [Redacted.make(key), key], handle: () => Effect.fail("no database") })
+      )
+      assertSilent(spellings(context))
+      const { receive } = Context.get(context, Webhooks.Webhooks)
+      for (const [text, signature] of deliveries) assertSilent(yield* overhear(receive(text, signature)))
+    }))
+
+  it.effect("is in no refusal of a list that holds an empty one", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Webhooks.sign("", [key, ""]))
       assertSilent(chain(error).flatMap(spellings))
     }))
 })

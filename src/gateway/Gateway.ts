@@ -1,6 +1,6 @@
 /**
- * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine and no account is
- * needed.
+ * The embedded gateway: the whole contract, answered inside this process. Nothing leaves the machine, unless webhooks are
+ * given a way out, and no account is needed.
  *
  * **Details**
  *
@@ -25,6 +25,7 @@ import * as Layer from "effect/Layer"
 import { VargateApi } from "../api/VargateApi.ts"
 import * as AgentHistory from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as CredentialVault from "./CredentialVault.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
 import * as AgentsHandlers from "./handlers/agents.ts"
 import * as AnchorsHandlers from "./handlers/anchors.ts"
@@ -51,6 +52,7 @@ import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
 import * as ToolRunner from "./ToolRunner.ts"
+import * as WebhookSender from "./WebhookSender.ts"
 
 /**
  * What an embedded gateway can be given.
@@ -61,14 +63,16 @@ import * as ToolRunner from "./ToolRunner.ts"
 export interface Options {
   /** Default: one tenant, {@link localTenant}. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates. */
-  readonly policy?: PolicyEngine.Options | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
   /** Plays managed agents. Default: their sessions are simulated, and nothing runs. */
   readonly managedAgent?: ManagedSessions.Play | undefined
   /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
   readonly printPdf?: PrintPdf | undefined
+  /** How webhooks leave it. Default: they do not. */
+  readonly webhooks?: WebhookSender.Options | undefined
 }
 
 /**
@@ -87,6 +91,7 @@ export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-
  */
 export type Parts =
   | Tenants.Tenants
+  | CredentialVault.CredentialVault
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
   | Ledger
@@ -101,11 +106,14 @@ export type Parts =
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
-    PolicyEngine.layerWith(options.policy ?? {}),
+    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
+    CredentialVault.layerMemory,
     PolicyOutage.layer,
     LedgerMemory.layer,
     ManagedStore.layerMemory
   ).pipe(Layer.fresh)
+
+const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -131,7 +139,12 @@ const services = (options: Options) =>
   ).pipe(
     Layer.provideMerge(Submissions.layer),
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
-    Layer.provideMerge(Layer.mergeAll(SubjectKeys.layer, AgentHistory.layer, GatewayMetrics.layer))
+    Layer.provideMerge(Layer.mergeAll(
+      SubjectKeys.layer,
+      AgentHistory.layer,
+      GatewayMetrics.layer,
+      WebhookSender.layer(options.webhooks)
+    ))
   )
 
 /**

@@ -19,9 +19,10 @@ import { EventConsumer, InterruptReceipt, ManagedSession, ManagedSessionId } fro
 import { ToolCall } from "../domain/ToolCall.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
 import { ManagedStore } from "./ManagedStore.ts"
-import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
+import { noRevision, type PolicyUnavailable } from "./PolicyEngine.ts"
 import { type Outcome, Submissions } from "./Submissions.ts"
 import type { Tenant } from "./Tenants.ts"
+import { WebhookSender } from "./WebhookSender.ts"
 
 /**
  * A session as whoever plays the agent sees it.
@@ -82,6 +83,7 @@ export class ManagedSessions extends Context.Service<ManagedSessions, {
   /** The session with its calls counted in the log, and whether somebody plays it. */
   readonly show: (session: ManagedSession) => Effect.Effect<ManagedSession>
   readonly interrupt: (
+    tenant: Tenant,
     session: ManagedSession,
     reason: string,
     autoTriggered: boolean
@@ -97,7 +99,7 @@ const patience = "10 seconds"
 const make = Effect.fnUntraced(function*(play: Play | undefined) {
   const store = yield* ManagedStore
   const ledger = yield* Ledger
-  const engine = yield* PolicyEngine
+  const webhooks = yield* WebhookSender
   const submissions = yield* Submissions
   const plays = yield* FiberMap.make<string>()
 
@@ -112,7 +114,7 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
       tool: "control_plane",
       requestedAt: yield* DateTime.now,
       decision: "allow",
-      bundleRevision: engine.revision,
+      bundleRevision: noRevision,
       executionMode: "agent_direct",
       anomalyScore: 0,
       containsPii: false,
@@ -208,14 +210,15 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
   })
 
   const interrupt = Effect.fn("ManagedSessions.interrupt")(function*(
+    tenant: Tenant,
     session: ManagedSession,
     reason: string,
     autoTriggered: boolean
   ) {
     const endedAt = yield* DateTime.now
     // Ended first, so that the end of the play does not count as a failure.
-    if (!(yield* store.endSession(session.tenantId!, session.id, "interrupted", endedAt))) {
-      const now = yield* store.session(session.tenantId!, session.id)
+    if (!(yield* store.endSession(tenant.id, session.id, "interrupted", endedAt))) {
+      const now = yield* store.session(tenant.id, session.id)
       return yield* new SessionOver({ status: now?.status ?? session.status })
     }
     const isSent = yield* stop(session.id)
@@ -225,6 +228,12 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
       violations: ["session_interrupted"],
       severity: autoTriggered ? "high" : "medium",
       alertTier: autoTriggered ? "P1" : "P2"
+    })
+    yield* webhooks.announce(tenant, "session.interrupted", {
+      session_id: session.id,
+      reason,
+      auto_triggered: autoTriggered,
+      anthropic_interrupt_sent: isSent
     })
     return new InterruptReceipt({ sessionId: session.id, status: "interrupted", reason, isSent, endedAt })
   }, Effect.uninterruptible)
@@ -267,5 +276,5 @@ const promptOf = (tenant: Tenant, agent: ManagedAgent): string =>
  */
 export const layer = (
   play: Play | undefined
-): Layer.Layer<ManagedSessions, never, ManagedStore | Ledger | PolicyEngine | Submissions> =>
+): Layer.Layer<ManagedSessions, never, ManagedStore | Ledger | Submissions | WebhookSender> =>
   Layer.effect(ManagedSessions, make(play))

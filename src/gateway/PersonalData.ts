@@ -36,7 +36,7 @@ const detectors: ReadonlyArray<{ readonly type: string; readonly found: (key: st
  * @category detection
  * @since 0.1.0
  */
-export const detect = (params: Readonly<Record<string, unknown>>): PolicyInput["data"] => {
+export const detect = (params: Readonly<Record<string, unknown>>): Omit<PolicyInput["data"], "recipients"> => {
   const findings = Object.entries(params).flatMap(([field, value]) =>
     typeof value === "string"
       ? detectors.filter(({ found }) => found(field, value)).map(({ type }) => ({ type, field }))

@@ -16,7 +16,7 @@ import { type ApprovalRule, type Parameters, parametersOf, type PolicyRule } fro
 import * as PolicyTemplates from "./PolicyTemplates.ts"
 
 /**
- * The policy engine could not be reached, so nothing was decided. What follows is the tenant's choice
+ * The policy engine could not be reached or had no decision, so nothing was decided. What follows is the tenant's choice
  * (`failure_config.opa`): fail closed, fail open, or queue the call for a human. The built-in engine never fails so.
  *
  * @category errors
@@ -28,24 +28,43 @@ export class PolicyUnavailable
   })
 {
   override get message() {
-    return `The policy engine could not be reached (${this.detail}). Nothing was decided: ask again when it is back.`
+    return `The policy engine gave no decision (${this.detail}). Nothing was decided: ask again when it is back.`
   }
 }
 
 /**
- * Evaluates decision documents.
+ * A decision, and the rules that took it.
  *
  * **Details**
  *
- * `revision` names the rules in force and is recorded with every decision (`bundle_revision`): it changes when they do.
- * The same document under the same revision gets the same decision.
+ * `revision` is recorded with the decision (`bundle_revision`): it changes when the rules do, and the same document under
+ * the same revision gets the same decision. It is {@link noRevision} where the engine cannot tell.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ruling {
+  readonly decision: PolicyDecision
+  readonly revision: string
+}
+
+/**
+ * The revision of decisions that no known rules took: a reviewer's, a switch's while the engine was away, or those of an
+ * engine that cannot tell its rules. They cannot be replayed.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const noRevision = "none"
+
+/**
+ * Evaluates decision documents.
  *
  * @category services
  * @since 0.1.0
  */
 export class PolicyEngine extends Context.Service<PolicyEngine, {
-  readonly revision: string
-  readonly evaluate: (input: PolicyInput) => Effect.Effect<PolicyDecision, PolicyUnavailable>
+  readonly evaluate: (input: PolicyInput) => Effect.Effect<Ruling, PolicyUnavailable>
 }>()("effect-vargate/gateway/PolicyEngine") {}
 
 /**
@@ -70,7 +89,7 @@ export interface Options {
  *
  * **Gotchas**
  *
- * `revision` knows the program's rules by name, severity and number. Give a rule another name (`refund_limit_v2`) when its
+ * The revision knows the program's rules by name, severity and number. Give a rule another name (`refund_limit_v2`) when its
  * meaning changes.
  *
  * @category constructors
@@ -81,6 +100,7 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     ...options.rules ?? [],
     ...(options.approvals ?? []).map((when, index) => approval(when.name || `approval_${index + 1}`, when))
   ]
+  const revision = revisionOf(programRules)
 
   const evaluate = Effect.fn("PolicyEngine.evaluate")(function*(input: PolicyInput) {
     const template = PolicyTemplates.byId(input.tenant.policy_template)
@@ -91,10 +111,10 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     for (const { cause, name } of findings) {
       if (cause !== undefined) yield* Effect.logError(`A policy rule threw, so the call is denied: ${name}`, cause)
     }
-    return decide(findings)
+    return { decision: decide(findings), revision }
   })
 
-  return PolicyEngine.of({ revision: revisionOf(programRules), evaluate })
+  return PolicyEngine.of({ evaluate })
 }
 
 /**

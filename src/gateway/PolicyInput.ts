@@ -19,9 +19,9 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
  *
  * **Details**
  *
- * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}). `data` comes from
- * `PersonalData.detect`. `history` is the agent's own, except `known_recipient`, which is the tenant's: an allowed or
- * approved mail went earlier to every address of {@link recipients}.
+ * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}). `data` is what was found in the params:
+ * personal data (`PersonalData.detect`) and the addresses of a mail ({@link recipients}). `history` is the agent's own,
+ * except `known_recipient`, which is the tenant's: an allowed or approved mail went earlier to every recipient.
  *
  * @category schemas
  * @since 0.1.0
@@ -50,7 +50,8 @@ export const PolicyInput = Schema.Struct({
   data: Schema.Struct({
     contains_pii: Schema.Boolean,
     pii_types: Schema.Array(Schema.String),
-    pii_fields: Schema.Array(Schema.String)
+    pii_fields: Schema.Array(Schema.String),
+    recipients: Schema.Array(Schema.String)
   }),
   history: Schema.Struct({
     anomaly_score: Schema.Finite,

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import { type PolicyInput, recipients } from "./PolicyInput.ts"
+import type { PolicyInput } from "./PolicyInput.ts"
 import { type PolicyTemplate, template } from "./PolicyRule.ts"
 
 /** NaN, for anything that is not a finite number, makes every comparison false. */
@@ -129,9 +129,9 @@ export const email = template({
     {
       name: "consumer_email_blocked",
       severity: "high",
-      when: ({ action }, { blocked_domains }) => {
+      when: ({ data }, { blocked_domains }) => {
         const blocked = new Set(blocked_domains.map((domain) => domain.toLowerCase()))
-        return recipients(action.params).some((address) => blocked.has(domainOf(address)))
+        return data.recipients.some((address) => blocked.has(domainOf(address)))
       }
     },
     {

@@ -14,7 +14,7 @@ import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../domain
 import type { Execution } from "../domain/Execution.ts"
 import { AgentHistory } from "./AgentHistory.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
-import { PolicyEngine } from "./PolicyEngine.ts"
+import { noRevision } from "./PolicyEngine.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
 /**
@@ -70,7 +70,6 @@ const reviewer = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
-  const engine = yield* PolicyEngine
   const history = yield* AgentHistory
   const tools = yield* ToolRunner
 
@@ -111,7 +110,7 @@ const make = Effect.gen(function*() {
       violations: [],
       severity: "none",
       alertTier: "none",
-      bundleRevision: engine.revision,
+      bundleRevision: noRevision,
       executionMode: "agent_direct",
       anomalyScore: 0,
       containsPii: false,
@@ -182,7 +181,4 @@ const executionFields = (execution: Execution) => {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<ReviewDesk, never, Ledger | PolicyEngine | AgentHistory | ToolRunner> = Layer.effect(
-  ReviewDesk,
-  make
-)
+export const layer: Layer.Layer<ReviewDesk, never, Ledger | AgentHistory | ToolRunner> = Layer.effect(ReviewDesk, make)

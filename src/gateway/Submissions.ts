@@ -1,5 +1,5 @@
 /**
- * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record.
+ * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record, tell.
  *
  * @since 0.1.0
  */
@@ -16,12 +16,13 @@ import { AgentHistory } from "./AgentHistory.ts"
 import { GatewayMetrics } from "./GatewayMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
-import { PolicyEngine, type PolicyUnavailable } from "./PolicyEngine.ts"
-import { contextAt, type PolicyDecision, type PolicyInput } from "./PolicyInput.ts"
+import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "./PolicyEngine.ts"
+import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "./PolicyInput.ts"
 import { PolicyOutage } from "./PolicyOutage.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 import type { Tenant } from "./Tenants.ts"
 import { ToolRunner } from "./ToolRunner.ts"
+import { WebhookSender } from "./WebhookSender.ts"
 
 /**
  * What became of a tool call.
@@ -65,6 +66,8 @@ export class Submissions extends Context.Service<Submissions, {
 
 const approvalHours = 1
 
+const eventNames = { allow: "action.allowed", deny: "action.denied", pending_approval: "action.pending" } as const
+
 const make = Effect.gen(function*() {
   const engine = yield* PolicyEngine
   const outage = yield* PolicyOutage
@@ -73,6 +76,7 @@ const make = Effect.gen(function*() {
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
   const metrics = yield* GatewayMetrics
+  const webhooks = yield* WebhookSender
 
   const documentOf = Effect.fnUntraced(function*(
     tenant: Tenant,
@@ -96,7 +100,7 @@ const make = Effect.gen(function*() {
         requested_at: DateTime.formatIso(now)
       },
       context: contextAt(now, { is_business_hours: call.isBusinessHours }),
-      data: PersonalData.detect(call.params),
+      data: { ...PersonalData.detect(call.params), recipients: recipients(call.params) },
       history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
     }
   })
@@ -105,7 +109,7 @@ const make = Effect.gen(function*() {
     const actionId = ActionId.make(randomUUID())
     const now = yield* DateTime.now
     const input = yield* documentOf(tenant, call, actionId, now)
-    const policy = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
+    const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
       Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
     )
     const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
@@ -138,7 +142,7 @@ const make = Effect.gen(function*() {
         violations,
         severity: policy.severity,
         alertTier: policy.alert_tier,
-        bundleRevision: engine.revision,
+        bundleRevision: revision,
         executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
         anomalyScore: input.history.anomaly_score,
         containsPii: input.data.contains_pii,
@@ -150,6 +154,23 @@ const make = Effect.gen(function*() {
       decision === "pending_approval" && origin === undefined ? heldAction(call, actionId, policy, now) : undefined
     )
     yield* metrics.decided(tenant.id, decision)
+    yield* webhooks.announce(
+      tenant,
+      eventNames[decision],
+      origin === undefined
+        ? {
+          action_id: actionId,
+          agent_id: call.agentId,
+          tool: call.tool,
+          method: call.method,
+          decision,
+          violations,
+          severity: policy.severity,
+          requires_human: policy.requires_human
+        }
+        // As measured, calls of managed agents are told of in fewer words.
+        : { action_id: actionId, tool: call.tool, method: call.method, decision, source: origin.source }
+    )
     return {
       actionId,
       decision,
@@ -181,13 +202,16 @@ const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, 
 const withoutPolicy = (
   tenant: Tenant,
   error: PolicyUnavailable
-): Effect.Effect<PolicyDecision, PolicyUnavailable> =>
+): Effect.Effect<Ruling, PolicyUnavailable> =>
   tenant.opaFailure === "fail_closed" ? Effect.fail(error) : Effect.succeed({
-    allow: true,
-    requires_human: tenant.opaFailure === "fail_to_queue",
-    violations: [],
-    severity: "none",
-    alert_tier: "none"
+    decision: {
+      allow: true,
+      requires_human: tenant.opaFailure === "fail_to_queue",
+      violations: [],
+      severity: "none",
+      alert_tier: "none"
+    },
+    revision: noRevision
   })
 
 /**
@@ -199,5 +223,12 @@ const withoutPolicy = (
 export const layer: Layer.Layer<
   Submissions,
   never,
-  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys | GatewayMetrics
+  | PolicyEngine
+  | PolicyOutage
+  | AgentHistory
+  | Ledger
+  | ToolRunner
+  | SubjectKeys
+  | GatewayMetrics
+  | WebhookSender
 > = Layer.effect(Submissions, make)

@@ -96,7 +96,7 @@ export const replayOf = Effect.fnUntraced(function*(
     return { ...subject, outcome: "Skipped", detail: "Control plane events are not policy-evaluated" }
   }
   return yield* engine.evaluate(input).pipe(
-    Effect.map((policy): ReplayedRecord => {
+    Effect.map(({ decision: policy }): ReplayedRecord => {
       const replayed = policy.allow ? "allow" : "deny"
       // As measured: what was held matches where it would be denied now.
       const isSame = decision === replayed || (decision === "pending_approval" && replayed === "deny")

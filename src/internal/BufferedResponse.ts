@@ -18,22 +18,29 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
 /** @internal */
+export type ResponseHead =
+  & Pick<HttpClientResponse.HttpClientResponse, "request" | "status" | "headers">
+  & Partial<Pick<HttpClientResponse.HttpClientResponse, "cookies">>
+
+/** One for all: it keeps nothing between texts. */
+const decoder = new TextDecoder()
+
+/** @internal */
 export class BufferedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
   readonly [HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId] = HttpClientResponse.TypeId
   readonly request: HttpClientRequest.HttpClientRequest
   readonly status: number
   readonly headers: Headers.Headers
+  readonly cookies: Cookies.Cookies
   readonly bytes: Uint8Array<ArrayBuffer>
 
-  constructor(
-    head: Pick<HttpClientResponse.HttpClientResponse, "request" | "status" | "headers">,
-    bytes: Uint8Array<ArrayBuffer>
-  ) {
+  constructor(head: ResponseHead, bytes: Uint8Array<ArrayBuffer>) {
     super()
     this.request = head.request
     this.status = head.status
     this.headers = head.headers
+    this.cookies = head.cookies ?? Cookies.empty
     this.bytes = bytes
   }
 
@@ -41,20 +48,17 @@ export class BufferedResponse extends Inspectable.Class implements HttpClientRes
     return this.request.url
   }
 
-  get cookies() {
-    return Cookies.empty
-  }
-
   get remoteAddress() {
     return Option.none<string>()
   }
 
   get arrayBuffer() {
-    return Effect.succeed(this.bytes.buffer)
+    const { buffer, byteLength } = this.bytes
+    return Effect.succeed(byteLength === buffer.byteLength ? buffer : new Uint8Array(this.bytes).buffer)
   }
 
   get text() {
-    return Effect.sync(() => new TextDecoder().decode(this.bytes))
+    return Effect.sync(() => decoder.decode(this.bytes))
   }
 
   get json(): Effect.Effect<Schema.Json, HttpClientError.HttpClientError> {

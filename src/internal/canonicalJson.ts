@@ -43,13 +43,22 @@ const open = (value: object): Open => {
 }
 
 /**
- * The compact ASCII text of a value that came out of `JSON.parse`: keys in the order of `Object.keys`, numbers as
- * `JSON.stringify` spells them (so `1.0` has become `1`), strings as `asciiString` writes them. The nesting depth is
- * limited by memory alone, not by the call stack.
+ * The separators of `json.dumps` where Python is told of no others.
  *
  * @internal
  */
-export const canonicalJson = (value: unknown): string => {
+export const pythonSeparators = { item: ", ", key: ": " }
+
+const compact = { item: ",", key: ":" }
+
+/**
+ * The ASCII text of a value that came out of `JSON.parse`, compact unless other separators are given: keys in the order of
+ * `Object.keys`, numbers as `JSON.stringify` spells them (so `1.0` has become `1`), strings as `asciiString` writes them.
+ * The nesting depth is limited by memory alone, not by the call stack.
+ *
+ * @internal
+ */
+export const canonicalJson = (value: unknown, separators = compact): string => {
   let text = ""
   let current = value
   const path: Array<Open> = []
@@ -67,13 +76,13 @@ export const canonicalJson = (value: unknown): string => {
       container = path.at(-1)
     }
     if (container === undefined) return text
-    if (container.next > 0) text += ","
+    if (container.next > 0) text += separators.item
     const index = container.next++
     const key = container.keys?.[index]
     if (key === undefined) {
       current = (container.value as ReadonlyArray<unknown>)[index]
     } else {
-      text += asciiString(key) + ":"
+      text += asciiString(key) + separators.key
       current = (container.value as Readonly<Record<string, unknown>>)[key]
     }
   }

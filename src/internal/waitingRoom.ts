@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -32,7 +33,7 @@ export interface Guest {
 export interface WaitingRoom {
   /** Enters, and returns the way out. */
   readonly enter: (actionId: ActionId, guest: Guest) => () => void
-  /** Looks at once instead of at the next tick. */
+  /** Looks at once, or again when a look is under way. The next tick comes a whole pause later. */
   readonly nudge: Effect.Effect<void>
   /** How many looks have begun. */
   readonly looks: () => number
@@ -95,15 +96,17 @@ export const make = Effect.fnUntraced(function*(
   const looking = Effect.gen(function*() {
     yield* occupied.await
     const step = yield* Schedule.toStep(rhythm)
+    let pause: Duration.Duration | undefined
     while (tables.size > 0) {
       nudged.closeUnsafe()
       looks++
       if (yield* lookOnce) break
-      const pause = yield* step(yield* Clock.currentTimeMillis, undefined).pipe(
+      pause ??= yield* step(yield* Clock.currentTimeMillis, undefined).pipe(
         Effect.map(([, duration]) => duration),
         Pull.catchDone(() => Effect.succeed(Duration.infinity))
       )
-      yield* Effect.timeoutOption(nudged.await, pause)
+      // A nudge takes no step: it would wear out a rhythm that grows or ends.
+      if (Option.isNone(yield* Effect.timeoutOption(nudged.await, pause))) pause = undefined
     }
     if (tables.size === 0) occupied.closeUnsafe()
   })

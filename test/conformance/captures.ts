@@ -109,3 +109,35 @@ export const plain = (value: unknown): unknown => {
 /** A captured time in milliseconds; null and undefined stay what they are. */
 export const time = (text: string | null | undefined): number | null | undefined =>
   typeof text === "string" ? Date.parse(/Z|[+-]\d\d:\d\d$/.test(text) ? text : text + "Z") : text
+
+/** A webhook as its receiver got it. */
+export interface Delivery {
+  readonly file: string
+  readonly received_at: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body_text: string
+  readonly body_base64: string
+  /** Of the attempts that were answered with a 500, the capture does not repeat it. */
+  readonly secret?: string
+}
+
+const deliveriesIn = (file: string): ReadonlyArray<Delivery> =>
+  [read(`webhook/deliveries/${file}`)].flat().map((delivery) => ({ ...delivery, file }))
+
+/** The attempts to deliver one event to a receiver that answers 500. */
+export const retries: ReadonlyArray<Delivery> = hasCaptures ? deliveriesIn("retries-500.json") : []
+
+/** Every captured webhook; of the repeated one, the first attempt. */
+export const deliveries: ReadonlyArray<Delivery> = hasCaptures
+  ? [
+    ...[
+      "00-test.ping.json",
+      "01-action.allowed.json",
+      "02-action.denied.json",
+      "03-action.pending.json",
+      "04-action.denied-mcp.json",
+      "05-session.interrupted.json"
+    ].flatMap(deliveriesIn),
+    ...retries.slice(0, 1)
+  ]
+  : []

@@ -1,5 +1,5 @@
 import { DateTime } from "effect"
-import { contextAt, type PolicyInput } from "../../src/gateway/PolicyInput.ts"
+import { contextAt, type PolicyInput, recipients } from "../../src/gateway/PolicyInput.ts"
 
 const noon = DateTime.makeUnsafe("2026-11-23T12:00:00Z")
 
@@ -30,9 +30,12 @@ export const document = (template: string, call: Call = {}): PolicyInput => ({
     requested_at: "2026-11-23T12:00:00Z"
   },
   context: contextAt(noon, { is_business_hours: call.businessHours }),
-  data: call.pii === true
-    ? { contains_pii: true, pii_types: ["name"], pii_fields: ["name"] }
-    : { contains_pii: false, pii_types: [], pii_fields: [] },
+  data: {
+    ...(call.pii === true
+      ? { contains_pii: true, pii_types: ["name"], pii_fields: ["name"] }
+      : { contains_pii: false, pii_types: [], pii_fields: [] }),
+    recipients: recipients(call.params ?? {})
+  },
   history: {
     anomaly_score: call.score ?? 0,
     last_24h: {

@@ -27,8 +27,12 @@ import type {
   PendingApproval,
   RateLimited,
   SubmitError,
-  VargateError
+  VargateError,
+  Verdict,
+  WebhookRefused,
+  WebhookUnconsumed
 } from "../../src/VargateError.ts"
+import * as Webhooks from "../../src/Webhooks.ts"
 
 declare const toolCalls: ToolCalls.ToolCalls["Service"]
 declare const approvals: Approvals.Approvals["Service"]
@@ -37,6 +41,7 @@ declare const auditLog: AuditLog.AuditLog["Service"]
 declare const replay: Replay.Replay["Service"]
 declare const merkle: Merkle.Merkle["Service"]
 declare const system: System.System["Service"]
+declare const webhooks: Webhooks.Webhooks["Service"]
 declare const actionId: ActionId
 declare const recordHash: RecordHash
 
@@ -180,4 +185,26 @@ test("the layers need an HttpClient and say how they fail", () => {
   expect<Layer.Error<ReturnType<typeof Vargate.layer>>>().type.toBe<VargateError>()
   expect(Vargate.layer).type.not.toBeCallableWith({})
   expect(Transport.layer).type.not.toBeCallableWith({ url: "https://vargate.ai/api" })
+})
+
+test("webhooks fail by being refused, or by their consumer", () => {
+  expect(webhooks.receive("", undefined)).type.toBe<
+    Effect.Effect<Webhooks.Receipt, WebhookRefused | WebhookUnconsumed>
+  >()
+  expect<Effect.Error<ReturnType<typeof Webhooks.verify>>>().type.toBe<WebhookRefused | VargateError>()
+  expect<WebhookRefused | WebhookUnconsumed>().type.toBeAssignableTo<Verdict>()
+  const caught = webhooks.receive("", undefined).pipe(
+    Effect.catchReason("WebhookRefused", "OutsideTolerance", ({ tolerance }) => Effect.succeed(tolerance))
+  )
+  expect<Effect.Error<typeof caught>>().type.toBe<WebhookRefused | WebhookUnconsumed>()
+})
+
+test("a layer of webhooks needs what its consumer needs", () => {
+  const layer = Webhooks.layer({
+    secret: "s",
+    handle: () => Reviews.Reviews.use((reviews) => reviews.approve(actionId))
+  })
+  expect(layer).type.toBe<Layer.Layer<Webhooks.Webhooks, VargateError, Reviews.Reviews>>()
+  expect(Webhooks.layer({ secret: "s" })).type.toBe<Layer.Layer<Webhooks.Webhooks, VargateError>>()
+  expect(Webhooks.layer).type.not.toBeCallableWith({})
 })

@@ -15,7 +15,7 @@ import { AuditPage, type AuditRecord } from "../../domain/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../domain/ReplayReport.ts"
 import { verifyChain } from "../chain.ts"
 import { Ledger } from "../Ledger.ts"
-import { PolicyEngine } from "../PolicyEngine.ts"
+import { noRevision, PolicyEngine } from "../PolicyEngine.ts"
 
 const defaultLimit = 200
 const defaultAgents = 20
@@ -59,19 +59,16 @@ export const layer = HttpApiBuilder.group(
           detail: `Record ${record.actionId} holds no policy input. Only decisions of the policy can be replayed.`
         }))
       }
-      if (record.bundleRevision !== engine.revision) {
-        return yield* Effect.fail(BadGateway502.make({
-          detail: `Archived bundle ${record.bundleRevision} not found (HTTP 404)`
-        }))
-      }
-      const replayed = yield* engine.evaluate(input).pipe(
+      if (record.bundleRevision === noRevision) return yield* notArchived(record)
+      const { decision: replayed, revision } = yield* engine.evaluate(input).pipe(
         Effect.mapError(({ detail }) => BadGateway502.make({ detail: `OPA unreachable: ${detail}` }))
       )
+      if (record.bundleRevision !== revision) return yield* notArchived(record)
       return reportOf(record, input, {
         decision: replayed.allow ? "allow" : "deny",
         violations: replayed.violations,
         severity: replayed.severity,
-        bundleRevision: engine.revision,
+        bundleRevision: revision,
         at: yield* DateTime.now
       })
     })
@@ -126,6 +123,10 @@ export const layer = HttpApiBuilder.group(
       )
   })
 )
+
+/** The rules in force are the only ones at hand. */
+const notArchived = ({ bundleRevision }: AuditRecord) =>
+  Effect.fail(BadGateway502.make({ detail: `Archived bundle ${bundleRevision} not found (HTTP 404)` }))
 
 const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActivity> =>
   Object.values(Arr.groupBy(records, ({ agentId }) => agentId)).map((own) => {

@@ -104,8 +104,9 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "interrupt",
         Effect.fnUntraced(function*({ params, payload }) {
+          const tenant = yield* tenants.current
           const session = yield* find(params.id)
-          return yield* sessions.interrupt(session, payload.reason, payload.auto_triggered ?? false).pipe(
+          return yield* sessions.interrupt(tenant, session, payload.reason, payload.auto_triggered ?? false).pipe(
             Effect.mapError(({ status }) => Conflict409.make({ detail: `Session is not active (status: ${status})` }))
           )
         })

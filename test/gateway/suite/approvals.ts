@@ -4,6 +4,7 @@ import { DateTime, Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { ActionId } from "../../../src/domain/ActionId.ts"
 import { Ledger } from "../../../src/gateway/Ledger.ts"
+import { noRevision } from "../../../src/gateway/PolicyEngine.ts"
 import { Reviews } from "../../../src/Reviews.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
 import { allowed, approve, destructive, history, hold, log, pending, reasonOf, reject, upTo } from "./cases.ts"
@@ -218,6 +219,7 @@ export const approvals = (door: Door) => {
       yield* approve(id, "ok ✓")
       const { records: [review, original] } = yield* log()
       assert.strictEqual(review!.actionId, `approval-${id}`)
+      assert.strictEqual(review!.bundleRevision, noRevision)
       assert.deepStrictEqual([review!.agentId, review!.tool, review!.method, review!.decision], [
         "human-reviewer",
         "approval_queue",

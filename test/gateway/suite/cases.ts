@@ -5,13 +5,13 @@ import { Approvals } from "../../../src/Approvals.ts"
 import { AuditLog } from "../../../src/AuditLog.ts"
 import type { ActionId } from "../../../src/domain/ActionId.ts"
 import type { ToolCallRequest } from "../../../src/domain/ToolCall.ts"
-import type * as Gateway from "../../../src/gateway/Gateway.ts"
+import type * as PolicyEngine from "../../../src/gateway/PolicyEngine.ts"
 import { Reviews } from "../../../src/Reviews.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
 import type { OperationError } from "../../../src/VargateError.ts"
 
 /** Denies the tool `forbidden`; the template `general` holds the method `delete`. */
-export const forbidding: NonNullable<Gateway.Options["policy"]> = {
+export const forbidding: PolicyEngine.Options = {
   rules: [
     { name: "tool_forbidden", severity: "critical", when: ({ action }) => action.tool === "forbidden" },
     { name: "and_seen", severity: "low", when: ({ action }) => action.tool === "forbidden" }

@@ -1,4 +1,4 @@
-/** The two ways into an embedded gateway, and what the cases need to walk through either. */
+/** The ways into an embedded gateway, and what the cases need to walk through either. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { it } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
@@ -6,6 +6,7 @@ import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effe
 import { createServer } from "node:http"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
+import * as NodeTransport from "../../../src/node/NodeTransport.ts"
 import * as Transport from "../../../src/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 
@@ -57,16 +58,22 @@ const address = Layer.effect(
 const loopback = () => NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }).pipe(Layer.orDie)
 
 /** `Gateway.serve` on a port of this machine. The server lives under the test's clock. */
-export const overSocket: Door = {
-  name: "over a socket",
+const socketDoor = (name: string, client: Layer.Layer<HttpClient.HttpClient>): Door => ({
+  name,
   layer: (options, parts) =>
     house(
       options,
-      (options) =>
-        Layer.mergeAll(Gateway.serve(options), FetchHttpClient.layer, address).pipe(Layer.provide(loopback())),
+      (options) => Layer.mergeAll(Gateway.serve(options), client, address).pipe(Layer.provide(loopback())),
       parts
     )
-}
+})
+
+export const overSocket = socketDoor("over a socket, by fetch", FetchHttpClient.layer)
+
+export const overNodeTransport = socketDoor(
+  "over a socket, by NodeTransport",
+  NodeTransport.layer().pipe(Layer.orDie, Layer.fresh)
+)
 
 /** Does something with the services of another tenant. They are built anew: those at hand act for the first one. */
 export const as = (tenant: TenantOptions) =>

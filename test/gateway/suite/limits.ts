@@ -2,6 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { noRevision } from "../../../src/gateway/PolicyEngine.ts"
 import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
 import { type FailureMode, Tenants } from "../../../src/gateway/Tenants.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
@@ -122,6 +123,7 @@ export const limits = (door: Door) => {
       assert.strictEqual((yield* ToolCalls.decide(destructive))._tag, "Allowed")
       const record = yield* newest
       assert.deepStrictEqual([record.decision, record.violations, record.severity], ["allow", [], "none"])
+      assert.strictEqual(record.bundleRevision, noRevision)
     })
 
     queue("fail_to_queue holds what it would allow", function*() {

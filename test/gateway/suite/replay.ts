@@ -105,6 +105,18 @@ export const replays = (door: Door) => {
       assert.strictEqual((yield* replay(actionId)).consistent, true)
     })
 
+    const open = caseOf(door, { tenants: [{ ...acme, opaFailure: "fail_open" }] })
+    open("finds no archived rules where a switch decided", function*() {
+      const outage = yield* PolicyOutage
+      yield* outage.set(true)
+      const { actionId } = yield* ToolCalls.call(allowed)
+      yield* outage.set(false)
+      assert.strictEqual(
+        yield* reasonOf(replay(actionId)),
+        "GatewayFault: Archived bundle none not found (HTTP 404)"
+      )
+    })
+
     test("finds no archived rules once they have changed", function*() {
       const { actionId } = yield* ToolCalls.call(allowed)
       const ledger = yield* Ledger

@@ -1,0 +1,71 @@
+# The decision of the embedded gateway: POST /v1/data/vargate/policy/decision, with its decision document as input.
+package vargate.policy
+
+# METADATA
+# entrypoint: true
+decision := {
+	"allow": count(violations) == 0,
+	"requires_human": requires_human,
+	"violations": object.keys(violations),
+	"severity": severity,
+	"alert_tier": alert_tiers[severity],
+}
+
+# A tenant of an unknown template is judged by the general one: nobody is without rules.
+default template := "general"
+
+template := input.tenant.policy_template if data.vargate.policy.templates[input.tenant.policy_template]
+
+# A template with `tools` is about those only.
+default is_concerned := true
+
+is_concerned := input.action.tool in data.vargate.policy.templates[template].tools
+
+# Names and their severities. Any violation denies.
+violations[name] := severity if {
+	is_concerned
+	some name, severity in data.vargate.policy.templates[template].violations
+}
+
+# A comparison with something absent never holds, so a document without what the rules read would be allowed.
+violations["policy_input_incomplete"] := "high" if not is_complete
+
+is_complete if {
+	every path in [
+		"tenant/policy_template",
+		"tenant/policy_config",
+		"action/tool",
+		"action/method",
+		"action/params",
+		"context/time_utc",
+		"context/is_business_hours",
+		"data/contains_pii",
+		"data/recipients",
+		"history/anomaly_score",
+		"history/last_24h/action_count",
+		"history/last_24h/policy_violations",
+		"history/known_recipient",
+	] {
+		object.get(input, split(path, "/"), null) != null
+	}
+}
+
+default requires_human := false
+
+requires_human if {
+	count(violations) == 0
+	is_concerned
+	data.vargate.policy.templates[template].approval
+}
+
+severities := ["none", "low", "medium", "high", "critical"]
+
+severity := severities[max({0} | {rank | severities[rank] == violations[_]})]
+
+alert_tiers := {
+	"none": "none",
+	"low": "none",
+	"medium": "slack_alert",
+	"high": "soc_ticket",
+	"critical": "soc_page",
+}

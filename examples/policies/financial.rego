@@ -1,0 +1,31 @@
+# For agents that move money.
+package vargate.policy.templates.financial
+
+import data.vargate.policy.parameters
+
+config := parameters.tuned({
+	"transaction_limit": 5000,
+	"currency": "EUR",
+	"business_hours_only": true,
+	"approval_threshold": 1000,
+	"daily_transaction_cap": 100,
+})
+
+# Undefined for anything but a number, which is neither above nor below any limit: in Rego every text is above every number.
+amount := input.action.params.amount if is_number(input.action.params.amount)
+
+violations["transaction_exceeds_limit"] := "high" if amount >= config.transaction_limit
+
+violations["currency_mismatch"] := "medium" if input.action.params.currency != config.currency
+
+violations["transaction_outside_business_hours"] := "medium" if {
+	config.business_hours_only
+	not input.context.is_business_hours
+	amount >= 100
+}
+
+violations["daily_transaction_cap_exceeded"] := "medium" if {
+	input.history.last_24h.action_count > config.daily_transaction_cap
+}
+
+approval if amount >= config.approval_threshold

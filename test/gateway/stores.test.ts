@@ -1,0 +1,7 @@
+import { layerMemory as vaultInMemory } from "../../src/gateway/CredentialVault.ts"
+import { layerMemory as tenantsInMemory } from "../../src/gateway/Tenants.ts"
+import { tenantsSuite } from "./suite/tenants.ts"
+import { vaultSuite } from "./suite/vault.ts"
+
+tenantsSuite(tenantsInMemory)
+vaultSuite(vaultInMemory)
