@@ -205,7 +205,8 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
   const stop = Effect.fnUntraced(function*(id: string) {
     const fiber = yield* FiberMap.get(plays, id)
     if (Option.isNone(fiber)) return false
-    const stopped = yield* Effect.timeoutOption(Fiber.interrupt(fiber.value), patience)
+    yield* Effect.forkDetach(Fiber.interrupt(fiber.value))
+    const stopped = yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber.value)), patience)
     return Option.isSome(stopped)
   })
 

@@ -35,7 +35,6 @@ const refuse = (message: string): never => {
 
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
 const labelName = /[a-zA-Z_][a-zA-Z0-9_]*/y
-const labelValue = /"((?:[^"\\]|\\.)*)"/y
 const blanks = /[ \t]*/y
 const comma = /,/y
 const word = /[^ \t]+/y
@@ -52,10 +51,27 @@ class Cursor {
     pattern.lastIndex = this.at
     const match = pattern.exec(this.line)
     if (match === null) return undefined
-    this.at += match[0].length
-    blanks.lastIndex = this.at
-    this.at += blanks.exec(this.line)![0].length
-    return match[1] ?? match[0]
+    this.stepTo(this.at + match[0].length)
+    return match[0]
+  }
+  /** What stands in quotes here, with its escapes. */
+  takeQuoted(): string | undefined {
+    if (!this.is("\"")) return undefined
+    const start = this.at + 1
+    // A pattern for the whole would overflow the stack where a value is millions of characters long.
+    for (let end = start; end < this.line.length; end++) {
+      if (this.line[end] === "\\") {
+        end++
+      } else if (this.line[end] === "\"") {
+        this.stepTo(end + 1)
+        return this.line.slice(start, end)
+      }
+    }
+    return undefined
+  }
+  private stepTo(place: number) {
+    blanks.lastIndex = place
+    this.at = place + blanks.exec(this.line)![0].length
   }
   is(character: string): boolean {
     return this.line[this.at] === character
@@ -100,7 +116,7 @@ const readLabels = (cursor: Cursor): Readonly<Record<string, string>> => {
   while (!cursor.is("}")) {
     const name = cursor.take(labelName) ?? refuse("a label's name was expected")
     if (cursor.take(/=/y) === undefined) refuse(`the label ${name} has no "="`)
-    const value = cursor.take(labelValue) ?? refuse(`the label ${name} has no value in quotes`)
+    const value = cursor.takeQuoted() ?? refuse(`the label ${name} has no value in quotes`)
     if (labels.has(name)) refuse(`the label ${name} is there twice`)
     labels.set(name, unescape(value, "\\\"n"))
     if (cursor.take(comma) === undefined && !cursor.is("}")) refuse("a comma or a closing brace was expected")

@@ -5,6 +5,7 @@ import { approvals } from "./suite/approvals.ts"
 import { audit } from "./suite/audit.ts"
 import type { Door } from "./suite/doors.ts"
 import { limits } from "./suite/limits.ts"
+import { managedAgents } from "./suite/managedAgents.ts"
 import { merkle } from "./suite/merkle.ts"
 import { replays } from "./suite/replay.ts"
 import { requests } from "./suite/requests.ts"
@@ -18,6 +19,7 @@ export const gatewaySuite = (door: Door) =>
     approvals(door)
     audit(door)
     merkle(door)
+    managedAgents(door)
     replays(door)
     access(door)
     requests(door)
