@@ -172,7 +172,7 @@ export const writePdf = (
     const draft = `${path}.${(yield* Random.next).toString(36).slice(2)}.part`
     const write = Effect.gen(function*() {
       const file = yield* files.open(draft, { flag: "wx", mode: 0o600 })
-      yield* Stream.runForEach(compliance.pdf(options), file.writeAll)
+      yield* Stream.runForEach(compliance.pdf(options), (piece) => file.writeAll(piece))
       yield* file.sync
     }).pipe(Effect.scoped)
     yield* Effect.andThen(write, files.rename(draft, path)).pipe(

@@ -96,6 +96,15 @@ export const routes = {
   "POST /managed/sessions/{id}/replay": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/replay$/)
 }
 
+const openApi: { readonly paths: Readonly<Record<string, object>> } = hasCaptures
+  ? JSON.parse(read("system/openapi.json").response.body_text)
+  : { paths: {} }
+
+/** Every route of the gateway's own OpenAPI document: `GET /health`. */
+export const routesOfOpenApi: ReadonlyArray<string> = Object.entries(openApi.paths).flatMap(([path, methods]) =>
+  Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
+)
+
 /** Values as plain data: times in milliseconds, no undefined fields. Both sides of a comparison go through it. */
 export const plain = (value: unknown): unknown => {
   if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)

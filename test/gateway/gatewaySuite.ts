@@ -1,8 +1,10 @@
 /** One set of cases for every way into the embedded gateway: both must behave as one. */
 import { describe } from "@effect/vitest"
 import { access } from "./suite/access.ts"
+import { anchorsOf } from "./suite/anchors.ts"
 import { approvals } from "./suite/approvals.ts"
 import { audit } from "./suite/audit.ts"
+import { compliance } from "./suite/compliance.ts"
 import type { Door } from "./suite/doors.ts"
 import { limits } from "./suite/limits.ts"
 import { managedAgents } from "./suite/managedAgents.ts"
@@ -10,6 +12,7 @@ import { merkle } from "./suite/merkle.ts"
 import { replays } from "./suite/replay.ts"
 import { requests } from "./suite/requests.ts"
 import { shapesOf } from "./suite/shapes.ts"
+import { systems } from "./suite/system.ts"
 import { toolCalls } from "./suite/toolCalls.ts"
 
 export const gatewaySuite = (door: Door) =>
@@ -20,6 +23,9 @@ export const gatewaySuite = (door: Door) =>
     audit(door)
     merkle(door)
     managedAgents(door)
+    anchorsOf(door)
+    compliance(door)
+    systems(door)
     replays(door)
     access(door)
     requests(door)

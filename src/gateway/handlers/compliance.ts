@@ -64,7 +64,7 @@ export const layer = HttpApiBuilder.group(
             detail: "PDF generation requires a printer: give the gateway the option printPdf, or export as JSON"
           }))
         }
-        return Stream.fromEffect(Effect.orDie(print(yield* gather(tenant, days, now))))
+        return Stream.succeed(yield* Effect.orDie(print(yield* gather(tenant, days, now))))
       })
     )
   })
