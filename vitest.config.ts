@@ -4,6 +4,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["effect-vargate-source", "node", "import", "module", "default"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/inboxBundle.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { concurrent: false }

@@ -1,5 +1,5 @@
 /**
- * Every program in the README and in the doc comments compiles.
+ * Every program in README, AGENTS.md and doc comments compiles.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
@@ -21,7 +21,11 @@ const compile = () =>
 
 describe("documentation", () => {
   it("compiles", async () => {
-    const files = ["README.md", ...globSync("src/**/*.ts", { cwd: root }).filter((file) => file !== "src/index.ts")]
+    const files = [
+      "README.md",
+      "AGENTS.md",
+      ...globSync("src/**/*.ts", { cwd: root }).filter((file) => file !== "src/index.ts")
+    ]
     mkdirSync(folder, { recursive: true })
     try {
       let programs = 0

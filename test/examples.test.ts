@@ -74,6 +74,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
     /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
   ],
+  "65_ledger-on-disk.ts": [
+    /first life:\n1 records, the newest after GENESIS; recomputed: true/,
+    /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
+  ],
   "71_webhooks.ts": [
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
@@ -84,6 +88,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /agent: 400 EUR, allow\n(?:.*\n)*agent: 1600 EUR, deny/,
     /operator: [567] calls, [234] denied\n/,
     /simulated: true\n(?:.*\n)*operator: .*may go on acting.*\ninterrupted: 2 records, 0 decisions/
+  ],
+  "85_durable.ts": [
+    /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
+    /done by the agent: refunded/
   ]
 }
 

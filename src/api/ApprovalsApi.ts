@@ -69,7 +69,7 @@ export const PendingRow = Schema.Struct({
       tool: action.tool,
       method: action.method,
       params: action.params,
-      opa_decision: action.policyDecision,
+      ...(action.policyDecision === undefined ? {} : { opa_decision: action.policyDecision }),
       violations: action.violations,
       severity: action.severity,
       status: "pending",

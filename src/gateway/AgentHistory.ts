@@ -7,38 +7,24 @@
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type { Entry } from "./Ledger.ts"
 import { type PolicyInput, recipients } from "./PolicyInput.ts"
 import { nextAnomalyScore } from "./PolicyTemplates.ts"
 
 /**
- * A decision as the history remembers it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PastDecision {
-  readonly tenantId: string
-  readonly agentId: string
-  readonly params: Readonly<Record<string, unknown>>
-  readonly denied: boolean
-  readonly at: DateTime.Utc
-}
-
-/**
- * Remembers decisions per tenant and agent.
+ * Tells what the ledger has recorded about an agent. It is the ledger that adds to the history, with every append.
  *
  * @category services
  * @since 0.1.0
  */
 export class AgentHistory extends Context.Service<AgentHistory, {
   /** What the policy's decision document says under `history`; the call at hand is not counted. */
-  readonly of: (
-    call: Omit<PastDecision, "denied">
-  ) => Effect.Effect<PolicyInput["history"]>
-  readonly add: (decision: PastDecision) => Effect.Effect<void>
-  /** Remembers that the tenant wrote to the recipients of these params. */
-  readonly addContact: (tenantId: string, params: Readonly<Record<string, unknown>>) => Effect.Effect<void>
+  readonly of: (call: {
+    readonly tenantId: string
+    readonly agentId: string
+    readonly params: Readonly<Record<string, unknown>>
+    readonly at: DateTime.Utc
+  }) => Effect.Effect<PolicyInput["history"]>
   /** The anomaly score as it is now; 0 for an unknown agent. */
   readonly score: (tenantId: string, agentId: string) => Effect.Effect<number>
   /** Forgets an agent's actions and violations, and its score unless that is to be kept. */
@@ -49,6 +35,47 @@ export class AgentHistory extends Context.Service<AgentHistory, {
   ) => Effect.Effect<void>
 }>()("effect-vargate/gateway/AgentHistory") {}
 
+/**
+ * A score as it is shown: without the noise of its arithmetic.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rounded = (score: number): number => Math.round(score * 1e6) / 1e6
+
+/**
+ * How long an action counts, in milliseconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const day = 24 * 60 * 60 * 1000
+
+/**
+ * The `history` of a decision document, from what was counted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const historyOf = (counted: {
+  readonly score: number
+  readonly actions: number
+  readonly violations: number
+  /** In epoch milliseconds. */
+  readonly lastViolation: number | undefined
+  readonly knowsRecipients: boolean
+}): PolicyInput["history"] => ({
+  anomaly_score: rounded(counted.score),
+  last_24h: {
+    action_count: counted.actions,
+    policy_violations: counted.violations,
+    last_violation_at: counted.lastViolation === undefined
+      ? null
+      : DateTime.formatIso(DateTime.makeUnsafe(counted.lastViolation))
+  },
+  known_recipient: counted.knowsRecipients
+})
+
 interface Agent {
   score: number
   /** Times of the last 24 hours in epoch milliseconds, oldest first. */
@@ -56,17 +83,13 @@ interface Agent {
   violations: Array<number>
 }
 
-const rounded = (score: number) => Math.round(score * 1e6) / 1e6
-
-const day = 24 * 60 * 60 * 1000
-
 /**
- * The history in memory.
+ * A history in memory, for a ledger in memory to add to.
  *
- * @category layers
+ * @category constructors
  * @since 0.1.0
  */
-export const layer: Layer.Layer<AgentHistory> = Layer.sync(AgentHistory, () => {
+export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: Entry) => void } => {
   const agents = new Map<string, Agent>()
   const contacts = new Set<string>()
   const keyOf = (tenantId: string, name: string) => JSON.stringify([tenantId, name])
@@ -84,42 +107,39 @@ export const layer: Layer.Layer<AgentHistory> = Layer.sync(AgentHistory, () => {
     return agent
   }
 
-  return AgentHistory.of({
+  return {
     of: ({ agentId, at, params, tenantId }) =>
       Effect.sync(() => {
         const agent = agentAt(tenantId, agentId, at.epochMilliseconds)
         const to = recipients(params)
-        const lastViolation = agent.violations.at(-1)
-        return {
-          anomaly_score: rounded(agent.score),
-          last_24h: {
-            action_count: agent.actions.length,
-            policy_violations: agent.violations.length,
-            last_violation_at: lastViolation === undefined
-              ? null
-              : DateTime.formatIso(DateTime.makeUnsafe(lastViolation))
-          },
-          known_recipient: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
-        }
+        return historyOf({
+          score: agent.score,
+          actions: agent.actions.length,
+          violations: agent.violations.length,
+          lastViolation: agent.violations.at(-1),
+          knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
+        })
       }),
-    add: ({ agentId, at, denied, params, tenantId }) =>
-      Effect.sync(() => {
-        const agent = agentAt(tenantId, agentId, at.epochMilliseconds)
-        agent.score = nextAnomalyScore(agent.score, { denied, amount: params.amount })
-        agent.actions.push(at.epochMilliseconds)
-        if (denied) agent.violations.push(at.epochMilliseconds)
-      }),
-    addContact: (tenantId, params) =>
-      Effect.sync(() => {
-        for (const address of recipients(params)) contacts.add(keyOf(tenantId, address))
-      }),
+
     score: (tenantId, agentId) => Effect.sync(() => rounded(agents.get(keyOf(tenantId, agentId))?.score ?? 0)),
+
     clear: (tenantId, agentId, { keepScore }) =>
       Effect.sync(() => {
         const key = keyOf(tenantId, agentId)
         const score = agents.get(key)?.score
         agents.delete(key)
         if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [] })
-      })
-  })
-})
+      }),
+
+    add: ({ agentId, contacts: written = [], decision, input, requestedAt, tenantId }) => {
+      for (const address of written) contacts.add(keyOf(tenantId, address))
+      if (input === undefined) return
+      const at = requestedAt.epochMilliseconds
+      const agent = agentAt(tenantId, agentId, at)
+      const denied = decision === "deny"
+      agent.score = nextAnomalyScore(agent.score, { denied, amount: input.action.params.amount })
+      agent.actions.push(at)
+      if (denied) agent.violations.push(at)
+    }
+  }
+}

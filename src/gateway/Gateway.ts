@@ -22,35 +22,48 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
-import * as AgentHistory from "./AgentHistory.ts"
+import type { AgentHistory } from "./AgentHistory.ts"
 import * as CallWindow from "./CallWindow.ts"
+import * as Closing from "./Closing.ts"
 import * as CredentialVault from "./CredentialVault.ts"
+import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
+import type { Hosts } from "./crossSite.ts"
+import * as Feed from "./Feed.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
 import * as AgentsHandlers from "./handlers/agents.ts"
 import * as AnchorsHandlers from "./handlers/anchors.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as ComplianceHandlers from "./handlers/compliance.ts"
+import * as InboxHandlers from "./handlers/inbox.ts"
 import * as ManagedAgentsHandlers from "./handlers/managedAgents.ts"
 import * as ManagedSessionsHandlers from "./handlers/managedSessions.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
+import { InboxApi } from "./InboxApi.ts"
+import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
+import * as LedgerSqlite from "./LedgerSqlite.ts"
 import * as ManagedSessions from "./ManagedSessions.ts"
 import * as ManagedStore from "./ManagedStore.ts"
+import * as ManagedStoreSqlite from "./ManagedStoreSqlite.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
 import * as Middleware from "./middleware.ts"
 import { PdfPrinter, type PrintPdf } from "./PdfPrinter.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Database from "./sqlite/Database.ts"
+import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
 import * as Submissions from "./Submissions.ts"
 import * as Tenants from "./Tenants.ts"
+import * as TenantsSqlite from "./TenantsSqlite.ts"
 import * as ToolRunner from "./ToolRunner.ts"
 import * as WebhookSender from "./WebhookSender.ts"
 
@@ -73,6 +86,14 @@ export interface Options {
   readonly printPdf?: PrintPdf | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
+  /**
+   * The host names under which a server may be addressed, besides `localhost` and its like. Any other is refused, so that
+   * no page on the internet reaches the gateway under a name of its own. Default: any, but none for {@link serve} on a
+   * loopback address.
+   */
+  readonly hosts?: Hosts | undefined
+  /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
+  readonly inbox?: boolean | undefined
 }
 
 /**
@@ -96,6 +117,8 @@ export type Parts =
   | PolicyOutage.PolicyOutage
   | Ledger
   | ManagedStore.ManagedStore
+  | AgentHistory
+  | Feed.Feed
 
 /**
  * The parts in memory.
@@ -106,14 +129,65 @@ export type Parts =
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
-    isEngine(options.policy) ? options.policy : PolicyEngine.layerWith(options.policy ?? {}),
     CredentialVault.layerMemory,
+    engine(options.policy),
     PolicyOutage.layer,
-    LedgerMemory.layer,
+    Layer.provideMerge(Feed.layer, LedgerMemory.layer),
     ManagedStore.layerMemory
   ).pipe(Layer.fresh)
 
-const isEngine = (policy: Options["policy"]): policy is Layer.Layer<PolicyEngine.PolicyEngine> => Layer.isLayer(policy)
+const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
+  isEngine(policy) ? policy : PolicyEngine.layerWith(policy)
+
+const isEngine = (policy: NonNullable<Options["policy"]>): policy is Layer.Layer<PolicyEngine.PolicyEngine> =>
+  Layer.isLayer(policy)
+
+/**
+ * What a gateway on disk can be given.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SqliteOptions extends Database.Options {
+  /** Put into the file at every start, in the place of those with their ids. Default: none but those that it holds. */
+  readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
+  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
+  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
+}
+
+/**
+ * The parts on disk: ledger, history, tenants, credentials and managed agents are in a SQLite file and survive the process. One process
+ * at a time has the file.
+ *
+ * **Example** (A gateway that remembers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import * as Gateway from "effect-vargate/gateway/Gateway"
+ *
+ * const gateway = Gateway.layerClient().pipe(
+ *   Layer.provideMerge(Gateway.layerSqlite({
+ *     filename: "./vargate.db",
+ *     tenants: [{ id: "acme", apiKey: "a-long-random-key" }]
+ *   }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
+  Layer.mergeAll(
+    Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
+    TenantsSqlite.layer(options.tenants ?? []),
+    CredentialVaultSqlite.layer,
+    ManagedStoreSqlite.layer
+  ).pipe(
+    Layer.provide(Database.layer(options)),
+    Layer.merge(engine(options.policy)),
+    Layer.merge(PolicyOutage.layer),
+    Layer.fresh
+  )
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -126,7 +200,8 @@ const handlers = Layer.mergeAll(
   AnchorsHandlers.layer,
   ComplianceHandlers.layer,
   ManagedAgentsHandlers.layer,
-  ManagedSessionsHandlers.layer
+  ManagedSessionsHandlers.layer,
+  InboxHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -141,7 +216,6 @@ const services = (options: Options) =>
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
-      AgentHistory.layer,
       GatewayMetrics.layer,
       WebhookSender.layer(options.webhooks)
     ))
@@ -156,8 +230,10 @@ const services = (options: Options) =>
 export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
+    HttpApiBuilder.layer(InboxApi),
+    options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
-    Middleware.guard,
+    Middleware.guard(options.hosts ?? "any"),
     GatewayMetrics.meter
   ).pipe(
     Layer.provide(handlers),
@@ -219,7 +295,7 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
  *
  * **Example** (On a port of this machine)
  *
@@ -239,6 +315,17 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
  * @since 0.1.0
  */
 export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServer.HttpServer | Parts> =>
-  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+  Layer.unwrap(
+    HttpServer.HttpServer.useSync(({ address }) =>
+      HttpRouter.serve(routes({ ...options, hosts: options.hosts ?? defaultHosts(address) }), {
+        disableLogger: true,
+        disableListenLog: true
+      })
+    )
+  ).pipe(
+    Closing.announce,
     Layer.provide(HttpServer.layerServices)
   )
+
+const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
+  NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"

@@ -6,10 +6,14 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { ActionId } from "../domain/ActionId.ts"
+import type { AgentActivity } from "../domain/AgentActivity.ts"
 import type { DecidedAction, PendingAction } from "../domain/Approval.ts"
 import type { AuditRecord } from "../domain/AuditRecord.ts"
+import type { Subject } from "../domain/Erasure.ts"
 import type { MerkleTree } from "../domain/MerkleProof.ts"
+import type { RecordHash } from "../domain/RecordHash.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 
 /**
@@ -37,12 +41,16 @@ export interface Entry {
   readonly piiFields: ReadonlyArray<string>
   /** Whose data is in `piiFields`. */
   readonly piiSubjectId?: string | undefined
-  /** What the policy was asked, for replay. Absent where no policy was asked. */
+  /** What the policy was asked, for replay. Absent for reviewers' decisions, which do not count in an agent's history. */
   readonly input?: PolicyInput | undefined
   /** Which way the action came. Default: `direct`. */
   readonly source?: "direct" | "mcp_governed" | "control_plane" | undefined
   /** The session of a managed agent that it belongs to. */
   readonly managedSessionId?: string | undefined
+  /** Mail addresses that the tenant has written to by this action: later policies know them. */
+  readonly contacts?: ReadonlyArray<string> | undefined
+  /** The held action whose execution this entry records. Its own record is marked; no hash covers the execution mode. */
+  readonly executed?: ActionId | undefined
 }
 
 /**
@@ -85,8 +93,24 @@ export interface SubjectKey {
 }
 
 /**
- * The ledger. Every method is atomic: a record is appended together with its chain link, and a held action together with
- * its record.
+ * What a Merkle tree holds of a record.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Leaf {
+  readonly id: number
+  readonly recordHash: RecordHash
+  readonly createdAt: DateTime.Utc
+}
+
+/**
+ * The ledger. Every method is atomic: a record is appended together with its chain link and with what it adds to the
+ * agent's history, and a held action together with its record. What is answered has been kept.
+ *
+ * **Details**
+ *
+ * Streams read a bounded part at a time, so that a long log never stands in memory as a whole.
  *
  * @category services
  * @since 0.1.0
@@ -99,20 +123,29 @@ export class Ledger extends Context.Service<Ledger, {
     readonly records: ReadonlyArray<AuditRecord>
     readonly total: number
   }>
-  /** All records of a tenant, oldest first. */
+  /** All records of a tenant at once, oldest first: for tests and small logs. */
   readonly records: (tenantId: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
+  /** All records of a tenant, oldest first. */
+  readonly stream: (tenantId: string) => Stream.Stream<AuditRecord>
+  /** The record at a place in the tenant's chain. The first is 1. */
+  readonly nth: (tenantId: string, place: number) => Effect.Effect<AuditRecord | undefined>
   readonly find: (tenantId: string, actionId: string) => Effect.Effect<AuditRecord | undefined>
+  readonly findByHash: (tenantId: string, recordHash: RecordHash) => Effect.Effect<AuditRecord | undefined>
   readonly inputOf: (tenantId: string, actionId: string) => Effect.Effect<PolicyInput | undefined>
-  /** Notes that the gateway executed an action after all. The hash does not cover the execution mode. */
-  readonly markBrokered: (tenantId: string, actionId: ActionId) => Effect.Effect<void>
+  /** Who has been doing what, the busiest first. */
+  readonly agents: (tenantId: string, limit: number) => Effect.Effect<ReadonlyArray<AgentActivity>>
 
+  /** People with data in the log, by their ids. */
+  readonly subjects: (tenantId: string) => Effect.Effect<ReadonlyArray<Subject>>
+  /** The records with a person's data, oldest first. */
+  readonly recordsOf: (tenantId: string, subjectId: string) => Stream.Stream<AuditRecord>
   /** A person's keys, oldest first. */
   readonly subjectKeys: (tenantId: string, subjectId: string) => Effect.Effect<ReadonlyArray<SubjectKey>>
   /** Adds a key, or puts it in the place of the one with its version. */
   readonly putSubjectKey: (tenantId: string, subjectId: string, key: SubjectKey) => Effect.Effect<void>
   /**
-   * Marks a person's records as erased, forgets what the policy was asked about them, and says how many they are. The
-   * hash does not cover the mark.
+   * Marks a person's records as erased, and says how many they are. What the policy was asked about them is forgotten,
+   * and so are the params of those that people have decided over. The hash does not cover the mark.
    */
   readonly markErased: (tenantId: string, subjectId: string) => Effect.Effect<number>
   /**
@@ -127,11 +160,24 @@ export class Ledger extends Context.Service<Ledger, {
   readonly decided: (tenantId: string) => Effect.Effect<ReadonlyArray<DecidedAction>>
   readonly approvalStats: (tenantId: string) => Effect.Effect<Readonly<Record<HeldAction["status"], number>>>
   readonly held: (tenantId: string, actionId: string) => Effect.Effect<HeldAction | undefined>
-  /** Settles an action that still waits, and says whether it did: of two reviewers only one wins. */
-  readonly settle: (tenantId: string, actionId: ActionId, settlement: Settlement) => Effect.Effect<boolean>
-  /** Expires what has waited past its time. */
-  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<void>
+  /**
+   * Settles an action that still waits, and says whether it did: of two reviewers only one wins. The entry, where there is
+   * one, is appended by the winner alone, in the same step.
+   */
+  readonly settle: (
+    tenantId: string,
+    actionId: ActionId,
+    settlement: Settlement,
+    entry?: Entry
+  ) => Effect.Effect<boolean>
+  /** Expires what has waited past its time, and says what that is. */
+  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<ReadonlyArray<ActionId>>
 
+  /**
+   * What trees are built of: the records after one record and up to another, by their ids, oldest first, without those
+   * that were erased. Default: all.
+   */
+  readonly leaves: (tenantId: string, afterId?: number, toId?: number) => Stream.Stream<Leaf>
   /** Stored trees, oldest first. */
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   readonly addTree: (tenantId: string, tree: MerkleTree) => Effect.Effect<void>

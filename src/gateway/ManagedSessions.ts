@@ -12,10 +12,18 @@ import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { hash, randomUUID } from "node:crypto"
 import { ActionId } from "../domain/ActionId.ts"
+import type { AuditRecord } from "../domain/AuditRecord.ts"
 import type { ManagedAgent } from "../domain/ManagedAgent.ts"
-import { EventConsumer, InterruptReceipt, ManagedSession, ManagedSessionId } from "../domain/ManagedSession.ts"
+import {
+  EventConsumer,
+  InterruptReceipt,
+  ManagedSession,
+  ManagedSessionId,
+  type SessionCalls
+} from "../domain/ManagedSession.ts"
 import { ToolCall } from "../domain/ToolCall.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
 import { ManagedStore } from "./ManagedStore.ts"
@@ -80,6 +88,8 @@ export class ManagedSessions extends Context.Service<ManagedSessions, {
     agent: ManagedAgent,
     userMessage: string | undefined
   ) => Effect.Effect<ManagedSession, TooManySessions>
+  /** What the log holds of a session, oldest first. */
+  readonly records: (session: ManagedSession) => Stream.Stream<AuditRecord>
   /** The session with its calls counted in the log, and whether somebody plays it. */
   readonly show: (session: ManagedSession) => Effect.Effect<ManagedSession>
   readonly interrupt: (
@@ -102,6 +112,7 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
   const webhooks = yield* WebhookSender
   const submissions = yield* Submissions
   const plays = yield* FiberMap.make<string>()
+  yield* store.abandon(yield* DateTime.now)
 
   const record = Effect.fnUntraced(function*(
     { agentId, id, tenantId }: ManagedSession,
@@ -178,26 +189,16 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
     return session
   }, Effect.uninterruptible)
 
-  const recordsOf = ({ id, tenantId }: ManagedSession) =>
-    Effect.map(
-      ledger.records(tenantId!),
-      (records) => records.filter(({ managedSessionId }) => managedSessionId === id)
-    )
+  const records = ({ id, tenantId }: ManagedSession) =>
+    Stream.filter(ledger.stream(tenantId!), ({ managedSessionId }) => managedSessionId === id)
 
   const show = Effect.fn("ManagedSessions.show")(function*(session: ManagedSession) {
-    const records = yield* recordsOf(session)
-    const governed = records.filter(({ source }) => source === "mcp_governed").length
+    const calls = yield* Stream.runFold(records(session), () => noCalls, counted)
     const isPlayed = yield* FiberMap.has(plays, session.id)
     return new ManagedSession({
       ...session,
-      calls: {
-        governed,
-        // Whoever plays has no tools but the gateway's.
-        observed: 0,
-        denied: records.filter(({ decision }) => decision === "deny").length,
-        pending: records.filter(({ decision }) => decision === "pending_approval").length
-      },
-      consumer: isPlayed ? { active: true, events: governed, anomalies: 0 } : { active: false }
+      calls,
+      consumer: isPlayed ? { active: true, events: calls.governed, anomalies: 0 } : { active: false }
     })
   })
 
@@ -255,7 +256,17 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
     )
   })
 
-  return ManagedSessions.of({ start, show, interrupt, consumers })
+  return ManagedSessions.of({ start, records, show, interrupt, consumers })
+})
+
+// Whoever plays has no tools but the gateway's: nothing is only observed.
+const noCalls: SessionCalls = { governed: 0, observed: 0, denied: 0, pending: 0 }
+
+const counted = (calls: SessionCalls, { decision, source }: AuditRecord): SessionCalls => ({
+  governed: calls.governed + (source === "mcp_governed" ? 1 : 0),
+  observed: calls.observed + (source === "mcp_observed" ? 1 : 0),
+  denied: calls.denied + (decision === "deny" ? 1 : 0),
+  pending: calls.pending + (decision === "pending_approval" ? 1 : 0)
 })
 
 const randomHex = (length: number) => randomUUID().replaceAll("-", "").slice(0, length)

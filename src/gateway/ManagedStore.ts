@@ -55,6 +55,8 @@ export class ManagedStore extends Context.Service<ManagedStore, {
     status: "interrupted" | "completed" | "failed",
     endedAt: DateTime.Utc
   ) => Effect.Effect<boolean>
+  /** Ends as failed, of all tenants, what is active and not simulated: whoever played it went with the last process. */
+  readonly abandon: (endedAt: DateTime.Utc) => Effect.Effect<void>
 }>()("effect-vargate/gateway/ManagedStore") {}
 
 /**
@@ -132,6 +134,16 @@ export const layerMemory: Layer.Layer<ManagedStore> = Layer.sync(ManagedStore, (
         if (session?.isActive !== true) return false
         sessions.set(id, new ManagedSession({ ...session, status, endedAt }))
         return true
+      }),
+
+    abandon: (endedAt) =>
+      Effect.sync(() => {
+        for (const { sessions } of tenants.values()) {
+          for (const [id, session] of sessions) {
+            if (!session.isActive || session.isSimulated) continue
+            sessions.set(id, new ManagedSession({ ...session, status: "failed", endedAt }))
+          }
+        }
       })
   })
 })

@@ -3,18 +3,18 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
+import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
-import type { AuditRecord } from "../domain/AuditRecord.ts"
+import * as Stream from "effect/Stream"
 import { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
 import { levelsOf, pathOf } from "../internal/merkleTree.ts"
 import { hashPair, merkleGenesis } from "./chain.ts"
-import { Ledger } from "./Ledger.ts"
+import { type Leaf, Ledger } from "./Ledger.ts"
 
 /**
  * Builds trees and proofs.
@@ -27,6 +27,8 @@ export class MerkleTrees extends Context.Service<MerkleTrees, {
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   /** Undefined for an unknown hash, and while the record's hour is not over. */
   readonly prove: (tenantId: string, recordHash: RecordHash) => Effect.Effect<MerkleProof | undefined>
+  /** The root that a stored tree's records lead to today; undefined where all of them were erased. */
+  readonly rebuild: (tenantId: string, tree: MerkleTree) => Effect.Effect<RecordHash | undefined>
 }>()("effect-vargate/gateway/MerkleTrees") {}
 
 const make = Effect.gen(function*() {
@@ -35,35 +37,47 @@ const make = Effect.gen(function*() {
   const building = yield* Semaphore.make(1)
 
   const trees = Effect.fnUntraced(function*(tenantId: string) {
-    const stored = yield* ledger.trees(tenantId)
-    const records = yield* ledger.records(tenantId)
     const now = yield* DateTime.now
-    const covered = stored.at(-1)?.toRecordId ?? 0
-    const currentHour = DateTime.startOf(now, "hour").epochMilliseconds
-    const open = records.filter((record) => record.id > covered && createdAt(record) < currentHour && !isErased(record))
-    const built = [...stored]
-    for (const hour of Object.values(Arr.groupBy(open, (record) => String(hourOf(record))))) {
-      const tree = treeOf(hour, built.length, built.at(-1)?.root ?? merkleGenesis, now)
-      yield* ledger.addTree(tenantId, tree)
-      built.push(tree)
-    }
+    const runningHour = hourOf(now)
+    const built = [...yield* ledger.trees(tenantId)]
+    yield* ledger.leaves(tenantId, built.at(-1)?.toRecordId).pipe(
+      Stream.takeWhile(({ createdAt }) => hourOf(createdAt) < runningHour),
+      Stream.groupAdjacentBy(({ createdAt }) => hourOf(createdAt)),
+      Stream.runForEach(([hour, leaves]) => {
+        const tree = treeOf(hour, leaves, built.length, built.at(-1)?.root ?? merkleGenesis, now)
+        built.push(tree)
+        return ledger.addTree(tenantId, tree)
+      })
+    )
     return built
   }, building.withPermits(1))
 
+  /** The leaves of a stored tree as the records are today. */
+  const leavesOf = (tenantId: string, { fromRecordId, toRecordId }: MerkleTree) =>
+    Stream.runCollect(
+      Stream.map(ledger.leaves(tenantId, fromRecordId! - 1, toRecordId), ({ recordHash }) => recordHash)
+    )
+
+  const rebuild = Effect.fnUntraced(function*(tenantId: string, tree: MerkleTree) {
+    const leaves = yield* leavesOf(tenantId, tree)
+    return leaves.length === 0 ? undefined : rootOf(levelsOf(leaves, hashPair))
+  })
+
   const prove = Effect.fnUntraced(function*(tenantId: string, recordHash: RecordHash) {
     const stored = yield* trees(tenantId)
-    const records = yield* ledger.records(tenantId)
-    const record = records.find((candidate) => candidate.recordHash === recordHash)
+    const record = yield* ledger.findByHash(tenantId, recordHash)
     const tree = record &&
       stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
-    if (record === undefined || tree === undefined || isErased(record)) return undefined
+    if (record === undefined || tree === undefined) return undefined
     // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
-    const leaves = leavesOf(tree, records)
-    const levels = levelsOf(leaves, hashPair)
+    const leaves = yield* leavesOf(tenantId, tree)
     const leafIndex = leaves.indexOf(recordHash)
+    // Erased records are left out of whatever is built from now on.
+    if (leafIndex < 0) return undefined
+    const levels = levelsOf(leaves, hashPair)
     return new MerkleProof({
       recordHash,
-      root: RecordHash.make(levels.at(-1)![0]!),
+      root: rootOf(levels),
       steps: pathOf(levels, leafIndex).map(({ sibling, side }) => ({ sibling: RecordHash.make(sibling), side })),
       actionId: record.actionId,
       leafIndex,
@@ -76,42 +90,29 @@ const make = Effect.gen(function*() {
     })
   })
 
-  return MerkleTrees.of({ trees, prove })
+  return MerkleTrees.of({ trees, prove, rebuild })
 })
 
-/**
- * The leaves of a tree as the records are today.
- *
- * @category building
- * @since 0.1.0
- */
-export const leavesOf = (tree: MerkleTree, records: ReadonlyArray<AuditRecord>): ReadonlyArray<RecordHash> =>
-  records
-    .filter((record) => tree.fromRecordId! <= record.id && record.id <= tree.toRecordId! && !isErased(record))
-    .map(({ recordHash }) => recordHash)
+const rootOf = (levels: ReadonlyArray<ReadonlyArray<string>>) => RecordHash.make(levels.at(-1)![0]!)
 
-/** As on the measured gateway, erased records are left out of whatever is built from now on. */
-const isErased = (record: AuditRecord) => record.erasureStatus === "erased"
-
-const createdAt = (record: AuditRecord) => (record.createdAt ?? record.requestedAt).epochMilliseconds
-
-const hourOf = (record: AuditRecord) => Math.floor(createdAt(record) / 3_600_000)
+const hourOf = (time: DateTime.Utc) => Math.floor(time.epochMilliseconds / 3_600_000)
 
 const treeOf = (
-  hour: Arr.NonEmptyReadonlyArray<AuditRecord>,
+  hour: number,
+  leaves: Arr.NonEmptyReadonlyArray<Leaf>,
   index: number,
   prevRoot: RecordHash,
   now: DateTime.Utc
 ) => {
-  const levels = levelsOf(hour.map(({ recordHash }) => recordHash), hashPair)
-  const periodStart = DateTime.makeUnsafe(hourOf(hour[0]) * 3_600_000)
+  const levels = levelsOf(leaves.map(({ recordHash }) => recordHash), hashPair)
+  const periodStart = DateTime.makeUnsafe(hour * 3_600_000)
   return new MerkleTree({
     index,
-    root: RecordHash.make(levels.at(-1)![0]!),
-    records: hour.length,
+    root: rootOf(levels),
+    records: leaves.length,
     height: levels.length,
-    fromRecordId: hour[0].id,
-    toRecordId: hour[hour.length - 1]!.id,
+    fromRecordId: leaves[0].id,
+    toRecordId: leaves[leaves.length - 1]!.id,
     periodStart,
     periodEnd: DateTime.add(periodStart, { hours: 1 }),
     createdAt: now,

@@ -8,13 +8,12 @@ import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { writeToolAnswer } from "../api/ToolCallsApi.ts"
-import { ActionId } from "../domain/ActionId.ts"
+import type { ActionId } from "../domain/ActionId.ts"
 import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../domain/Approval.ts"
-import type { Execution } from "../domain/Execution.ts"
-import { AgentHistory } from "./AgentHistory.ts"
+import { type Execution, NotExecuted } from "../domain/Execution.ts"
 import { type Entry, Ledger } from "./Ledger.ts"
-import { noRevision } from "./PolicyEngine.ts"
+import { recipients } from "./PolicyInput.ts"
+import { approvalOf, rejectionOf, type Review } from "./reviewEntry.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
 /**
@@ -70,7 +69,6 @@ const reviewer = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
-  const history = yield* AgentHistory
   const tools = yield* ToolRunner
 
   const waiting = Effect.fnUntraced(function*(tenantId: string, actionId: ActionId) {
@@ -79,43 +77,14 @@ const make = Effect.gen(function*() {
     return held.status === "pending" ? held.action : yield* new AlreadySettled({ status: held.status })
   })
 
+  /** Fails where another reviewer, or time, was faster. */
   const settle = Effect.fnUntraced(function*(
-    tenantId: string,
-    actionId: ActionId,
     status: "approved" | "rejected",
-    note: string | null | undefined
+    { actionId, at, note, tenantId }: Review,
+    entry?: Entry
   ) {
-    const reviewedAt = yield* DateTime.now
-    if (!(yield* ledger.settle(tenantId, actionId, { status, reviewer, note: note ?? "", reviewedAt }))) {
-      yield* waiting(tenantId, actionId)
-    }
-    return reviewedAt
-  })
-
-  const record = Effect.fnUntraced(function*(
-    tenantId: string,
-    method: "approve" | "reject",
-    actionId: ActionId,
-    params: Entry["params"]
-  ) {
-    yield* ledger.append({
-      tenantId,
-      actionId: ActionId.make(`${method === "approve" ? "approval" : "rejection"}-${actionId}`),
-      agentId: "human-reviewer",
-      tool: "approval_queue",
-      method,
-      params,
-      requestedAt: yield* DateTime.now,
-      decision: method === "approve" ? "allow" : "deny",
-      violations: [],
-      severity: "none",
-      alertTier: "none",
-      bundleRevision: noRevision,
-      executionMode: "agent_direct",
-      anomalyScore: 0,
-      containsPii: false,
-      piiFields: []
-    })
+    const settlement = { status, reviewer, note: note ?? "", reviewedAt: at }
+    if (!(yield* ledger.settle(tenantId, actionId, settlement, entry))) yield* waiting(tenantId, actionId)
   })
 
   const approve = Effect.fn("ReviewDesk.approve")(function*(
@@ -129,25 +98,19 @@ const make = Effect.gen(function*() {
       yield* ledger.expire(tenantId, now)
       return yield* new JustExpired()
     }
-    const reviewedAt = yield* settle(tenantId, actionId, "approved", note)
-    const params = paramsOf(action)
-    const execution = yield* tools.run({ tool: action.tool, method: action.method, params })
-    yield* history.addContact(tenantId, params)
-    yield* record(tenantId, "approve", actionId, {
-      target_action: actionId,
-      note: note === undefined ? "" : note,
-      ...executionFields(execution)
-    })
-    if (execution._tag !== "NotExecuted") yield* ledger.markBrokered(tenantId, actionId)
-    return new ApprovalReceipt({
-      actionId,
-      reviewer,
-      reviewedAt,
-      tool: action.tool,
-      method: action.method,
-      params,
-      execution
-    })
+    const review = { tenantId, actionId, note, at: now }
+    const call = { tool: action.tool, method: action.method, params: paramsOf(action) }
+    const contacts = recipients(call.params)
+    let execution: Execution = new NotExecuted()
+    if (tools.has(call)) {
+      // Settled first, so that of two reviewers only one executes.
+      yield* settle("approved", review)
+      execution = yield* tools.run(call)
+      yield* ledger.append(approvalOf({ ...review, at: yield* DateTime.now }, execution, contacts))
+    } else {
+      yield* settle("approved", review, approvalOf(review, execution, contacts))
+    }
+    return new ApprovalReceipt({ actionId, reviewer, reviewedAt: now, ...call, execution })
   })
 
   const reject = Effect.fn("ReviewDesk.reject")(function*(
@@ -156,9 +119,9 @@ const make = Effect.gen(function*() {
     note: string | null | undefined
   ) {
     yield* waiting(tenantId, actionId)
-    const reviewedAt = yield* settle(tenantId, actionId, "rejected", note)
-    yield* record(tenantId, "reject", actionId, { target_action: actionId, note: note === undefined ? "" : note })
-    return new RejectionReceipt({ actionId, reviewer, reviewedAt })
+    const review = { tenantId, actionId, note, at: yield* DateTime.now }
+    yield* settle("rejected", review, rejectionOf(review))
+    return new RejectionReceipt({ actionId, reviewer, reviewedAt: review.at })
   })
 
   return ReviewDesk.of({ approve, reject })
@@ -166,19 +129,10 @@ const make = Effect.gen(function*() {
 
 const paramsOf = (action: PendingAction) => action.params as Readonly<Record<string, unknown>>
 
-const executionFields = (execution: Execution) => {
-  if (execution._tag === "NotExecuted") return { executed: false }
-  return {
-    executed: true,
-    ...(execution._tag === "ExecutionFailed" ? { execution_error: execution.error } : {}),
-    execution_result: { result: writeToolAnswer(execution), execution_ms: execution.latency.executionMs ?? 0 }
-  }
-}
-
 /**
  * The desk over the gateway's parts.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<ReviewDesk, never, Ledger | AgentHistory | ToolRunner> = Layer.effect(ReviewDesk, make)
+export const layer: Layer.Layer<ReviewDesk, never, Ledger | ToolRunner> = Layer.effect(ReviewDesk, make)

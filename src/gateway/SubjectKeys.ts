@@ -7,8 +7,10 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
+import * as Semaphore from "effect/Semaphore"
+import { randomBytes } from "node:crypto"
 import { Ledger, type SubjectKey } from "./Ledger.ts"
+import { seal, unseal } from "./sealing.ts"
 
 /**
  * Encrypts, decrypts and forgets.
@@ -35,39 +37,32 @@ export class SubjectKeys extends Context.Service<SubjectKeys, {
   readonly erase: (tenantId: string, subjectId: string, now: DateTime.Utc) => Effect.Effect<SubjectKey | undefined>
 }>()("effect-vargate/gateway/SubjectKeys") {}
 
-const nonceLength = 12
-const tagLength = 16
-
-const seal = (key: Uint8Array, text: string): string => {
-  const nonce = randomBytes(nonceLength)
-  const cipher = createCipheriv("aes-256-gcm", key, nonce)
-  return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]).toString("base64")
-}
-
-const unseal = (key: Uint8Array, sealed: string): string | undefined => {
-  const bytes = Buffer.from(sealed, "base64")
-  if (bytes.length < nonceLength + tagLength) return undefined
-  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, nonceLength))
-  decipher.setAuthTag(bytes.subarray(-tagLength))
-  try {
-    return decipher.update(bytes.subarray(nonceLength, -tagLength), undefined, "utf8") + decipher.final("utf8")
-  } catch {
-    return undefined
-  }
-}
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
 
 const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${version}`
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
 
-  const activeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
-    const keys = yield* ledger.subjectKeys(tenantId, subjectId)
-    const active = keys.at(-1)
-    if (active?.secret !== undefined) return { version: active.version, secret: active.secret }
-    const created = { version: keys.length + 1, secret: randomBytes(32), erasedAt: undefined }
+  // Two first calls about a person at once must not make two keys of one version.
+  const making = yield* Semaphore.make(1)
+
+  const newestKey = (tenantId: string, subjectId: string) =>
+    Effect.map(ledger.subjectKeys(tenantId, subjectId), (keys) => keys.at(-1))
+
+  const makeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
+    const newest = yield* newestKey(tenantId, subjectId)
+    if (newest?.secret !== undefined) return { version: newest.version, secret: newest.secret }
+    const created = { version: (newest?.version ?? 0) + 1, secret: randomBytes(32), erasedAt: undefined }
     yield* ledger.putSubjectKey(tenantId, subjectId, created)
     return created
+  }, making.withPermits(1))
+
+  const activeKey = Effect.fnUntraced(function*(tenantId: string, subjectId: string) {
+    const newest = yield* newestKey(tenantId, subjectId)
+    return newest?.secret === undefined
+      ? yield* makeKey(tenantId, subjectId)
+      : { version: newest.version, secret: newest.secret }
   })
 
   const encryptFields = Effect.fnUntraced(function*(
@@ -81,7 +76,7 @@ const make = Effect.gen(function*() {
     return Object.fromEntries(
       Object.entries(params).map(([field, value]) =>
         isPersonal.has(field)
-          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${seal(secret, String(value))}]`]
+          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${base64(seal(secret, String(value)))}]`]
           : [field, value]
       )
     )
@@ -90,7 +85,9 @@ const make = Effect.gen(function*() {
   const decrypt = Effect.fnUntraced(function*(tenantId: string, subjectId: string, value: string) {
     for (const { secret, version } of yield* ledger.subjectKeys(tenantId, subjectId)) {
       const prefix = `[ENCRYPTED:${keyId(subjectId, version)}:`
-      if (secret !== undefined && value.startsWith(prefix)) return unseal(secret, value.slice(prefix.length, -1))
+      if (secret !== undefined && value.startsWith(prefix)) {
+        return unseal(secret, Buffer.from(value.slice(prefix.length, -1), "base64"))
+      }
     }
     return undefined
   })
@@ -101,8 +98,8 @@ const make = Effect.gen(function*() {
         yield* ledger.putSubjectKey(tenantId, subjectId, { version, secret: undefined, erasedAt: now })
       }
     }
-    return (yield* ledger.subjectKeys(tenantId, subjectId)).at(-1)
-  })
+    return yield* newestKey(tenantId, subjectId)
+  }, making.withPermits(1))
 
   return SubjectKeys.of({ encryptFields, decrypt, erase })
 })

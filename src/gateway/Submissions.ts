@@ -117,14 +117,6 @@ const make = Effect.gen(function*() {
     const violations = isPreapproved ? ["auto_approved"] : policy.violations
     const execution = decision === "allow" ? yield* tools.run(call) : new NotExecuted()
 
-    yield* history.add({
-      tenantId: tenant.id,
-      agentId: call.agentId,
-      params: call.params,
-      denied: decision === "deny",
-      at: now
-    })
-    if (decision === "allow") yield* history.addContact(tenant.id, call.params)
     const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
     yield* ledger.append(
@@ -149,6 +141,7 @@ const make = Effect.gen(function*() {
         piiFields: input.data.pii_fields,
         piiSubjectId: subjectId,
         input,
+        contacts: decision === "allow" ? input.data.recipients : [],
         ...origin
       },
       decision === "pending_approval" && origin === undefined ? heldAction(call, actionId, policy, now) : undefined

@@ -29,6 +29,8 @@ export type Tool = (params: Readonly<Record<string, unknown>>) => Effect.Effect<
  * @since 0.1.0
  */
 export class ToolRunner extends Context.Service<ToolRunner, {
+  /** Whether the gateway has this tool. */
+  readonly has: (call: { readonly tool: string; readonly method: string }) => boolean
   readonly run: (
     call: { readonly tool: string; readonly method: string; readonly params: Readonly<Record<string, unknown>> }
   ) => Effect.Effect<Execution>
@@ -40,22 +42,29 @@ export class ToolRunner extends Context.Service<ToolRunner, {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRunner> =>
-  Layer.succeed(ToolRunner, {
-    run: Effect.fnUntraced(function*({ method, params, tool }) {
-      const name = `${tool}/${method}`
-      const implementation = Object.hasOwn(tools, name) ? tools[name] : undefined
+export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRunner> => {
+  const find = (call: { readonly tool: string; readonly method: string }): Tool | undefined => {
+    const name = `${call.tool}/${call.method}`
+    return Object.hasOwn(tools, name) ? tools[name] : undefined
+  }
+  return Layer.succeed(ToolRunner, {
+    has: (call) => find(call) !== undefined,
+    run: Effect.fnUntraced(function*(call) {
+      const implementation = find(call)
       if (implementation === undefined) return new NotExecuted()
       const started = yield* Clock.currentTimeMillis
       // A tool that dies is a tool that failed: the gateway itself must answer. Its params are a copy, since what is
       // recorded is what was asked, whatever the tool does with it.
-      const exit = yield* Effect.exit(Effect.map(Effect.suspend(() => implementation(structuredClone(params))), asJson))
+      const exit = yield* Effect.exit(
+        Effect.map(Effect.suspend(() => implementation(structuredClone(call.params))), asJson)
+      )
       const latency = { executionMs: (yield* Clock.currentTimeMillis) - started }
       return Exit.isSuccess(exit)
         ? readToolAnswer(exit.value, latency)
         : new ExecutionFailed({ error: `execution_failed: ${wordsOf(Cause.squash(exit.cause))}`, latency })
     })
   })
+}
 
 /** The answer as it will read on the other side of the wire. Throws where JSON has no word for it. */
 const asJson = (answer: unknown): unknown => {

@@ -3,12 +3,16 @@
  *
  * @since 0.1.0
  */
+import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
 import { Timestamp } from "../api/Timestamp.ts"
-import { type AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
+import { AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
 import { auditPayload, canonicalJson } from "../internal/canonicalJson.ts"
+import type { Entry } from "./Ledger.ts"
 
 /**
  * What stands before the first record.
@@ -69,26 +73,53 @@ export const hashRecord = (
   ))
 
 /**
- * What the gateway finds when it goes through its own chain, oldest record first.
+ * An entry as a record, at its place in the chain.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const linked = (
+  entry: Entry,
+  place: { readonly id: number; readonly createdAt: DateTime.Utc; readonly prevHash: string }
+): AuditRecord => {
+  const { contacts: _, executed: __, input: ___, tenantId: ____, ...fields } = entry
+  return new AuditRecord({
+    ...fields,
+    ...place,
+    recordHash: hashRecord({ ...fields, prevHash: place.prevHash }),
+    evaluationPass: 1,
+    piiSubjectId: fields.piiSubjectId ?? null,
+    piiFields: fields.piiFields.length === 0 ? null : fields.piiFields,
+    erasureStatus: "active",
+    source: fields.source ?? "direct",
+    managedSessionId: fields.managedSessionId ?? null
+  })
+}
+
+/**
+ * What the gateway finds when it goes through its own chain, oldest record first, up to the first break.
  *
  * @category hashing
  * @since 0.1.0
  */
-export const verifyChain = (tenantId: string, records: ReadonlyArray<AuditRecord>): ChainStatus => {
+export const verifyChain = Effect.fnUntraced(function*(tenantId: string, chain: Stream.Stream<AuditRecord>) {
   let prevHash: string = genesis
-  for (const record of records) {
-    const reason = record.prevHash !== prevHash
-      ? "prev_hash mismatch"
-      : record.recordHash !== hashRecord(record)
-      ? "record_hash mismatch"
-      : undefined
-    if (reason !== undefined) {
-      return new ChainStatus({ valid: false, failedAt: record.actionId, reason, tenantId })
-    }
-    prevHash = record.recordHash
-  }
-  return new ChainStatus({ valid: true, records: records.length, tenantId })
-}
+  let records = 0
+  let broken: { readonly failedAt: string; readonly reason: string } | undefined
+  yield* Stream.runForEachWhile(chain, (record) =>
+    Effect.sync(() => {
+      if (record.prevHash !== prevHash) broken = { failedAt: record.actionId, reason: "prev_hash mismatch" }
+      else if (record.recordHash !== hashRecord(record)) {
+        broken = { failedAt: record.actionId, reason: "record_hash mismatch" }
+      }
+      prevHash = record.recordHash
+      records++
+      return broken === undefined
+    }))
+  return broken === undefined
+    ? new ChainStatus({ valid: true, records, tenantId })
+    : new ChainStatus({ valid: false, ...broken, tenantId })
+})
 
 /**
  * The hash of two nodes of a Merkle tree.

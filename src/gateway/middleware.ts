@@ -8,7 +8,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpMethod from "effect/http/HttpMethod"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -18,6 +20,7 @@ import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
 import { RequestValidation } from "../api/RequestValidation.ts"
 import { VargateApi } from "../api/VargateApi.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
+import { type Hosts, refusalOf } from "./crossSite.ts"
 import { Tenants } from "./Tenants.ts"
 
 /**
@@ -79,12 +82,17 @@ const knownPaths: ReadonlyArray<RegExp> = Object.values(VargateApi.groups).flatM
  */
 export const noRoute = HttpRouter.add("*", "/*", (request) => {
   const path = request.url.replace(/[?#].*$/, "")
-  return Effect.succeed(
-    knownPaths.some((known) => known.test(path))
-      ? HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
-      : HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
-  )
+  return Effect.succeed(knownPaths.some((known) => known.test(path)) ? methodNotAllowed : notFound)
 })
+
+const notFound = HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
+const methodNotAllowed = HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
+
+/** The router gives up on a path that is no proper encoding of anything, even where a route takes every path. */
+const isUnreadablePath = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+}
 
 const maxBodyBytes = 1024 * 1024
 
@@ -92,8 +100,9 @@ const tooLarge = HttpServerResponse.jsonUnsafe({ detail: "Request body too large
 
 /** A body that comes without its length has to be read first; the handler finds it read. */
 const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean> => {
-  const length = request.headers["content-length"]
-  if (length !== undefined || request.method !== "POST") return Effect.succeed(Number(length ?? 0) > maxBodyBytes)
+  const { "content-length": length, "transfer-encoding": encoding } = request.headers
+  if (length !== undefined) return Effect.succeed(Number(length) > maxBodyBytes)
+  if (!HttpMethod.hasBody(request.method) && encoding === undefined) return Effect.succeed(false)
   return request.text.pipe(
     Effect.map((text) => Buffer.byteLength(text) > maxBodyBytes),
     // What else may go wrong with reading is for the handler to find.
@@ -103,29 +112,44 @@ const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect
   )
 }
 
+/** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
+const safely = HttpServerResponse.setHeaders({
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+})
+
+const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
+
 /**
- * Refuses bodies of more than 1 MiB, and answers 500 with a plain text where a handler fails: the cause is logged, not
- * sent.
+ * Refuses what pages of other sites make a browser send and bodies of more than 1 MiB, and answers 500 with a plain text
+ * where a handler fails: the cause is logged, not sent.
  *
  * @category layers
  * @since 0.1.0
  */
-export const guard = HttpRouter.middleware(
-  (handler) =>
-    Effect.flatMap(
-      HttpServerRequest.HttpServerRequest,
-      (request) =>
-        Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler).pipe(
-          Effect.catchCauseIf(
-            (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) =>
-              Effect.as(
-                Effect.logError("The gateway failed to answer", cause),
-                HttpServerResponse.text("Internal Server Error", { status: 500 })
-              )
-          ),
-          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
-        )
-    ),
-  { global: true }
-)
+export const guard = (hosts: Hosts) =>
+  HttpRouter.middleware(
+    (handler) =>
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request) => {
+          const refusal = refusalOf(request, hosts)
+          if (refusal !== undefined) return Effect.succeed(refuse(refusal))
+          return Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler)
+        }
+      ).pipe(
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasInterruptsOnly(cause),
+          (cause) =>
+            isUnreadablePath(cause) ? Effect.succeed(notFound) : Effect.as(
+              Effect.logError("The gateway failed to answer", cause),
+              HttpServerResponse.text("Internal Server Error", { status: 500 })
+            )
+        ),
+        Effect.map(safely),
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
+      ),
+    { global: true }
+  )

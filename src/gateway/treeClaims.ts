@@ -4,57 +4,66 @@
  *
  * @since 0.1.0
  */
-import type { AuditRecord } from "../domain/AuditRecord.ts"
 import type { MerkleTree } from "../domain/MerkleProof.ts"
+import type { RecordHash } from "../domain/RecordHash.ts"
 import { type ComparedTree, TreeConsistency, TreesStatus } from "../domain/TreesStatus.ts"
-import { levelsOf } from "../internal/merkleTree.ts"
-import { hashPair, merkleGenesis } from "./chain.ts"
-import { leavesOf } from "./MerkleTrees.ts"
-
-const shown = (hash: string) => `${hash.slice(0, 16)}...`
-
-/** Undefined where no record is left. */
-const rebuiltRoot = (tree: MerkleTree, records: ReadonlyArray<AuditRecord>): string | undefined => {
-  const leaves = leavesOf(tree, records)
-  return leaves.length === 0 ? undefined : levelsOf(leaves, hashPair).at(-1)![0]
-}
-
-/** The first of the trees that does not name the root of the one before. */
-const brokenAt = (trees: ReadonlyArray<MerkleTree>): MerkleTree | undefined =>
-  trees.find(({ prevRoot }, index) => index > 0 && prevRoot !== trees[index - 1]!.root)
+import { merkleGenesis } from "./chain.ts"
 
 /**
- * What becomes of all trees when they are rebuilt, oldest first.
+ * A stored tree, and the root that its records lead to today. There is none where no record is left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RebuiltTree {
+  readonly tree: MerkleTree
+  readonly root: RecordHash | undefined
+}
+
+const shown = (hash: string | undefined) => hash === undefined ? "nothing" : `${hash.slice(0, 16)}...`
+
+const recordsIn = (trees: ReadonlyArray<RebuiltTree>) => trees.reduce((sum, { tree }) => sum + tree.records, 0)
+
+/**
+ * What became of all trees when they were rebuilt, oldest first.
  *
  * @category claims
  * @since 0.1.0
  */
-export const treesStatus = (trees: ReadonlyArray<MerkleTree>, records: ReadonlyArray<AuditRecord>): TreesStatus => {
-  const issues = trees.flatMap((tree, position) => {
-    const rebuilt = rebuiltRoot(tree, records)
-    const expected = trees[position - 1]?.root ?? merkleGenesis
+export const treesStatus = (trees: ReadonlyArray<RebuiltTree>): TreesStatus => {
+  const issues = trees.flatMap(({ root, tree }, position) => {
+    const expected = trees[position - 1]?.tree.root ?? merkleGenesis
     return [
-      ...(rebuilt === tree.root ? [] : [{
+      ...(root === tree.root ? [] : [{
         treeIndex: tree.index,
         type: "root_mismatch",
-        detail: `rebuilt=${rebuilt === undefined ? "nothing" : shown(rebuilt)} stored=${shown(tree.root)}`
+        detail: `rebuilt=${shown(root)} stored=${shown(tree.root)}`
       }]),
       ...(tree.prevRoot === expected ? [] : [{
         treeIndex: tree.index,
         type: "broken_chain",
-        detail: `prev_tree_root=${shown(tree.prevRoot ?? "")} expected=${shown(expected)}`
+        detail: `prev_tree_root=${shown(tree.prevRoot ?? undefined)} expected=${shown(expected)}`
       }])
     ]
   })
   return new TreesStatus({
     valid: issues.length === 0,
     trees: trees.length,
-    records: trees.reduce((sum, { records }) => sum + records, 0),
-    firstPeriod: trees[0]?.periodStart,
-    lastPeriod: trees.at(-1)?.periodEnd,
+    records: recordsIn(trees),
+    firstPeriod: trees[0]?.tree.periodStart,
+    lastPeriod: trees.at(-1)?.tree.periodEnd,
     issues
   })
 }
+
+const compared = ({ root, tree }: RebuiltTree): ComparedTree => ({
+  index: tree.index,
+  root: tree.root,
+  records: tree.records,
+  periodStart: tree.periodStart,
+  periodEnd: tree.periodEnd,
+  claimedValid: root === tree.root
+})
 
 /**
  * What lies between the first and the last of these trees, which follow upon one another.
@@ -62,39 +71,25 @@ export const treesStatus = (trees: ReadonlyArray<MerkleTree>, records: ReadonlyA
  * @category claims
  * @since 0.1.0
  */
-export const treeConsistency = (
-  trees: ReadonlyArray<MerkleTree>,
-  records: ReadonlyArray<AuditRecord>
-): TreeConsistency => {
+export const treeConsistency = (trees: ReadonlyArray<RebuiltTree>): TreeConsistency => {
   const [first, last] = [trees[0]!, trees.at(-1)!]
-  const rebuilt = rebuiltRoot(first, records)
-  if (rebuilt !== first.root) {
+  if (first.root !== first.tree.root) {
     return new TreeConsistency({
       claimedConsistent: false,
-      from: { index: first.index },
-      to: { index: last.index },
-      reason: `Tree ${first.index} records have been modified. Recomputed root=${
-        rebuilt === undefined ? "nothing" : shown(rebuilt)
-      } != stored=${shown(first.root)}`
+      from: { index: first.tree.index },
+      to: { index: last.tree.index },
+      reason: `Tree ${first.tree.index} records have been modified. ` +
+        `Recomputed root=${shown(first.root)} != stored=${shown(first.tree.root)}`
     })
   }
-  const compared = (tree: MerkleTree): ComparedTree => ({
-    index: tree.index,
-    root: tree.root,
-    records: tree.records,
-    periodStart: tree.periodStart,
-    periodEnd: tree.periodEnd,
-    claimedValid: rebuiltRoot(tree, records) === tree.root
-  })
-  const broken = brokenAt(trees)
-  const to = compared(last)
+  const broken = trees.find(({ tree }, position) => position > 0 && tree.prevRoot !== trees[position - 1]!.tree.root)
   return new TreeConsistency({
-    claimedConsistent: broken === undefined && to.claimedValid === true,
+    claimedConsistent: broken === undefined && last.root === last.tree.root,
     from: compared(first),
-    to,
+    to: compared(last),
     chainClaimedValid: broken === undefined,
-    brokenAt: broken?.index ?? null,
+    brokenAt: broken?.tree.index ?? null,
     treesBetween: trees.length - 1,
-    records: trees.reduce((sum, { records }) => sum + records, 0)
+    records: recordsIn(trees)
   })
 }

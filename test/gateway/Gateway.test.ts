@@ -10,11 +10,12 @@ import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import * as ToolCalls from "../../src/ToolCalls.ts"
 import { gatewaySuite } from "./gatewaySuite.ts"
 import { allowed, destructive, hold, log, newest } from "./suite/cases.ts"
-import { acme, globex, inProcess, overNodeTransport, overSocket } from "./suite/doors.ts"
+import { acme, globex, inProcess, onDisk, overNodeTransport, overSocket } from "./suite/doors.ts"
 
 gatewaySuite(inProcess)
 gatewaySuite(overSocket)
 gatewaySuite(overNodeTransport)
+gatewaySuite(onDisk)
 
 describe("layerMemory", () => {
   it.effect("answers at any host, with or without /api", () =>

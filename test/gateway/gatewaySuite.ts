@@ -1,4 +1,4 @@
-/** One set of cases for every way into the embedded gateway: both must behave as one. */
+/** One set of cases for every way into the embedded gateway: all must behave as one. */
 import { describe } from "@effect/vitest"
 import { access } from "./suite/access.ts"
 import { anchorsOf } from "./suite/anchors.ts"

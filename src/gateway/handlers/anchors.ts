@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Stream from "effect/Stream"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadRequest400, NotFound404 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
@@ -73,20 +74,21 @@ export const layer = HttpApiBuilder.group(
         "proof",
         Effect.fnUntraced(function*({ params }) {
           const { id } = yield* CurrentTenant
-          const records = yield* ledger.records(id)
-          const leafIndex = records.findIndex(({ actionId }) => actionId === params.action_id)
-          const record = records[leafIndex]
+          const record = yield* ledger.find(id, params.action_id)
           if (record === undefined) {
             return yield* Effect.fail(NotFound404.make({ detail: `Record not found: ${params.action_id}` }))
           }
-          const levels = levelsOf(records.map(({ recordHash }) => recordHash), hashPair)
+          // All of the log, erased records too: as of any other, no more than the hash is told.
+          const leaves = yield* Stream.runCollect(Stream.map(ledger.stream(id), ({ recordHash }) => recordHash))
+          const leafIndex = leaves.indexOf(record.recordHash)
+          const levels = levelsOf(leaves, hashPair)
           return new MerkleProof({
             recordHash: record.recordHash,
             root: RecordHash.make(levels.at(-1)![0]!),
             steps: pathOf(levels, leafIndex).map(({ sibling, side }) => ({ sibling: RecordHash.make(sibling), side })),
             actionId: record.actionId,
             leafIndex,
-            treeSize: records.length,
+            treeSize: leaves.length,
             claimedValid: true
           })
         })

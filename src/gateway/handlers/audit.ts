@@ -3,14 +3,12 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
-import { AgentActivity } from "../../domain/AgentActivity.ts"
 import { AuditPage, type AuditRecord } from "../../domain/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../domain/ReplayReport.ts"
 import { verifyChain } from "../chain.ts"
@@ -19,8 +17,8 @@ import { noRevision, PolicyEngine } from "../PolicyEngine.ts"
 
 const defaultLimit = 200
 const defaultAgents = 20
-/** What a negative limit means on the measured gateway. */
-const unlimited = Number.MAX_SAFE_INTEGER
+/** For a negative limit the measured gateway shows everything. Here the log may be longer than an answer can be. */
+const unlimited = 10_000
 
 /**
  * The handlers of this group.
@@ -44,9 +42,8 @@ export const layer = HttpApiBuilder.group(
       }
     ) {
       if (choice.action_id !== undefined) return yield* ledger.find(tenantId, choice.action_id)
-      const records = yield* ledger.records(tenantId)
-      if (choice.record_number) return records[choice.record_number - 1]
-      if (choice.last_block === true) return records.at(-1)
+      if (choice.record_number) return yield* ledger.nth(tenantId, choice.record_number)
+      if (choice.last_block === true) return (yield* ledger.page(tenantId, 1, 0)).records[0]
       return yield* Effect.fail(
         BadRequest400.make({ detail: "Provide action_id, record_number, or last_block=true" })
       )
@@ -87,14 +84,14 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return verifyChain(id, yield* ledger.records(id))
+          return yield* verifyChain(id, ledger.stream(id))
         })
       )
       .handle(
         "agents",
         Effect.fnUntraced(function*({ query }) {
           const { id } = yield* CurrentTenant
-          const agents = agentsOf(yield* ledger.records(id)).slice(0, Math.max(0, query.limit ?? defaultAgents))
+          const agents = yield* ledger.agents(id, Math.max(0, query.limit ?? defaultAgents))
           return { agents, count: agents.length, tenant_id: id }
         })
       )
@@ -127,19 +124,6 @@ export const layer = HttpApiBuilder.group(
 /** The rules in force are the only ones at hand. */
 const notArchived = ({ bundleRevision }: AuditRecord) =>
   Effect.fail(BadGateway502.make({ detail: `Archived bundle ${bundleRevision} not found (HTTP 404)` }))
-
-const agentsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AgentActivity> =>
-  Object.values(Arr.groupBy(records, ({ agentId }) => agentId)).map((own) => {
-    const last = own[own.length - 1]!
-    return new AgentActivity({
-      agentId: last.agentId,
-      total: own.length,
-      blocked: own.filter(({ decision }) => decision === "deny").length,
-      lastAction: last.createdAt,
-      anomalyScore: last.anomalyScore,
-      tools: [...new Set(own.map(({ tool }) => tool))].sort()
-    })
-  }).sort((a, b) => b.total - a.total)
 
 const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["replayed"]) => {
   const original = {

@@ -34,7 +34,10 @@ export const layer = HttpApiBuilder.group(
 
     const gather = Effect.fnUntraced(function*(tenant: Tenant, days: Days, now: DateTime.Utc) {
       const isWithin = within(days)
-      const records = (yield* ledger.records(tenant.id)).filter(({ requestedAt }) => isWithin(requestedAt))
+      const records = yield* ledger.stream(tenant.id).pipe(
+        Stream.filter(({ requestedAt }) => isWithin(requestedAt)),
+        Stream.runCollect
+      )
       const trees = (yield* merkle.trees(tenant.id)).filter(({ periodEnd, periodStart }) =>
         isWithin(periodStart) && isWithin(periodEnd)
       )

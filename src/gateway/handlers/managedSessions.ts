@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Stream from "effect/Stream"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { Conflict409, NotFound404 } from "../../api/ErrorBodies.ts"
 import { SessionLimit429 } from "../../api/ManagedSessionsApi.ts"
@@ -43,11 +44,6 @@ export const layer = HttpApiBuilder.group(
       const { id } = yield* CurrentTenant
       const session = yield* store.session(id, sessionId)
       return session ?? (yield* Effect.fail(NotFound404.make({ detail: "Session not found" })))
-    })
-
-    const recordsOf = Effect.fnUntraced(function*(sessionId: string) {
-      const { id } = yield* CurrentTenant
-      return (yield* ledger.records(id)).filter(({ managedSessionId }) => managedSessionId === sessionId)
     })
 
     return handlers
@@ -88,9 +84,13 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "audit",
         Effect.fnUntraced(function*({ params, query }) {
-          const { id } = yield* find(params.id)
-          const records = (yield* recordsOf(id)).slice(0, query.limit ?? defaultRecords).map(withoutHashes)
-          return { session_id: id, records, count: records.length }
+          const session = yield* find(params.id)
+          const records = yield* sessions.records(session).pipe(
+            Stream.take(query.limit ?? defaultRecords),
+            Stream.map(withoutHashes),
+            Stream.runCollect
+          )
+          return { session_id: session.id, records, count: records.length }
         })
       )
       .handle(
@@ -98,7 +98,8 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ params }) {
           const session = yield* find(params.id)
           const agent = yield* store.agent(session.tenantId!, session.agentId)
-          return complianceOf(session, agent, yield* recordsOf(session.id), yield* DateTime.now)
+          const records = yield* Stream.runCollect(sessions.records(session))
+          return complianceOf(session, agent, records, yield* DateTime.now)
         })
       )
       .handle(
@@ -114,13 +115,17 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "replay",
         Effect.fnUntraced(function*({ params }) {
-          const { id, tenantId } = yield* find(params.id)
-          const results = yield* Effect.forEach(
-            yield* recordsOf(id),
-            (record) =>
-              Effect.flatMap(ledger.inputOf(tenantId!, record.actionId), (input) => replayOf(engine, record, input))
+          const session = yield* find(params.id)
+          const results = yield* sessions.records(session).pipe(
+            Stream.mapEffect((record) =>
+              Effect.flatMap(
+                ledger.inputOf(session.tenantId!, record.actionId),
+                (input) => replayOf(engine, record, input)
+              )
+            ),
+            Stream.runCollect
           )
-          return new SessionReplay({ sessionId: id, results })
+          return new SessionReplay({ sessionId: session.id, results })
         })
       )
   })

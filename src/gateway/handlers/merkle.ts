@@ -8,7 +8,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { BadRequest400, NotFound404 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
-import { Ledger } from "../Ledger.ts"
+import type { MerkleTree } from "../../domain/MerkleProof.ts"
 import { MerkleTrees } from "../MerkleTrees.ts"
 import { treeConsistency, treesStatus } from "../treeClaims.ts"
 
@@ -25,7 +25,9 @@ export const layer = HttpApiBuilder.group(
   "merkle",
   Effect.fnUntraced(function*(handlers) {
     const merkle = yield* MerkleTrees
-    const ledger = yield* Ledger
+
+    const rebuilt = (tenantId: string, trees: ReadonlyArray<MerkleTree>) =>
+      Effect.forEach(trees, (tree) => Effect.map(merkle.rebuild(tenantId, tree), (root) => ({ tree, root })))
 
     return handlers
       .handle(
@@ -50,7 +52,7 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return treesStatus(yield* merkle.trees(id), yield* ledger.records(id))
+          return treesStatus(yield* rebuilt(id, yield* merkle.trees(id)))
         })
       )
       .handle(
@@ -63,7 +65,7 @@ export const layer = HttpApiBuilder.group(
           const trees = yield* merkle.trees(id)
           const missing = [tree_n, tree_m].find((index) => trees[index] === undefined)
           return missing === undefined
-            ? treeConsistency(trees.slice(tree_n, tree_m + 1), yield* ledger.records(id))
+            ? treeConsistency(yield* rebuilt(id, trees.slice(tree_n, tree_m + 1)))
             : yield* Effect.fail(NotFound404.make({ detail: `Tree ${missing} not found` }))
         })
       )

@@ -6,12 +6,12 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
 import { CurrentTenant } from "../../api/ApiKey.ts"
 import { NotFound404 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
-import type { AuditRecord } from "../../domain/AuditRecord.ts"
-import { ErasureCheck, ErasureReceipt, Subject, type TestedField } from "../../domain/Erasure.ts"
+import { ErasureCheck, ErasureReceipt, type TestedField } from "../../domain/Erasure.ts"
 import { Ledger } from "../Ledger.ts"
 import { SubjectKeys } from "../SubjectKeys.ts"
 
@@ -32,10 +32,15 @@ export const layer = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const keys = yield* SubjectKeys
 
-    const recordsOf = (tenantId: string, subjectId: string) =>
-      Effect.map(
-        ledger.records(tenantId),
-        (records) => records.filter(({ piiSubjectId }) => piiSubjectId === subjectId)
+    /** One value per field name, as the answer can hold no more: the newest. Undefined where there are no records. */
+    const encryptedFields = (tenantId: string, subjectId: string) =>
+      Stream.runFold(
+        ledger.recordsOf(tenantId, subjectId),
+        (): Map<string, string> | undefined => undefined,
+        (fields = new Map(), { params, piiFields }) => {
+          for (const field of piiFields ?? []) fields.set(field, String(Reflect.get(params as object, field)))
+          return fields
+        }
       )
 
     const testField = Effect.fnUntraced(function*(
@@ -56,7 +61,7 @@ export const layer = HttpApiBuilder.group(
         "list",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return { subjects: subjectsOf(yield* ledger.records(id)) }
+          return { subjects: yield* ledger.subjects(id) }
         })
       )
       .handle(
@@ -84,12 +89,12 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ params }) {
           const { id } = yield* CurrentTenant
           const subjectId = params.subject_id
-          const records = yield* recordsOf(id, subjectId)
-          if (records.length === 0) {
+          const encrypted = yield* encryptedFields(id, subjectId)
+          if (encrypted === undefined) {
             return yield* Effect.fail(NotFound404.make({ detail: `No records found for subject ${subjectId}` }))
           }
           const fields = yield* Effect.forEach(
-            encryptedFields(records),
+            encrypted,
             ([field, value]) => testField(id, subjectId, field, value)
           )
           const isErased = fields.every(({ claimedErased }) => claimedErased)
@@ -105,30 +110,3 @@ export const layer = HttpApiBuilder.group(
       )
   })
 )
-
-/** One entry per field name, as the answer can hold no more: the newest. */
-const encryptedFields = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<[string, string]> => [
-  ...new Map(
-    records.flatMap(({ params, piiFields }) =>
-      (piiFields ?? []).map((field) => [field, String(Reflect.get(params as object, field))] as const)
-    )
-  )
-]
-
-const subjectsOf = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<Subject> => {
-  const subjects = new Map<string, Subject>()
-  for (const { createdAt, erasureStatus, piiSubjectId } of records) {
-    if (typeof piiSubjectId !== "string") continue
-    const before = subjects.get(piiSubjectId)
-    subjects.set(
-      piiSubjectId,
-      new Subject({
-        id: piiSubjectId,
-        records: (before?.records ?? 0) + 1,
-        erasureStatus: erasureStatus ?? "active",
-        lastSeen: createdAt
-      })
-    )
-  }
-  return [...subjects.values()].sort((a, b) => a.id < b.id ? -1 : 1)
-}

@@ -7,14 +7,15 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
 import { Forbidden403, NotFound404, NotImplemented501 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
 import { Health } from "../../domain/Health.ts"
 import { PublicDashboard } from "../../domain/Transparency.ts"
 import { verifyChain } from "../chain.ts"
+import { figuresOf } from "../Figures.ts"
 import { GatewayMetrics } from "../GatewayMetrics.ts"
 import { Ledger } from "../Ledger.ts"
-import { countsOf, transparencyOf, violationsOf } from "../statistics.ts"
 import { Tenants } from "../Tenants.ts"
 
 const recentActions = 20
@@ -68,8 +69,9 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "transparency",
         Effect.fnUntraced(function*() {
-          const logs = yield* Effect.forEach(yield* publicTenants, ({ id }) => ledger.records(id))
-          return transparencyOf(logs.flat(), yield* DateTime.now)
+          const logs = Stream.flatMap(Stream.fromIterable(yield* publicTenants), ({ id }) => ledger.stream(id))
+          const figures = yield* figuresOf(logs, yield* DateTime.now)
+          return figures.transparency()
         })
       )
       .handle(
@@ -83,7 +85,8 @@ export const layer = HttpApiBuilder.group(
             )
           }
           const approvals = yield* ledger.approvalStats(tenant.id)
-          return transparencyOf(yield* ledger.records(tenant.id), yield* DateTime.now, { id: tenant.id, approvals })
+          const figures = yield* figuresOf(ledger.stream(tenant.id), yield* DateTime.now)
+          return figures.transparency({ id: tenant.id, approvals })
         })
       )
       .handle(
@@ -91,17 +94,15 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ params }) {
           const tenant = (yield* publicTenants).find(({ slug }) => slug === params.slug)
           if (tenant === undefined) return yield* Effect.fail(NotFound404.make({ detail: "Dashboard not found" }))
-          const records = yield* ledger.records(tenant.id)
+          const figures = yield* figuresOf(ledger.stream(tenant.id), yield* DateTime.now)
+          const { records } = yield* ledger.page(tenant.id, recentActions, 0)
           return new PublicDashboard({
             tenantName: tenant.name,
             slug: params.slug,
-            stats: countsOf(records),
-            chain: verifyChain(tenant.id, records),
-            violations: violationsOf(records),
-            recent: records.slice(-recentActions).reverse().map((record) => ({
-              ...record,
-              createdAt: record.createdAt ?? record.requestedAt
-            }))
+            stats: figures.counts,
+            chain: yield* verifyChain(tenant.id, ledger.stream(tenant.id)),
+            violations: figures.violations,
+            recent: records.map((record) => ({ ...record, createdAt: record.createdAt ?? record.requestedAt }))
           })
         })
       )

@@ -4,9 +4,8 @@ import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { AuditLog } from "../../../src/AuditLog.ts"
 import type { AuditRecord } from "../../../src/domain/AuditRecord.ts"
-import { Ledger } from "../../../src/gateway/Ledger.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
-import { allowed, approve, denied, forbidding, hold, log, upTo } from "./cases.ts"
+import { allowed, approve, denied, forbidding, history, hold, log, tamper, upTo } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, send, wireCall } from "./doors.ts"
 
 /** The chain's hash, written down from its description without the package's own code. */
@@ -49,14 +48,6 @@ const chain = Effect.fnUntraced(function*(tenant: { readonly apiKey: string } = 
 })
 
 const verify = AuditLog.use((auditLog) => auditLog.verify)
-
-/** Changes a stored record where no interface leads. */
-const tamper = (index: number, change: Partial<AuditRecord>) =>
-  Effect.gen(function*() {
-    const record = (yield* (yield* Ledger).records("acme"))[index]!
-    Object.assign(record, change)
-    return record.actionId
-  })
 
 export const audit = (door: Door) => {
   const test = caseOf(door, {
@@ -176,6 +167,31 @@ export const audit = (door: Door) => {
       assert.strictEqual((yield* verify).valid, true)
     })
 
+    test("holds over strange people and notes, which come back as they went", function*() {
+      const names = [
+        "NUL \u0000 within",
+        "half a pair \ud800",
+        "\udfff",
+        "\u0001\"marked\"",
+        "é 漢字 😀 \u2028",
+        "' OR 1=1 --"
+      ]
+      for (const name of names) {
+        const sent = { method: "delete", params: { customer_id: name, to: "ann@example.com" } }
+        const { text } = yield* send("POST", "/mcp/tools/call", { body: wireCall(sent) })
+        yield* send("POST", `/approve/${JSON.parse(text).action_id}`, { body: { note: name } })
+      }
+      const rows = yield* chain()
+      const [holds, reviews] = [0, 1].map((kind) => rows.filter((_, index) => index % 2 === kind))
+      assert.deepStrictEqual(holds!.map((row) => row.pii_subject_id), names)
+      assert.deepStrictEqual(reviews!.map((row) => (row.params as { note: string }).note), names)
+      assert.strictEqual((yield* verify).valid, true)
+      const subjects = yield* AuditLog.use((auditLog) => auditLog.subjects)
+      assert.sameMembers(subjects.map(({ id }) => id), names)
+      const decided = yield* history
+      assert.deepStrictEqual(decided.map(({ note }) => note), names.toReversed())
+    })
+
     test("holds over strange params of the service", function*() {
       const params = JSON.parse(`{"__proto__":{"a":1},"10":1,"2":2,"é":1e21,"x":{"__proto__":null}}`)
       yield* ToolCalls.call({ ...allowed, params })
@@ -194,7 +210,7 @@ export const audit = (door: Door) => {
       for (const _ of upTo(7)) yield* ToolCalls.call(allowed)
       for (const [index, [change, reason]] of changes.entries()) {
         // Each break is before the one of the round before, so it is found first.
-        const failedAt = yield* tamper(changes.length - index, change)
+        const failedAt = yield* tamper("acme", changes.length - index, change)
         const status = yield* verify
         assert.deepStrictEqual([status.valid, status.failedAt, status.reason, status.tenantId], [
           false,
@@ -209,7 +225,12 @@ export const audit = (door: Door) => {
 
     test("does not cover what the hash leaves out", function*() {
       for (const _ of upTo(2)) yield* ToolCalls.call(allowed)
-      yield* tamper(0, { alertTier: "soc_page", executionMode: "vargate_brokered", containsPii: true, source: "x" })
+      yield* tamper("acme", 0, {
+        alertTier: "soc_page",
+        executionMode: "vargate_brokered",
+        containsPii: true,
+        source: "x"
+      })
       assert.strictEqual((yield* verify).valid, true)
     })
   })

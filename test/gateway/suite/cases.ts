@@ -4,7 +4,9 @@ import { Effect } from "effect"
 import { Approvals } from "../../../src/Approvals.ts"
 import { AuditLog } from "../../../src/AuditLog.ts"
 import type { ActionId } from "../../../src/domain/ActionId.ts"
+import { AuditRecord } from "../../../src/domain/AuditRecord.ts"
 import type { ToolCallRequest } from "../../../src/domain/ToolCall.ts"
+import { Ledger } from "../../../src/gateway/Ledger.ts"
 import type * as PolicyEngine from "../../../src/gateway/PolicyEngine.ts"
 import { Reviews } from "../../../src/Reviews.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
@@ -44,5 +46,14 @@ export const reasonOf = <A, R>(operation: Effect.Effect<A, OperationError, R>) =
     const { reason } = error
     return `${reason._tag}: ${"detail" in reason ? reason.detail : ""}`
   })
+
+/** Changes a stored record where no interface leads. The first has the index 0. */
+export const tamper = Effect.fnUntraced(function*(tenantId: string, index: number, change: Partial<AuditRecord>) {
+  const ledger = yield* Ledger
+  const records = yield* ledger.records(tenantId)
+  const record = new AuditRecord({ ...records[index]!, ...change })
+  yield* ledger.replaceRecords(tenantId, records.with(index, record))
+  return record.actionId
+})
 
 export const upTo = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, index) => index)

@@ -1,14 +1,16 @@
-/** The ways into an embedded gateway, and what the cases need to walk through either. */
+/** The ways into an embedded gateway, and what the cases need to walk through any. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { it } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { createServer } from "node:http"
+import { join } from "node:path"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
 import * as NodeTransport from "../../../src/node/NodeTransport.ts"
 import * as Transport from "../../../src/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
+import { folder } from "../../support/folder.ts"
 
 /** Where the gateway at hand answers. */
 export class Address extends Context.Service<Address, string>()("test/Address") {}
@@ -39,15 +41,27 @@ const house = (
 
 const servicesOf = (apiKey: string, url: string) => Vargate.layerOperator({ apiKey, url }).pipe(Layer.orDie)
 
+const client = (options: Gateway.Options) =>
+  Layer.merge(Gateway.layerClient(options), Layer.succeed(Address, Transport.defaultUrl))
+
 /** `Gateway.layerMemory`, taken apart so that a case can put in parts of its own. */
 export const inProcess: Door = {
   name: "in process",
-  layer: (options, parts) =>
-    house(
-      options,
-      (options) => Layer.merge(Gateway.layerClient(options), Layer.succeed(Address, Transport.defaultUrl)),
-      parts
-    )
+  layer: (options, parts) => house(options, client, parts)
+}
+
+const onDiskParts = (options: Gateway.Options) =>
+  Layer.unwrap(Effect.map(folder, (path) =>
+    Gateway.layerSqlite({
+      filename: join(path, "vargate.db"),
+      tenants: options.tenants,
+      policy: options.policy
+    }))).pipe(Layer.orDie)
+
+/** A gateway whose parts are in a file of its own. */
+export const onDisk: Door = {
+  name: "on disk",
+  layer: (options, parts) => house(options, client, parts ?? onDiskParts({ tenants: [acme, globex], ...options }))
 }
 
 const address = Layer.effect(

@@ -23,13 +23,13 @@ const sessionOf = (id: string, agentId = "a", createdAt = midnight) =>
 
 const many = { active: 1000, daily: 1000, dailyOfAgent: undefined }
 
-export const managedStoreSuite = (layer: Layer.Layer<ManagedStore>) => {
+export const managedStoreSuite = (place: string, layer: Layer.Layer<ManagedStore>) => {
   const test = (name: string, body: (store: ManagedStore["Service"]) => Effect.fn.Return<void>) =>
     it.effect(name, () => Effect.provide(ManagedStore.use((store) => Effect.gen(() => body(store))), layer))
 
   const ids = (rows: ReadonlyArray<{ readonly id: string }>) => rows.map(({ id }) => id)
 
-  describe("ManagedStore", () => {
+  describe(`ManagedStore ${place}`, () => {
     test("keeps agents per tenant, newest first, with every field", function*(store) {
       const full = agentOf("full", {
         model: "m",
@@ -76,6 +76,30 @@ export const managedStoreSuite = (layer: Layer.Layer<ManagedStore>) => {
       assert.deepStrictEqual([session?.status, session?.endedAt], ["interrupted", endedAt])
       assert.isFalse(yield* store.endSession("t", "unknown", "failed", endedAt))
       assert.isFalse(yield* store.endSession("other", "s", "failed", endedAt))
+    })
+
+    test("gives up what was being played, and nothing else", function*(store) {
+      const began = (id: string, anthropicSessionId?: string) =>
+        new ManagedSession({ ...sessionOf(id), anthropicSessionId })
+      for (const session of [began("sim", "sim-1"), began("local", "local-1"), began("bare"), began("done", "x")]) {
+        yield* store.addSession("t", session, many)
+      }
+      yield* store.addSession("other", began("theirs", "local-2"), many)
+      yield* store.endSession("t", "done", "completed", midnight)
+      const later = at("2026-11-23T01:00:00Z")
+      yield* store.abandon(later)
+      const statuses = yield* Effect.forEach(
+        ["sim", "local", "bare", "done"],
+        (id) => Effect.map(store.session("t", id), (session) => [session?.status, session?.endedAt ?? null])
+      )
+      assert.deepStrictEqual(statuses, [
+        ["active", null],
+        ["failed", later],
+        ["failed", later],
+        ["completed", midnight]
+      ])
+      assert.strictEqual((yield* store.session("other", "theirs"))?.status, "failed")
+      yield* store.abandon(later)
     })
 
     test("refuses sessions over a limit, in the gateway's words", function*(store) {

@@ -4,7 +4,7 @@ import { DateTime, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
 import { AuditRecord } from "../../../src/domain/AuditRecord.ts"
-import type { MerkleProof } from "../../../src/domain/MerkleProof.ts"
+import { type MerkleProof, MerkleTree } from "../../../src/domain/MerkleProof.ts"
 import { RecordHash } from "../../../src/domain/RecordHash.ts"
 import { Ledger } from "../../../src/gateway/Ledger.ts"
 import { Merkle } from "../../../src/Merkle.ts"
@@ -215,10 +215,26 @@ export const merkle = (door: Door) => {
     })
 
     test("names the tree that does not follow upon the one before", function*() {
-      yield* hours(1, 1, 1)
-      yield* Ledger.use((ledger) =>
-        Effect.map(ledger.trees(acme.id), (trees) => Object.assign(trees[1]!, { prevRoot: "b".repeat(64) }))
-      )
+      yield* hours(1)
+      yield* act(1)
+      const { id, recordHash } = yield* newest
+      const [now, start] = [yield* DateTime.now, DateTime.makeUnsafe(60 * 60 * 1000)]
+      // The gateway would have stored another one when the hour was over.
+      const stray = new MerkleTree({
+        index: 1,
+        root: RecordHash.make(rootOf([recordHash])),
+        records: 1,
+        height: 2,
+        fromRecordId: id,
+        toRecordId: id,
+        periodStart: start,
+        periodEnd: DateTime.add(start, { hours: 1 }),
+        createdAt: now,
+        prevRoot: RecordHash.make("b".repeat(64))
+      })
+      yield* Ledger.use((ledger) => ledger.addTree(acme.id, stray))
+      yield* TestClock.adjust("1 hour")
+      yield* hours(1)
       const { issues } = yield* verify
       assert.deepStrictEqual(issues.map(({ treeIndex, type }) => [treeIndex, type]), [[1, "broken_chain"]])
       assert.include(yield* compare(0, 2), { claimedConsistent: false, chainClaimedValid: false, brokenAt: 1 })

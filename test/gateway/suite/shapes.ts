@@ -3,10 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, readFileSync } from "node:fs"
-import { Ledger } from "../../../src/gateway/Ledger.ts"
 import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
 import { Tenants } from "../../../src/gateway/Tenants.ts"
-import { forbidding } from "./cases.ts"
+import { forbidding, tamper } from "./cases.ts"
 import { acme, type Answer, type Door, type House, send, wireCall } from "./doors.ts"
 
 const captures = new URL("../../../../shared/gateway-capture/", import.meta.url)
@@ -130,7 +129,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   "audit/verify-invalid-record-hash": {
     answer: Effect.gen(function*() {
       yield* call()
-      Object.assign((yield* (yield* Ledger).records(acme.id))[0]!, { decision: "deny" })
+      yield* tamper(acme.id, 0, { decision: "deny" })
       return yield* send("GET", "/audit/verify")
     })
   },

@@ -1,6 +1,6 @@
 /** What the gateway tells of itself: metrics that count, figures for the public, scores that can be cleared. */
 import { assert, describe } from "@effect/vitest"
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { valueOf } from "../../../src/domain/MetricFamily.ts"
 import { Tenants } from "../../../src/gateway/Tenants.ts"

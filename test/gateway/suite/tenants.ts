@@ -7,7 +7,7 @@ import { type TenantOptions, Tenants } from "../../../src/gateway/Tenants.ts"
 const acme = { id: "acme", apiKey: "acme-key" } as const
 const globex = { id: "globex", apiKey: "globex-key", email: "boss@globex.example", slug: "globex" } as const
 
-export const tenantsSuite = (layer: (initial: ReadonlyArray<TenantOptions>) => Layer.Layer<Tenants>) => {
+export const tenantsSuite = (place: string, layer: (initial: ReadonlyArray<TenantOptions>) => Layer.Layer<Tenants>) => {
   const test = (name: string, body: (tenants: Tenants["Service"]) => Effect.fn.Return<void>) =>
     it.effect(
       name,
@@ -19,7 +19,7 @@ export const tenantsSuite = (layer: (initial: ReadonlyArray<TenantOptions>) => L
   const settingsOf = (tenant: object | undefined) =>
     Object.fromEntries(Object.entries(tenant ?? {}).filter(([name]) => !changed.includes(name)))
 
-  describe("Tenants", () => {
+  describe(`Tenants ${place}`, () => {
     test("fills in the defaults", function*(tenants) {
       assert.deepStrictEqual(settingsOf(yield* tenants.byId("acme")), {
         id: "acme",

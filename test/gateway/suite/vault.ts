@@ -6,7 +6,7 @@ import { CredentialVault } from "../../../src/gateway/CredentialVault.ts"
 
 const use = { actionId: "action-1", agentId: "agent-1" }
 
-export const vaultSuite = (layer: Layer.Layer<CredentialVault>) => {
+export const vaultSuite = (place: string, layer: Layer.Layer<CredentialVault>) => {
   const test = (name: string, body: (vault: CredentialVault["Service"]) => Effect.fn.Return<void>) =>
     it.effect(name, () => Effect.provide(CredentialVault.use((vault) => Effect.gen(() => body(vault))), layer))
 
@@ -16,7 +16,7 @@ export const vaultSuite = (layer: Layer.Layer<CredentialVault>) => {
   const values = (opened: ReadonlyMap<string, Redacted.Redacted>) =>
     [...opened].map(([name, value]) => [name, Redacted.value(value)]).sort()
 
-  describe("CredentialVault", () => {
+  describe(`CredentialVault ${place}`, () => {
     test("gives a tool its own values by name", function*(vault) {
       yield* register(vault, "stripe", "api_key", "sk-1")
       yield* register(vault, "stripe", "account", "é😀\u0000\"")
@@ -56,6 +56,16 @@ export const vaultSuite = (layer: Layer.Layer<CredentialVault>) => {
       assert.isFalse(yield* vault.remove("t", "nothing", "a"))
       assert.deepStrictEqual((yield* vault.list("t")).map(({ name }) => name), ["b"])
       assert.deepStrictEqual(values(yield* vault.open("t", "stripe", use)), [["b", "1"]])
+    })
+
+    test("tells strange names apart, and gives them back", function*(vault) {
+      const names = ["\u0000", "\ud800", "\udfff", "\u0001\"x\"", "é😀"]
+      for (const name of names) yield* register(vault, name, name, "value")
+      const listed = yield* vault.list("t")
+      assert.sameMembers(listed.map(({ toolId }) => toolId), names)
+      assert.sameMembers(listed.map(({ name }) => name), names)
+      for (const name of names) assert.deepStrictEqual(values(yield* vault.open("t", name, use)), [[name, "value"]])
+      assert.sameMembers((yield* vault.accessLog("t")).map(({ name }) => name), names)
     })
 
     test("logs each use, newest first, and forgets all but the latest 50", function*(vault) {

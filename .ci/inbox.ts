@@ -1,0 +1,19 @@
+/**
+ * Bundles the inbox page of the embedded gateway into `dist/gateway/inbox/`, where the gateway finds it, whether it runs
+ * from `src` or from `dist`. Runs after `npm install` in a clone and in `npm run build`.
+ */
+import { build } from "esbuild"
+import { fileURLToPath } from "node:url"
+
+const inbox = (file: string) => fileURLToPath(new URL(`../src/gateway/inbox/${file}`, import.meta.url))
+
+await build({
+  entryPoints: ["app.ts", "inbox.css", "index.html", "icon.svg"].map(inbox),
+  outdir: fileURLToPath(new URL("../dist/gateway/inbox", import.meta.url)),
+  loader: { ".html": "copy", ".svg": "copy" },
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["chrome111", "firefox115", "safari16.4"],
+  logLevel: "warning"
+})

@@ -1,0 +1,172 @@
+/**
+ * A gateway server under load on this machine: 64 connections for 30 seconds, with its ledger on disk.
+ *
+ * Usage: `npm run bench -- bench/gatewayLoad.ts [seconds] [connections] [calls|mixed]`. `calls` sends nothing but allowed
+ * tool calls; `mixed` (the default) also denied and held ones, reviews, and looks at lists and log. The server is a
+ * process of its own, so that its memory is its own.
+ */
+import { Pool } from "@effect/platform-node/Undici"
+import { Effect, Fiber, Redacted } from "effect"
+import * as GatewayServer from "effect-vargate/gateway/GatewayServer"
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const seconds = Number(process.argv[2] ?? 30)
+const connections = Number(process.argv[3] ?? 64)
+const kind = process.argv[4] ?? "mixed"
+
+interface Usage {
+  readonly rss: number
+  readonly heap: number
+  /** Microseconds of a core so far. */
+  readonly cpu: number
+}
+
+const serve = (data: string) => {
+  const options: GatewayServer.Options = {
+    data,
+    port: 0,
+    burst: 1e9,
+    policy: {
+      rules: [{ name: "tool_forbidden", severity: "low", when: ({ action }) => action.tool === "forbidden" }]
+    }
+  }
+  const server = Effect.runFork(
+    GatewayServer.run(
+      options,
+      ({ tenant, url }) => Effect.sync(() => process.send!({ url, apiKey: Redacted.value(tenant.apiKey) }))
+    )
+  )
+  process.on("message", (message) => {
+    if (message === "end") {
+      return void Effect.runFork(Effect.andThen(Fiber.interrupt(server), Effect.sync(process.exit)))
+    }
+    const { system, user } = process.cpuUsage()
+    globalThis.gc?.()
+    const { heapUsed, rss } = process.memoryUsage()
+    process.send!({ rss, heap: heapUsed, cpu: system + user } satisfies Usage)
+  })
+}
+
+const json = (body: unknown) => JSON.stringify(body)
+
+/** The requests of one connection, one after another. */
+const requestsOf = (connection: number) => {
+  const held: Array<string> = []
+  let n = 0
+  // So many agents that neither the daily limit of the template nor its cool-down is anybody's.
+  const call = (tool: string, method: string, agent = `agent-${connection}-${Math.floor(n / 100)}`) => ({
+    path: "/mcp/tools/call",
+    body: json({
+      agent_id: agent,
+      agent_type: "autonomous",
+      agent_version: "1.0.0",
+      tool,
+      method,
+      params: { n, channel: "#general", text: "All green. ".repeat(20), nested: { list: [1, 2, 3] } }
+    })
+  })
+  const next = (): { readonly path: string; readonly body?: string } => {
+    n++
+    if (kind === "calls") return call("slack", "post_message")
+    switch (n % 20) {
+      case 0:
+        return call("forbidden", "use", `rogue-${connection}-${n}`)
+      case 5:
+        return call("files", "delete")
+      case 10: {
+        const id = held.shift()
+        return id === undefined ? call("slack", "post_message") : { path: `/approve/${id}`, body: "{}" }
+      }
+      case 15:
+        return n % 40 === 15 ? { path: "/approvals" } : { path: "/audit/log?limit=20" }
+      default:
+        return call("slack", "post_message")
+    }
+  }
+  const took = (status: number, text: string) => {
+    if (status === 202) held.push(JSON.parse(text).action_id)
+  }
+  return { next, took }
+}
+
+const percentile = (sorted: Float64Array, part: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!
+
+const load = async () => {
+  const folder = mkdtempSync(join(tmpdir(), "vargate-load-"))
+  const data = join(folder, "vargate.db")
+  const child = fork(fileURLToPath(import.meta.url), ["serve", data], {
+    execArgv: ["--expose-gc", "--conditions=effect-vargate-source"]
+  })
+  try {
+    const [{ apiKey, url }] = await once(child, "message") as [{ readonly apiKey: string; readonly url: string }]
+    const usage = async () => {
+      child.send("usage")
+      return (await once(child, "message"))[0] as Usage
+    }
+    const show = (name: string, { heap, rss }: Usage) =>
+      console.log(`${name}: RSS ${(rss / 1e6).toFixed(0)} MB, heap ${(heap / 1e6).toFixed(0)} MB`)
+    const pool = new Pool(url, { connections, pipelining: 1 })
+    const statuses: Record<number, number> = {}
+    let times: Array<number> = []
+    const over = new AbortController()
+
+    const worker = async (connection: number) => {
+      const { next, took } = requestsOf(connection)
+      while (!over.signal.aborted) {
+        const { body, path } = next()
+        const started = performance.now()
+        const response = await pool.request({
+          path,
+          method: body === undefined ? "GET" : "POST",
+          headers: { "x-api-key": apiKey, "content-type": "application/json" },
+          body: body ?? null
+        })
+        const text = await response.body.text()
+        times.push(performance.now() - started)
+        statuses[response.statusCode] = (statuses[response.statusCode] ?? 0) + 1
+        took(response.statusCode, text)
+      }
+    }
+    const workers = Array.from({ length: connections }, (_, connection) => worker(connection))
+    const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+    // The first seconds go to the compiler, and to V8's making room for young objects.
+    await sleep(10)
+    const before = await usage()
+    times = []
+    const started = performance.now()
+    show("start", before)
+    await sleep(seconds / 2)
+    show("middle", await usage())
+    await sleep(seconds / 2)
+    const after = await usage()
+    const elapsed = (performance.now() - started) / 1000
+    const sorted = Float64Array.from(times).sort()
+    over.abort()
+    await Promise.all(workers)
+    show("end", after)
+    console.log(
+      `${kind}: ${(sorted.length / elapsed).toFixed(0)} requests/s over ${elapsed.toFixed(0)} s on ${connections} ` +
+        `connections; p50 ${percentile(sorted, 0.5).toFixed(1)} ms, p99 ${percentile(sorted, 0.99).toFixed(1)} ms, ` +
+        `max ${sorted.at(-1)!.toFixed(0)} ms`
+    )
+    console.log(`the server's own work: ${((after.cpu - before.cpu) / sorted.length / 1000).toFixed(2)} ms a request`)
+    const failures = Object.entries(statuses).filter(([status]) => Number(status) >= 500)
+    console.log("statuses:", statuses, "5xx:", failures.reduce((sum, [, count]) => sum + count, 0))
+    await pool.close()
+    child.send("end")
+    await once(child, "exit")
+    console.log(`file: ${(statSync(data).size / 1e6).toFixed(0)} MB`)
+  } finally {
+    child.kill("SIGKILL")
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (process.argv[2] === "serve") serve(process.argv[3]!)
+else await load()

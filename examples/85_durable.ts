@@ -1,0 +1,60 @@
+/**
+ * @title A wait that survives a deploy
+ *
+ * An execution is started, its process ends while a person thinks, and another process goes on with it.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { NodeFileSystem } from "@effect/platform-node"
+import { Console, Effect, FileSystem, Layer, Schema } from "effect"
+import { Approvals, Reviews } from "effect-vargate"
+import * as EngineSqlite from "effect-vargate/node/EngineSqlite"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
+
+const Refund = GovernedWorkflow.make({
+  name: "Refund",
+  tool: "stripe",
+  method: "create_refund",
+  params: Schema.Struct({ charge: Schema.String, amount: Schema.Finite }),
+  success: Schema.String,
+  isBusinessHours: true,
+  run: ({ amount, charge }, { reference }) =>
+    Effect.as(
+      Console.log(`  refunding ${amount} of ${charge}, idempotency key ${reference.slice(0, 8)}...`),
+      "refunded"
+    )
+})
+
+const order = { key: "order-17", params: { charge: "ch_1", amount: 2000 } }
+
+/** One life of the process. With Postgres for SQLite, the next line is all that changes. */
+const processOn = (filename: string) => Refund.layer.pipe(Layer.provideMerge(EngineSqlite.layer({ filename })))
+
+const waiting = Effect.map(Approvals.Approvals.use(({ pending }) => pending), ({ pending }) => pending)
+
+const program = Effect.gen(function*() {
+  const folder = yield* FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped())
+  const thisProcess = processOn(`${folder}/workflows.db`)
+
+  yield* Effect.gen(function*() {
+    const executionId = yield* Refund.executeDetached(order)
+    yield* Effect.repeat(Effect.delay(waiting, "50 millis"), { until: (actions) => actions.length > 0 })
+    yield* Console.log(`execution ${executionId.slice(0, 8)}... waits for a person`)
+  }).pipe(Effect.provide(thisProcess))
+  yield* Console.log("the process ends; meanwhile a person approves")
+  for (const { actionId } of yield* waiting) {
+    yield* Reviews.Reviews.use(({ approve }) => approve(actionId, "known customer"))
+  }
+
+  yield* Console.log("another process starts")
+  const done = yield* Refund.execute(order).pipe(Effect.provide(thisProcess, { local: true }))
+  yield* Console.log(`done by the ${done.executedBy}: ${String(done.result)}`)
+}).pipe(
+  Effect.scoped,
+  Effect.provide([
+    NodeFileSystem.layer,
+    GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] })
+  ])
+)
+
+NodeRuntime.runMain(program)

@@ -1,0 +1,219 @@
+/**
+ * A gateway to be left running: on a port of this machine, with everything that it knows in one file.
+ *
+ * **Example** (A server in a program)
+ *
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console } from "effect"
+ * import * as GatewayServer from "effect-vargate/gateway/GatewayServer"
+ *
+ * NodeRuntime.runMain(
+ *   GatewayServer.run({ data: "./vargate.db" }, ({ url }) => Console.log(`Listening on ${url}`))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { randomBytes } from "node:crypto"
+import { createServer, type Server } from "node:http"
+import * as Gateway from "./Gateway.ts"
+import { ListenError } from "./ListenError.ts"
+import type { StorageError } from "./StorageError.ts"
+import { type Tenant, Tenants } from "./Tenants.ts"
+
+/**
+ * The server at hand.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class GatewayServer extends Context.Service<GatewayServer, {
+  /** Where it listens, as a client on this machine would say it. */
+  readonly url: string
+  /** Its first tenant, with the key. */
+  readonly tenant: Tenant
+  /** Whether this start has made the tenant: its key has not been seen by anybody yet. */
+  readonly isNew: boolean
+}>()("effect-vargate/gateway/GatewayServer") {}
+
+/**
+ * What a server can be given.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends Omit<Gateway.Options, "tenants"> {
+  /** Default: 8000. With 0 the system chooses a free one. */
+  readonly port?: number | undefined
+  /** Default: `127.0.0.1`, which nobody reaches from outside. */
+  readonly host?: string | undefined
+  /** The SQLite file. Default: `./vargate.db`. Its key is kept beside it, in `{data}.key`. */
+  readonly data?: string | undefined
+  /** The first tenant's template. Default: what it has; `general` for a new one. */
+  readonly template?: "general" | "financial" | "email" | "crm" | "data_access" | undefined
+  /** The first tenant's key. Default: the one that it has; a random one for a new tenant. */
+  readonly apiKey?: Redacted.Redacted | undefined
+  /** The first tenant's calls in any sliding second. Default: what it has; 20 for a new one. */
+  readonly burst?: number | undefined
+  /** How long the last requests may take once the server is to end. Default: 10 seconds. */
+  readonly grace?: Duration.Input | undefined
+  /** What a client gets. */
+  readonly limits?: Limits | undefined
+}
+
+/**
+ * Limits that keep slow and idle clients from taking a server's place.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Connections at a time; further ones are closed at once. Default: 1024. */
+  readonly connections?: number | undefined
+  /** The time for a request's headers, from the connection on. Default: 10 seconds. */
+  readonly headers?: Duration.Input | undefined
+  /** The time for a whole request, body included. Default: 30 seconds. */
+  readonly request?: Duration.Input | undefined
+}
+
+const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))
+
+const nodeServer = ({ connections = 1024, headers = "10 seconds", request = "30 seconds" }: Limits = {}): Server => {
+  const server = createServer({
+    headersTimeout: millis(headers),
+    requestTimeout: millis(request),
+    connectionsCheckingInterval: Math.min(1000, millis(headers))
+  })
+  server.maxConnections = connections
+  return server
+}
+
+const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65_535
+
+const listen = (server: Server, { grace = "10 seconds", host = "127.0.0.1", port = 8000 }: Options) => {
+  const refuse = (code: string) => new ListenError({ host, port, code })
+  return Layer.effect(
+    HttpServer.HttpServer,
+    isPort(port)
+      ? Effect.mapError(
+        NodeHttpServer.make(() => server, { host, port, gracefulShutdownTimeout: grace }),
+        ({ cause }) => refuse((cause as NodeJS.ErrnoException).code ?? String(cause))
+      )
+      : Effect.fail(refuse("ERR_SOCKET_BAD_PORT"))
+  )
+}
+
+const newKey = (): Redacted.Redacted => Redacted.make(`vg-${randomBytes(24).toString("hex")}`)
+
+/** The oldest tenant, changed where the options say so; a new one in a register that is empty. */
+const firstTenant = Effect.fnUntraced(function*({ apiKey, burst, template }: Options) {
+  const tenants = yield* Tenants
+  const [first] = yield* tenants.all
+  if (first === undefined) {
+    const { id, name } = Gateway.localTenant
+    const tenant = yield* tenants.put({ id, name, apiKey: apiKey ?? newKey(), policyTemplate: template, burst })
+    return { tenant, isNew: true }
+  }
+  if (apiKey !== undefined) yield* tenants.rotateKey(first.id, first.apiKey, apiKey)
+  const tenant = yield* tenants.update(first.id, ({ burst: before, policyTemplate }) => ({
+    burst: burst ?? before,
+    policyTemplate: template ?? policyTemplate
+  }))
+  return { tenant: tenant!, isNew: false }
+})
+
+/** An address that means "all of them" is none that a client can go to. */
+const urlOf = (address: HttpServer.HttpServer["Service"]["address"]): string =>
+  HttpServer.formatAddress(address).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+const gatewayServer = (options: Options) =>
+  Layer.effect(
+    GatewayServer,
+    Effect.gen(function*() {
+      const { address } = yield* HttpServer.HttpServer
+      return GatewayServer.of({ url: urlOf(address), ...yield* firstTenant(options) })
+    })
+  )
+
+/**
+ * A gateway on a port of this machine, with its parts at hand.
+ *
+ * **Details**
+ *
+ * With a file that holds no tenant it makes one, `local`, with a random key. The key stays in the file, encrypted: it is
+ * `tenant.apiKey` of {@link GatewayServer} at every start, for whoever has lost it.
+ *
+ * When the layer's scope closes, the server takes no more connections, the requests in flight get their answers, and then
+ * the file is closed. What has not been answered when the grace is over is cut off.
+ *
+ * **Gotchas**
+ *
+ * A tool that the gateway executes itself is never cut off: the scope waits for it. {@link run} does not.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError> => {
+  const server = nodeServer(options.limits)
+  // Between the two: the gateway has given up on its last requests, the server still waits for their connections.
+  const hangUp = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
+  return Gateway.serve(options).pipe(
+    Layer.provide(hangUp),
+    Layer.provideMerge(gatewayServer(options)),
+    Layer.provide(listen(server, options)),
+    Layer.provideMerge(Gateway.layerSqlite({ filename: options.data ?? "./vargate.db", policy: options.policy }))
+  )
+}
+
+const signals = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** A second signal, or the end of all patience, ends the process: the file is made for that. */
+const impatience = (grace: Duration.Input) => {
+  const timer = setTimeout(() => process.exit(1), millis(grace) + 2000)
+  timer.unref()
+  const forced = (signal: keyof typeof signals) => () => process.exit(signals[signal])
+  const listeners = { SIGINT: forced("SIGINT"), SIGTERM: forced("SIGTERM") }
+  process.on("SIGINT", listeners.SIGINT).on("SIGTERM", listeners.SIGTERM)
+  return Effect.sync(() => {
+    clearTimeout(timer)
+    process.off("SIGINT", listeners.SIGINT).off("SIGTERM", listeners.SIGTERM)
+  })
+}
+
+/**
+ * Serves until it is interrupted, for the main program of a process: `NodeRuntime.runMain` interrupts it at the first
+ * signal.
+ *
+ * **Details**
+ *
+ * It then closes as the layer does. A second signal ends the process at once, and so do two seconds beyond the grace.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <A, E, R>(
+  options: Options,
+  started: (server: GatewayServer["Service"]) => Effect.Effect<A, E, R>
+): Effect.Effect<never, StorageError | ListenError | E, R> =>
+  Effect.scoped(Effect.gen(function*() {
+    let patience: Effect.Effect<void> = Effect.void
+    yield* Effect.addFinalizer(() => patience)
+    const context = yield* Layer.build(layer(options))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        patience = impatience(options.grace ?? "10 seconds")
+      })
+    )
+    yield* started(Context.get(context, GatewayServer))
+    return yield* Effect.never
+  }))

@@ -1,0 +1,59 @@
+/**
+ * Why a gateway cannot use its file.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * What is the matter, and what to do about it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StorageProblem =
+  /** Another process, or another gateway in this one, has the file. */
+  | "InUse"
+  /** A newer version of this package has written it. */
+  | "Newer"
+  /** It is some other program's database. */
+  | "Foreign"
+  /** It is no database, or not any more. */
+  | "Damaged"
+  /** It cannot be opened or written. */
+  | "Inaccessible"
+  /** What is encrypted in it cannot be read without the key file. */
+  | "KeyMissing"
+  /** Other users can read the key file. */
+  | "KeyExposed"
+  /** The key file holds no key, or that of another database. */
+  | "KeyUnfit"
+
+const advice: Readonly<Record<StorageProblem, string>> = {
+  InUse: "Another gateway has it open, and only one may. Stop that one, or choose another file.",
+  Newer: "Update effect-vargate, or choose another file.",
+  Foreign: "It is the database of some other program. Choose another file.",
+  Damaged: "Put a backup in its place, or choose another file.",
+  Inaccessible: "Its folder must exist, and this user must be able to write there.",
+  KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",
+  KeyExposed: "Take the permission away (chmod 600), and replace the secrets if anybody else may have read it.",
+  KeyUnfit: "Put back the one that was made with this database."
+}
+
+/**
+ * A gateway's file, or the key file beside it, cannot be used.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StorageError extends Data.TaggedError("StorageError")<{
+  readonly problem: StorageProblem
+  /** The file at fault: the database or its key file. */
+  readonly filename: string
+  /** What was found, as the beginning of a sentence about the file: `is in use`. */
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.filename} ${this.detail}. ${advice[this.problem]}`
+  }
+}

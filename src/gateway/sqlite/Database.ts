@@ -1,0 +1,151 @@
+/**
+ * A gateway's file: opened for one process alone, brought up to date, with one writer and one key.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import * as SqlClient from "effect/sql/SqlClient"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { createHmac, randomBytes } from "node:crypto"
+import { closeSync, openSync } from "node:fs"
+import * as SqliteClient from "../../internal/sqliteClient.ts"
+import { seal, unseal } from "../sealing.ts"
+import { StorageError, type StorageProblem } from "../StorageError.ts"
+import * as GroupCommit from "./groupCommit.ts"
+import { keyPathOf, readKey } from "./keyFile.ts"
+import { currentVersion, migrate, versionOf } from "./migrations.ts"
+
+/**
+ * The database of a gateway. A query that SQLite cannot carry out is a defect: the disk is full, or the file is broken.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Database extends Context.Service<Database, {
+  readonly sql: SqlClient.SqlClient
+  readonly read: <A>(query: Effect.Effect<A, SqlError>) => Effect.Effect<A>
+  /**
+   * Runs a change, together with others that come at the same time, and answers once it is on the disk. It must do
+   * nothing but queries, and is carried out even when nobody waits for it any more.
+   */
+  readonly commit: <A>(change: Effect.Effect<A, SqlError>) => Effect.Effect<A>
+  /** Encrypts a text for one place in the database, named by its path. */
+  readonly seal: (text: string, ...place: ReadonlyArray<string>) => Uint8Array
+  readonly unseal: (sealed: Uint8Array, ...place: ReadonlyArray<string>) => string
+  /** What stands for a text that is only ever to be recognized: nobody without the key can try out candidates. */
+  readonly fingerprint: (...text: ReadonlyArray<string>) => Uint8Array
+}>()("effect-vargate/gateway/Database") {}
+
+/**
+ * Where a gateway keeps what it knows.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * The database. It comes into being with its first use, and `{filename}.key` with it: the key of the secrets in it, to
+   * be kept apart from backups of the database.
+   */
+  readonly filename: string
+}
+
+/** Marks the file as ours: "Vrgt". */
+const applicationId = 0x56726774
+
+/** What is encrypted under the key from the beginning, to tell the right one from others. */
+const probe = "effect-vargate"
+
+const problems = new Map<number | undefined, readonly [StorageProblem, string]>([
+  [5, ["InUse", "is in use"]],
+  [6, ["InUse", "is in use"]],
+  [11, ["Damaged", "is damaged"]],
+  [26, ["Damaged", "is not a SQLite database"]]
+])
+
+const cannotOpen = (filename: string, error: SqlError): StorageError => {
+  if (SqliteClient.isForeign(error)) {
+    return new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
+  }
+  const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ??
+    (["Inaccessible", `cannot be opened (${error.message})`] as const)
+  return new StorageError({ problem, filename, detail })
+}
+
+/** A new file is this user's alone: the log holds the params of every call. */
+const touch = (filename: string) =>
+  Effect.ignore(Effect.try({ try: () => closeSync(openSync(filename, "wx", 0o600)), catch: () => undefined }))
+
+const isInMemory = (filename: string) => filename === ":memory:"
+
+const open = Effect.fnUntraced(function*(filename: string) {
+  if (!isInMemory(filename)) yield* touch(filename)
+  const sql = yield* SqliteClient.make({ filename, applicationId, exclusive: true })
+  const version = yield* versionOf(sql)
+  if (version > currentVersion) {
+    const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
+    return yield* new StorageError({ problem: "Newer", filename, detail })
+  }
+  // What is deleted is overwritten: an erased person's data must not be found in the free pages.
+  yield* sql`PRAGMA secure_delete = ON`
+  yield* migrate.pipe(
+    // The steps themselves are sound, and so is what they meet: it is the disk that can fail them.
+    Effect.catchTag(
+      "MigrationError",
+      (error) => isSqlError(error.cause) ? Effect.fail(error.cause) : Effect.die(error)
+    ),
+    Effect.provideService(SqlClient.SqlClient, sql)
+  )
+  return sql
+})
+
+const unlock = Effect.fnUntraced(function*(filename: string, sql: SqlClient.SqlClient) {
+  const [known] = yield* sql<{ readonly sealed: Uint8Array }>`SELECT sealed FROM key_probe`
+  const key = isInMemory(filename) ? randomBytes(32) : yield* readKey(filename, known !== undefined)
+  if (known === undefined) {
+    yield* sql`INSERT INTO key_probe ${sql.insert({ sealed: seal(key, probe) })}`
+  } else if (unseal(key, known.sealed) !== probe) {
+    return yield* new StorageError({
+      problem: "KeyUnfit",
+      filename: keyPathOf(filename),
+      detail: "is the key of another database"
+    })
+  }
+  return key
+})
+
+const make = Effect.fnUntraced(function*({ filename }: Options) {
+  const { key, sql } = yield* Effect.gen(function*() {
+    const sql = yield* open(filename)
+    return { sql, key: yield* unlock(filename, sql) }
+  }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(cannotOpen(filename, error))))
+  const commit = yield* GroupCommit.make(sql)
+  const labelOf = (place: ReadonlyArray<string>) => JSON.stringify(place)
+
+  return Database.of({
+    sql,
+    read: Effect.orDie,
+    commit: (change) => Effect.orDie(commit(change)),
+    seal: (text, ...place) => seal(key, text, labelOf(place)),
+    unseal: (sealed, ...place) => {
+      const text = unseal(key, sealed, labelOf(place))
+      if (text === undefined) {
+        throw new Error(`${filename} holds a secret that its key does not open: ${labelOf(place)}`)
+      }
+      return text
+    },
+    fingerprint: (...text) => createHmac("sha256", key).update(labelOf(text)).digest()
+  })
+})
+
+/**
+ * The database at a path.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Database, StorageError> =>
+  Layer.effect(Database, make(options)).pipe(Layer.provide(Reactivity.layer))

@@ -1,0 +1,115 @@
+/**
+ * What agents did in the last 24 hours, how odd they look, and whom their tenants have written to.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { AgentHistory, day, historyOf, rounded } from "../AgentHistory.ts"
+import type { Entry } from "../Ledger.ts"
+import { recipients } from "../PolicyInput.ts"
+import { nextAnomalyScore } from "../PolicyTemplates.ts"
+import type { Database } from "./Database.ts"
+import { toColumn } from "./losslessText.ts"
+
+interface AgentRow {
+  readonly score: number
+  readonly actions: number
+  readonly violations: number
+  readonly last_violation: number | null
+}
+
+const newcomer: AgentRow = { score: 0, actions: 0, violations: 0, last_violation: null }
+
+const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
+  Effect.map(
+    sql<AgentRow>`
+      SELECT score, actions, violations, last_violation FROM agents
+      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
+    ([row]) => row ?? newcomer
+  )
+
+/**
+ * The change that adds an entry to its agent's history. Only decisions of the policy count.
+ *
+ * @category changes
+ * @since 0.1.0
+ */
+export const remember = Effect.fnUntraced(function*(
+  { fingerprint, sql }: Database["Service"],
+  entry: Entry,
+  recordId: number
+) {
+  const { agentId, contacts = [], decision, input, requestedAt, tenantId } = entry
+  for (const address of contacts) {
+    const contact = fingerprint("contact", tenantId, address)
+    yield* sql`INSERT INTO contacts ${sql.insert({ contact })} ON CONFLICT DO NOTHING`
+  }
+  if (input === undefined) return
+  const at = requestedAt.epochMilliseconds
+  const denied = decision === "deny"
+  const before = yield* agentRow(sql, tenantId, agentId)
+  const gone = yield* sql<{ readonly denied: number }>`
+    DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${at - day}
+    RETURNING denied`
+  yield* sql`INSERT INTO agent_actions ${
+    sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), at, record_id: recordId, denied: Number(denied) })
+  }`
+  const after = {
+    score: nextAnomalyScore(before.score, { denied, amount: input.action.params.amount }),
+    actions: before.actions - gone.length + 1,
+    violations: before.violations - gone.filter(({ denied }) => denied === 1).length + Number(denied),
+    last_violation: denied ? at : before.last_violation
+  }
+  yield* sql`
+    INSERT INTO agents ${sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), ...after })}
+    ON CONFLICT DO UPDATE SET ${sql.update(after)}`
+})
+
+/**
+ * The history as policies see it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const history = ({ commit, fingerprint, read, sql }: Database["Service"]): AgentHistory["Service"] => {
+  const knows = Effect.fnUntraced(function*(tenantId: string, addresses: ReadonlyArray<string>) {
+    for (const address of addresses) {
+      const contact = fingerprint("contact", tenantId, address)
+      if ((yield* sql`SELECT 1 FROM contacts WHERE contact = ${contact}`).length === 0) return false
+    }
+    return addresses.length > 0
+  })
+
+  return AgentHistory.of({
+    of: ({ agentId, at, params, tenantId }) =>
+      read(Effect.gen(function*() {
+        const since = at.epochMilliseconds - day
+        // Less those that the agent's next action will take away.
+        const [agent = newcomer] = yield* sql<AgentRow>`
+          SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation
+          FROM agents LEFT JOIN agent_actions AS gone
+            ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
+          WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
+          GROUP BY agents.agent_id`
+        return historyOf({
+          ...agent,
+          lastViolation: agent.last_violation === null || agent.last_violation <= since
+            ? undefined
+            : agent.last_violation,
+          knowsRecipients: yield* knows(tenantId, recipients(params))
+        })
+      })),
+
+    score: (tenantId, agentId) => Effect.map(read(agentRow(sql, tenantId, agentId)), ({ score }) => rounded(score)),
+
+    clear: (tenantId, agentId, { keepScore }) =>
+      commit(Effect.gen(function*() {
+        const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
+        yield* sql`DELETE FROM agent_actions WHERE ${them}`
+        yield* keepScore
+          ? sql`UPDATE agents SET actions = 0, violations = 0, last_violation = NULL WHERE ${them}`
+          : sql`DELETE FROM agents WHERE ${them}`
+      }))
+  })
+}

@@ -1,0 +1,235 @@
+/**
+ * A `SqlClient` over the SQLite that comes with Node (`node:sqlite`): one connection, shared by a semaphore.
+ *
+ * The module is loaded when the first client is made, so that a program without a database starts without it: some
+ * versions of Node print a warning when they load it, and some are built without it.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
+import { classifySqliteError, ConnectionError, SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
+import type { DatabaseSync, SQLInputValue } from "node:sqlite"
+import { rowStream } from "./sqliteRowStream.ts"
+import { type Prepared, statementCache } from "./sqliteStatements.ts"
+
+/** @internal */
+export interface Options {
+  /** A path, or `:memory:`. */
+  readonly filename: string
+  /**
+   * Keeps every other connection away from the file, in this process and in others, until the client is closed or the
+   * process is gone. Default: false.
+   */
+  readonly exclusive?: boolean | undefined
+  /**
+   * Marks the file as this program's (`PRAGMA application_id`). One that holds something and is not marked so is refused,
+   * and left as it is.
+   */
+  readonly applicationId?: number | undefined
+  /** How long to wait for another connection's lock; the whole process waits. Default: 1 second. */
+  readonly busyTimeout?: Duration.Input | undefined
+}
+
+/** SQLite's own number for an error, where it has one: <https://sqlite.org/rescode.html>. */
+const resultCode = (cause: unknown): number | undefined =>
+  Predicate.hasProperty(cause, "errcode") && typeof cause.errcode === "number" ? cause.errcode : undefined
+
+/**
+ * The number that SQLite gave an error, without its extension.
+ *
+ * @internal
+ */
+export const primaryCode = (error: SqlError): number | undefined => {
+  const { cause } = error.reason
+  const code = Predicate.hasProperty(cause, "cause") ? resultCode(cause.cause) : undefined
+  return code === undefined ? undefined : code & 0xff
+}
+
+class ForeignFile extends Error {
+  override readonly message = "the file belongs to another program"
+}
+
+/**
+ * Whether the file was refused because it belongs to another program.
+ *
+ * @internal
+ */
+export const isForeign = ({ reason: { cause } }: SqlError): boolean =>
+  Predicate.hasProperty(cause, "cause") && cause.cause instanceof ForeignFile
+
+const claim = (db: DatabaseSync, applicationId: number) => {
+  const isEmpty = db.prepare("SELECT 1 FROM sqlite_schema").get() === undefined
+  if (isEmpty) db.exec(`PRAGMA application_id = ${applicationId}`)
+  else if (db.prepare("PRAGMA application_id").get()?.application_id !== applicationId) throw new ForeignFile()
+}
+
+const sqlError = (operation: string) => (cause: unknown): SqlError => {
+  const words = cause instanceof Error ? cause.message : String(cause)
+  return new SqlError({
+    reason: classifySqliteError({ code: resultCode(cause), message: words, cause }, {
+      message: `SQLite could not ${operation}: ${words}`,
+      operation
+    })
+  })
+}
+
+const loadSqlite = Effect.tryPromise({
+  try: () => import("node:sqlite"),
+  catch: (cause) =>
+    new SqlError({
+      reason: new ConnectionError({
+        cause,
+        operation: "open",
+        message: "This Node has no node:sqlite. Use Node 22.19 or newer, built with SQLite."
+      })
+    })
+})
+
+const open = Effect.fnUntraced(function*(options: Options) {
+  const { applicationId, busyTimeout = "1 second", exclusive = false, filename } = options
+  const { DatabaseSync } = yield* loadSqlite
+  return yield* Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const db = new DatabaseSync(filename, { timeout: Duration.toMillis(Duration.fromInputUnsafe(busyTimeout)) })
+        try {
+          // Before the journal is looked at, or other processes get to share it.
+          if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE")
+          if (applicationId !== undefined) claim(db, applicationId)
+          db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+          // The mode takes hold of the file with the next write only.
+          if (exclusive) db.exec("BEGIN EXCLUSIVE; COMMIT")
+          return db
+        } catch (cause) {
+          db.close()
+          throw cause
+        }
+      },
+      catch: sqlError("open")
+    }),
+    (db) => Effect.sync(() => db.close())
+  )
+})
+
+interface SqliteConnection extends Connection {
+  readonly isTransaction: () => boolean
+}
+
+const connect = (db: DatabaseSync): SqliteConnection => {
+  const statements = statementCache(db)
+
+  const run = <A>(
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    prepare: (sql: string) => Prepared,
+    use: (prepared: Prepared, params: ReadonlyArray<SQLInputValue>) => A
+  ) =>
+    Effect.withFiber<A, SqlError>((fiber) =>
+      Effect.try({
+        try: () => {
+          const prepared = prepare(sql)
+          prepared.statement.setReadBigInts(Context.get(fiber.context, SqlClient.SafeIntegers))
+          return use(prepared, params as ReadonlyArray<SQLInputValue>)
+        },
+        catch: sqlError("execute a statement")
+      })
+    )
+
+  const rows = (
+    { isQuery, statement }: Prepared,
+    params: ReadonlyArray<SQLInputValue>
+  ): ReadonlyArray<object> => {
+    statement.setReturnArrays(false)
+    if (!isQuery) {
+      statement.run(...params)
+      return []
+    }
+    // Rows come without a prototype, which not every reader of objects expects.
+    return statement.all(...params).map((row) => ({ ...row }))
+  }
+
+  const values = (
+    { isQuery, statement }: Prepared,
+    params: ReadonlyArray<SQLInputValue>
+  ): ReadonlyArray<ReadonlyArray<unknown>> => {
+    statement.setReturnArrays(true)
+    if (isQuery) return statement.all(...params) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
+    statement.run(...params)
+    return []
+  }
+
+  const transformed = (
+    rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
+    transformRows: Parameters<Connection["execute"]>[2]
+  ) => transformRows === undefined ? rows : Effect.map(rows, transformRows)
+
+  return {
+    isTransaction: () => db.isTransaction,
+    execute: (sql, params, transformRows) => transformed(run(sql, params, statements.prepare, rows), transformRows),
+    executeRaw: (sql, params) =>
+      run(
+        sql,
+        params,
+        statements.prepare,
+        (prepared, params) => prepared.isQuery ? rows(prepared, params) : prepared.statement.run(...params)
+      ),
+    executeValues: (sql, params) => run(sql, params, statements.prepare, values),
+    executeValuesUnprepared: (sql, params) => run(sql, params, statements.prepareFresh, values),
+    executeUnprepared: (sql, params, transformRows) =>
+      transformed(run(sql, params, statements.prepareFresh, rows), transformRows),
+    executeStream: (sql, params, transformRows) =>
+      rowStream(() => db.prepare(sql), params as ReadonlyArray<SQLInputValue>, transformRows, sqlError("read rows"))
+  }
+}
+
+/**
+ * A client that lives as long as the scope. The journal is a write-ahead log, and a commit is on the disk before it is
+ * answered (`synchronous = FULL`).
+ *
+ * **Details**
+ *
+ * Statements are prepared once and kept. Integers beyond 2^53 fail unless `SqlClient.SafeIntegers` is provided; then all
+ * are bigints. BLOBs are `Uint8Array`s. Texts lose halves of surrogate pairs, and in Node 22 what follows a NUL. A value that SQLite cannot hold (a date, `undefined`) fails too. While
+ * a transaction or a stream is open, everybody else waits.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> {
+  const db = yield* open(options)
+  const connection = connect(db)
+  const acquirers = SqlClient.makeSqliteAcquirers({
+    connection: Effect.succeed(connection),
+    semaphore: yield* Semaphore.make(1),
+    isTransaction: ({ isTransaction }) => isTransaction()
+  })
+  return yield* SqlClient.make({
+    ...acquirers,
+    compiler: Statement.makeCompilerSqlite(),
+    driver: "node-sqlite",
+    spanAttributes: [["db.system.name", "sqlite"]],
+    // A transaction that first reads and then writes must not lose its turn to another connection in between.
+    beginTransaction: "BEGIN IMMEDIATE",
+    prepareTransactionControls: true,
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
+  })
+})
+
+/**
+ * A client for the layers above.
+ *
+ * @internal
+ */
+export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError> =>
+  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))

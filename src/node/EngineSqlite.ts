@@ -1,0 +1,70 @@
+/**
+ * Durable calls on one machine: everything is in one SQLite file, and goes on where it was when the process comes back.
+ *
+ * @since 0.1.0
+ */
+import * as SingleRunner from "effect/cluster/SingleRunner"
+import type { ConfigError } from "effect/Config"
+import * as Digest from "effect/crypto/Digest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Approvals } from "../Approvals.ts"
+import * as SqliteClient from "../internal/sqliteClient.ts"
+import { StorageFailed } from "../VargateError.ts"
+import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
+import * as Engine from "../workflow/Engine.ts"
+
+/**
+ * Where the file is.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends ApprovalReconciler.Options {
+  /** Made where it is missing. One process at a time has it. */
+  readonly filename: string
+}
+
+/**
+ * An engine on a SQLite file.
+ *
+ * **Details**
+ *
+ * Fails with `StorageFailed` where another process has the file: two engines would do the same work. That is kept by a
+ * lock on `{filename}.lock`, so that operators can look into the file itself meanwhile
+ * (`effect-vargate workflows --data FILE`).
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<Engine.Engine, StorageFailed | SqlError | ConfigError, Approvals> =>
+  Engine.layerCluster(options).pipe(
+    Layer.provide(SingleRunner.layer({ runnerStorage: "memory" })),
+    Layer.provide([SqliteClient.layer({ filename: options.filename }), Digest.layerWebCrypto]),
+    Layer.provide(lock(options.filename))
+  )
+
+/** Held for as long as the engine runs. */
+const lock = (filename: string): Layer.Layer<never, StorageFailed> =>
+  Layer.effectDiscard(SqliteClient.make({
+    filename: filename === ":memory:" ? filename : `${filename}.lock`,
+    exclusive: true
+  })).pipe(
+    Layer.provide(Reactivity.layer),
+    Layer.catch((error) =>
+      Layer.effectDiscard(Effect.fail(
+        new StorageFailed({
+          operation: "EngineSqlite.layer",
+          detail: SqliteClient.primaryCode(error) === sqliteBusy
+            ? `${filename} is in use by another process, and one at a time may have it: stop that one, or choose another file`
+            : `${filename} cannot be locked (${error.reason.message})`
+        })
+      ))
+    )
+  )
+
+const sqliteBusy = 5

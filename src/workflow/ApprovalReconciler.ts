@@ -1,0 +1,131 @@
+/**
+ * Tells held workflows what people decided: one watcher for all of them, wherever they run.
+ *
+ * **Details**
+ *
+ * It reads from the {@link Journal} who waits, waits with them on one `Approvals` (so one GET /approvals a tick, however
+ * many wait), and completes their deferreds. A workflow that has been told and does not go on is told again. It also does
+ * what operators ask for (`Journal.request`).
+ *
+ * @since 0.1.0
+ */
+import type { Sharding } from "effect/cluster/Sharding"
+import * as Singleton from "effect/cluster/Singleton"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { Approvals } from "../Approvals.ts"
+import { decision } from "./GovernedWorkflow.ts"
+import { type GovernedExecution, Journal } from "./Journal.ts"
+import { registry } from "./registry.ts"
+import * as WorkflowMetrics from "./WorkflowMetrics.ts"
+
+/**
+ * How the reconciler works.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How often to look for executions that have begun to wait. Default: every second. */
+  readonly scan?: Duration.Input | undefined
+  /** When to tell an execution again that has not gone on. Default: every 15 seconds. */
+  readonly repeat?: Duration.Input | undefined
+}
+
+/**
+ * Reconciles for ever.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (
+  options: Options = {}
+): Effect.Effect<never, never, Approvals | Journal | WorkflowEngine> =>
+  Effect.scoped(Effect.gen(function*() {
+    const approvals = yield* Approvals
+    const journal = yield* Journal
+    const waits = yield* FiberMap.make<string>()
+    const requests = yield* FiberMap.make<string>()
+
+    const attend = (execution: GovernedExecution) =>
+      approvals.await(execution.actionId!, { timeout: "10000 days" }).pipe(
+        // The wait has no deadline of its own: the workflow keeps it.
+        Effect.catchTag("ApprovalTimeout", () => Effect.never),
+        Effect.exit,
+        Effect.flatMap((exit) =>
+          Exit.hasInterrupts(exit)
+            ? Effect.interrupt
+            : Effect.repeat(tell(execution, exit), Schedule.spaced(options.repeat ?? "15 seconds"))
+        )
+      )
+
+    const scan = Effect.gen(function*() {
+      const executions = yield* journal.held
+      yield* WorkflowMetrics.recordWaits(executions)
+      const held = new Map(executions.map((execution) => [execution.executionId, execution]))
+      for (const [executionId] of waits) {
+        // It has gone on, or was interrupted.
+        if (!held.has(executionId)) yield* FiberMap.remove(waits, executionId)
+      }
+      for (const [executionId, execution] of held) {
+        yield* FiberMap.run(waits, executionId, attend(execution), { onlyIfMissing: true })
+      }
+      for (const execution of yield* journal.requested) {
+        yield* FiberMap.run(requests, execution.executionId, comply(execution), { onlyIfMissing: true })
+      }
+    })
+
+    return yield* scan.pipe(
+      Effect.catchTag("StorageFailed", (error) => Effect.logWarning("The journal cannot be read", error.message)),
+      Effect.repeat(Schedule.spaced(options.scan ?? "1 second")),
+      Effect.andThen(Effect.never)
+    )
+  }))
+
+/** Does what an operator asked for. A machine that does not know the workflow leaves it to one that does. */
+const comply = Effect.fnUntraced(function*({ executionId, request, workflow: name }: GovernedExecution) {
+  const workflow = registry.get(name)
+  if (workflow === undefined) return
+  const engine = yield* WorkflowEngine
+  const journal = yield* Journal
+  if (request === "resume") {
+    yield* engine.resume(workflow, executionId)
+  } else {
+    yield* engine.interrupt(workflow, executionId)
+    yield* journal.advance(executionId, { state: "done", outcome: "Interrupted" })
+  }
+  yield* journal.fulfil(executionId)
+}, Effect.catchTag("StorageFailed", (error) => Effect.logWarning("The journal cannot be written", error.message)))
+
+const tell = (
+  { executionId, workflow }: GovernedExecution,
+  exit: Exit.Exit<typeof decision.successSchema.Type, typeof decision.errorSchema.Type>
+) =>
+  WorkflowEngine.use((engine) =>
+    engine.deferredDone(decision, { workflowName: workflow, executionId, deferredName: decision.name, exit })
+  )
+
+/**
+ * The reconciler of a process that is alone.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, Approvals | Journal | WorkflowEngine> =>
+  Layer.effectDiscard(Effect.forkScoped(run(options)))
+
+/**
+ * The reconciler of a cluster: it runs on one machine at a time, and on another one when that machine is gone.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSingleton = (
+  options: Options = {}
+): Layer.Layer<never, never, Sharding | Approvals | Journal | WorkflowEngine> =>
+  Singleton.make("effect-vargate/ApprovalReconciler", run(options))

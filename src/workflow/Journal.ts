@@ -1,0 +1,199 @@
+/**
+ * What governed workflows write down for themselves, beside what their engine stores: who may send or act, and how far
+ * each execution has come.
+ *
+ * **Details**
+ *
+ * An engine runs a step again after a crash, and a machine that was only frozen may still be at the same step. So a step
+ * that must not happen twice first claims a key here, in one atomic write; of all who ask, one gets it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { ActionId } from "../domain/ActionId.ts"
+import type { StorageFailed } from "../VargateError.ts"
+
+/**
+ * How far an execution has come. `held` waits for a person; `acting` may be doing what was allowed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const State = Schema.Literals(["submitting", "held", "acting", "done"])
+
+/**
+ * What an operator can ask for from outside, where the engine is not at hand: to end an execution, or to wake it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Request = Schema.Literals(["interrupt", "resume"])
+
+/**
+ * One execution of a governed workflow.
+ *
+ * **Details**
+ *
+ * `outcome` is set once the state is `done`: `agent` or `gateway` for who acted, otherwise the name of the error
+ * (`Denied`, `Rejected`, `OutcomeUnknown`, ...) or `Interrupted`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class GovernedExecution extends Schema.Class<GovernedExecution>("effect-vargate/workflow/GovernedExecution")({
+  executionId: Schema.String,
+  workflow: Schema.String,
+  agentId: Schema.String,
+  tool: Schema.String,
+  method: Schema.String,
+  /** SHA-256 of the params' canonical JSON. */
+  paramsDigest: Schema.String,
+  state: State,
+  actionId: Schema.NullOr(ActionId),
+  startedAt: Schema.DateTimeUtcFromString,
+  changedAt: Schema.DateTimeUtcFromString,
+  outcome: Schema.NullOr(Schema.String),
+  /** What an operator asked for and has not been done yet. */
+  request: Schema.NullOr(Request)
+}) {}
+
+/**
+ * An execution that is about to begin.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NewExecution = Pick<
+  GovernedExecution,
+  "executionId" | "workflow" | "agentId" | "tool" | "method" | "paramsDigest"
+>
+
+/**
+ * The answer to a claim: whether the key is ours, and since when it is somebody's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Claim {
+  readonly isOurs: boolean
+  readonly at: DateTime.Utc
+  /** Gives the key back, after nothing was done under it. Does nothing where the key is not ours. */
+  readonly release: Effect.Effect<void, StorageFailed>
+}
+
+/**
+ * Which executions to list.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ListOptions {
+  readonly state?: typeof State.Type | undefined
+  /** Default: 100. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The journal of one organisation's governed workflows.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Journal extends Context.Service<Journal, {
+  /** Claims a key until it is given back. Of all who ask meanwhile, exactly one gets it. */
+  readonly claim: (key: string) => Effect.Effect<Claim, StorageFailed>
+  /** Writes down that an execution has begun; a second time gives the first one's entry and changes nothing. */
+  readonly begin: (execution: NewExecution) => Effect.Effect<GovernedExecution, StorageFailed>
+  /** Writes down how far an execution has come. One that is done stays so. */
+  readonly advance: (
+    executionId: string,
+    to:
+      | { readonly state: "held"; readonly actionId: ActionId }
+      | { readonly state: "acting"; readonly actionId: ActionId }
+      | { readonly state: "done"; readonly outcome: string }
+  ) => Effect.Effect<void, StorageFailed>
+  /**
+   * Asks for something to be done with an execution, and says whether it can be: not with one that is done, or that nobody
+   * knows. The reconciler does it at its next scan.
+   */
+  readonly request: (executionId: string, request: typeof Request.Type) => Effect.Effect<boolean, StorageFailed>
+  /** Strikes out what was asked for. */
+  readonly fulfil: (executionId: string) => Effect.Effect<void, StorageFailed>
+  /** Every execution with which something is to be done. */
+  readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
+  /** Every execution that waits for a person. */
+  readonly held: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
+  /** The latest first, by the time of beginning. */
+  readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
+  readonly find: (executionId: string) => Effect.Effect<GovernedExecution | undefined, StorageFailed>
+}>()("effect-vargate/workflow/Journal") {}
+
+/**
+ * A journal in memory, for tests and for engines that live in memory too.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
+  const claims = new Map<string, { readonly at: DateTime.Utc }>()
+  const executions = new Map<string, GovernedExecution>()
+
+  const newest = () => [...executions.values()].reverse()
+
+  return Journal.of({
+    claim: (key) =>
+      Effect.map(DateTime.now, (now) => {
+        const taken = claims.get(key)
+        if (taken !== undefined) return { isOurs: false, at: taken.at, release: Effect.void }
+        const ours = { at: now }
+        claims.set(key, ours)
+        const release = Effect.sync(() => void (claims.get(key) === ours && claims.delete(key)))
+        return { isOurs: true, at: now, release }
+      }),
+    begin: (execution) =>
+      Effect.map(DateTime.now, (now) => {
+        const existing = executions.get(execution.executionId)
+        if (existing !== undefined) return existing
+        const begun = new GovernedExecution({
+          ...execution,
+          state: "submitting",
+          actionId: null,
+          startedAt: now,
+          changedAt: now,
+          outcome: null,
+          request: null
+        })
+        executions.set(execution.executionId, begun)
+        return begun
+      }),
+    advance: (executionId, to) =>
+      Effect.map(DateTime.now, (changedAt) => {
+        const execution = executions.get(executionId)
+        if (execution === undefined || execution.state === "done") return
+        executions.set(executionId, new GovernedExecution({ ...execution, ...to, changedAt }))
+      }),
+    request: (executionId, request) =>
+      Effect.sync(() => {
+        const execution = executions.get(executionId)
+        if (execution === undefined || execution.state === "done") return false
+        executions.set(executionId, new GovernedExecution({ ...execution, request }))
+        return true
+      }),
+    fulfil: (executionId) =>
+      Effect.sync(() => {
+        const execution = executions.get(executionId)
+        if (execution !== undefined) executions.set(executionId, new GovernedExecution({ ...execution, request: null }))
+      }),
+    requested: Effect.sync(() => newest().filter(({ request }) => request !== null)),
+    held: Effect.sync(() => newest().filter(({ state }) => state === "held")),
+    list: ({ limit = 100, state } = {}) =>
+      Effect.sync(() =>
+        newest().filter((execution) => state === undefined || execution.state === state).slice(0, limit)
+      ),
+    find: (executionId) => Effect.sync(() => executions.get(executionId))
+  })
+})

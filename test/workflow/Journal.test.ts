@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { ActionId } from "effect-vargate"
+import * as Journal from "effect-vargate/workflow/Journal"
+import * as JournalSql from "effect-vargate/workflow/JournalSql"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import * as SqliteClient from "../../src/internal/sqliteClient.ts"
+
+const journals = {
+  "in memory": Journal.layerMemory,
+  "in SQLite": JournalSql.layer.pipe(Layer.provideMerge(SqliteClient.layer({ filename: ":memory:" })), Layer.orDie)
+}
+
+const actionId = Schema.decodeSync(ActionId.ActionId)("action-1")
+
+const execution = (executionId: string): Journal.NewExecution => ({
+  executionId,
+  workflow: "Refund",
+  agentId: "bot",
+  tool: "stripe",
+  method: "create_refund",
+  paramsDigest: "d1"
+})
+
+for (const [name, layer] of Object.entries(journals)) {
+  const test = (title: string, body: (journal: Journal.Journal["Service"]) => Effect.Effect<void, unknown>) =>
+    it.effect(title, () => Effect.provide(Journal.Journal.use(body), Layer.fresh(layer)))
+
+  describe(`Journal ${name}`, () => {
+    test("of all who claim a key, one gets it", (journal) =>
+      Effect.gen(function*() {
+        const claims = yield* Effect.all(Array.from({ length: 20 }, () => journal.claim("k")), { concurrency: 20 })
+        assert.strictEqual(claims.filter(({ isOurs }) => isOurs).length, 1)
+        yield* TestClock.adjust("1 hour")
+        const late = yield* journal.claim("k")
+        assert.deepStrictEqual([late.isOurs, late.at], [false, claims[0]!.at])
+      }))
+
+    test("only its owner gives a key back, and then it is free", (journal) =>
+      Effect.gen(function*() {
+        const ours = yield* journal.claim("k")
+        const theirs = yield* journal.claim("k")
+        yield* theirs.release
+        assert.isFalse((yield* journal.claim("k")).isOurs)
+        yield* ours.release
+        assert.isTrue((yield* journal.claim("k")).isOurs)
+        yield* ours.release
+        assert.isFalse((yield* journal.claim("k")).isOurs, "given back twice, it is not taken from the next owner")
+      }))
+
+    test("an execution begins once, advances, and stays done", (journal) =>
+      Effect.gen(function*() {
+        const begun = yield* journal.begin(execution("e1"))
+        assert.deepStrictEqual([begun.state, begun.actionId, begun.outcome], ["submitting", null, null])
+        yield* TestClock.adjust("1 minute")
+        const again = yield* journal.begin({ ...execution("e1"), paramsDigest: "d2" })
+        assert.deepStrictEqual(again, begun)
+        yield* journal.advance("e1", { state: "held", actionId })
+        assert.deepStrictEqual((yield* journal.held).map(({ executionId }) => executionId), ["e1"])
+        yield* journal.advance("e1", { state: "done", outcome: "Rejected" })
+        yield* journal.advance("e1", { state: "held", actionId })
+        const found = yield* journal.find("e1")
+        assert.deepStrictEqual([found?.state, found?.actionId, found?.outcome], ["done", actionId, "Rejected"])
+        assert.isAbove(found!.changedAt.epochMilliseconds, found!.startedAt.epochMilliseconds)
+        assert.deepStrictEqual(yield* journal.held, [])
+      }))
+
+    test("keeps what operators ask for until it is done", (journal) =>
+      Effect.gen(function*() {
+        yield* journal.begin(execution("e1"))
+        assert.isFalse(yield* journal.request("e2", "resume"))
+        assert.isTrue(yield* journal.request("e1", "interrupt"))
+        assert.deepStrictEqual((yield* journal.requested).map(({ request }) => request), ["interrupt"])
+        yield* journal.advance("e1", { state: "done", outcome: "Interrupted" })
+        yield* journal.fulfil("e1")
+        assert.deepStrictEqual(yield* journal.requested, [])
+        assert.isFalse(yield* journal.request("e1", "resume"))
+      }))
+
+    test("lists the latest first, and by state", (journal) =>
+      Effect.gen(function*() {
+        for (const executionId of ["e1", "e2", "e3"]) {
+          yield* journal.begin(execution(executionId))
+          yield* TestClock.adjust("1 second")
+        }
+        yield* journal.advance("e2", { state: "held", actionId })
+        const ids = (options?: Journal.ListOptions) =>
+          Effect.map(journal.list(options), (list) => list.map(({ executionId }) => executionId))
+        assert.deepStrictEqual(yield* ids(), ["e3", "e2", "e1"])
+        assert.deepStrictEqual(yield* ids({ limit: 1 }), ["e3"])
+        assert.deepStrictEqual(yield* ids({ state: "held" }), ["e2"])
+        assert.isUndefined(yield* journal.find("e4"))
+      }))
+  })
+}
+
+describe("JournalSql", () => {
+  it.effect("says what failed where the database does", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`DROP TABLE vargate_claims`
+      const error = yield* Effect.flip(Journal.Journal.use((journal) => journal.claim("k")))
+      assert.deepStrictEqual([error._tag, error.operation], ["StorageFailed", "Journal.claim"])
+    }).pipe(Effect.provide(journals["in SQLite"])))
+})
