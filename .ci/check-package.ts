@@ -17,6 +17,7 @@ const run = (command: string, args: ReadonlyArray<string>, cwd = root) =>
 const consumer = `
 import { Effect } from "effect"
 import { ToolCalls } from "effect-vargate"
+import * as Output from "effect-vargate/cli/Output"
 import * as ToolCallsByPath from "effect-vargate/ToolCalls"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
@@ -24,7 +25,7 @@ const program: Effect.Effect<string, ToolCalls.Decision | unknown> = ToolCallsBy
   Effect.map(({ execution }) => execution._tag),
   Effect.provide(GatewayMemory.layer())
 )
-console.log(await Effect.runPromise(program))
+console.log(await Effect.runPromise(program), Output.ExitCode.good)
 `
 
 try {
@@ -42,6 +43,7 @@ try {
   cpSync(join(root, ".ci", "consumer.tsconfig.json"), join(project, "tsconfig.json"))
   run(join(root, "node_modules", ".bin", "tsc"), ["-p", "."], project)
   run("node", ["index.js"], project)
+  run("npx", ["--no-install", "effect-vargate", "--version"], project)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -16,7 +16,7 @@ import type { Checkpoint } from "./domain/Checkpoint.ts"
 import type { ErasureCheck, ErasureReceipt, Subject } from "./domain/Erasure.ts"
 import { newestFirst, oldestFirst } from "./internal/recordStream.ts"
 import * as Transport from "./Transport.ts"
-import { InvalidRequest, NotFound, type OperationError, UnexpectedResponse, VargateError } from "./VargateError.ts"
+import { InvalidRequest, NotFound, type OperationError, VargateError } from "./VargateError.ts"
 
 /**
  * Which page of the log: `limit` records (the gateway's default is 200, at most 1000), leaving out the `offset` newest.
@@ -155,12 +155,10 @@ export const make = Effect.gen(function*() {
 
   const verifyErasure = Effect.fn("AuditLog.verifyErasure")((subjectId: string) =>
     transport.request(
-      { name: "AuditLog.verifyErasure", sideEffect: "none" },
+      // Before an erasure the answer holds the data themselves.
+      { name: "AuditLog.verifyErasure", sideEffect: "none", isAnswerSecret: true },
       (client) => client.subjects.verifyErasure({ params: { subject_id: subjectId } })
-    ).pipe(
-      Effect.map((check) => Redacted.make(check, { label: "ErasureCheck" })),
-      Effect.mapError(withoutExcerpt)
-    )
+    ).pipe(Effect.map((check) => Redacted.make(check, { label: "ErasureCheck" })))
   )
 
   return AuditLog.of({ page, records, record, verify, agents, subjects, erase, verifyErasure })
@@ -168,15 +166,6 @@ export const make = Effect.gen(function*() {
 
 const warn = (position: number) =>
   Effect.logWarning(`The gateway cannot show record ${position} of its audit log (counted from 0 for the oldest)`)
-
-/** An answer that could not be read may still hold personal data. */
-const withoutExcerpt = (error: OperationError): OperationError =>
-  error._tag === "VargateError" && error.reason._tag === "UnexpectedResponse"
-    ? new VargateError({
-      operation: error.operation,
-      reason: new UnexpectedResponse({ ...error.reason, excerpt: "", detail: "it has not the documented shape" })
-    })
-    : error
 
 /**
  * The service over a transport.

@@ -173,12 +173,12 @@ type HeldError<P extends OnPending> = P extends Wait ? ApprovalError : P extends
 // --- run -------------------------------------------------------------------------------------------------------------
 
 /**
- * How a governed action is submitted.
+ * How a call is submitted.
  *
  * @category options
  * @since 0.1.0
  */
-export interface Options<P extends OnPending = Wait> {
+export interface Submission {
   /** When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. */
   readonly retry?: RetryPolicy.RetryPolicy | undefined
   /**
@@ -186,9 +186,47 @@ export interface Options<P extends OnPending = Wait> {
    * unknown.
    */
   readonly reconcile?: Reconcile.Options | false | undefined
+}
+
+/**
+ * How a governed action is submitted, and what to do when it is held.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<P extends OnPending = Wait> extends Submission {
   /** Default: {@link wait}. */
   readonly onPending?: P | undefined
 }
+
+/**
+ * The first half of {@link run}, for programs that act in a way of their own: submits a call, repeats what certainly did
+ * nothing, looks up what was lost, and gives the policy's decision.
+ *
+ * **Gotchas**
+ *
+ * `Allowed` does not mean done, nor that the agent is to act: only where its `execution` is `NotExecuted`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const decide = (
+  request: ToolCallRequest & Submission
+): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
+  Effect.flatMap(ToolCalls.ToolCalls, (toolCalls) => {
+    const submit = toolCalls.decide(request)
+    // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
+    const submitting = Effect.catch(submit, (error) => {
+      let isFirst = true
+      const submitAgain = Effect.suspend(() => {
+        if (!isFirst) return submit
+        isFirst = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(submitAgain, RetryPolicy.make(request.retry ?? RetryPolicy.standard))
+    })
+    return request.reconcile === false ? submitting : Reconcile.reconcileDecision(request.reconcile)(submitting)
+  })
 
 /**
  * Submits a call and, if it is allowed or approved, sees it done exactly once: by the gateway where it executed the call,
@@ -213,12 +251,7 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   request: ToolCallRequest & Options<OnPending>,
   action: Effect.Effect<A, E, R>
 ) {
-  const toolCalls = yield* ToolCalls.ToolCalls
-  // Any schedule fits the type; made safe here, whatever was given.
-  const submit = Effect.retry(toolCalls.decide(request), RetryPolicy.make(request.retry ?? RetryPolicy.standard))
-  const decision = yield* request.reconcile === false
-    ? submit
-    : Reconcile.reconcileDecision(request.reconcile)(submit)
+  const decision = yield* decide(request)
   switch (decision._tag) {
     case "Denied":
       return yield* decision

@@ -4,6 +4,7 @@
  * | reason | what happened | try again? |
  * | --- | --- | --- |
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
+ * | `KeyUnavailable` | the key provider gave no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
  * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
@@ -12,6 +13,7 @@
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
+ * | `WebhookUndelivered` | the tenant's webhook did not take a test event | no: look at the receiver |
  *
  * @since 0.1.0
  */
@@ -65,6 +67,25 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("effect
   readonly retryAfter = undefined
   override get message() {
     return `The gateway did not accept the API key (${this.detail}). Check VARGATE_API_KEY and that it belongs to this gateway.`
+  }
+}
+
+/**
+ * The `KeyProvider` gave no usable key: when the transport was built, or after the gateway had refused the one before.
+ * Nothing was done.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class KeyUnavailable extends Schema.TaggedError<KeyUnavailable>("effect-vargate/KeyUnavailable")(
+  "KeyUnavailable",
+  { detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = true
+  readonly retryAfter = undefined
+  override get message() {
+    return `There is no API key to send: ${this.detail}. Look at where the key comes from, then try again.`
   }
 }
 
@@ -344,6 +365,26 @@ export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>("
   }
 }
 
+/**
+ * The gateway sent a test event to the tenant's webhook, and the receiver could not be reached or did not answer with a
+ * 2xx (502 from POST /webhooks/test). Redirects do not count. Only the receiver's origin is named: the rest of such a URL
+ * may be a secret.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class WebhookUndelivered extends Schema.TaggedError<WebhookUndelivered>("effect-vargate/WebhookUndelivered")(
+  "WebhookUndelivered",
+  { origin: Schema.String, detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway could not deliver the test event to ${this.origin} (${this.detail}). See that the receiver can be reached over https and answers with 2xx, without a redirect.`
+  }
+}
+
 const whatNow = (sideEffect: SideEffect) =>
   sideEffect === "none"
     ? "Nothing was changed by this request: it can be sent again."
@@ -357,6 +398,7 @@ const whatNow = (sideEffect: SideEffect) =>
  */
 export const Reason = Schema.Union([
   Unauthenticated,
+  KeyUnavailable,
   Forbidden,
   InvalidRequest,
   NotFound,
@@ -369,7 +411,8 @@ export const Reason = Schema.Union([
   Timeout,
   ConnectionLost,
   GatewayFault,
-  UnexpectedResponse
+  UnexpectedResponse,
+  WebhookUndelivered
 ])
 
 /**

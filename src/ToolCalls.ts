@@ -16,6 +16,7 @@ import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
 import { checkParams } from "./internal/checkParams.ts"
 import { CurrentClaims } from "./internal/claims.ts"
+import { copyJson } from "./internal/copyJson.ts"
 import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import * as Transport from "./Transport.ts"
@@ -219,25 +220,11 @@ const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRe
   )
   const issues = checkParams(params)
   if (issues.length > 0) return yield* invalid(operation, issues)
-  if (request.reference !== "params") return { ...call, params: asSent(params) }
-  const withReference = { ...asSent(params), vargate_reference: reference() }
+  if (request.reference !== "params") return { ...call, params: copyJson(params) }
+  const withReference = { ...copyJson(params), vargate_reference: reference() }
   const tooLong = checkParams(withReference)
   return tooLong.length === 0 ? { ...call, params: withReference } : yield* invalid(operation, tooLong)
 })
-
-/**
- * A copy without the undefined members, which JSON leaves out and a strict encoder would refuse. Nobody can change it any
- * more. Not by way of JSON text: some engines misread keys that end in a backslash.
- */
-const asSent = (params: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(
-    Object.entries(params).filter(([, value]) => value !== undefined).map(([key, value]) => [key, copy(value)])
-  )
-
-const copy = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(copy)
-  return typeof value === "object" && value !== null ? asSent(value as Readonly<Record<string, unknown>>) : value
-}
 
 /** Without dashes, so that it is never taken for a sort code and encrypted. */
 const reference = () => crypto.randomUUID().replaceAll("-", "")

@@ -8,22 +8,21 @@
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as ApiKey from "./api/ApiKey.ts"
 import { VargateApi } from "./api/VargateApi.ts"
-import { boundedBody } from "./internal/boundedBody.ts"
+import { authorizedClient, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
+import { blot, spellings } from "./internal/blot.ts"
+import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
-import { isLoopback } from "./internal/loopback.ts"
-import { InvalidRequest, type OperationError, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
+import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
+import { KeyProvider } from "./KeyProvider.ts"
+import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
 
 /**
  * The typed client that derives from the contract.
@@ -49,6 +48,12 @@ export interface Operation {
    * limit holds for it. Default: every body is read before it is looked at, unless it declares its length.
    */
   readonly leaveOpen?: string | undefined
+  /** What else the request carries that no error may show, even where the gateway echoes it. */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+  /** Whether the answer holds a new secret: then no part of it gets into an error. */
+  readonly isAnswerSecret?: boolean | undefined
+  /** A session token to send in the place of the key. Only routes that refuse a bad one may get it. */
+  readonly session?: Redacted.Redacted | undefined
 }
 
 /**
@@ -68,6 +73,16 @@ export class Transport extends Context.Service<Transport, {
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
   /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
+  /** The key that requests carry now. */
+  readonly key: Effect.Effect<Redacted.Redacted>
+  /**
+   * Runs a replacement of the key: other requests wait until it has ended, and carry the key that it gave from then on.
+   * Those that were under way with the old key and are refused for it (401: they did nothing) are sent again. Once it has
+   * begun it cannot be interrupted.
+   */
+  readonly replaceKey: <A extends { readonly apiKey: Redacted.Redacted }, E, R>(
+    replacement: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R>
 }>()("effect-vargate/Transport") {}
 
 /**
@@ -111,32 +126,55 @@ export const defaultUrl = "https://vargate.ai/api"
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Transport["Service"], VargateError, HttpClient.HttpClient> {
-  const key = yield* checkKey(options.apiKey)
+  const key = Redacted.isRedacted(options.apiKey) ? options.apiKey : Redacted.make(options.apiKey)
+  const issue = keyIssue(key)
+  return yield* issue === undefined ? withKeys(new KeyRing(key), options) : invalidOption("apiKey", issue)
+})
+
+/**
+ * Builds a transport whose key comes from the `KeyProvider` in context. Fails with `KeyUnavailable` when that has none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeKeyProvider = Effect.fnUntraced(function*(
+  options: Omit<Options, "apiKey"> = {}
+): Effect.fn.Return<Transport["Service"], VargateError, HttpClient.HttpClient | KeyProvider> {
+  const read = usable((yield* KeyProvider).read, yield* checkTimeout(options.timeout))
+  const key = yield* Effect.mapError(read, (reason) => new VargateError({ operation: "Transport.make", reason }))
+  return yield* withKeys(new KeyRing(key, read), options)
+})
+
+const withKeys = (keys: KeyRing, options: Omit<Options, "apiKey">) =>
+  Effect.map(wire(keys, options), (wire) =>
+    Transport.of({
+      ...wire,
+      key: Effect.sync(() => keys.key),
+      replaceKey: (replacement) => keys.replace(replacement)
+    }))
+
+/**
+ * Builds the part of a transport that needs no key. Only for routes that need none either: on most others the gateway
+ * would act for its default tenant.
+ *
+ * @internal
+ */
+export const makeWithoutKey = (
+  options: Omit<Options, "apiKey">
+): Effect.Effect<Pick<Transport["Service"], "baseUrl" | "request" | "redact">, VargateError, HttpClient.HttpClient> =>
+  wire(undefined, options)
+
+const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omit<Options, "apiKey">) {
   const baseUrl = yield* checkUrl(options.url ?? defaultUrl, options.allowInsecure ?? false)
-  const timeout = yield* checkTimeout(options.timeout ?? "30 seconds")
+  const timeout = yield* checkTimeout(options.timeout)
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
   if (!(maxBodyBytes >= 0)) return yield* invalidOption("maxBodyBytes", "the limit must be a number of bytes")
   const httpClient = yield* HttpClient.HttpClient
 
-  const spellings = [JSON.stringify(Redacted.value(key)).slice(1, -1), Redacted.value(key)]
-  const redact = (text: string) => spellings.reduce((text, spelling) => text.replaceAll(spelling, "<redacted>"), text)
+  const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
 
   const client = yield* HttpApiClient.makeWith(VargateApi, {
-    httpClient: (options.transformClient?.(httpClient) ?? httpClient).pipe(
-      HttpClient.mapRequest((request) =>
-        request.pipe(
-          HttpClientRequest.prependUrl(baseUrl),
-          HttpClientRequest.setHeader(ApiKey.header, Redacted.value(key))
-        )
-      ),
-      HttpClient.transform(Effect.fnUntraced(function*(effect) {
-        const exchange = yield* Exchange
-        const response = exchange.response = yield* effect
-        return isLeftOpen(exchange.leaveOpen, response)
-          ? response
-          : exchange.response = yield* boundedBody(response, maxBodyBytes)
-      }))
-    )
+    httpClient: authorizedClient(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
   })
 
   const request = <A, E>(
@@ -144,32 +182,46 @@ export const make = Effect.fnUntraced(function*(
     send: (client: Client) => Effect.Effect<A, E>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.suspend(() => {
-      const exchange: Exchange = { response: undefined, leaveOpen: operation.leaveOpen }
-      const { name, sideEffect } = operation
-      return send(client).pipe(
+      const exchange = makeExchange(operation)
+      const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
+      const sending = send(client).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
-              translate(error, { sideEffect, response: exchange.response, redact }),
-              (ours) =>
-                Effect.fail(ours._tag === "RateLimited" ? ours : new VargateError({ operation: name, reason: ours }))
+              translate(error, {
+                sideEffect: operation.sideEffect,
+                response: exchange.response,
+                redact: blotting(operation, redact),
+                isAnswerSecret: operation.isAnswerSecret ?? false
+              }),
+              (ours): Effect.Effect<never, OperationError> =>
+                ours._tag === "RateLimited"
+                  ? Effect.fail(ours)
+                  : failure(ours._tag === "Unauthenticated" ? exchange.keyFailure ?? ours : ours)
             )
             : Effect.fail(error as Exclude<E, ForeignError>)
         ),
         Effect.timeoutOrElse({
           duration: timeout,
           orElse: () =>
-            Effect.fail(new VargateError({ operation: name, reason: new Timeout({ after: timeout, sideEffect }) }))
+            failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" }))
         }),
-        Effect.provideService(Exchange, exchange),
+        Effect.provideService(CurrentExchange, exchange),
         Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
         // An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default.
         Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
       )
+      return keys?.isHeld ? Effect.andThen(keys.settled(), sending) : sending
     })
 
-  return Transport.of({ baseUrl, maxBodyBytes, request, redact })
+  return { baseUrl, maxBodyBytes, request, redact }
 })
+
+/** The texts of an operation also lose the secrets that it carries itself. */
+const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {
+  const own = spellings(session === undefined ? secrets : [...secrets, session])
+  return own.length === 0 ? redact : (text: string) => blot(redact(text), own)
+}
 
 /**
  * A transport with the given options.
@@ -198,64 +250,13 @@ export const layerConfig = (
     })
   )
 
-// --- the current exchange --------------------------------------------------------------------------------------------
-
-/** Remembers the response of one operation, since a failure to decode it does not carry it along. */
-interface Exchange {
-  response: HttpClientResponse.HttpClientResponse | undefined
-  readonly leaveOpen: string | undefined
-}
-
-const Exchange = Context.Reference<Exchange>("effect-vargate/Transport/Exchange", {
-  defaultValue: () => ({ response: undefined, leaveOpen: undefined })
-})
-
-const isLeftOpen = (mediaType: string | undefined, { headers, status }: HttpClientResponse.HttpClientResponse) =>
-  mediaType !== undefined && status === 200 && (headers["content-type"] ?? "").startsWith(mediaType)
-
-// --- options ---------------------------------------------------------------------------------------------------------
-
-const invalidOption = (option: string, message: string) =>
-  new VargateError({
-    operation: "Transport.make",
-    reason: new InvalidRequest({ issues: [{ path: [option], message }] })
-  })
-
-const checkKey = (apiKey: Redacted.Redacted | string): Effect.Effect<Redacted.Redacted, VargateError> => {
-  const key = Redacted.isRedacted(apiKey) ? apiKey : Redacted.make(apiKey)
-  const text = Redacted.value(key)
-  if (typeof text !== "string" || text.trim() === "") {
-    return Effect.fail(
-      invalidOption(
-        "apiKey",
-        "an API key is required (VARGATE_API_KEY): without one the gateway acts for its default tenant"
-      )
-    )
-  }
-  return /^[\x21-\x7e]+$/.test(text)
-    ? Effect.succeed(key)
-    : Effect.fail(invalidOption("apiKey", "the API key holds white space or characters that a header cannot carry"))
-}
-
-const checkTimeout = (input: Duration.Input): Effect.Effect<Duration.Duration, VargateError> => {
-  const timeout = Duration.fromInput(input)
-  return Option.isSome(timeout)
-    ? Effect.succeed(timeout.value)
-    : Effect.fail(invalidOption("timeout", "the time-out must be a duration, like \"30 seconds\""))
-}
-
-const checkUrl = (text: string, allowInsecure: boolean): Effect.Effect<string, VargateError> => {
-  const url = URL.parse(text)
-  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return Effect.fail(invalidOption("url", "the gateway's URL must begin with https:// (or http:// on this machine)"))
-  }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    return Effect.fail(invalidOption("url", "the gateway's URL must have no user, query or fragment"))
-  }
-  if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
-    return Effect.fail(
-      invalidOption("url", "plain http would show the API key to everybody on the way: use https, or set allowInsecure")
-    )
-  }
-  return Effect.succeed(url.href.replace(/\/+$/, ""))
-}
+/**
+ * A transport whose key comes from a `KeyProvider`, which is asked again when the gateway refuses a key.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerKeyProvider = (
+  options?: Omit<Options, "apiKey">
+): Layer.Layer<Transport, VargateError, HttpClient.HttpClient | KeyProvider> =>
+  Layer.effect(Transport, makeKeyProvider(options))

@@ -6,25 +6,32 @@
 import type * as Config from "effect/Config"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Account from "./Account.ts"
 import * as Anchors from "./Anchors.ts"
 import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
 import * as ChainVerifier from "./ChainVerifier.ts"
 import * as Compliance from "./Compliance.ts"
+import * as Credentials from "./Credentials.ts"
 import * as Evidence from "./Evidence.ts"
+import type * as KeyProvider from "./KeyProvider.ts"
 import * as Maintenance from "./Maintenance.ts"
 import * as ManagedAgents from "./ManagedAgents.ts"
 import * as Merkle from "./Merkle.ts"
+import * as Policies from "./Policies.ts"
 import * as Replay from "./Replay.ts"
 import * as Reviews from "./Reviews.ts"
 import * as System from "./System.ts"
+import * as Tenant from "./Tenant.ts"
+import * as TenantDirectory from "./TenantDirectory.ts"
 import * as ToolCalls from "./ToolCalls.ts"
 import * as Transport from "./Transport.ts"
 import type { VargateError } from "./VargateError.ts"
 
 /**
  * What an agent may use: it asks, waits, and reads. What decides over agents is not among it (see
- * {@link OperatorServices}), so that an agent cannot approve its own action or wipe what is remembered of it.
+ * {@link OperatorServices}), so that an agent cannot approve its own action, change the rules that it is under or
+ * wipe what is remembered of it.
  *
  * @category models
  * @since 0.1.0
@@ -36,13 +43,14 @@ export type Services =
   | ChainVerifier.ChainVerifier
   | Evidence.Evidence
   | Merkle.Merkle
+  | Policies.Policies
   | Replay.Replay
   | System.System
   | Transport.Transport
 
 /**
- * What those may use who answer for agents: all that an agent may, and the power to decide over actions and agents, to
- * export, to anchor and to wipe.
+ * What those may use who answer for agents: all that an agent may, and the power to decide over actions and agents, to set
+ * the rules, to export, to anchor and to wipe, and over credentials and keys.
  *
  * @category models
  * @since 0.1.0
@@ -50,29 +58,40 @@ export type Services =
 export type OperatorServices =
   | Services
   | Reviews.Reviews
+  | Tenant.Tenant
+  | TenantDirectory.TenantDirectory
+  | Credentials.Credentials
+  | Account.Account
   | ManagedAgents.ManagedAgents
   | Anchors.Anchors
   | Compliance.Compliance
   | Maintenance.Maintenance
 
-/**
- * Fresh, because layers are remembered by identity: provided again further inside, with another tenant's key, the same
- * layers would go on acting for the outer tenant.
- */
-const services = Layer.fresh(Layer.mergeAll(
+const agentServices = Layer.mergeAll(
   ToolCalls.layer,
   Approvals.layer,
   AuditLog.layer,
   ChainVerifier.layer,
   Evidence.layer,
   Merkle.layer,
+  Policies.layer,
   Replay.layer,
   System.layer
-))
+)
+
+/**
+ * Fresh as a whole, because layers are remembered by identity: provided again further inside, with another tenant's key,
+ * the same layers would go on acting for the outer tenant.
+ */
+const services = Layer.fresh(agentServices)
 
 const operatorServices = Layer.fresh(Layer.mergeAll(
-  services,
+  agentServices,
   Reviews.layer,
+  Tenant.layer,
+  TenantDirectory.layer,
+  Credentials.layer,
+  Account.layer,
   ManagedAgents.layer,
   Anchors.layer,
   Compliance.layer,
@@ -103,6 +122,17 @@ export const layerConfig = (
   Layer.provideMerge(services, Transport.layerConfig(options))
 
 /**
+ * Every service of an agent, with the key of the `KeyProvider` in context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerKeyProvider = (
+  options?: Omit<Transport.Options, "apiKey">
+): Layer.Layer<Services, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
+  Layer.provideMerge(services, Transport.layerKeyProvider(options))
+
+/**
  * Every service of an operator over a transport with the given options.
  *
  * @category layers
@@ -123,3 +153,14 @@ export const layerOperatorConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
 ): Layer.Layer<OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
   Layer.provideMerge(operatorServices, Transport.layerConfig(options))
+
+/**
+ * Every service of an operator, with the key of the `KeyProvider` in context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperatorKeyProvider = (
+  options?: Omit<Transport.Options, "apiKey">
+): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
+  Layer.provideMerge(operatorServices, Transport.layerKeyProvider(options))

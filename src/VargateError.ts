@@ -12,7 +12,10 @@
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
@@ -36,6 +39,13 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./Reason.ts"
+
+/**
+ * So do the failures of operators.
+ *
+ * @since 0.1.0
+ */
+export * from "./TenantError.ts"
 
 /**
  * So do the failures of receiving webhooks.
@@ -221,6 +231,24 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>("effect-vargate/T
   }
   override toJSON() {
     return { _tag: this._tag, actionId: this.actionId, message: this.message, sideEffect: this.sideEffect }
+  }
+}
+
+/**
+ * The gateway executed the action, and its result cannot be used: it was lost, or it does not fit the schema of the tool.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResultUnusable extends Schema.TaggedError<ResultUnusable>("effect-vargate/ResultUnusable")(
+  "ResultUnusable",
+  { actionId: ActionId, detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway executed ${this.actionId}, but its result cannot be used: ${this.detail}. Do not submit it again; correct the tool's schema, or look the action up in the audit log.`
   }
 }
 

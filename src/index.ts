@@ -1,4 +1,11 @@
 /**
+ * Accounts: signing up, sessions, the key and its rotation, the tenants of one person.
+ *
+ * @since 0.1.0
+ */
+export * as Account from "./Account.ts"
+
+/**
  * The name of one governed action. Every answer to a tool call, every audit record and every approval carries it.
  *
  * @since 0.1.0
@@ -212,6 +219,21 @@ export * as Compliance from "./Compliance.ts"
 export * as ComplianceExport from "./domain/ComplianceExport.ts"
 
 /**
+ * Credentials of tools that the gateway keeps, so that it can act without showing them to an agent.
+ *
+ * @since 0.1.0
+ */
+export * as Credential from "./domain/Credential.ts"
+
+/**
+ * The vault of credentials: what the gateway needs to act on a tool itself, put there by an operator and never shown
+ * again.
+ *
+ * @since 0.1.0
+ */
+export * as Credentials from "./Credentials.ts"
+
+/**
  * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
  * is deleted.
  *
@@ -297,6 +319,13 @@ export * as Hasher from "./Hasher.ts"
 export * as Health from "./domain/Health.ts"
 
 /**
+ * Where the API key comes from, if not from the options: a secrets manager, a file, another service.
+ *
+ * @since 0.1.0
+ */
+export * as KeyProvider from "./KeyProvider.ts"
+
+/**
  * What wipes or copies the gateway's own state.
  *
  * @since 0.1.0
@@ -359,11 +388,34 @@ export * as MetricFamily from "./domain/MetricFamily.ts"
 export * as MonitorEvent from "./domain/MonitorEvent.ts"
 
 /**
+ * The policies in force: templates to choose from, rules, and the bundle that the policy engine runs. To choose among
+ * them is the operator's: see `Tenant`.
+ *
+ * @since 0.1.0
+ */
+export * as Policies from "./Policies.ts"
+
+/**
+ * The rules that decide, as the gateway describes them.
+ *
+ * @since 0.1.0
+ */
+export * as PolicyRules from "./domain/PolicyRules.ts"
+
+/**
+ * The policy templates that a tenant chooses from, and what each can be tuned with.
+ *
+ * @since 0.1.0
+ */
+export * as PolicyTemplate from "./domain/PolicyTemplate.ts"
+
+/**
  * Why an operation failed, other than by one of the answers of a governed call: the `reason` of a `VargateError`.
  *
  * | reason | what happened | try again? |
  * | --- | --- | --- |
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
+ * | `KeyUnavailable` | the key provider gave no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
  * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
@@ -372,6 +424,7 @@ export * as MonitorEvent from "./domain/MonitorEvent.ts"
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
+ * | `WebhookUndelivered` | the tenant's webhook did not take a test event | no: look at the receiver |
  *
  * @since 0.1.0
  */
@@ -446,11 +499,25 @@ export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Reviews from "./Reviews.ts"
 
 /**
+ * Accounts: signing up, keys, sessions, and the tenants of one person.
+ *
+ * @since 0.1.0
+ */
+export * as Session from "./domain/Session.ts"
+
+/**
  * What can be said about a session of a managed agent afterwards.
  *
  * @since 0.1.0
  */
 export * as SessionReport from "./domain/SessionReport.ts"
+
+/**
+ * What applying settings would change, and what became of it.
+ *
+ * @since 0.1.0
+ */
+export * as SettingsPlan from "./domain/SettingsPlan.ts"
 
 /**
  * The gateway itself, as everybody may see it.
@@ -460,11 +527,55 @@ export * as SessionReport from "./domain/SessionReport.ts"
 export * as System from "./System.ts"
 
 /**
+ * The tenant itself: what it is, and its settings as values that can be planned, applied and read back.
+ *
+ * A service for operators: a program that is not given it cannot change the rules that it is under.
+ *
+ * @since 0.1.0
+ */
+export * as Tenant from "./Tenant.ts"
+
+/**
+ * The tenants of a gateway, for those who run it.
+ *
+ * @since 0.1.0
+ */
+export * as TenantDirectory from "./TenantDirectory.ts"
+
+/**
+ * Tenants in a gateway's directory.
+ *
+ * @since 0.1.0
+ */
+export * as TenantEntry from "./domain/TenantEntry.ts"
+
+/**
+ * Failures of those who look after a tenant. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+export * as TenantError from "./TenantError.ts"
+
+/**
  * The name of a tenant.
  *
  * @since 0.1.0
  */
 export * as TenantId from "./domain/TenantId.ts"
+
+/**
+ * What a gateway shows of a tenant.
+ *
+ * @since 0.1.0
+ */
+export * as TenantProfile from "./domain/TenantProfile.ts"
+
+/**
+ * What a tenant can set: its policy, what happens while something is away, who is told.
+ *
+ * @since 0.1.0
+ */
+export * as TenantSettings from "./domain/TenantSettings.ts"
 
 /**
  * A tool call: what an agent wants to do, before anybody has said yes.
@@ -532,7 +643,10 @@ export * as Vargate from "./Vargate.ts"
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
  * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |

@@ -114,6 +114,23 @@ describe("evidence of a whole log", () => {
       const report = yield* Evidence.verify(text, { checkpoints: [trusted] })
       assert.deepStrictEqual(tags(report.chain.findings), ["TruncatedSince"])
     }))
+
+  it.effect("does not let a checkpoint of its own take the place of the reader's", () =>
+    Effect.gen(function*() {
+      const [text, trusted] = yield* Effect.gen(function*() {
+        yield* prepare
+        const { checkpoint: trusted } = yield* ChainVerifier.verify()
+        const memory = yield* GatewayMemory
+        const edit = (records: ReadonlyArray<AuditRecord>) =>
+          records.map((record) => new AuditRecord({ ...record, tool: "forged" }))
+        yield* memory.tamperWithLedger({ rehash: true, edit })
+        const { checkpoint: forged } = yield* ChainVerifier.verify()
+        return [yield* exported({ checkpoint: forged! }), trusted!] as const
+      }).pipe(Effect.provide(gateway()))
+      const report = yield* Evidence.verify(text, { checkpoints: [trusted] })
+      assert.deepStrictEqual(tags(report.chain.findings), ["RewrittenSince"])
+      assert.isFalse(report.valid)
+    }))
 })
 
 describe("evidence of a range", () => {

@@ -139,6 +139,9 @@ describe("timeout", () => {
         assert(error._tag === "OutcomeUnknown")
         assert.strictEqual(error.cause._tag, "Timeout")
         assert.strictEqual(error.sentAt.epochMilliseconds, 0)
+      } else if (name === "Account.rotateKey") {
+        assert(error._tag === "RotationUnknown")
+        assert.strictEqual(error.cause._tag, "Timeout")
       } else {
         assert(error._tag === "VargateError")
         assert.strictEqual(error.reason._tag, "Timeout")

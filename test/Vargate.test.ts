@@ -1,16 +1,24 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { AuditLog, ToolCalls, Vargate } from "effect-vargate"
+import { AuditLog, Tenant, ToolCalls, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
 const tenants = [{ id: "acme", apiKey: "acme-key" }, { id: "globex", apiKey: "globex-key" }]
 const tenant = Effect.flatMap(AuditLog.AuditLog, ({ page }) => page()).pipe(Effect.map(({ tenantId }) => tenantId))
+const operated = Tenant.Tenant.use(({ me }) => me).pipe(Effect.map(({ tenantId }) => tenantId))
 
 it.effect("a front door inside another acts for its own tenant", () =>
   Effect.gen(function*() {
     assert.strictEqual(yield* tenant, "acme")
     assert.strictEqual(yield* Effect.provide(tenant, Vargate.layer({ apiKey: "globex-key" })), "globex")
     assert.strictEqual(yield* tenant, "acme")
+  }).pipe(Effect.provide(GatewayMemory.layer({ tenants }))))
+
+it.effect("so does one of operators", () =>
+  Effect.gen(function*() {
+    const inner = Vargate.layerOperator({ apiKey: "globex-key" })
+    assert.deepStrictEqual(yield* Effect.provide(Effect.all([tenant, operated]), inner), ["globex", "globex"])
+    assert.deepStrictEqual(yield* Effect.all([tenant, operated]), ["acme", "acme"])
   }).pipe(Effect.provide(GatewayMemory.layer({ tenants }))))
 
 it.effect("a gateway inside another has a ledger of its own", () =>

@@ -78,6 +78,15 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /first life:\n1 records, the newest after GENESIS; recomputed: true/,
     /second life:\n2 records, the newest after [0-9a-f]{8}; recomputed: true/
   ],
+  "70_settings.ts": [
+    /policyTemplate: "general" -> "financial"/,
+    /charge 500 EUR: Allowed\n {2}applied and read back: policyTemplate, policyParameters, failureModes, autoApproveTools/,
+    /charge 500 EUR: PendingApproval\n {2}charge 5000 EUR: Denied\n {2}left to do: 0/,
+    /SettingNotApplied: .*anchorChain should be "bitcoin" and is "polygon"/,
+    /the gateway used stripe\/api_key for effect-agent/,
+    /the new key: <redacted>/,
+    /calls that went through: 10/
+  ],
   "71_webhooks.ts": [
     /50 EUR: ActionAllowed\n9000 EUR: ActionDenied\n1500 EUR: ActionPending/,
     /tomorrow's gateway: 200\nthe same again, not consumed: 200\nsigned with the old secret: 200/,
@@ -88,6 +97,10 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /agent: 400 EUR, allow\n(?:.*\n)*agent: 1600 EUR, deny/,
     /operator: [567] calls, [234] denied\n/,
     /simulated: true\n(?:.*\n)*operator: .*may go on acting.*\ninterrupted: 2 records, 0 decisions/
+  ],
+  "81_mcp-proxy.ts": [
+    /will reject\n {2}the model reads: .*NOT PERFORMED: a reviewer rejected this action \(hm\)/,
+    /will approve\n {2}the server wipes all notes\n {2}the model reads: .*wiped/
   ],
   "85_durable.ts": [
     /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,

@@ -1,9 +1,11 @@
 /** Every operation of every service with a valid request, for what holds for all of them. */
-import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Account } from "../src/Account.ts"
 import { Anchors } from "../src/Anchors.ts"
 import { Approvals } from "../src/Approvals.ts"
 import { AuditLog } from "../src/AuditLog.ts"
 import { Compliance } from "../src/Compliance.ts"
+import { Credentials } from "../src/Credentials.ts"
 import { ActionId } from "../src/domain/ActionId.ts"
 import { ManagedAgentId } from "../src/domain/ManagedAgent.ts"
 import { ManagedSessionId } from "../src/domain/ManagedSession.ts"
@@ -11,17 +13,21 @@ import { RecordHash } from "../src/domain/RecordHash.ts"
 import { Maintenance } from "../src/Maintenance.ts"
 import { ManagedAgents } from "../src/ManagedAgents.ts"
 import { Merkle } from "../src/Merkle.ts"
+import { Policies } from "../src/Policies.ts"
 import { Replay } from "../src/Replay.ts"
 import { Reviews } from "../src/Reviews.ts"
 import { System } from "../src/System.ts"
+import { Tenant } from "../src/Tenant.ts"
+import { TenantDirectory } from "../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../src/ToolCalls.ts"
 import type * as Transport from "../src/Transport.ts"
 import * as Vargate from "../src/Vargate.ts"
-import type { CallError, InterruptNotConfirmed } from "../src/VargateError.ts"
+import type { CallError, InterruptNotConfirmed, RotationUnknown, SettingNotApplied } from "../src/VargateError.ts"
 
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
+export const credential = { toolId: "stripe", name: "api_key", value: Redacted.make("sk-1") }
 export const request = { tool: "slack", method: "post_message", params: { text: "hello" } }
 
 /** The services over scripted answers. */
@@ -37,7 +43,7 @@ export const agentId = Schema.decodeSync(ManagedAgentId)("agent-9860de81b9f8")
 export const sessionId = Schema.decodeSync(ManagedSessionId)("vs-e2ee29f4e160443b")
 
 /** Everything that any operation can fail with. */
-export type Failure = CallError | InterruptNotConfirmed
+export type Failure = CallError | InterruptNotConfirmed | SettingNotApplied | RotationUnknown
 
 export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices>
 
@@ -93,7 +99,29 @@ const table = {
   "ManagedAgents.consumers": ManagedAgents.use((managed) => managed.consumers),
   "ManagedAgents.watch": ManagedAgents.use((managed) =>
     Effect.map(Stream.runHead(managed.watch(sessionId)), Option.getOrUndefined)
-  )
+  ),
+  "Tenant.me": Tenant.use((tenant) => tenant.me),
+  "Tenant.settings": Tenant.use((tenant) => tenant.settings),
+  "Tenant.plan": Tenant.use((tenant) => tenant.plan({ name: "Renamed" })),
+  "Tenant.apply": Tenant.use((tenant) => tenant.apply({ name: "Renamed" })),
+  "Tenant.testWebhook": Tenant.use((tenant) => tenant.testWebhook),
+  "TenantDirectory.create": TenantDirectory.use((tenants) => tenants.create({ tenantId: "t-1", name: "T" })),
+  "TenantDirectory.list": TenantDirectory.use((tenants) => tenants.list),
+  "TenantDirectory.get": TenantDirectory.use((tenants) => tenants.get("t-1")),
+  "Policies.templates": Policies.use((policies) => policies.templates),
+  "Policies.rules": Policies.use((policies) => policies.rules),
+  "Policies.bundle": Policies.use((policies) => policies.bundle),
+  "Credentials.register": Credentials.use((credentials) => credentials.register(credential)),
+  "Credentials.list": Credentials.use((credentials) => credentials.list),
+  "Credentials.status": Credentials.use((credentials) => credentials.status("stripe")),
+  "Credentials.remove": Credentials.use((credentials) => credentials.remove(credential)),
+  "Credentials.accessLog": Credentials.use((credentials) => credentials.accessLog),
+  "Account.session": Account.use((account) => account.session),
+  "Account.rotateKey": Account.use((account) => account.rotateKey()),
+  "Account.tenants": Account.use((account) => account.tenants()),
+  "Account.switchTenant": Account.use((account) => account.switchTenant("t-2")),
+  "Account.signup": Account.use((account) => account.signup({ email: "a@b.example", name: "A" })),
+  "Account.verifyEmail": Account.use((account) => account.verifyEmail(Redacted.make("token-1")))
 }
 
 export type OperationName = keyof typeof table
@@ -102,33 +130,54 @@ export const operations: Readonly<Record<OperationName, Operation>> = table
 
 export const operationNames = Object.keys(operations) as ReadonlyArray<OperationName>
 
-const changing: ReadonlyArray<OperationName> = [
+const writes: ReadonlyArray<OperationName> = [
   "AuditLog.erase",
   "Anchors.trigger",
   "ManagedAgents.register",
   "ManagedAgents.start",
-  "ManagedAgents.interrupt"
+  "ManagedAgents.interrupt",
+  "Tenant.apply",
+  "Tenant.testWebhook",
+  "TenantDirectory.create",
+  "Credentials.register",
+  "Credentials.remove",
+  "Account.rotateKey",
+  "Account.signup",
+  "Account.verifyEmail"
 ]
 
 /** Whether something may have happened when the answer to an operation is lost. */
 export const hasSideEffect = (name: OperationName) =>
-  /^(?:ToolCalls|Reviews|Maintenance)\./.test(name) || changing.includes(name)
+  /^(?:ToolCalls|Reviews|Maintenance)\./.test(name) || writes.includes(name)
+
+/** What the rest of a gateway says of the tenant. */
+export const profile = {
+  tenant_id: "t-1",
+  name: "Renamed",
+  api_key_prefix: "vg-...",
+  public_dashboard: false,
+  anchor_chain: null,
+  auto_approve_tools: []
+}
 
 /**
- * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and finds only
- * this.
+ * The rest of a gateway that knows of nothing: a review whose answer was lost looks for what was decided, and settings are
+ * read back. They find only this.
  */
 export const emptyGateway = ({ path }: Pick<ScriptedTransport.SentRequest, "path">): ScriptedTransport.Step =>
-  ScriptedTransport.json(200, {
-    pending: [],
-    stats: { pending: 0, approved: 0, rejected: 0, expired: 0 },
-    history: [],
-    records: [],
-    count: 0,
-    offset: 0,
-    total: 0,
-    path
-  })
+  ScriptedTransport.json(
+    200,
+    path.endsWith("/dashboard/me") ? profile : {
+      pending: [],
+      stats: { pending: 0, approved: 0, rejected: 0, expired: 0 },
+      history: [],
+      records: [],
+      count: 0,
+      offset: 0,
+      total: 0,
+      path
+    }
+  )
 
 /** Services that are built once: each operation meets the answer that was set last, and then an empty gateway. */
 export const rewindable = (options?: Partial<Transport.Options>) => {

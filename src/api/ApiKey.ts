@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
+import type * as Redacted from "effect/Redacted"
 import { Unauthorized401 } from "./ErrorBodies.ts"
 
 /**
@@ -18,17 +20,23 @@ import { Unauthorized401 } from "./ErrorBodies.ts"
 export const header = "x-api-key"
 
 /**
- * The tenant that a request's key belongs to; known to a gateway's handlers.
+ * Whose request it is; known to a gateway's handlers. It came with a key or, in its place, with a session, which knows the
+ * address of a person.
  *
  * @category services
  * @since 0.1.0
  */
-export class CurrentTenant extends Context.Service<CurrentTenant, { readonly id: string }>()(
-  "effect-vargate/api/CurrentTenant"
-) {}
+export class CurrentTenant extends Context.Service<CurrentTenant, {
+  readonly id: string
+  readonly apiKey?: Redacted.Redacted | undefined
+  readonly email?: string | undefined
+  /** Whether what the request came with is still good: a key may be replaced, a session may end. */
+  readonly isStillGood: Effect.Effect<boolean>
+}>()("effect-vargate/api/CurrentTenant") {}
 
 /**
- * The API key as security middleware. Clients get the header from `Transport`; a gateway implements it.
+ * The API key, or a session token in its place, as security middleware. Clients get the header from `Transport`; a gateway
+ * implements it.
  *
  * @category middleware
  * @since 0.1.0
@@ -36,7 +44,10 @@ export class CurrentTenant extends Context.Service<CurrentTenant, { readonly id:
 export class ApiKey extends HttpApiMiddleware.Service<ApiKey, { provides: CurrentTenant }>()(
   "effect-vargate/api/ApiKey",
   {
-    security: { apiKey: HttpApiSecurity.apiKey({ key: header, in: "header" }) },
+    security: {
+      apiKey: HttpApiSecurity.apiKey({ key: header, in: "header" }),
+      session: HttpApiSecurity.bearer
+    },
     error: Unauthorized401
   }
 ) {}

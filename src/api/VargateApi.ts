@@ -6,17 +6,22 @@
  */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { AccountApi } from "./AccountApi.ts"
 import { AgentsApi } from "./AgentsApi.ts"
 import { AnchorsApi } from "./AnchorsApi.ts"
 import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { ComplianceApi } from "./ComplianceApi.ts"
+import { CredentialsApi } from "./CredentialsApi.ts"
 import { ManagedAgentsApi } from "./ManagedAgentsApi.ts"
 import { ManagedSessionsApi } from "./ManagedSessionsApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
+import { PoliciesApi } from "./PoliciesApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
 import { SubjectsApi } from "./SubjectsApi.ts"
 import { SystemApi } from "./SystemApi.ts"
+import { TenantApi } from "./TenantApi.ts"
+import { TenantsApi } from "./TenantsApi.ts"
 import { ToolCallsApi } from "./ToolCallsApi.ts"
 
 /**
@@ -37,6 +42,11 @@ export class VargateApi extends HttpApi.make("vargate")
   .add(ComplianceApi)
   .add(ManagedAgentsApi)
   .add(ManagedSessionsApi)
+  .add(TenantApi)
+  .add(TenantsApi)
+  .add(PoliciesApi)
+  .add(CredentialsApi)
+  .add(AccountApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all" })
   .annotateMerge(OpenApi.annotations({

@@ -21,6 +21,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import { VargateApi } from "../api/VargateApi.ts"
@@ -32,17 +33,22 @@ import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
 import type { Hosts } from "./crossSite.ts"
 import * as Feed from "./Feed.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
+import * as AccountHandlers from "./handlers/account.ts"
 import * as AgentsHandlers from "./handlers/agents.ts"
 import * as AnchorsHandlers from "./handlers/anchors.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
 import * as ComplianceHandlers from "./handlers/compliance.ts"
+import * as CredentialsHandlers from "./handlers/credentials.ts"
 import * as InboxHandlers from "./handlers/inbox.ts"
 import * as ManagedAgentsHandlers from "./handlers/managedAgents.ts"
 import * as ManagedSessionsHandlers from "./handlers/managedSessions.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
+import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
 import * as SystemHandlers from "./handlers/system.ts"
+import * as TenantHandlers from "./handlers/tenant.ts"
+import * as TenantsHandlers from "./handlers/tenants.ts"
 import * as ToolCallsHandlers from "./handlers/toolCalls.ts"
 import { InboxApi } from "./InboxApi.ts"
 import * as InboxPage from "./InboxPage.ts"
@@ -58,6 +64,8 @@ import { PdfPrinter, type PrintPdf } from "./PdfPrinter.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
+import * as Sessions from "./Sessions.ts"
+import * as Signups from "./Signups.ts"
 import * as Database from "./sqlite/Database.ts"
 import type { StorageError } from "./StorageError.ts"
 import * as SubjectKeys from "./SubjectKeys.ts"
@@ -84,6 +92,8 @@ export interface Options {
   readonly managedAgent?: ManagedSessions.Play | undefined
   /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
   readonly printPdf?: PrintPdf | undefined
+  /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
+  readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
   /**
@@ -201,7 +211,12 @@ const handlers = Layer.mergeAll(
   ComplianceHandlers.layer,
   ManagedAgentsHandlers.layer,
   ManagedSessionsHandlers.layer,
-  InboxHandlers.layer
+  InboxHandlers.layer,
+  TenantHandlers.layer,
+  TenantsHandlers.layer,
+  PoliciesHandlers.layer,
+  CredentialsHandlers.layer,
+  AccountHandlers.layer
 )
 
 const services = (options: Options) =>
@@ -217,6 +232,8 @@ const services = (options: Options) =>
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
       GatewayMetrics.layer,
+      Sessions.layer,
+      Signups.layer(options.sendMail),
       WebhookSender.layer(options.webhooks)
     ))
   )
@@ -324,6 +341,8 @@ export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServ
     )
   ).pipe(
     Closing.announce,
+    // The token of a mail opens an account, and it stands in a URL: no trace may show it.
+    Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])),
     Layer.provide(HttpServer.layerServices)
   )
 

@@ -65,7 +65,27 @@ export const noRevision = "none"
  */
 export class PolicyEngine extends Context.Service<PolicyEngine, {
   readonly evaluate: (input: PolicyInput) => Effect.Effect<Ruling, PolicyUnavailable>
+  /** What a tenant with this template is under. An engine that cannot tell leaves it out. */
+  readonly describe?: ((template: string) => RuleBook) | undefined
 }>()("effect-vargate/gateway/PolicyEngine") {}
+
+/**
+ * The rules of an engine, for people to read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RuleBook {
+  readonly revision: string
+  readonly rules: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    /** The template that it belongs to, or `program`. */
+    readonly source: string
+    /** Pairs `tool/method`. None means any. */
+    readonly tools?: ReadonlyArray<string> | undefined
+  }>
+}
 
 /**
  * The rules of the program, which the built-in engine applies to every tenant beside the tenant's own template.
@@ -114,7 +134,21 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     return { decision: decide(findings), revision }
   })
 
-  return PolicyEngine.of({ evaluate })
+  const describe = (templateId: string): RuleBook => {
+    const { approval: when, id, rules } = PolicyTemplates.byId(templateId)
+    const book = (source: string, rules: ReadonlyArray<Rule>) =>
+      rules.map(({ name, severity }) =>
+        severity === "none"
+          ? { name: `requires_human_approval:${name}`, type: "approval", source }
+          : { name, type: "deny", source }
+      )
+    return {
+      revision,
+      rules: [...book(`templates/${id}`, [...rules, approval(id, when)]), ...book("program", programRules)]
+    }
+  }
+
+  return PolicyEngine.of({ evaluate, describe })
 }
 
 /**

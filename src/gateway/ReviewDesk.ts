@@ -46,7 +46,7 @@ export class JustExpired extends Data.TaggedError("JustExpired") {}
  * **Details**
  *
  * As measured: a rejection does not look at the clock; an approval does, and executes where the gateway has the tool. The
- * audit record `approval-{id}` comes after the execution and holds its result.
+ * audit record `approval-{id}` comes after the execution and holds its result. A reviewer without a name is `unknown`.
  *
  * @category services
  * @since 0.1.0
@@ -55,17 +55,19 @@ export class ReviewDesk extends Context.Service<ReviewDesk, {
   readonly approve: (
     tenantId: string,
     actionId: ActionId,
-    note: string | null | undefined
+    note: string | null | undefined,
+    reviewer?: string
   ) => Effect.Effect<ApprovalReceipt, UnknownAction | AlreadySettled | JustExpired>
   readonly reject: (
     tenantId: string,
     actionId: ActionId,
-    note: string | null | undefined
+    note: string | null | undefined,
+    reviewer?: string
   ) => Effect.Effect<RejectionReceipt, UnknownAction | AlreadySettled>
 }>()("effect-vargate/gateway/ReviewDesk") {}
 
 /** An API key is nobody in particular; the gateway knows a person only by a session. */
-const reviewer = "unknown"
+const nobody = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
@@ -80,6 +82,7 @@ const make = Effect.gen(function*() {
   /** Fails where another reviewer, or time, was faster. */
   const settle = Effect.fnUntraced(function*(
     status: "approved" | "rejected",
+    reviewer: string,
     { actionId, at, note, tenantId }: Review,
     entry?: Entry
   ) {
@@ -90,7 +93,8 @@ const make = Effect.gen(function*() {
   const approve = Effect.fn("ReviewDesk.approve")(function*(
     tenantId: string,
     actionId: ActionId,
-    note: string | null | undefined
+    note: string | null | undefined,
+    reviewer: string = nobody
   ) {
     const action = yield* waiting(tenantId, actionId)
     const now = yield* DateTime.now
@@ -104,11 +108,11 @@ const make = Effect.gen(function*() {
     let execution: Execution = new NotExecuted()
     if (tools.has(call)) {
       // Settled first, so that of two reviewers only one executes.
-      yield* settle("approved", review)
-      execution = yield* tools.run(call)
+      yield* settle("approved", reviewer, review)
+      execution = yield* tools.run({ ...call, tenantId, actionId, agentId: action.agentId })
       yield* ledger.append(approvalOf({ ...review, at: yield* DateTime.now }, execution, contacts))
     } else {
-      yield* settle("approved", review, approvalOf(review, execution, contacts))
+      yield* settle("approved", reviewer, review, approvalOf(review, execution, contacts))
     }
     return new ApprovalReceipt({ actionId, reviewer, reviewedAt: now, ...call, execution })
   })
@@ -116,11 +120,12 @@ const make = Effect.gen(function*() {
   const reject = Effect.fn("ReviewDesk.reject")(function*(
     tenantId: string,
     actionId: ActionId,
-    note: string | null | undefined
+    note: string | null | undefined,
+    reviewer: string = nobody
   ) {
     yield* waiting(tenantId, actionId)
     const review = { tenantId, actionId, note, at: yield* DateTime.now }
-    yield* settle("rejected", review, rejectionOf(review))
+    yield* settle("rejected", reviewer, review, rejectionOf(review))
     return new RejectionReceipt({ actionId, reviewer, reviewedAt: review.at })
   })
 

@@ -115,7 +115,9 @@ const make = Effect.gen(function*() {
     const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
     const decision = !policy.allow ? "deny" : policy.requires_human && !isPreapproved ? "pending_approval" : "allow"
     const violations = isPreapproved ? ["auto_approved"] : policy.violations
-    const execution = decision === "allow" ? yield* tools.run(call) : new NotExecuted()
+    const execution = decision === "allow"
+      ? yield* tools.run({ ...call, tenantId: tenant.id, actionId })
+      : new NotExecuted()
 
     const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.

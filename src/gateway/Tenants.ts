@@ -159,6 +159,23 @@ export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant =>
   burst: options.burst ?? 20
 })
 
+/**
+ * Whether two tenants are one, or belong to the same person on GitHub.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isOfOnePerson = (tenant: Tenant, other: Tenant): boolean =>
+  tenant.id === other.id || (tenant.githubLogin !== null && tenant.githubLogin === other.githubLogin)
+
+/**
+ * The calls a second that a gateway reports, which are not what it enforces.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const reportedRate = 10
+
 const isSame = (a: Redacted.Redacted, b: Redacted.Redacted) => Redacted.value(a) === Redacted.value(b)
 
 /** Whether two tenants cannot both be. */

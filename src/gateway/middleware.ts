@@ -15,36 +15,67 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { ApiKey, CurrentTenant } from "../api/ApiKey.ts"
+import { ApiKey, CurrentTenant, header } from "../api/ApiKey.ts"
 import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
 import { RequestValidation } from "../api/RequestValidation.ts"
 import { VargateApi } from "../api/VargateApi.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
+import { Sessions } from "./Sessions.ts"
 import { Tenants } from "./Tenants.ts"
 
 /**
- * Requires the key of a registered tenant. A missing or unknown key is 401: the measured gateway's habit of falling back
- * to a default tenant is not copied.
+ * Requires the key of a registered tenant, or a session. A missing or unknown key is 401: the measured gateway's habit of
+ * falling back to a default tenant is not copied. Where both are sent the session counts, even a bad one.
  *
  * @category layers
  * @since 0.1.0
  */
-export const apiKey: Layer.Layer<ApiKey, never, Tenants> = Layer.effect(
+export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effect(
   ApiKey,
-  Effect.map(Tenants, (tenants) =>
-    ApiKey.of({
-      apiKey: Effect.fnUntraced(function*(handler, { credential }) {
-        if (Redacted.value(credential) === "") {
-          return yield* Effect.fail(
-            Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
-          )
+  Effect.gen(function*() {
+    const tenants = yield* Tenants
+    const sessions = yield* Sessions
+
+    const bySession = Effect.fnUntraced(function*(token: Redacted.Redacted) {
+      const claims = yield* sessions.read(token)
+      return claims === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
+        : {
+          id: claims.tenant_id,
+          email: claims.email,
+          isStillGood: Effect.map(sessions.read(token), (claims) => claims !== undefined)
         }
-        const tenant = yield* tenants.byKey(credential)
-        if (tenant === undefined) return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
-        return yield* Effect.provideService(handler, CurrentTenant, { id: tenant.id })
-      })
-    }))
+    })
+
+    const byKey = Effect.fnUntraced(function*(apiKey: Redacted.Redacted) {
+      if (Redacted.value(apiKey) === "") {
+        return yield* Effect.fail(
+          Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
+        )
+      }
+      const tenant = yield* tenants.byKey(apiKey)
+      return tenant === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+        : {
+          id: tenant.id,
+          apiKey,
+          isStillGood: Effect.map(tenants.byKey(apiKey), (now) => now?.id === tenant.id)
+        }
+    })
+
+    // Whichever scheme is asked about: the two are not alternatives to be tried in turn.
+    const authenticate = Effect.fnUntraced(function*<A, E, R>(handler: Effect.Effect<A, E, R>) {
+      const { headers } = yield* HttpServerRequest.HttpServerRequest
+      const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
+      const tenant = token === undefined
+        ? yield* byKey(Redacted.make(headers[header] ?? ""))
+        : yield* bySession(Redacted.make(token))
+      return yield* Effect.provideService(handler, CurrentTenant, tenant)
+    })
+
+    return ApiKey.of({ apiKey: authenticate, session: authenticate })
+  })
 )
 
 const slots = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const

@@ -63,7 +63,7 @@ export interface Verdict {
 /** @internal */
 export class ChainAssembly {
   private readonly options: AssemblyOptions
-  private readonly pins: Map<number, Pin>
+  private readonly pins: ReadonlyArray<Pin>
   private readonly pageOptions: PageOptions
   /** Newest first, none touching another. */
   private readonly segments: Array<Segment> = []
@@ -81,8 +81,9 @@ export class ChainAssembly {
   constructor(options: AssemblyOptions) {
     this.options = options
     const checkpoints = options.since === undefined ? options.pins : [...options.pins, options.since]
-    this.pins = new Map(checkpoints.map((checkpoint) => [checkpoint.id, { checkpoint, found: undefined }]))
-    this.pageOptions = { pins: this.pins, onFinding: (finding) => this.report(finding), onLeaf: options.onLeaf }
+    this.pins = checkpoints.map((checkpoint) => ({ checkpoint, found: undefined }))
+    const pins = Map.groupBy(this.pins, ({ checkpoint }) => checkpoint.id)
+    this.pageOptions = { pins, onFinding: (finding) => this.report(finding), onLeaf: options.onLeaf }
   }
 
   page(): PageChecks {
@@ -192,7 +193,7 @@ export class ChainAssembly {
       )
     }
     this.checkBeginning(isExplained ? gaps : [])
-    for (const pin of this.pins.values()) this.checkPin(pin, head, oldest, isExplained ? gaps : [], total)
+    for (const pin of this.pins) this.checkPin(pin, head, oldest, isExplained ? gaps : [], total)
     const findings = this.sorted()
     return {
       tenantId: this.tenantId,

@@ -80,8 +80,10 @@ export interface Circumstances {
   readonly sideEffect: SideEffect
   /** The last response, if one began to arrive. */
   readonly response: HttpClientResponse.HttpClientResponse | undefined
-  /** Blots the key out; for every text that came from outside. */
+  /** Blots the secrets of the request out; for every text that came from outside. */
   readonly redact: (text: string) => string
+  /** Nobody knows where in such an answer the secret is, so nothing of it is shown. */
+  readonly isAnswerSecret: boolean
 }
 
 /** @internal */
@@ -126,7 +128,9 @@ export const translate = Effect.fnUntraced(
         const where = issues.map(({ message, path }) => `${path.join(".")} ${message}`.trim()).join("; ")
         return yield* unreadable(
           circumstances.response,
-          clean(`it has not the documented shape (${where})`),
+          circumstances.isAnswerSecret
+            ? "it has not the documented shape"
+            : clean(`it has not the documented shape (${where})`),
           circumstances,
           clean
         )
@@ -195,11 +199,11 @@ const unreadable = Effect.fnUntraced(function*(
   circumstances: Circumstances,
   clean: (text: string) => string
 ): Effect.fn.Return<Reason> {
-  const body = yield* Effect.orElseSucceed(response.text, () => "")
+  const body = circumstances.isAnswerSecret ? "" : yield* Effect.orElseSucceed(response.text, () => "")
   const excerpt = clean(body).slice(0, 200)
   if (response.status >= 500) {
     const isText = (response.headers["content-type"] ?? "").startsWith("text/plain")
-    const words = detailOf(body) ?? (isText ? body : "an answer that is not the gateway's")
+    const words = detailOf(body) ?? (isText && body !== "" ? body : "an answer that is not the gateway's")
     return new GatewayFault({
       status: response.status,
       detail: clean(words).slice(0, 200),

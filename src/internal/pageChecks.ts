@@ -39,7 +39,8 @@ export interface Pin {
 
 /** @internal */
 export interface PageOptions {
-  readonly pins: ReadonlyMap<number, Pin>
+  /** By the record's id. Two parties may have been shown two records of the same id. */
+  readonly pins: ReadonlyMap<number, ReadonlyArray<Pin>>
   readonly onFinding: (finding: Finding) => void
   /** Called for every record that belongs to the log. */
   readonly onLeaf: ((id: number, recordHash: string, isErased: boolean) => void) | undefined
@@ -101,7 +102,7 @@ export class PageChecks {
     this.lastId = id
     this.lastHash = stored
     const { onLeaf, pins } = this.options
-    if (pins.size > 0) this.compare(pins.get(id), record, stored, row)
+    if (pins.size > 0) pins.get(id)?.forEach((pin) => this.compare(pin, record, stored, row))
     onLeaf?.(id, stored, record.erasureStatus === "erased")
   }
 
@@ -143,8 +144,7 @@ export class PageChecks {
     this.report(new BrokenLink({ id: newer.id, actionId: newer.actionId, expected: newer.prevHash, found }))
   }
 
-  private compare(pin: Pin | undefined, record: AuditRecordView, stored: string, row: number): void {
-    if (pin === undefined) return
+  private compare(pin: Pin, record: AuditRecordView, stored: string, row: number): void {
     pin.found = { recordHash: stored, page: this, row }
     const expected: string = pin.checkpoint.recordHash
     if (stored !== expected) {

@@ -67,7 +67,7 @@ export class GatewayMemory extends Context.Service<GatewayMemory, {
 }>()("effect-vargate/testing/GatewayMemory") {}
 
 /**
- * Every service, those of operators among them, over a fresh gateway in memory. The services act for the first tenant.
+ * Every service, those of operators among them, over a fresh gateway in memory. They act for the first tenant.
  *
  * @category layers
  * @since 0.1.0

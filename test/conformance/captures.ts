@@ -1,5 +1,6 @@
 /** Captured exchanges with a real gateway, read where they stand; empty where they are absent. */
 import * as DateTime from "effect/DateTime"
+import * as Redacted from "effect/Redacted"
 import { existsSync, readFileSync } from "node:fs"
 
 const root = new URL("../../../shared/gateway-capture/", import.meta.url)
@@ -93,7 +94,27 @@ export const routes = {
   "GET /managed/sessions/{id}/audit": capturesOf("GET", /^\/managed\/sessions\/[^/]+\/audit$/),
   "GET /managed/sessions/{id}/compliance": capturesOf("GET", /^\/managed\/sessions\/[^/]+\/compliance$/),
   "POST /managed/sessions/{id}/interrupt": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/interrupt$/),
-  "POST /managed/sessions/{id}/replay": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/replay$/)
+  "POST /managed/sessions/{id}/replay": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/replay$/),
+  "GET /dashboard/me": capturesOf("GET", /^\/dashboard\/me$/),
+  "PATCH /dashboard/settings": capturesOf("PATCH", /^\/dashboard\/settings$/),
+  "POST /webhooks/test": capturesOf("POST", /^\/webhooks\/test$/),
+  "POST /tenants": capturesOf("POST", /^\/tenants$/),
+  "GET /tenants": capturesOf("GET", /^\/tenants$/),
+  "GET /tenants/{tenant_id}": capturesOf("GET", /^\/tenants\/[^/]+$/),
+  "GET /policy/templates": capturesOf("GET", /^\/policy\/templates$/),
+  "GET /policy/rules": capturesOf("GET", /^\/policy\/rules$/),
+  "GET /bundles/vargate/status": capturesOf("GET", /^\/bundles\/vargate\/status$/),
+  "POST /credentials/register": capturesOf("POST", /^\/credentials\/register$/),
+  "GET /credentials": capturesOf("GET", /^\/credentials$/),
+  "GET /credentials/{tool_id}/status": capturesOf("GET", /^\/credentials\/[^/]+\/status$/),
+  "DELETE /credentials/{tool_id}/{name}": capturesOf("DELETE", /^\/credentials\/[^/]+\/[^/]+$/),
+  "GET /credentials/access-log": capturesOf("GET", /^\/credentials\/access-log$/),
+  "POST /auth/session": capturesOf("POST", /^\/auth\/session$/),
+  "POST /api-keys/rotate": capturesOf("POST", /^\/api-keys\/rotate$/),
+  "GET /auth/my-tenants": capturesOf("GET", /^\/auth\/my-tenants$/),
+  "POST /auth/switch-tenant": capturesOf("POST", /^\/auth\/switch-tenant$/),
+  "POST /auth/signup": capturesOf("POST", /^\/auth\/signup$/),
+  "GET /auth/verify-email": capturesOf("GET", /^\/auth\/verify-email$/)
 }
 
 const openApi: { readonly paths: Readonly<Record<string, object>> } = hasCaptures
@@ -105,9 +126,10 @@ export const routesOfOpenApi: ReadonlyArray<string> = Object.entries(openApi.pat
   Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
 )
 
-/** Values as plain data: times in milliseconds, no undefined fields. Both sides of a comparison go through it. */
+/** Values as plain data: times in milliseconds, secrets laid open, no undefined fields. Both sides of a comparison go through it. */
 export const plain = (value: unknown): unknown => {
   if (DateTime.isDateTime(value)) return DateTime.toEpochMillis(value)
+  if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== "object" || value === null) return value
   return Object.fromEntries(

@@ -43,7 +43,27 @@ const counts = {
   "GET /managed/sessions/{id}/audit": 2,
   "GET /managed/sessions/{id}/compliance": 2,
   "POST /managed/sessions/{id}/interrupt": 4,
-  "POST /managed/sessions/{id}/replay": 1
+  "POST /managed/sessions/{id}/replay": 1,
+  "GET /dashboard/me": 9,
+  "PATCH /dashboard/settings": 29,
+  "POST /webhooks/test": 6,
+  "POST /tenants": 3,
+  "GET /tenants": 1,
+  "GET /tenants/{tenant_id}": 2,
+  "GET /policy/templates": 1,
+  "GET /policy/rules": 4,
+  "GET /bundles/vargate/status": 2,
+  "POST /credentials/register": 4,
+  "GET /credentials": 4,
+  "GET /credentials/{tool_id}/status": 2,
+  "DELETE /credentials/{tool_id}/{name}": 3,
+  "GET /credentials/access-log": 1,
+  "POST /auth/session": 3,
+  "POST /api-keys/rotate": 3,
+  "GET /auth/my-tenants": 1,
+  "POST /auth/switch-tenant": 2,
+  "POST /auth/signup": 6,
+  "GET /auth/verify-email": 4
 }
 
 /** Cases of these groups that are no case of a route: the guide's route, which does not exist. */
@@ -53,7 +73,11 @@ const strays = [/^GET \/managed\/sessions\/[^/]+$/]
 const others = new Set([
   "GET /mcp/tools/call",
   "OPTIONS /mcp/tools/call",
-  "POST /audit/replay-bulk"
+  "POST /audit/replay-bulk",
+  // Not there, although the guide has them; and a redirect for browsers.
+  "POST /auth/login",
+  "GET /auth/me",
+  "GET /auth/github"
 ])
 
 const groups = [
@@ -64,7 +88,14 @@ const groups = [
   "health",
   "metrics",
   "transparency",
-  "dashboard/public",
+  "dashboard/(?:me|settings|public)",
+  "webhooks/",
+  "tenants",
+  "policy/",
+  "bundles/",
+  "credentials",
+  "auth/",
+  "api-keys/",
   "gtm",
   "backup/",
   "agents/",

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { AuditLog } from "../../src/AuditLog.ts"
 import { Compliance } from "../../src/Compliance.ts"
+import { Credentials } from "../../src/Credentials.ts"
 import { Agent } from "../../src/domain/Agent.ts"
 import type { ToolCallRequest } from "../../src/domain/ToolCall.ts"
 import { Maintenance } from "../../src/Maintenance.ts"
@@ -9,6 +10,8 @@ import { ManagedAgents } from "../../src/ManagedAgents.ts"
 import { Merkle } from "../../src/Merkle.ts"
 import { Reviews } from "../../src/Reviews.ts"
 import { System } from "../../src/System.ts"
+import { Tenant } from "../../src/Tenant.ts"
+import { TenantDirectory } from "../../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../../src/ToolCalls.ts"
 import {
@@ -244,7 +247,29 @@ describe("requests that are sent", () => {
     "ManagedAgents.replay": ["POST", `/managed/sessions/${sessionId}/replay`],
     "ManagedAgents.interrupt": ["POST", `/managed/sessions/${sessionId}/interrupt`, { reason: "enough" }],
     "ManagedAgents.consumers": ["GET", "/managed/consumers"],
-    "ManagedAgents.watch": ["GET", `/managed/sessions/${sessionId}/status`]
+    "ManagedAgents.watch": ["GET", `/managed/sessions/${sessionId}/status`],
+    "Tenant.me": ["GET", "/dashboard/me"],
+    "Tenant.settings": ["GET", "/dashboard/me"],
+    "Tenant.plan": ["GET", "/dashboard/me"],
+    "Tenant.apply": ["PATCH", "/dashboard/settings", { name: "Renamed" }],
+    "Tenant.testWebhook": ["POST", "/webhooks/test"],
+    "TenantDirectory.create": ["POST", "/tenants", { tenant_id: "t-1", name: "T" }],
+    "TenantDirectory.list": ["GET", "/tenants"],
+    "TenantDirectory.get": ["GET", "/tenants/t-1"],
+    "Policies.templates": ["GET", "/policy/templates"],
+    "Policies.rules": ["GET", "/policy/rules"],
+    "Policies.bundle": ["GET", "/bundles/vargate/status"],
+    "Credentials.register": ["POST", "/credentials/register", { tool_id: "stripe", name: "api_key", value: "sk-1" }],
+    "Credentials.list": ["GET", "/credentials"],
+    "Credentials.status": ["GET", "/credentials/stripe/status"],
+    "Credentials.remove": ["DELETE", "/credentials/stripe/api_key"],
+    "Credentials.accessLog": ["GET", "/credentials/access-log"],
+    "Account.session": ["POST", "/auth/session"],
+    "Account.rotateKey": ["POST", "/api-keys/rotate"],
+    "Account.tenants": ["GET", "/auth/my-tenants"],
+    "Account.switchTenant": ["POST", "/auth/switch-tenant", { tenant_id: "t-2" }],
+    "Account.signup": ["POST", "/auth/signup", { email: "a@b.example", name: "A" }],
+    "Account.verifyEmail": ["GET", "/auth/verify-email?token=token-1"]
   } as const
 
   it("every operation is in the table", () => {
@@ -334,6 +359,52 @@ describe("requests that are sent", () => {
       assert.strictEqual(sent.path, "/api/compliance/export/acme?format=json&from=2026-11-23&to=2026-11-30")
     }))
 
+  it.effect("every setting, as the gateway spells it", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(Tenant.use((tenant) =>
+        tenant.apply({
+          name: "Acme",
+          publicDashboard: true,
+          anchorChain: "polygon",
+          policy: {
+            template: "data_access",
+            parameters: { maxRowLimit: 100, piiAllowed: true, allowedRegions: ["eu"] }
+          },
+          failureModes: { opa: "fail_to_queue" },
+          autoApproveTools: ["gmail/send_email"],
+          webhookUrl: "https://hooks.example/a",
+          webhookEvents: ["action.denied"]
+        })
+      ))
+      assert.deepStrictEqual(sent.body, {
+        name: "Acme",
+        public_dashboard: true,
+        anchor_chain: "polygon",
+        policy_template: "data_access",
+        policy_config: { max_row_limit: 100, pii_allowed: true, allowed_regions: ["eu"] },
+        failure_config: { opa: "fail_to_queue" },
+        auto_approve_tools: ["gmail/send_email"],
+        webhook_url: "https://hooks.example/a",
+        webhook_events: ["action.denied"]
+      })
+    }))
+
+  it.effect("no webhook as an empty URL, and no parameters as an empty object", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(
+        Tenant.use((tenant) => tenant.apply({ webhookUrl: null, policy: { template: "crm", parameters: {} } }))
+      )
+      assert.deepStrictEqual(sent.body, { webhook_url: "", policy_template: "crm", policy_config: {} })
+    }))
+
+  it.effect("a tenant with its limits", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(
+        TenantDirectory.use((tenants) => tenants.create({ tenantId: "t", name: "T", rateLimit: 5, burst: 7 }))
+      )
+      assert.deepStrictEqual(sent.body, { tenant_id: "t", name: "T", rate_limit_rps: 5, rate_limit_burst: 7 })
+    }))
+
   it.effect("approves without a note", () =>
     Effect.gen(function*() {
       const sent = yield* sentBy(Reviews.use((reviews) => reviews.approve(actionId)))
@@ -358,7 +429,14 @@ describe("queries that are refused here", () => {
     ["an agent of dots", System.use((system) => system.anomalyScore(".."))],
     ["an agent with a slash", Maintenance.use((maintenance) => maintenance.clearHistory("a/../b"))],
     ["a tenant of dots", Compliance.use((compliance) => compliance.export({ tenantId: ".." }))],
-    ["no tenant", System.use((system) => system.transparencyOf(""))]
+    ["half a character for a tenant", System.use((system) => system.transparencyOf("\ud800"))],
+    ["half a character for a subject", AuditLog.use((auditLog) => auditLog.erase("\udfff"))],
+    ["no tenant", System.use((system) => system.transparencyOf(""))],
+    ["a path for a tool", Credentials.use((credentials) => credentials.status("a/b"))],
+    ["a parent for a tool", Credentials.use((credentials) => credentials.status(".."))],
+    ["half a character for a tool", Credentials.use((credentials) => credentials.status("\ud800"))],
+    ["a credential without a name", Credentials.use((credentials) => credentials.remove({ toolId: "t", name: "" }))],
+    ["a parent for a tenant", TenantDirectory.use((tenants) => tenants.get(".."))]
   ]
 
   it.effect.each(queries)("%s", ([, query]) =>

@@ -1,11 +1,12 @@
 /** GET /inbox/events through both doors. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
+import { Account } from "../../src/Account.ts"
 import { Feed } from "../../src/gateway/Feed.ts"
 import { Held, Recorded, Settled } from "../../src/gateway/FeedEvent.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
@@ -15,19 +16,19 @@ import * as ToolCalls from "../../src/ToolCalls.ts"
 import { allowed, approve, hold } from "./suite/cases.ts"
 import { acme, Address, as, caseOf, globex, inProcess, overSocket, send } from "./suite/doors.ts"
 
-const events = Effect.fnUntraced(function*(key: string = acme.apiKey) {
+const events = Effect.fnUntraced(function*(header: readonly [string, string] = ["x-api-key", acme.apiKey]) {
   const baseUrl = yield* Address
   const httpClient = HttpClient.mapRequest(
     yield* HttpClient.HttpClient,
-    HttpClientRequest.setHeader("x-api-key", key)
+    HttpClientRequest.setHeader(...header)
   )
   const client = yield* HttpApiClient.makeWith(InboxApi, { httpClient, baseUrl })
   return yield* client.inbox.events({})
 })
 
 /** The events from now on, one at a time. */
-const opened = Effect.fnUntraced(function*(key?: string) {
-  const next = yield* Stream.toPull(Stream.rechunk(yield* events(key), 1))
+const opened = Effect.fnUntraced(function*(header?: readonly [string, string]) {
+  const next = yield* Stream.toPull(Stream.rechunk(yield* events(header), 1))
   assert.deepStrictEqual(yield* next, [new Alive()])
   return { next: Effect.map(next, ([event]) => event) }
 })
@@ -71,6 +72,14 @@ for (const door of [inProcess, overSocket]) {
       yield* Tenants.use((tenants) => tenants.put({ ...acme, apiKey: "next-key" }))
       yield* as({ id: acme.id, apiKey: "next-key" })(hold())
       assert.isTrue(Exit.isFailure(yield* Effect.exit(next)))
+    })
+
+    test("come by a session, whatever becomes of the key", function*() {
+      const { token } = yield* Account.use((account) => account.session)
+      const { next } = yield* opened(["authorization", `Bearer ${Redacted.value(token)}`])
+      yield* Account.use((account) => account.rotateKey())
+      const id = yield* hold()
+      assert.deepStrictEqual(yield* next, new Recorded({ actionId: id, decision: "pending_approval" }))
     })
 
     test("may come one by one to whoever reads slowly, and hold up no call", function*() {

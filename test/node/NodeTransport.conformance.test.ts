@@ -50,7 +50,27 @@ const operationOf: Readonly<Record<keyof typeof routes, OperationName>> = {
   "GET /managed/sessions/{id}/audit": "ManagedAgents.audit",
   "GET /managed/sessions/{id}/compliance": "ManagedAgents.compliance",
   "POST /managed/sessions/{id}/interrupt": "ManagedAgents.interrupt",
-  "POST /managed/sessions/{id}/replay": "ManagedAgents.replay"
+  "POST /managed/sessions/{id}/replay": "ManagedAgents.replay",
+  "GET /dashboard/me": "Tenant.me",
+  "PATCH /dashboard/settings": "Tenant.apply",
+  "POST /webhooks/test": "Tenant.testWebhook",
+  "POST /tenants": "TenantDirectory.create",
+  "GET /tenants": "TenantDirectory.list",
+  "GET /tenants/{tenant_id}": "TenantDirectory.get",
+  "GET /policy/templates": "Policies.templates",
+  "GET /policy/rules": "Policies.rules",
+  "GET /bundles/vargate/status": "Policies.bundle",
+  "POST /credentials/register": "Credentials.register",
+  "GET /credentials": "Credentials.list",
+  "GET /credentials/{tool_id}/status": "Credentials.status",
+  "DELETE /credentials/{tool_id}/{name}": "Credentials.remove",
+  "GET /credentials/access-log": "Credentials.accessLog",
+  "POST /auth/session": "Account.session",
+  "POST /api-keys/rotate": "Account.rotateKey",
+  "GET /auth/my-tenants": "Account.tenants",
+  "POST /auth/switch-tenant": "Account.switchTenant",
+  "POST /auth/signup": "Account.signup",
+  "GET /auth/verify-email": "Account.verifyEmail"
 }
 
 /** Answers the first request with the capture, and any other like a gateway that knows of nothing. */
@@ -84,7 +104,9 @@ const replaying = ({ headers, status, text }: Capture) =>
 const overSocket = Effect.fnUntraced(function*(operation: OperationName, capture: Capture) {
   const { url } = yield* replaying(capture)
   return yield* Effect.result(operations[operation]).pipe(
-    Effect.provide(Layer.provide(Vargate.layerOperator({ apiKey: "test-key", url }), NodeTransport.layer()))
+    Effect.provide(
+      Vargate.layerOperator({ apiKey: "test-key", url }).pipe(Layer.provide(NodeTransport.layer()))
+    )
   )
 })
 

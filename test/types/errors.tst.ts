@@ -1,13 +1,15 @@
 /** The error channels, to the letter. */
 // @effect-diagnostics floatingEffect:off globalErrorInEffectFailure:off
-import { type Cause, Effect, type Layer, Schedule, type Schema, type Stream } from "effect"
+import { type Cause, Effect, type Layer, type Redacted, Schedule, type Schema, type Stream } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import { expect, test } from "tstyche"
+import type * as Account from "../../src/Account.ts"
 import type * as Anchors from "../../src/Anchors.ts"
 import type * as Approvals from "../../src/Approvals.ts"
 import type * as AuditLog from "../../src/AuditLog.ts"
 import type * as Compliance from "../../src/Compliance.ts"
+import type * as Credentials from "../../src/Credentials.ts"
 import type { ActionId } from "../../src/domain/ActionId.ts"
 import type { Allowed } from "../../src/domain/Allowed.ts"
 import type { ManagedAgentId } from "../../src/domain/ManagedAgent.ts"
@@ -16,10 +18,13 @@ import type { RecordHash } from "../../src/domain/RecordHash.ts"
 import type * as Maintenance from "../../src/Maintenance.ts"
 import type * as ManagedAgents from "../../src/ManagedAgents.ts"
 import type * as Merkle from "../../src/Merkle.ts"
+import type * as Policies from "../../src/Policies.ts"
 import type * as Replay from "../../src/Replay.ts"
 import * as RetryPolicy from "../../src/RetryPolicy.ts"
 import * as Reviews from "../../src/Reviews.ts"
 import type * as System from "../../src/System.ts"
+import type * as Tenant from "../../src/Tenant.ts"
+import type * as TenantDirectory from "../../src/TenantDirectory.ts"
 import * as ToolCalls from "../../src/ToolCalls.ts"
 import * as Transport from "../../src/Transport.ts"
 import * as Vargate from "../../src/Vargate.ts"
@@ -33,6 +38,8 @@ import type {
   OutcomeUnknown,
   PendingApproval,
   RateLimited,
+  RotationUnknown,
+  SettingNotApplied,
   SubmitError,
   VargateError,
   Verdict,
@@ -54,6 +61,9 @@ declare const compliance: Compliance.Compliance["Service"]
 declare const managedAgents: ManagedAgents.ManagedAgents["Service"]
 declare const managedAgentId: ManagedAgentId
 declare const sessionId: ManagedSessionId
+declare const tenant: Tenant.Tenant["Service"]
+declare const account: Account.Account["Service"]
+declare const credentials: Credentials.Credentials["Service"]
 declare const webhooks: Webhooks.Webhooks["Service"]
 declare const actionId: ActionId
 declare const recordHash: RecordHash
@@ -140,7 +150,56 @@ type Errors = ErrorsOf<
   & Replay.Replay["Service"]
   & Merkle.Merkle["Service"]
   & System.System["Service"]
+  & Tenant.Tenant["Service"]
+  & TenantDirectory.TenantDirectory["Service"]
+  & Policies.Policies["Service"]
+  & Credentials.Credentials["Service"]
+  & Account.Account["Service"]
 >
+
+test("what operators do fails with two things more", () => {
+  expect<Effect.Error<ReturnType<typeof tenant.apply>>>().type.toBe<SettingNotApplied | OperationError>()
+  expect<Effect.Error<ReturnType<typeof account.rotateKey>>>().type.toBe<RotationUnknown | OperationError>()
+  const others = [
+    tenant.me,
+    tenant.settings,
+    tenant.plan({}),
+    tenant.testWebhook,
+    account.session,
+    account.tenants(),
+    account.switchTenant("t")
+  ] as const
+  expect<Effect.Error<(typeof others)[number]>>().type.toBe<OperationError>()
+  expect(account.key).type.toBe<Effect.Effect<Redacted.Redacted>>()
+})
+
+test("settings are typed to the letter", () => {
+  expect(tenant.apply).type.toBeCallableWith(
+    {
+      policy: { template: "financial", parameters: { transactionLimit: 100, currency: "USD" } },
+      failureModes: { opa: "fail_to_queue" },
+      autoApproveTools: ["slack/post_message"],
+      webhookUrl: null,
+      webhookEvents: ["action.denied"]
+    } as const
+  )
+  // @ts-expect-error "nope"
+  tenant.apply({ policy: { template: "nope" } })
+  // @ts-expect-error currency
+  tenant.apply({ policy: { template: "crm", parameters: { currency: "USD" } } })
+  // @ts-expect-error "explode"
+  tenant.apply({ failureModes: { opa: "explode" } })
+  // @ts-expect-error "slack.post_message"
+  tenant.apply({ autoApproveTools: ["slack.post_message"] })
+  // @ts-expect-error "nope"
+  tenant.apply({ webhookEvents: ["nope"] })
+  // @ts-expect-error webhookURL
+  tenant.apply({ webhookURL: "https://hooks.example" })
+})
+
+test("a credential that is no Redacted is not taken", () => {
+  expect(credentials.register).type.not.toBeCallableWith({ toolId: "stripe", name: "api_key", value: "sk-1" })
+})
 
 test("nobody else's errors get through", () => {
   expect<Errors>().type.not.toBe<unknown>()
@@ -205,6 +264,17 @@ test("who approves needs Reviews, and an agent's layer does not give it", () => 
 
   const asReviewer = Effect.provide(approve, Reviews.layer)
   expect<Effect.Services<typeof asReviewer>>().type.toBe<Transport.Transport>()
+})
+
+test("an agent's layer holds none of an operator's powers, and an operator's holds all", () => {
+  type Powers =
+    | Reviews.Reviews
+    | Tenant.Tenant
+    | TenantDirectory.TenantDirectory
+    | Credentials.Credentials
+    | Account.Account
+  expect<Extract<Vargate.Services, Powers>>().type.toBe<never>()
+  expect<Vargate.OperatorServices>().type.toBeAssignableFrom<Vargate.Services | Powers>()
 })
 
 test("the layers need an HttpClient and say how they fail", () => {

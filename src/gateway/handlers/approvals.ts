@@ -48,16 +48,16 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "approve",
         Effect.fnUntraced(function*({ params, payload }) {
-          const { id } = yield* CurrentTenant
-          return yield* refuse(desk.approve(id, params.id, payload?.note))
+          const { email, id } = yield* CurrentTenant
+          return yield* refuse(desk.approve(id, params.id, payload?.note, email))
         }),
         { uninterruptible: true }
       )
       .handle(
         "reject",
         Effect.fnUntraced(function*({ params, payload }) {
-          const { id } = yield* CurrentTenant
-          return yield* refuse(desk.reject(id, params.id, payload?.note))
+          const { email, id } = yield* CurrentTenant
+          return yield* refuse(desk.reject(id, params.id, payload?.note, email))
         }),
         { uninterruptible: true }
       )

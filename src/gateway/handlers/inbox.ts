@@ -7,13 +7,11 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { CurrentTenant, header } from "../../api/ApiKey.ts"
+import { CurrentTenant } from "../../api/ApiKey.ts"
 import { Closing } from "../Closing.ts"
 import { Feed } from "../Feed.ts"
 import { Alive, InboxApi } from "../InboxApi.ts"
-import { Tenants } from "../Tenants.ts"
 
 const heartbeat = Stream.map(Stream.tick("15 seconds"), () => new Alive())
 
@@ -34,17 +32,15 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const feed = yield* Feed
     const closing = yield* Closing
-    const tenants = yield* Tenants
 
     return handlers.handle(
       "events",
-      Effect.fnUntraced(function*({ request }) {
-        const { id } = yield* CurrentTenant
-        const key = Redacted.make(request.headers[header] ?? "")
+      Effect.fnUntraced(function*() {
+        const { id, isStillGood } = yield* CurrentTenant
         yield* streaming
         return Stream.unwrap(Effect.map(feed.subscribe(id), (news) => Stream.merge(news, heartbeat))).pipe(
-          // A key that was replaced tells nothing any more, whenever its stream was opened.
-          Stream.takeWhileEffect(() => Effect.map(tenants.byKey(key), (tenant) => tenant?.id === id)),
+          // Whoever would not get in any more learns nothing more either, whenever the stream was opened.
+          Stream.takeWhileEffect(() => isStillGood),
           Stream.interruptWhen(closing)
         )
       })

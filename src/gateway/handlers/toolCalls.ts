@@ -13,11 +13,9 @@ import { ToolCall } from "../../domain/ToolCall.ts"
 import { pythonLength } from "../../internal/pythonLength.ts"
 import { CallWindow } from "../CallWindow.ts"
 import { Submissions } from "../Submissions.ts"
-import { Tenants } from "../Tenants.ts"
+import { reportedRate, Tenants } from "../Tenants.ts"
 
 const maxParamsLength = 65_536
-/** Reported by the gateway but not what it enforces. */
-const reportedRate = 10
 
 /**
  * The handlers of this group.

@@ -4,7 +4,7 @@ import { Tenants } from "../../../src/gateway/Tenants.ts"
 import { System } from "../../../src/System.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
 import { allowed, denied, forbidding, log, reasonOf } from "./cases.ts"
-import { acme, as, caseOf, type Door, globex, send, type Sent, wireCall } from "./doors.ts"
+import { acme, as, caseOf, type Door, globex, type Method, send, type Sent, wireCall } from "./doors.ts"
 
 const routes = [
   ["POST", "/mcp/tools/call"],
@@ -16,10 +16,28 @@ const routes = [
   ["GET", "/audit/verify"],
   ["POST", "/audit/replay"],
   ["GET", "/audit/merkle/roots"],
-  ["GET", `/audit/merkle/proof/${"0".repeat(64)}`]
+  ["GET", `/audit/merkle/proof/${"0".repeat(64)}`],
+  ["GET", "/dashboard/me"],
+  ["PATCH", "/dashboard/settings"],
+  ["POST", "/webhooks/test"],
+  ["GET", "/policy/templates"],
+  ["GET", "/policy/rules"],
+  ["GET", "/bundles/vargate/status"],
+  ["POST", "/credentials/register"],
+  ["GET", "/credentials"],
+  ["GET", "/credentials/access-log"],
+  ["GET", "/credentials/stripe/status"],
+  ["DELETE", "/credentials/stripe/api_key"],
+  ["POST", "/auth/session"],
+  ["POST", "/api-keys/rotate"],
+  ["GET", "/auth/my-tenants"],
+  ["POST", "/tenants"],
+  ["GET", "/tenants"],
+  ["GET", "/tenants/acme"],
+  ["POST", "/auth/switch-tenant"]
 ] as const
 
-const bodyOf = (method: "GET" | "POST", path: string): Sent =>
+const bodyOf = (method: Method, path: string): Sent =>
   method === "GET" ? {} : { body: path === "/mcp/tools/call" ? wireCall() : {} }
 
 export const access = (door: Door) => {
@@ -33,6 +51,14 @@ export const access = (door: Door) => {
       "an empty key": [{ key: "" }, "Authentication required — provide Bearer token or X-API-Key"],
       "a key as Bearer": [
         { key: null, headers: { authorization: `Bearer ${acme.apiKey}` } },
+        "Invalid or expired session token"
+      ],
+      "a bad Bearer beside a good key": [
+        { headers: { authorization: "Bearer x.y.z" } },
+        "Invalid or expired session token"
+      ],
+      "a Bearer in lower case": [
+        { key: null, headers: { authorization: "bearer x.y.z" } },
         "Authentication required — provide Bearer token or X-API-Key"
       ],
       "a public tenant's name": [

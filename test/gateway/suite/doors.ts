@@ -107,6 +107,8 @@ export const caseOf =
 
 // --- the bare wire ---------------------------------------------------------------------------------------------------
 
+export type Method = "GET" | "POST" | "PATCH" | "DELETE"
+
 export interface Sent {
   /** Default: the key of {@link acme}. `null` sends no header. */
   readonly key?: string | null
@@ -123,7 +125,7 @@ export interface Answer {
 }
 
 /** Sends a request that no service would send. */
-export const send = Effect.fnUntraced(function*(method: "GET" | "POST" | "DELETE", path: string, sent: Sent = {}) {
+export const send = Effect.fnUntraced(function*(method: Method, path: string, sent: Sent = {}) {
   const url = yield* Address
   const { body, headers = {}, key = acme.apiKey, text = body === undefined ? undefined : JSON.stringify(body) } = sent
   const request = HttpClientRequest.make(method)(url + path, {

@@ -1,9 +1,10 @@
 /** The JSON on the wire beside what was captured from a real gateway: no key of a captured answer may be missing. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, readFileSync } from "node:fs"
 import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
+import type { VerificationMail } from "../../../src/gateway/Signups.ts"
 import { Tenants } from "../../../src/gateway/Tenants.ts"
 import { forbidding, tamper } from "./cases.ts"
 import { acme, type Answer, type Door, type House, send, wireCall } from "./doors.ts"
@@ -65,6 +66,16 @@ const inSession = (method: "GET" | "POST", route: string, body?: unknown) =>
     ({ text }) =>
       send(method, `/managed/sessions/${JSON.parse(text).session_id}/${route}`, body === undefined ? {} : { body })
   )
+
+const patch = (body: unknown) => send("PATCH", "/dashboard/settings", { body })
+
+const register = send("POST", "/credentials/register", { body: { tool_id: "files", name: "api_key", value: "k" } })
+
+const mails: Array<VerificationMail> = []
+
+const signup = (email: string) => send("POST", "/auth/signup", { body: { email, name: "Acme Widgets" } })
+
+const create = (id: string) => send("POST", "/tenants", { body: { tenant_id: id, name: "x" } })
 
 interface Shape {
   readonly answer: Effect.Effect<Answer, never, House>
@@ -174,6 +185,61 @@ const shapes: Readonly<Record<string, Shape>> = {
   "merkle/consistency-0-1": { answer: Effect.andThen(hours(2), send("GET", "/audit/merkle/consistency/0/1")) },
   "merkle/consistency-400-equal": { answer: send("GET", "/audit/merkle/consistency/2/2") },
   "merkle/consistency-404": { answer: send("GET", "/audit/merkle/consistency/0/1") },
+  "dashboard/me": { answer: Effect.andThen(call(), send("GET", "/dashboard/me")) },
+  "dashboard/patch-name": { answer: patch({ name: "x" }) },
+  "dashboard/patch-webhook-http-400": { answer: patch({ webhook_url: "http://x" }) },
+  "dashboard/patch-failure-config-422": {
+    answer: patch({ failure_config: "x" }),
+    without: ["detail[].input"]
+  },
+  "webhook/settings-set-url": { answer: patch({ webhook_url: "https://x.example" }) },
+  "webhook/settings-events-only-has-no-secret-in-answer": { answer: patch({ webhook_events: ["action.denied"] }) },
+  "webhook/test-400-not-configured": { answer: send("POST", "/webhooks/test") },
+  "webhook/test-502-unreachable": {
+    answer: Effect.andThen(patch({ webhook_url: "https://x.example" }), send("POST", "/webhooks/test"))
+  },
+
+  "policy/templates": { answer: send("GET", "/policy/templates") },
+  "policy/rules-with-auto-approve": {
+    answer: Effect.andThen(patch({ auto_approve_tools: ["slack/post_message"] }), send("GET", "/policy/rules"))
+  },
+  "policy/bundle-status": { answer: send("GET", "/bundles/vargate/status") },
+
+  "credentials/register": { answer: register },
+  "credentials/list": { answer: Effect.andThen(register, send("GET", "/credentials")) },
+  "credentials/status-registered": { answer: Effect.andThen(register, send("GET", "/credentials/files/status")) },
+  "credentials/status-unregistered": { answer: send("GET", "/credentials/nope/status") },
+  "credentials/delete": { answer: Effect.andThen(register, send("DELETE", "/credentials/files/api_key")) },
+  "credentials/delete-404": { answer: send("DELETE", "/credentials/http/api_key") },
+  "credentials/access-log": {
+    answer: Effect.andThen(
+      Effect.andThen(register, call({ tool: "files", method: "read" })),
+      send("GET", "/credentials/access-log")
+    )
+  },
+
+  "auth/session": { answer: send("POST", "/auth/session") },
+  "auth/api-keys-rotate": { answer: send("POST", "/api-keys/rotate") },
+  "auth/my-tenants": { answer: send("GET", "/auth/my-tenants") },
+  "auth/switch-tenant-400": { answer: send("POST", "/auth/switch-tenant", { body: {} }) },
+  "auth/switch-tenant-403": { answer: send("POST", "/auth/switch-tenant", { body: { tenant_id: "globex" } }) },
+  "auth/signup-200": { answer: signup("dev@acme-widgets.io") },
+  "auth/signup-400-disposable": { answer: signup("x@mailinator.com") },
+  "auth/signup-400-invalid-email": { answer: signup("nope") },
+  "auth/verify-email-200": {
+    answer: Effect.andThen(
+      signup("dev@acme-widgets.io"),
+      Effect.suspend(() => send("GET", `/auth/verify-email?token=${Redacted.value(mails.at(-1)!.token)}`))
+    )
+  },
+  "auth/verify-email-400-bad-token": { answer: send("GET", "/auth/verify-email?token=bad") },
+  "auth/verify-email-422": { answer: send("GET", "/auth/verify-email"), without: ["detail[].input"] },
+
+  "tenants/create": { answer: create("lab") },
+  "tenants/create-duplicate-409": { answer: create("globex") },
+  "tenants/list": { answer: send("GET", "/tenants") },
+  "tenants/get": { answer: send("GET", "/tenants/acme") },
+  "tenants/get-404": { answer: send("GET", "/tenants/nope") },
 
   "system/health": {
     answer: send("GET", "/health"),
@@ -325,7 +391,8 @@ export const shapesOf = (door: Door) =>
   describe.skipIf(absent)(`the wire${absent ? " (needs ../shared/gateway-capture)" : ""}`, () => {
     const options = {
       policy: forbidding,
-      tools: { "files/read": () => Effect.succeed({ ok: true }), "files/drop": () => Effect.succeed({ ok: true }) }
+      tools: { "files/read": () => Effect.succeed({ ok: true }), "files/drop": () => Effect.succeed({ ok: true }) },
+      sendMail: (mail: VerificationMail) => Effect.sync(() => void mails.push(mail))
     }
 
     it.effect.each(Object.entries(shapes))(

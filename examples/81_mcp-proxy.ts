@@ -1,0 +1,51 @@
+/**
+ * @title An MCP server behind Vargate
+ *
+ * The proxy stands between any MCP client and any MCP server. Here all of them live in one process; where a client starts
+ * its servers itself, it starts `GovernedMcpProxy.stdio({ command: "npx", args: ["some-server"] })` in the server's place.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
+import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js"
+import { Console, Effect } from "effect"
+import { Approvals, Reviews } from "effect-vargate"
+import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
+import { fromTransport } from "effect-vargate/mcp/McpChannel"
+import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+
+const notes = new McpServer({ name: "notes", version: "1.0.0" })
+notes.registerTool("wipe", { description: "Wipes all notes" }, () => {
+  console.log("  the server wipes all notes")
+  return { content: [{ type: "text", text: "wiped" }] }
+})
+
+/** Stands for a person with a browser. */
+const person = (decision: "approve" | "reject") =>
+  Effect.gen(function*() {
+    const reviews = yield* Reviews.Reviews
+    const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
+    for (const { actionId } of pending) yield* Effect.asVoid(Effect.suspend(() => reviews[decision](actionId, "hm")))
+  }).pipe(Effect.delay("300 millis"))
+
+const program = Effect.gen(function*() {
+  const client = new Client({ name: "chat", version: "1.0.0" })
+  const [clientEnd, proxyFront] = InMemoryTransport.createLinkedPair()
+  const [proxyBack, serverEnd] = InMemoryTransport.createLinkedPair()
+  yield* Effect.promise(() => notes.connect(serverEnd))
+  const front = yield* fromTransport(proxyFront)
+  yield* Effect.forkScoped(GovernedMcpProxy.run(front, yield* fromTransport(proxyBack)))
+  yield* Effect.promise(() => client.connect(clientEnd))
+
+  for (const decision of ["reject", "approve"] as const) {
+    yield* Console.log(`wipe, and a person will ${decision}`)
+    yield* Effect.forkChild(person(decision))
+    const { content } = yield* Effect.promise(() => client.callTool({ name: "wipe" }))
+    yield* Console.log(`  the model reads: ${JSON.stringify(content)}`)
+  }
+}).pipe(
+  Effect.scoped,
+  Effect.provide(GatewayMemory.layer({ policy: { approvals: [({ action }) => action.method === "wipe"] } }))
+)
+
+NodeRuntime.runMain(program)

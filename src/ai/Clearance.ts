@@ -1,0 +1,230 @@
+/**
+ * Leave to act: submits a call, waits for a person where that is asked for, and says who is to do it. What governed
+ * toolkits and governed MCP servers have in common.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+import * as Approvals from "../Approvals.ts"
+import * as AuditLog from "../AuditLog.ts"
+import type { ActionId } from "../domain/ActionId.ts"
+import { Agent } from "../domain/Agent.ts"
+import type { Allowed } from "../domain/Allowed.ts"
+import type { Approved } from "../domain/Approval.ts"
+import type { ToolCallRequest } from "../domain/ToolCall.ts"
+import * as Governed from "../Governed.ts"
+import * as ToolCalls from "../ToolCalls.ts"
+import * as Transport from "../Transport.ts"
+import {
+  type ApprovalError,
+  type Denied,
+  type PendingApproval,
+  ResultUnusable,
+  type SubmitError,
+  ToolFailed
+} from "../VargateError.ts"
+
+/**
+ * The services that asking needs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services = ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog
+
+/**
+ * What a call is asked with.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Request extends ToolCallRequest, Governed.Submission {
+  /** Default: `Governed.wait()`. */
+  readonly onPending?: Governed.Wait | Governed.Fail | undefined
+  /** Runs while the call waits for a person, and is interrupted when the wait is over. */
+  readonly whileWaiting?: ((pending: PendingApproval) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Leave to act: the policy's yes or a reviewer's. Its `execution` says who acts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Yes = Allowed | Approved
+
+/**
+ * Why there is no leave to act.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalError
+
+/**
+ * Submits a call and, where it is held, waits for the decision. Succeeds with the policy's or the reviewer's yes, whose
+ * `execution` says who is to act.
+ *
+ * **Details**
+ *
+ * Writes on the current span: `vargate.action_id`, `vargate.decision`, and after a wait `vargate.approval.outcome` and
+ * `vargate.approval.wait_ms`.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const ask = Effect.fnUntraced(function*(
+  request: Request
+): Effect.fn.Return<Yes, ClearanceError, Services> {
+  const decision = yield* Governed.decide(request)
+  yield* Effect.annotateCurrentSpan({
+    "vargate.action_id": decision.actionId,
+    "vargate.decision": decision._tag
+  })
+  switch (decision._tag) {
+    case "Allowed":
+      return decision
+    case "Denied":
+      return yield* decision
+    case "PendingApproval": {
+      const { onPending = Governed.wait(), whileWaiting } = request
+      if (onPending._tag === "Fail") return yield* decision
+      const waiting = wait(decision.actionId, onPending)
+      return yield* whileWaiting === undefined
+        ? waiting
+        : Effect.raceFirst(waiting, Effect.andThen(whileWaiting(decision), Effect.never))
+    }
+  }
+})
+
+/**
+ * Waits for the decision on an action that was submitted before, and writes the wait on the current span.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const wait = Effect.fnUntraced(function*(
+  actionId: ActionId,
+  options?: Approvals.AwaitOptions
+): Effect.fn.Return<Approved, ApprovalError, Approvals.Approvals> {
+  const approvals = yield* Approvals.Approvals
+  const since = yield* Clock.currentTimeMillis
+  return yield* approvals.await(actionId, options).pipe(
+    Effect.tap((approved) => annotateOutcome(approved._tag, since)),
+    Effect.tapError((error) => annotateOutcome(error._tag, since))
+  )
+})
+
+const annotateOutcome = (outcome: string, since: number) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.annotateCurrentSpan({
+      "vargate.approval.outcome": outcome,
+      "vargate.approval.wait_ms": now - since
+    }))
+
+/**
+ * Who acts: `"agent"`, or the gateway, which has acted and hands out what the tool answered. Fails where the gateway's
+ * execution failed or its answer was lost.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const actor = (
+  { actionId, execution }: Yes
+): Effect.Effect<"agent" | { readonly result: unknown }, ToolFailed | ResultUnusable> => {
+  switch (execution._tag) {
+    case "NotExecuted":
+      return Effect.succeed("agent")
+    case "Executed":
+      return Effect.succeed({ result: execution.result })
+    case "ExecutedUnseen":
+      return Effect.fail(
+        new ResultUnusable({ actionId, detail: "the answer was lost, and the log does not tell what the tool said" })
+      )
+    case "ExecutionFailed":
+      return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
+  }
+}
+
+/**
+ * The services of the current context, and nothing else of it, for calls that come later on other fibers.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const services: Effect.Effect<Context.Context<Services>, never, Services> = Effect.gen(function*() {
+  const transport = yield* Effect.serviceOption(Transport.Transport)
+  const context = Context.empty().pipe(
+    Context.add(ToolCalls.ToolCalls, yield* ToolCalls.ToolCalls),
+    Context.add(Approvals.Approvals, yield* Approvals.Approvals),
+    Context.add(AuditLog.AuditLog, yield* AuditLog.AuditLog)
+  )
+  // A lost call is looked up with the transport's care for the key.
+  return Option.isSome(transport) ? Context.add(context, Transport.Transport, transport.value) : context
+})
+
+// --- the span of a call ----------------------------------------------------------------------------------------------
+
+/**
+ * The span of one tool call, by the names of the OpenTelemetry conventions for generative AI: `execute_tool NAME` with
+ * `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.agent.id` and, where known,
+ * `gen_ai.tool.call.id`.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const makeSpan = (tool: string, callId: string | undefined): Effect.Effect<Tracer.Span> =>
+  Effect.flatMap(Agent, (agent) =>
+    Effect.makeSpan(`execute_tool ${tool}`, {
+      kind: "internal",
+      attributes: {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": tool,
+        "gen_ai.tool.type": "function",
+        "gen_ai.agent.id": agent.id,
+        ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
+      }
+    }))
+
+const endSpan = (span: Tracer.Span, exit: Exit.Exit<unknown, unknown>) =>
+  Effect.clockWith((clock) => Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit)))
+
+const inSpan = { captureStackTrace: false } as const
+
+/**
+ * Runs a call in its span.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpan =
+  (tool: string, callId: string | undefined) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(
+      makeSpan(tool, callId),
+      (span) => Effect.onExit(Effect.withParentSpan(effect, span, inSpan), (exit) => endSpan(span, exit))
+    ) as Effect.Effect<A, E, R>
+
+/**
+ * Runs a call that results in a stream in its span, which ends with the stream.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpanStream =
+  (tool: string, callId: string | undefined) =>
+  <A, E, R, E2, R2>(effect: Effect.Effect<Stream.Stream<A, E, R>, E2, R2>): Effect.Effect<
+    Stream.Stream<A, E, R>,
+    E2,
+    R2
+  > =>
+    Effect.flatMap(makeSpan(tool, callId), (span) =>
+      Effect.withParentSpan(effect, span, inSpan).pipe(
+        Effect.onError((cause) => endSpan(span, Exit.failCause(cause))),
+        Effect.map(Stream.onExit((exit) => endSpan(span, exit)))
+      )) as Effect.Effect<Stream.Stream<A, E, R>, E2, R2>

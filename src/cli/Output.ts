@@ -1,0 +1,379 @@
+/**
+ * What the command line prints with `--json`: one object per line, each of which one of these schemas decodes.
+ *
+ * **Example** (Reading the audit log of another program)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import * as Output from "effect-vargate/cli/Output"
+ *
+ * const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Output.Record))
+ *
+ * const agents = (lines: ReadonlyArray<string>) =>
+ *   Effect.forEach(lines, (line) => Effect.map(decode(line), ({ agentId }) => agentId))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Allowed } from "../domain/Allowed.ts"
+import { ApprovalStats, Approved, PendingAction, Waiting } from "../domain/Approval.ts"
+import { AuditRecord, ChainStatus } from "../domain/AuditRecord.ts"
+import { ChainReport } from "../domain/ChainReport.ts"
+import { Credential, CredentialAccess } from "../domain/Credential.ts"
+import { EvidenceReport } from "../domain/EvidenceReport.ts"
+import { Health } from "../domain/Health.ts"
+import { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
+import { DriftReport, ReplayReport } from "../domain/ReplayReport.ts"
+import { Membership } from "../domain/Session.ts"
+import { SettingsPlan } from "../domain/SettingsPlan.ts"
+import { SettingName, TenantSettings } from "../domain/TenantSettings.ts"
+import { Inclusion } from "../domain/TreesReport.ts"
+import { Denied, Expired, PendingApproval, Rejected, SideEffect } from "../VargateError.ts"
+import { GovernedExecution, Request } from "../workflow/Journal.ts"
+
+/**
+ * With what a process of the command line ends.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | 0 | good |
+ * | 1 | a bad verdict: a broken chain, a proof or evidence that does not hold, drift, a failed doctor |
+ * | 2 | a wrong command line, no key, or a request that the gateway would not accept |
+ * | 3 | denied by policy, rejected by a person, or expired |
+ * | 4 | held for a person |
+ * | 5 | the gateway cannot be reached, or what answers is no gateway |
+ * | 6 | nobody knows whether it was done: the answer was lost |
+ * | 7 | the key is not accepted, or may not do this |
+ * | 8 | there is no such thing, or somebody decided before |
+ * | 9 | the gateway executed the action, and the tool failed |
+ * | 10 | not now, and nothing was done: the rate limit, or no policy engine |
+ * | 11 | a file could not be read or written, or a port not be taken |
+ * | 70 | a fault of this program |
+ * | 130 | interrupted |
+ * | 141 | nobody read the output to its end |
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ExitCode = {
+  good: 0,
+  badVerdict: 1,
+  usage: 2,
+  denied: 3,
+  pending: 4,
+  unreachable: 5,
+  unknown: 6,
+  refused: 7,
+  notFound: 8,
+  toolFailed: 9,
+  notNow: 10,
+  file: 11,
+  fault: 70,
+  interrupted: 130,
+  brokenPipe: 141
+} as const
+
+// --- on stderr -------------------------------------------------------------------------------------------------------
+
+/**
+ * Why a command failed. `error` is the tag of the error in this package, or `Usage`, `NotConfigured`, `FileFailed`,
+ * `Interrupted`, `Fault`.
+ *
+ * @category stderr
+ * @since 0.1.0
+ */
+export const Failure = Schema.Struct({
+  error: Schema.String,
+  message: Schema.String,
+  exitCode: Schema.Int,
+  /** Where it is known which action it is about. */
+  actionId: Schema.optionalKey(Schema.String),
+  /** Whether the action may have been done all the same. */
+  sideEffect: Schema.optionalKey(SideEffect)
+})
+
+/**
+ * Something to take note of.
+ *
+ * @category stderr
+ * @since 0.1.0
+ */
+export const Notice = Schema.Struct({ warning: Schema.String })
+
+// --- on stdout -------------------------------------------------------------------------------------------------------
+
+/**
+ * `init`: where the configuration was written.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Initialized = Schema.toCodecJson(Schema.Struct({
+  path: Schema.String,
+  url: Schema.String,
+  /** Whether the gateway accepted the key. False where it was not asked. */
+  isChecked: Schema.Boolean,
+  tenantId: Schema.optionalKey(Schema.String)
+}))
+
+/**
+ * `status`: the gateway and the tenant at a glance.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Status = Schema.toCodecJson(Schema.Struct({
+  url: Schema.String,
+  /** Where the key came from. */
+  keyFrom: Schema.Literals(["environment", "file", "key file"]),
+  tenantId: Schema.optionalKey(Schema.String),
+  /** Where the gateway shows it. */
+  tenantName: Schema.optionalKey(Schema.String),
+  /** Where the gateway shows it. */
+  policyTemplate: Schema.optionalKey(Schema.String),
+  /** How long GET /health took, in milliseconds. */
+  healthMillis: Schema.Finite,
+  health: Health,
+  /** Absent in the dialect of the guide. */
+  approvals: Schema.optionalKey(ApprovalStats),
+  /** When the first of the shown actions expires. */
+  nextExpiry: Schema.optionalKey(Schema.DateTimeUtc),
+  records: Schema.Int,
+  newest: Schema.optionalKey(AuditRecord),
+  /** The gateway's own word, if it came in a few seconds. */
+  chain: Schema.optionalKey(ChainStatus)
+}))
+
+/**
+ * `doctor`: one line for each thing looked at.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Check = Schema.toCodecJson(Schema.Struct({
+  check: Schema.String,
+  outcome: Schema.Literals(["ok", "warning", "failed", "skipped"]),
+  message: Schema.String
+}))
+
+/**
+ * `call`: the policy's decision, or with `--wait` what became of it.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CallResult = Schema.toCodecJson(
+  Schema.Union([Allowed, Denied, PendingApproval, Approved, Rejected, Expired])
+)
+
+/**
+ * `approvals list` and `approvals watch`: one held action.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Pending = Schema.toCodecJson(PendingAction)
+
+/**
+ * `approvals approve`, `reject` and `show`: what became of an action.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Outcome = Schema.toCodecJson(Schema.Union([Waiting, Approved, Rejected, Expired]))
+
+/**
+ * `audit`: one record.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Record = Schema.toCodecJson(AuditRecord)
+
+/**
+ * `verify`: one verdict on the log, the gateway's own or ours.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Verdict = Schema.toCodecJson(Schema.Union([
+  Schema.TaggedStruct("Gateway", { status: ChainStatus }),
+  Schema.TaggedStruct("Independent", {
+    /** The gateway's URL, or the file. */
+    source: Schema.String,
+    seconds: Schema.Finite,
+    /** Whether the checkpoint was written to the file of `--checkpoint`. */
+    isKept: Schema.Boolean,
+    report: ChainReport
+  })
+]))
+
+/**
+ * `proof`: whether a record is in its stored tree.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Proof = Schema.toCodecJson(Schema.Struct({
+  inclusion: Inclusion,
+  proof: MerkleProof,
+  tree: Schema.optionalKey(MerkleTree)
+}))
+
+/**
+ * `replay ID`. `verdict` is `notComparable` where a replay never matches: the action was held, or the gateway itself
+ * decided.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Replayed = Schema.toCodecJson(Schema.Struct({
+  verdict: Schema.Literals(["same", "changed", "notComparable"]),
+  report: ReplayReport
+}))
+
+/**
+ * `replay --last N`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Drift = Schema.toCodecJson(DriftReport)
+
+/**
+ * `evidence export FILE`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Exported = Schema.toCodecJson(Schema.Struct({ path: Schema.String, bytes: Schema.Int }))
+
+/**
+ * `evidence verify FILE`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const EvidenceVerdict = Schema.toCodecJson(Schema.Struct({ file: Schema.String, report: EvidenceReport }))
+
+/**
+ * `settings get`: the settings, as `settings plan` and `settings apply` take them.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Settings = Schema.toCodecJson(TenantSettings)
+
+/**
+ * `settings plan`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Plan = Schema.toCodecJson(SettingsPlan)
+
+/**
+ * `settings apply`: what was read back as wished, and what the gateway accepted and does not show.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Applied = Schema.toCodecJson(Schema.Struct({
+  confirmed: Schema.Array(SettingName),
+  unconfirmed: Schema.Array(SettingName),
+  /** Where the secret of the webhook was written to. */
+  secretFile: Schema.optionalKey(Schema.String)
+}))
+
+/**
+ * `settings test-webhook`: whose webhook took the event. The rest of its URL may be a secret.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const WebhookTested = Schema.toCodecJson(Schema.Struct({ origin: Schema.String }))
+
+/**
+ * `credentials list`: one that the gateway holds.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialEntry = Schema.toCodecJson(Credential)
+
+/**
+ * `credentials register` and `credentials remove`.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialChanged = Schema.toCodecJson(Schema.Struct({
+  change: Schema.Literals(["registered", "removed"]),
+  toolId: Schema.String,
+  name: Schema.String
+}))
+
+/**
+ * `credentials log`: one use.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const CredentialUse = Schema.toCodecJson(CredentialAccess)
+
+/**
+ * `session`. The token is in the file, if anywhere.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const SessionOpened = Schema.toCodecJson(Schema.Struct({
+  tenantId: Schema.String,
+  expiresAt: Schema.optionalKey(Schema.DateTimeUtc),
+  tokenFile: Schema.optionalKey(Schema.String)
+}))
+
+/**
+ * `session tenants`: one of them.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Member = Schema.toCodecJson(Membership)
+
+/**
+ * `dev`: printed once it listens. The key is that of the gateway's own first tenant.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const Serving = Schema.toCodecJson(Schema.Struct({
+  url: Schema.String,
+  tenantId: Schema.String,
+  apiKey: Schema.String,
+  policyTemplate: Schema.String,
+  /** The SQLite file. */
+  data: Schema.String,
+  /** Whether this start has made the tenant and its key. */
+  isNew: Schema.Boolean
+}))
+
+/**
+ * `workflows list` and `workflows show`: one execution.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const ExecutionEntry = Schema.toCodecJson(GovernedExecution)
+
+/**
+ * `workflows interrupt` and `workflows resume`: what the engine was asked for.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const ExecutionRequested = Schema.toCodecJson(Schema.Struct({
+  executionId: Schema.String,
+  request: Request
+}))

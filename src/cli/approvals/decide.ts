@@ -1,0 +1,93 @@
+/**
+ * `approvals approve` and `approvals reject`.
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Approvals } from "../../Approvals.ts"
+import type { ActionId } from "../../domain/ActionId.ts"
+import { Approved } from "../../domain/Approval.ts"
+import { Reviews } from "../../Reviews.ts"
+import { Rejected } from "../../VargateError.ts"
+import { connectedAsOperator } from "../core/connection.ts"
+import { Concluded } from "../core/failure.ts"
+import { conclude, screen } from "../core/outcome.ts"
+import { ExitCode, Outcome } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { ask, canAsk } from "../screen/prompts.ts"
+import { actionArgument, resolve } from "./find.ts"
+import { details } from "./queue.ts"
+
+const flags = {
+  id: actionArgument,
+  note: Flag.String("note").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("<text>"),
+    Flag.withDescription("Why, for the record"),
+    Flag.optional
+  ),
+  yes: Flag.Boolean("yes").pipe(
+    Flag.withAlias("y"),
+    Flag.withoutNegation,
+    Flag.withDefault(false),
+    Flag.withDescription("Do not ask")
+  )
+}
+
+/** Whoever decides at a terminal sees once more about what. */
+const confirm = Effect.fnUntraced(function*(verb: string, actionId: ActionId) {
+  const approvals = yield* Approvals
+  const printer = yield* Printer
+  const { pending } = yield* approvals.pending
+  const action = pending.find((held) => held.actionId === actionId)
+  if (action === undefined) return
+  const lines = details(action, yield* DateTime.now, printer.width())
+  yield* Effect.forEach(lines, printer.note)
+  if (yield* ask(Prompt.Confirm({ message: `${verb} this action?` }))) return
+  yield* printer.note("Nothing was decided.")
+  return yield* new Concluded({ exitCode: ExitCode.interrupted })
+})
+
+const prepare = Effect.fnUntraced(function*(verb: string, id: string, yes: boolean) {
+  const actionId = yield* resolve(id)
+  if (!yes && (yield* canAsk)) yield* confirm(verb, actionId)
+  return actionId
+})
+
+const approve = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
+  const printer = yield* Printer
+  const reviews = yield* Reviews
+  const actionId = yield* prepare("Approve", id, yes)
+  const { execution, reviewedAt, reviewer } = yield* reviews.approve(actionId, note)
+  const outcome = new Approved({ actionId, reviewer, note: note ?? null, reviewedAt, execution })
+  yield* printer.print(Outcome, outcome, (width) => screen(outcome, width))
+  yield* conclude(outcome)
+})
+
+const reject = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
+  const printer = yield* Printer
+  const reviews = yield* Reviews
+  const actionId = yield* prepare("Reject", id, yes)
+  const { reviewedAt, reviewer } = yield* reviews.reject(actionId, note)
+  const outcome = new Rejected({ actionId, reviewer, note: note ?? null, reviewedAt })
+  yield* printer.print(Outcome, outcome, (width) => screen(outcome, width))
+})
+
+/** @internal */
+export const approveCommand = Command.make(
+  "approve",
+  flags,
+  ({ id, note, yes }) => connectedAsOperator(approve(id, Option.getOrUndefined(note), yes))
+).pipe(Command.withDescription("Approve an action; the gateway executes it at once where it can"))
+
+/** @internal */
+export const rejectCommand = Command.make(
+  "reject",
+  flags,
+  ({ id, note, yes }) => connectedAsOperator(reject(id, Option.getOrUndefined(note), yes))
+).pipe(Command.withDescription("Reject an action; it will never be executed"))

@@ -1,0 +1,34 @@
+/**
+ * `approvals list`: what waits now.
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import { Approvals } from "../../Approvals.ts"
+import { connected } from "../core/connection.ts"
+import { Pending } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { table } from "../screen/table.ts"
+import * as Queue from "./queue.ts"
+
+const run = Effect.gen(function*() {
+  const approvals = yield* Approvals
+  const printer = yield* Printer
+  const list = yield* approvals.pending
+  const now = yield* DateTime.now
+  if (printer.isJson) {
+    return yield* Effect.forEach(list.pending, (action) => printer.print(Pending, action, () => []), { discard: true })
+  }
+  yield* printer.show([Queue.headline(list)])
+  if (list.pending.length === 0) return
+  const rows = list.pending.map((action) => Queue.rowOf(action, now))
+  yield* printer.show(["", ...table(Queue.columns, rows, printer.width())])
+})
+
+/** @internal */
+export const command = Command.make("list", {}, () => connected(run)).pipe(
+  Command.withDescription("What waits for a decision"),
+  Command.withAlias("ls")
+)

@@ -1,0 +1,61 @@
+/**
+ * `approvals show`: what became of one action, now or when it is decided.
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Approvals } from "../../Approvals.ts"
+import type { ActionId } from "../../domain/ActionId.ts"
+import { connected } from "../core/connection.ts"
+import { duration } from "../core/flags.ts"
+import { conclude, screen } from "../core/outcome.ts"
+import { waitFor, wholeTime } from "../core/waiting.ts"
+import { Outcome } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { actionArgument, resolve } from "./find.ts"
+import { details } from "./queue.ts"
+
+const outcomeOf = Effect.fnUntraced(function*(actionId: ActionId, wait: Option.Option<Duration.Duration>) {
+  const approvals = yield* Approvals
+  const printer = yield* Printer
+  if (Option.isSome(wait)) {
+    const end = yield* waitFor(actionId, wait.value)
+    if (end._tag !== "ApprovalTimeout") return end
+    yield* printer.note(end.message)
+  }
+  return yield* approvals.outcome(actionId)
+})
+
+const run = Effect.fnUntraced(function*(text: string, wait: Option.Option<Duration.Duration>) {
+  const approvals = yield* Approvals
+  const printer = yield* Printer
+  const actionId = yield* resolve(text)
+  const outcome = yield* outcomeOf(actionId, wait)
+  const { pending } = outcome._tag === "Waiting" && !printer.isJson ? yield* approvals.pending : { pending: [] }
+  const held = pending.find((action) => action.actionId === actionId)
+  const now = yield* DateTime.now
+  yield* printer.print(Outcome, outcome, (width) =>
+    held === undefined
+      ? screen(outcome, width)
+      : [...screen(outcome, width).slice(0, 1), ...details(held, now, width)])
+  yield* conclude(outcome)
+})
+
+/** @internal */
+export const command = Command.make(
+  "show",
+  {
+    id: actionArgument,
+    wait: duration("wait").pipe(
+      Flag.withOptionalValue(wholeTime),
+      Flag.withDescription(`Until it is decided, at most so long (${wholeTime})`),
+      Flag.optional
+    )
+  },
+  ({ id, wait }) => connected(run(id, wait))
+).pipe(Command.withDescription("What became of an action"))

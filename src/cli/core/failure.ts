@@ -1,0 +1,177 @@
+/**
+ * Every way in which a command ends, and what is said about it.
+ *
+ * @internal
+ */
+import * as CliError from "effect/cli/CliError"
+import * as Data from "effect/Data"
+import type * as PlatformError from "effect/PlatformError"
+import type { ListenError } from "../../gateway/ListenError.ts"
+import type { StorageError } from "../../gateway/StorageError.ts"
+import type {
+  ApprovalTimeout,
+  Denied,
+  Expired,
+  OpaUnavailable,
+  OutcomeUnknown,
+  PendingApproval,
+  RateLimited,
+  Reason,
+  Rejected,
+  RotationUnknown,
+  SettingNotApplied,
+  StorageFailed,
+  ToolFailed,
+  VargateError
+} from "../../VargateError.ts"
+import { ExitCode, type Failure } from "../Output.ts"
+import type { BrokenPipe } from "../screen/Screen.ts"
+
+/**
+ * Everything was said, and it was not good.
+ *
+ * @internal
+ */
+export class Concluded extends Data.TaggedError("Concluded")<{ readonly exitCode: number }> {}
+
+/**
+ * What was asked for makes no sense, in a way that only running the command shows.
+ *
+ * @internal
+ */
+export class Usage extends Data.TaggedError("Usage")<{ readonly message: string }> {}
+
+/**
+ * There is no key, or the configuration cannot be used.
+ *
+ * @internal
+ */
+export class NotConfigured extends Data.TaggedError("NotConfigured")<{ readonly message: string }> {}
+
+/**
+ * A file could not be read or written.
+ *
+ * @internal
+ */
+export class FileFailed extends Data.TaggedError("FileFailed")<{ readonly message: string }> {
+  static of(verb: string, path: string) {
+    return ({ reason }: PlatformError.PlatformError) =>
+      new FileFailed({ message: `${path} cannot be ${verb}: ${fileReasons[reason._tag] ?? reason.message}.` })
+  }
+}
+
+const fileReasons: Readonly<Record<string, string>> = {
+  NotFound: "there is no such file or folder",
+  PermissionDenied: "permission denied",
+  AlreadyExists: "it exists already",
+  BadResource: "it is not a file"
+}
+
+/**
+ * What a command may fail with.
+ *
+ * @internal
+ */
+export type CommandError =
+  | Concluded
+  | Usage
+  | NotConfigured
+  | FileFailed
+  | BrokenPipe
+  | Denied
+  | PendingApproval
+  | RateLimited
+  | OpaUnavailable
+  | OutcomeUnknown
+  | Rejected
+  | Expired
+  | ApprovalTimeout
+  | ToolFailed
+  | SettingNotApplied
+  | RotationUnknown
+  | StorageFailed
+  | StorageError
+  | ListenError
+  | VargateError
+
+const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
+  Unauthenticated: ExitCode.refused,
+  KeyUnavailable: ExitCode.refused,
+  Forbidden: ExitCode.refused,
+  InvalidRequest: ExitCode.usage,
+  PayloadTooLarge: ExitCode.usage,
+  NotFound: ExitCode.notFound,
+  Conflict: ExitCode.notFound,
+  QuotaExceeded: ExitCode.notNow,
+  NotSupported: ExitCode.usage,
+  ReportedFailure: ExitCode.badVerdict,
+  Unreachable: ExitCode.unreachable,
+  Timeout: ExitCode.unreachable,
+  ConnectionLost: ExitCode.unreachable,
+  GatewayFault: ExitCode.unreachable,
+  UnexpectedResponse: ExitCode.unreachable,
+  WebhookUndelivered: ExitCode.badVerdict
+}
+
+const codes: Readonly<Record<Exclude<CommandError["_tag"], "Concluded" | "BrokenPipe" | "VargateError">, number>> = {
+  Usage: ExitCode.usage,
+  NotConfigured: ExitCode.usage,
+  FileFailed: ExitCode.file,
+  Denied: ExitCode.denied,
+  PendingApproval: ExitCode.pending,
+  RateLimited: ExitCode.notNow,
+  OpaUnavailable: ExitCode.notNow,
+  OutcomeUnknown: ExitCode.unknown,
+  Rejected: ExitCode.denied,
+  Expired: ExitCode.denied,
+  ApprovalTimeout: ExitCode.pending,
+  ToolFailed: ExitCode.toolFailed,
+  SettingNotApplied: ExitCode.badVerdict,
+  RotationUnknown: ExitCode.unknown,
+  StorageFailed: ExitCode.file,
+  StorageError: ExitCode.file,
+  ListenError: ExitCode.file
+}
+
+/**
+ * What is said about an error. Undefined where nothing is to be said any more.
+ *
+ * @internal
+ */
+export const describe = (
+  error: CommandError | CliError.CliError
+): { readonly exitCode: number; readonly failure?: typeof Failure.Type } => {
+  if (CliError.isCliError(error)) return describeUsage(error)
+  switch (error._tag) {
+    case "Concluded":
+      return { exitCode: error.exitCode }
+    case "BrokenPipe":
+      return { exitCode: ExitCode.brokenPipe }
+    case "VargateError": {
+      const { reason, sideEffect } = error
+      const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered"
+      const exitCode = isUnknown ? ExitCode.unknown : reasonCodes[reason._tag]
+      return { exitCode, failure: { error: reason._tag, message: reason.message, exitCode, sideEffect } }
+    }
+  }
+  const exitCode = codes[error._tag]
+  return {
+    exitCode,
+    failure: {
+      error: error._tag,
+      message: error.message,
+      exitCode,
+      ..."actionId" in error ? { actionId: error.actionId } : {},
+      ..."sideEffect" in error ? { sideEffect: error.sideEffect } : {}
+    }
+  }
+}
+
+/** The presenter has shown those of a wrong command line already. */
+const describeUsage = (error: CliError.CliError) => {
+  if (error._tag === "ShowHelp") return { exitCode: error.errors.length === 0 ? ExitCode.good : ExitCode.usage }
+  return {
+    exitCode: ExitCode.usage,
+    failure: { error: "Usage", message: error.message, exitCode: ExitCode.usage }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Waiting for a person's decision, in sight of whoever waits.
+ *
+ * @internal
+ */
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { Approvals } from "../../Approvals.ts"
+import type { ActionId } from "../../domain/ActionId.ts"
+import type { Approved } from "../../domain/Approval.ts"
+import type { ApprovalTimeout, Expired, Rejected, VargateError } from "../../VargateError.ts"
+import { ExitCode } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { dim } from "../screen/text.ts"
+import * as Words from "../screen/words.ts"
+
+/**
+ * The decision, or `ApprovalTimeout` as a value. Whoever interrupts it is told how to come back.
+ *
+ * @internal
+ */
+export const waitFor = Effect.fnUntraced(function*(
+  actionId: ActionId,
+  timeout: Duration.Duration
+): Effect.fn.Return<Approved | Rejected | Expired | ApprovalTimeout, VargateError, Approvals | Printer> {
+  const approvals = yield* Approvals
+  const printer = yield* Printer
+  const started = yield* Clock.currentTimeMillis
+  yield* printer.note(`Waiting for a decision on action ${actionId}.`)
+  const ticking = Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const waited = Words.stretch(clock.currentTimeMillisUnsafe() - started)
+      printer.progress([`waited ${waited}  `, dim("Ctrl-C stops the waiting, not the action")])
+    })
+  ).pipe(Effect.repeat(Schedule.spaced("1 second")))
+
+  return yield* approvals.await(actionId, { timeout }).pipe(
+    Effect.catchTag(["Rejected", "Expired", "ApprovalTimeout"], (end) => Effect.succeed(end)),
+    Effect.raceFirst(Effect.andThen(ticking, Effect.never)),
+    Effect.onInterrupt(() =>
+      printer.fail({
+        error: "Interrupted",
+        message: `Interrupted. Action ${actionId} still waits, and may yet be approved and executed. To wait again: \
+effect-vargate approvals show ${actionId} --wait`,
+        exitCode: ExitCode.interrupted,
+        actionId,
+        sideEffect: "possible"
+      })
+    ),
+    Effect.ensuring(Effect.sync(() => printer.progress()))
+  )
+})
+
+/**
+ * The default of `--wait`: a little more than the hour after which the gateway gives up.
+ *
+ * @internal
+ */
+export const wholeTime = "65m"

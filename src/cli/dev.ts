@@ -1,0 +1,111 @@
+/**
+ * `dev`: a gateway on this machine, with everything that it knows in one file.
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
+import type { VargateError } from "../VargateError.ts"
+import { readKeyFile } from "./core/connection.ts"
+import { Usage } from "./core/failure.ts"
+import { KeyFile } from "./core/flags.ts"
+import { Serving } from "./Output.ts"
+import { Printer } from "./screen/Printer.ts"
+import { facts } from "./screen/table.ts"
+import { bold, dim } from "./screen/text.ts"
+
+const flags = {
+  port: Flag.Int("port").pipe(
+    Flag.withMetavar("<port>"),
+    Flag.withDescription("Where to listen; 0 takes a free one (8000)"),
+    Flag.withDefault(8000)
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withMetavar("<host>"),
+    Flag.withDescription("On which address (127.0.0.1)"),
+    Flag.withDefault("127.0.0.1")
+  ),
+  data: Flag.String("data").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("The ledger, in SQLite (./vargate.db)"),
+    Flag.withDefault("./vargate.db")
+  ),
+  template: Flag.Literals("template", ["general", "financial", "email", "crm", "data_access"]).pipe(
+    Flag.withMetavar("<policy>"),
+    Flag.optional
+  ),
+  opa: Flag.String("opa").pipe(
+    Flag.withMetavar("<url>"),
+    Flag.withDescription("Ask this OPA server instead of the built-in engine"),
+    Flag.optional
+  )
+}
+
+const notAnOpa = ({ reason }: VargateError) =>
+  new Usage({
+    message: `--opa: ${
+      reason._tag === "InvalidRequest" ? reason.issues.map(({ message }) => message).join("; ") : reason.message
+    }.`
+  })
+
+/** Loaded only here, since no other command serves anything. */
+const policyOf = Effect.fnUntraced(function*(url: string) {
+  const OpaEngine = yield* Effect.promise(() => import("../gateway/OpaEngine.ts"))
+  const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/PolicyEngine.ts"))
+  return Layer.succeed(PolicyEngine, yield* Effect.mapError(OpaEngine.make({ url }), notAnOpa))
+})
+
+const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServer["Service"], data: string) {
+  const printer = yield* Printer
+  const apiKey = Redacted.value(tenant.apiKey)
+  yield* printer.print(
+    Serving,
+    { url, tenantId: tenant.id, apiKey, policyTemplate: tenant.policyTemplate, data, isNew },
+    (width) =>
+      facts([
+        ["Listening", bold(url)],
+        ["Policy", tenant.policyTemplate],
+        ["Ledger", [data, dim(isNew ? ", with a new key" : ", with the key of before")]],
+        ["Use it", `export VARGATE_URL=${url}`],
+        ["", `export VARGATE_API_KEY=${apiKey}`]
+      ], width)
+  )
+  yield* printer.note(dim("Ctrl-C ends it; requests in flight are finished first."))
+})
+
+const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
+
+/** @internal */
+export const command = Command.make(
+  "dev",
+  flags,
+  Effect.fnUntraced(function*({ data, host, opa, port, template }) {
+    const printer = yield* Printer
+    const keyFile = Option.getOrUndefined(yield* KeyFile)
+    if (!isLoopback(host)) {
+      yield* printer.warn(`everybody who reaches ${host} can read keys and params on the way: put TLS in front of it`)
+    }
+    const options: Options = {
+      port,
+      host,
+      data,
+      template: Option.getOrUndefined(template),
+      policy: Option.isNone(opa) ? undefined : yield* policyOf(opa.value),
+      // Not that of the environment, which may open some other gateway.
+      apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
+    }
+    const { run } = yield* Effect.promise(() => import("../gateway/GatewayServer.ts"))
+    return yield* run(options, (server) => announce(server, data))
+  })
+).pipe(
+  Command.withDescription("Serve a gateway on this machine, with a lasting ledger"),
+  Command.withExamples([
+    { command: "effect-vargate dev --template financial" },
+    { command: "effect-vargate dev --port 0 --data /tmp/ci.db --json" }
+  ])
+)

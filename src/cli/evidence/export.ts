@@ -1,0 +1,94 @@
+/**
+ * `evidence export`: a part of the log in one file, for others to verify.
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import { AuditLog } from "../../AuditLog.ts"
+import { CheckpointStore, layerMemory as noCheckpoints } from "../../Checkpoints.ts"
+import { Evidence } from "../../Evidence.ts"
+import * as FileCheckpoints from "../../node/FileCheckpoints.ts"
+import { connected } from "../core/connection.ts"
+import { Usage } from "../core/failure.ts"
+import { positive } from "../core/flags.ts"
+import { writeWhole } from "../core/writeWhole.ts"
+import { Exported } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { bold, green } from "../screen/text.ts"
+
+interface Wishes {
+  readonly from: Option.Option<number>
+  readonly to: Option.Option<number>
+  readonly proofs: "all" | "ends" | "none"
+}
+
+const latestCheckpoint = Effect.gen(function*() {
+  const store = yield* CheckpointStore
+  if ((yield* store.tenants).length === 0) return undefined
+  const auditLog = yield* AuditLog
+  const { tenantId } = yield* auditLog.page({ limit: 1 })
+  return tenantId === undefined ? undefined : yield* store.latest(tenantId)
+})
+
+const run = Effect.fnUntraced(function*(path: string, { from, proofs, to }: Wishes) {
+  const evidence = yield* Evidence
+  const printer = yield* Printer
+  printer.progress("reading the log, its trees and proofs ...")
+  const text = yield* evidence.export({
+    fromId: Option.getOrUndefined(from),
+    toId: Option.getOrUndefined(to),
+    proofs,
+    checkpoint: yield* latestCheckpoint
+  }).pipe(Effect.ensuring(Effect.sync(() => printer.progress())))
+  if (path === "-") return yield* printer.raw(text)
+  yield* writeWhole(path, text)
+  yield* printer.print(Exported, { path, bytes: Buffer.byteLength(text) }, () => [
+    [green("✓ written"), "; whoever gets it can check it with neither a gateway nor a key:"],
+    bold(`  effect-vargate evidence verify ${path}`)
+  ])
+})
+
+/** @internal */
+export const command = Command.make(
+  "export",
+  {
+    path: Argument.String("file").pipe(Argument.withDescription("Where to; - is stdout")),
+    from: positive("from").pipe(
+      Flag.withMetavar("<id>"),
+      Flag.withDescription("The oldest record (the first)"),
+      Flag.optional
+    ),
+    to: positive("to").pipe(
+      Flag.withMetavar("<id>"),
+      Flag.withDescription("The newest record (the last)"),
+      Flag.optional
+    ),
+    proofs: Flag.Literals("proofs", ["all", "ends", "none"]).pipe(
+      Flag.withDescription("Merkle proofs of which"),
+      Flag.withDefault("ends" as const)
+    ),
+    checkpoint: Flag.String("checkpoint").pipe(
+      Flag.withMetavar("<file>"),
+      Flag.withDescription("Put the last checkpoint of this file in"),
+      Flag.optional
+    ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withoutNegation,
+      Flag.withDefault(false),
+      Flag.withDescription("Write over a file that is there")
+    )
+  },
+  Effect.fnUntraced(function*({ checkpoint, force, path, ...wishes }) {
+    const files = yield* FileSystem.FileSystem
+    if (path !== "-" && !force && (yield* Effect.orElseSucceed(files.exists(path), () => false))) {
+      return yield* new Usage({ message: `${path} is there already: name another file, or say --force.` })
+    }
+    const store = Option.match(checkpoint, { onNone: () => noCheckpoints, onSome: FileCheckpoints.layer })
+    yield* Effect.provide(connected(run(path, wishes)), store)
+  })
+).pipe(Command.withDescription("Write the log, or a part of it, into one file"))

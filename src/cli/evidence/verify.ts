@@ -1,0 +1,96 @@
+/**
+ * `evidence verify`: what somebody else exported.
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Option from "effect/Option"
+import type { Checkpoint } from "../../domain/Checkpoint.ts"
+import type { EvidenceReport } from "../../domain/EvidenceReport.ts"
+import * as Evidence from "../../Evidence.ts"
+import type { VargateError } from "../../VargateError.ts"
+import { Concluded, FileFailed, Usage } from "../core/failure.ts"
+import { EvidenceVerdict, ExitCode } from "../Output.ts"
+import { Printer } from "../screen/Printer.ts"
+import { facts } from "../screen/table.ts"
+import { dim, green, type Line, red } from "../screen/text.ts"
+import * as Words from "../screen/words.ts"
+import { ofTenant, readKept } from "../verify/kept.ts"
+import { measured } from "../verify/progress.ts"
+import { findingLines, treesWord, verdictLine } from "../verify/report.ts"
+
+const aboutFile = (path: string) => ({ reason }: VargateError) =>
+  new Usage({
+    message: reason._tag !== "InvalidRequest" ?
+      reason.message :
+      `${path} is no file of evidence: ${
+        reason.issues.slice(0, 3).map(({ message, path }) => [...path, message].join(": ")).join("; ")
+      }.`
+  })
+
+const run = Effect.fnUntraced(function*(path: string, checkpoint: Option.Option<string>) {
+  const files = yield* FileSystem.FileSystem
+  const printer = yield* Printer
+  const content = yield* Effect.mapError(files.readFile(path), FileFailed.of("read", path))
+  const kept = yield* readKept(checkpoint)
+  const verify = (checkpoints: ReadonlyArray<Checkpoint>) => Evidence.verify(content, { checkpoints })
+  const tenantId = Effect.map(verify([]), ({ chain }) => chain.tenantId)
+  const verification = Effect.flatMap(ofTenant(kept, tenantId), verify)
+  const { result: report, seconds } = yield* measured(verification, "verifying", () => 0).pipe(
+    Effect.mapError(aboutFile(path))
+  )
+  yield* printer.print(EvidenceVerdict, { file: path, report }, (width) => screen(report, seconds, width))
+  if (!report.valid) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
+})
+
+const screen = (
+  { chain, contradictions, isWhole, proofs, valid }: EvidenceReport,
+  seconds: number,
+  width: number | undefined
+): ReadonlyArray<Line> => {
+  const bad = proofs.filter(({ inclusion, isInPages }) =>
+    !isInPages || !(inclusion.valid || inclusion.reason === "ErasedLeaves")
+  )
+  return [
+    valid ? [green("✓ holds"), ": every hash, link and proof in it was computed anew"] : [red("✗ does not hold")],
+    ...facts([
+      ["Tenant", chain.tenantId ?? dim("not told")],
+      ["Chain", verdictLine(chain, seconds)],
+      ["Covers", [
+        chain.firstId === undefined ? "nothing" : `records ${chain.firstId} to ${chain.lastId}`,
+        dim(isWhole ? ", the whole log" : "; it says nothing about what is older or newer")
+      ]],
+      chain.trees === undefined ? undefined : ["Trees", treesWord(chain.trees)],
+      [
+        "Proofs",
+        bad.length === 0
+          ? (proofs.length === 0 ? dim("none in it") : [green("✓ valid"), `, ${Words.count(proofs.length, "proof")}`])
+          : red(`✗ ${bad.length} of ${proofs.length} do not hold`)
+      ]
+    ], width),
+    ...findingLines(chain, width),
+    ...contradictions.map((contradiction): Line => [red("Contradiction"), `  ${contradiction}`]),
+    ...bad.map(({ inclusion, isInPages, recordHash }): Line => [
+      red(inclusion.reason ?? "NotInPages"),
+      `  proof of ${recordHash.slice(0, 12)}...${isInPages ? "" : ", a record that is not in the file"}`
+    ])
+  ]
+}
+
+/** @internal */
+export const command = Command.make(
+  "verify",
+  {
+    file: Argument.String("file").pipe(Argument.withDescription("As it was exported, .gz too")),
+    checkpoint: Flag.String("checkpoint").pipe(
+      Flag.withMetavar("<file>"),
+      Flag.withDescription("Hold it against the checkpoints kept there"),
+      Flag.optional
+    )
+  },
+  ({ checkpoint, file }) => run(file, checkpoint)
+).pipe(Command.withDescription("Verify exported evidence, with neither a gateway nor a key"))

@@ -1,0 +1,124 @@
+/**
+ * How commands speak: results go to stdout, as lines for people or as one JSON object a line; everything else goes to
+ * stderr.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { Failure, Notice } from "../Output.ts"
+import { type BrokenPipe, Screen } from "./Screen.ts"
+import { cut, jsonLine, type Line, red, render, wrap, yellow } from "./text.ts"
+
+/** @internal */
+export class Printer extends Context.Service<Printer, {
+  readonly isJson: boolean
+  /** Whether stdout is a terminal that can be drawn on again. */
+  readonly isLive: boolean
+  /** Of stdout; undefined where lines may be of any length. */
+  readonly width: () => number | undefined
+  readonly height: () => number | undefined
+  /** One result: its JSON by the schema, or the lines for people. */
+  readonly print: <A>(
+    schema: Schema.Codec<A, unknown>,
+    value: NoInfer<A>,
+    lines: (width: number | undefined) => ReadonlyArray<Line>
+  ) => Effect.Effect<void, BrokenPipe>
+  /** Lines for people only, on stdout. */
+  readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
+  /** Puts lines in the place of those drawn before. Only where `isLive`. */
+  readonly draw: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
+  /** Text as it is, on stdout. */
+  readonly raw: (text: string) => Effect.Effect<void, BrokenPipe>
+  /** What people should know meanwhile, on stderr. Scripts are not told. */
+  readonly note: (line: Line) => Effect.Effect<void>
+  /** What scripts should know too, on stderr. */
+  readonly warn: (message: string) => Effect.Effect<void>
+  /** Why the command ends, on stderr. */
+  readonly fail: (failure: typeof Failure.Type) => Effect.Effect<void>
+  /** One line on stderr that the next one takes the place of; none clears it. Only on terminals. */
+  readonly progress: (line?: Line) => void
+}>()("effect-vargate/cli/Printer") {}
+
+const upAndClear = (lines: number) => lines === 0 ? "" : `\x1b[${lines}A\x1b[0J`
+
+const encodeNotice = Schema.encodeSync(Notice)
+const encodeFailure = Schema.encodeSync(Failure)
+
+/** @internal */
+export const make = (
+  { stderr, stdout }: Screen["Service"],
+  { isJson }: { readonly isJson: boolean }
+): Printer["Service"] => {
+  const isLive = stdout.isTerminal && !isJson
+  const hasProgress = stderr.isTerminal && !isJson
+  let drawn = 0
+  let isInProgress = false
+
+  const clearProgress = () => {
+    if (!isInProgress) return ""
+    isInProgress = false
+    return "\r\x1b[2K"
+  }
+
+  const out = (text: string) =>
+    Effect.suspend(() => {
+      const clear = clearProgress()
+      if (clear !== "") stderr.writeUnsafe(clear)
+      return stdout.write(text)
+    })
+
+  const err = (text: string) => stderr.writeUnsafe(clearProgress() + text)
+
+  const linesOf = (lines: ReadonlyArray<Line>) => lines.map((line) => `${render(line, stdout.isColored)}\n`).join("")
+
+  const paragraph = (line: Line) => {
+    const columns = stderr.columns()
+    const lines = columns === undefined ? [line] : wrap(line, columns)
+    err(lines.map((part) => `${render(part, stderr.isColored)}\n`).join(""))
+  }
+
+  return Printer.of({
+    isJson,
+    isLive,
+    width: stdout.columns,
+    height: stdout.rows,
+    print: (schema, value, lines) =>
+      Effect.suspend(() =>
+        out(isJson ? `${jsonLine(Schema.encodeSync(schema)(value))}\n` : linesOf(lines(stdout.columns())))
+      ),
+    show: (lines) => isJson ? Effect.void : out(linesOf(lines)),
+    draw: (lines) =>
+      Effect.suspend(() => {
+        const width = stdout.columns() ?? 80
+        const text = upAndClear(drawn) + linesOf(lines.map((line) => cut(line, width)))
+        drawn = lines.length
+        return out(text)
+      }),
+    raw: out,
+    note: (line) => Effect.sync(() => isJson ? undefined : paragraph(line)),
+    warn: (message) =>
+      Effect.sync(() =>
+        isJson
+          ? err(`${jsonLine(encodeNotice({ warning: message }))}\n`)
+          : paragraph([yellow("warning:"), ` ${message}`])
+      ),
+    fail: (failure) =>
+      Effect.sync(() =>
+        isJson ? err(`${jsonLine(encodeFailure(failure))}\n`) : paragraph([red("error:"), ` ${failure.message}`])
+      ),
+    progress: (line) => {
+      if (!hasProgress) return
+      const clear = clearProgress()
+      if (line === undefined) return stderr.writeUnsafe(clear)
+      isInProgress = true
+      stderr.writeUnsafe(`\r\x1b[2K${render(cut(line, (stderr.columns() ?? 80) - 1), stderr.isColored)}`)
+    }
+  })
+}
+
+/** @internal */
+export const layer = (options: { readonly isJson: boolean }): Layer.Layer<Printer, never, Screen> =>
+  Layer.effect(Printer, Effect.map(Screen, (screen) => make(screen, options)))

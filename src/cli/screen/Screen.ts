@@ -1,0 +1,33 @@
+/**
+ * The two streams that a command writes to.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+
+/**
+ * Nobody reads any more (`| head`). The program ends without a word.
+ *
+ * @internal
+ */
+export class BrokenPipe extends Data.TaggedError("BrokenPipe") {}
+
+/** @internal */
+export interface Channel {
+  readonly isTerminal: boolean
+  readonly isColored: boolean
+  /** Of the terminal, or what `COLUMNS` says; undefined where lines may be of any length. */
+  readonly columns: () => number | undefined
+  readonly rows: () => number | undefined
+  readonly write: (text: string) => Effect.Effect<void, BrokenPipe>
+  /** For progress, from places where no effect can run. What goes wrong is nobody's concern. */
+  readonly writeUnsafe: (text: string) => void
+}
+
+/** @internal */
+export class Screen extends Context.Service<Screen, {
+  readonly stdout: Channel
+  readonly stderr: Channel
+}>()("effect-vargate/cli/Screen") {}

@@ -1,0 +1,191 @@
+/**
+ * What may be put on a terminal: text whose control characters are made visible, and styles, which only this program can
+ * set. Params, notes and names come from whoever called the gateway; nothing of theirs moves the cursor, changes a colour
+ * or turns the writing direction.
+ *
+ * @internal
+ */
+import { displayWidth } from "effect/cli/CliOutput"
+
+/** @internal */
+export type Style = keyof typeof codes
+
+const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const
+
+/**
+ * Text in styles.
+ *
+ * @internal
+ */
+export interface Span {
+  readonly text: string
+  readonly styles: ReadonlyArray<Style>
+}
+
+/**
+ * One line of a screen: it never becomes two.
+ *
+ * @internal
+ */
+export type Line = string | Span | ReadonlyArray<string | Span>
+
+const styled = (...styles: ReadonlyArray<Style>) => (text: string): Span => ({ text, styles })
+
+/** @internal */
+export const bold = styled("bold")
+/** @internal */
+export const dim = styled("dim")
+/** @internal */
+export const red = styled("red")
+/** @internal */
+export const green = styled("green")
+/** @internal */
+export const yellow = styled("yellow")
+/** @internal */
+export const cyan = styled("cyan")
+/** @internal */
+export const alarm = styled("bold", "red")
+
+/** @internal */
+export const spansOf = (line: Line): ReadonlyArray<Span> => {
+  const pieces = typeof line === "string" || !Array.isArray(line) ? [line as string | Span] : line
+  return pieces.map((piece) => typeof piece === "string" ? { text: piece, styles: [] } : piece)
+}
+
+/** Controls, invisible formats (bidirectional overrides, tags, joiners), line separators, halves of characters. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
+
+const escape = (character: string): string => {
+  const short = shortEscapes[character]
+  if (short !== undefined) return short
+  const point = character.codePointAt(0)!
+  if (point < 0x100) return `\\x${point.toString(16).padStart(2, "0")}`
+  return point < 0x10000 ? `\\u${point.toString(16).padStart(4, "0")}` : `\\u{${point.toString(16)}}`
+}
+
+/**
+ * Writes out every character that a terminal would obey instead of showing it: `\x1b`, `\n`, `\u202e`.
+ *
+ * @internal
+ */
+export const visible = (text: string): string => text.replace(unprintable, escape)
+
+/**
+ * One line of JSON that is safe on a terminal too: what `JSON.stringify` leaves bare is escaped, which means the same.
+ *
+ * @internal
+ */
+export const jsonLine = (value: unknown): string =>
+  JSON.stringify(value).replace(
+    unprintable,
+    (character) =>
+      Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`)
+        .join("")
+  )
+
+const ascii = /^[\x20-\x7e]*$/
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+
+/**
+ * Terminal cells of a line, counted no further than a little beyond `limit`.
+ *
+ * @internal
+ */
+export const widthOf = (line: Line, limit = Infinity): number => {
+  let width = 0
+  for (const { text } of spansOf(line)) {
+    if (ascii.test(text)) width += text.length
+    else for (const cells of cellsOf(text)) if ((width += cells.width) > limit) return width
+    if (width > limit) return width
+  }
+  return width
+}
+
+/** One at a time, so that nobody measures 64 kB of which 20 characters are shown. */
+function* cellsOf(text: string) {
+  for (const { segment } of graphemes.segment(text)) {
+    const shown = visible(segment)
+    yield { shown, width: ascii.test(shown) ? shown.length : displayWidth(shown) }
+  }
+}
+
+/**
+ * Cuts a line to a width; the last cell of a line that was cut is an ellipsis.
+ *
+ * @internal
+ */
+export const cut = (line: Line, width: number): Line => {
+  if (widthOf(line, width) <= width) return line
+  const kept: Array<Span> = []
+  let left = width - 1
+  for (const { styles, text } of spansOf(line)) {
+    let shown = ""
+    for (const cells of cellsOf(text)) {
+      if (cells.width > left) return [...kept, { text: `${shown}…`, styles }]
+      left -= cells.width
+      shown += cells.shown
+    }
+    kept.push({ text: shown, styles })
+  }
+  return kept
+}
+
+/**
+ * Fills a line up with blanks.
+ *
+ * @internal
+ */
+export const pad = (line: Line, width: number, align: "left" | "right" = "left"): Line => {
+  const blanks = " ".repeat(Math.max(0, width - widthOf(line, width)))
+  return align === "left" ? [...spansOf(line), blanks] : [blanks, ...spansOf(line)]
+}
+
+/**
+ * Breaks a line between words so that it fits; words that are longer than the width are left whole.
+ *
+ * @internal
+ */
+export const wrap = (line: Line, width: number): ReadonlyArray<Line> => {
+  const lines: Array<Array<Span>> = [[]]
+  let left = width
+  for (const [index, word] of wordsOf(line).entries()) {
+    const cells = widthOf(word)
+    if (index > 0 && cells + 1 <= left) {
+      lines.at(-1)!.push({ text: " ", styles: [] }, ...word)
+      left -= cells + 1
+    } else {
+      if (index > 0) lines.push([])
+      lines.at(-1)!.push(...word)
+      left = width - cells
+    }
+  }
+  return lines
+}
+
+/** A word may change its style in the middle. */
+const wordsOf = (line: Line): ReadonlyArray<ReadonlyArray<Span>> => {
+  const words: Array<Array<Span>> = [[]]
+  for (const { styles, text } of spansOf(line)) {
+    for (const [index, word] of text.split(" ").entries()) {
+      if (index > 0) words.push([])
+      if (word !== "") words.at(-1)!.push({ text: word, styles })
+    }
+  }
+  return words
+}
+
+/**
+ * A line as the terminal gets it.
+ *
+ * @internal
+ */
+export const render = (line: Line, isColored: boolean): string =>
+  spansOf(line).map(({ styles, text }) => {
+    const shown = visible(text)
+    return !isColored || styles.length === 0 || shown === ""
+      ? shown
+      : `\x1b[${styles.map((style) => codes[style]).join(";")}m${shown}\x1b[0m`
+  }).join("").trimEnd()

@@ -1,0 +1,144 @@
+/**
+ * `settings`: the tenant's rules and switches, as a file.
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type { TenantSettings } from "../domain/TenantSettings.ts"
+import { withoutUndefined } from "../internal/withoutUndefined.ts"
+import { Tenant } from "../Tenant.ts"
+import { connectedAsOperator } from "./core/connection.ts"
+import { Concluded } from "./core/failure.ts"
+import { writeWhole } from "./core/writeWhole.ts"
+import { Applied, ExitCode, Plan, Settings, WebhookTested } from "./Output.ts"
+import { Printer } from "./screen/Printer.ts"
+import { ask, canAsk } from "./screen/prompts.ts"
+import { dim, green, type Line } from "./screen/text.ts"
+import { fileArgument, readSettings } from "./settings/file.ts"
+import { planLines, settingsLines } from "./settings/screen.ts"
+
+/**
+ * JSON would turn what the gateway does not show into null, and to apply a webhook of null is to end all delivery.
+ */
+const shown = ({ failureModes, policy, ...settings }: TenantSettings): TenantSettings =>
+  withoutUndefined({
+    ...settings,
+    failureModes: failureModes && withoutUndefined(failureModes),
+    policy: policy &&
+      withoutUndefined({ ...policy, parameters: policy.parameters && withoutUndefined(policy.parameters) })
+  }) as TenantSettings
+
+const get = Effect.gen(function*() {
+  const printer = yield* Printer
+  const settings = shown(yield* Tenant.use((tenant) => tenant.settings))
+  yield* printer.print(Settings, settings, (width) => settingsLines(settings, width))
+})
+
+const plan = Effect.fnUntraced(function*(path: string, isCheck: boolean) {
+  const printer = yield* Printer
+  const settings = yield* readSettings(path)
+  const plan = yield* Tenant.use((tenant) => tenant.plan(settings))
+  yield* printer.print(Plan, plan, () => planLines(plan))
+  if (isCheck && !plan.isEmpty) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
+})
+
+const apply = Effect.fnUntraced(function*(path: string, isSure: boolean, secretFile: string | undefined) {
+  const printer = yield* Printer
+  const tenant = yield* Tenant
+  const settings = yield* readSettings(path)
+  if (!isSure && (yield* canAsk)) {
+    const plan = yield* tenant.plan(settings)
+    yield* Effect.forEach(planLines(plan), printer.note, { discard: true })
+    if (!plan.isEmpty && !(yield* ask(Prompt.Confirm({ message: "Apply this?" })))) {
+      yield* printer.note("Nothing was changed.")
+      return yield* new Concluded({ exitCode: ExitCode.interrupted })
+    }
+  }
+  const { confirmed, unconfirmed, webhookSecret } = yield* tenant.apply(settings)
+  if (webhookSecret !== undefined && secretFile !== undefined) {
+    yield* writeWhole(secretFile, `${Redacted.value(webhookSecret)}\n`)
+  }
+  yield* printer.print(
+    Applied,
+    { confirmed, unconfirmed, ...secretFile !== undefined && webhookSecret !== undefined ? { secretFile } : {} },
+    (): ReadonlyArray<Line> => [
+      [green("✓ applied"), confirmed.length === 0 ? "" : `, and read back: ${confirmed.join(", ")}`],
+      ...unconfirmed.length === 0 ? [] : [dim(`The gateway does not show: ${unconfirmed.join(", ")}`)],
+      ...secretFile === undefined || webhookSecret === undefined
+        ? []
+        : [`The secret that events are signed with is in ${secretFile}, which only you can read.`]
+    ]
+  )
+  if (webhookSecret !== undefined && secretFile === undefined) {
+    yield* printer.warn(
+      "the gateway told the secret that events are signed with. To keep it, apply the webhookUrl again with --secret-file FILE"
+    )
+  }
+})
+
+const testWebhook = Effect.gen(function*() {
+  const printer = yield* Printer
+  const url = yield* Tenant.use((tenant) => tenant.testWebhook)
+  const { origin } = new URL(url)
+  yield* printer.print(
+    WebhookTested,
+    { origin },
+    () => [[green("✓ delivered"), `: a test event was taken by ${origin}`]]
+  )
+})
+
+const getCommand = Command.make("get", {}, () => connectedAsOperator(get)).pipe(
+  Command.withDescription("The settings; with --json as plan and apply take them")
+)
+
+const planCommand = Command.make(
+  "plan",
+  {
+    file: fileArgument,
+    check: Flag.Boolean("check").pipe(
+      Flag.withoutNegation,
+      Flag.withDefault(false),
+      Flag.withDescription("End with 1 where something would change")
+    )
+  },
+  ({ check, file }) => connectedAsOperator(plan(file, check))
+).pipe(Command.withDescription("What applying a file would change"))
+
+const applyCommand = Command.make(
+  "apply",
+  {
+    file: fileArgument,
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withAlias("y"),
+      Flag.withoutNegation,
+      Flag.withDefault(false),
+      Flag.withDescription("Do not ask")
+    ),
+    secretFile: Flag.String("secret-file").pipe(
+      Flag.withMetavar("<file>"),
+      Flag.withDescription("Where to keep the webhook's secret"),
+      Flag.optional
+    )
+  },
+  ({ file, secretFile, yes }) => connectedAsOperator(apply(file, yes, Option.getOrUndefined(secretFile)))
+).pipe(Command.withDescription("Apply a file, and read back what came of it"))
+
+const testCommand = Command.make("test-webhook", {}, () => connectedAsOperator(testWebhook)).pipe(
+  Command.withDescription("Have the gateway send a test event")
+)
+
+/** @internal */
+export const command = Command.make("settings").pipe(
+  Command.withDescription("The tenant's policy, switches and webhook, as a file"),
+  Command.withSubcommands([getCommand, planCommand, applyCommand, testCommand]),
+  Command.withExamples([
+    { command: "effect-vargate settings get --json > settings.json" },
+    { command: "effect-vargate settings plan settings.json --check" },
+    { command: `echo '{"policy": {"template": "financial"}}' | effect-vargate settings apply -` }
+  ])
+)

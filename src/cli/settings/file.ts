@@ -1,0 +1,40 @@
+/**
+ * Settings in a file, as `settings get --json` writes them.
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Schema from "effect/Schema"
+import { TenantSettings } from "../../domain/TenantSettings.ts"
+import { fieldIssues } from "../../internal/fieldIssues.ts"
+import { FileFailed, Usage } from "../core/failure.ts"
+import { readStdin } from "../core/stdin.ts"
+
+/** @internal */
+export const fileArgument = Argument.String("file").pipe(
+  Argument.withDescription("Settings as JSON; - is stdin")
+)
+
+const decode = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(TenantSettings)), {
+  errors: "all",
+  onExcessProperty: "error"
+})
+
+/** @internal */
+export const readSettings = Effect.fnUntraced(function*(path: string) {
+  const files = yield* FileSystem.FileSystem
+  const text = path === "-"
+    ? yield* readStdin
+    : yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path))
+  return yield* Effect.mapError(
+    decode(text),
+    ({ issue }) =>
+      new Usage({
+        message: `${path === "-" ? "stdin" : path} holds no settings: ${
+          fieldIssues(issue, []).map(({ message, path }) => [...path, message].join(": ")).join("; ")
+        }.`
+      })
+  )
+})

@@ -1,0 +1,24 @@
+/**
+ * Runs the command line of this process.
+ *
+ * @internal
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { run } from "./main.ts"
+import * as NodeScreen from "./screen/NodeScreen.ts"
+
+run(process.argv.slice(2)).pipe(
+  Effect.tap((code) =>
+    Effect.sync(() => {
+      process.exitCode = code
+    })
+  ),
+  Effect.provide([NodeServices.layer, NodeScreen.layer, FetchHttpClient.layer]),
+  // A variable that is set to nothing is a mistake to be told of.
+  Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ preserveEmptyStrings: true })),
+  NodeRuntime.runMain
+)

@@ -1,0 +1,170 @@
+/**
+ * `workflows`: durable calls, as their journal tells of them.
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Config from "effect/Config"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { type GovernedExecution, Journal, State } from "../workflow/Journal.ts"
+import { FileFailed, NotConfigured, Usage } from "./core/failure.ts"
+import { positive } from "./core/flags.ts"
+import { shortId } from "./core/outcome.ts"
+import { ExecutionEntry, ExecutionRequested } from "./Output.ts"
+import { Printer } from "./screen/Printer.ts"
+import { facts, table } from "./screen/table.ts"
+import { dim, green, type Line, red, yellow } from "./screen/text.ts"
+import * as Words from "./screen/words.ts"
+
+const data = Flag.String("data").pipe(
+  Flag.withMetavar("<file>"),
+  Flag.withDescription("The SQLite file of the engine; without it, the Postgres of VARGATE_POSTGRES_URL"),
+  Flag.optional
+)
+
+const cannotRead = ({ message }: { readonly message: string }) =>
+  new FileFailed({ message: `The executions cannot be read: ${message.split("\n")[0]}` })
+
+/** Opening a file that is not there would make it. */
+const sqlite = Effect.fnUntraced(function*(filename: string) {
+  const files = yield* FileSystem.FileSystem
+  yield* Effect.mapError(files.access(filename), FileFailed.of("read", filename))
+  const SqliteClient = yield* Effect.promise(() => import("../internal/sqliteClient.ts"))
+  return SqliteClient.layer({ filename })
+})
+
+const postgres = Effect.gen(function*() {
+  const url = yield* Effect.mapError(Config.option(Config.Redacted("VARGATE_POSTGRES_URL")), cannotRead)
+  if (Option.isNone(url)) {
+    return yield* new NotConfigured({ message: "Say where the executions are: --data FILE, or VARGATE_POSTGRES_URL." })
+  }
+  const PgClient = yield* Effect.tryPromise({
+    try: () => import("@effect/sql-pg/PgClient"),
+    catch: () =>
+      new NotConfigured({ message: "Postgres needs the package @effect/sql-pg: install it beside this one." })
+  })
+  return PgClient.layer({ url: url.value })
+})
+
+/** The database is opened only here, since no other command needs one. */
+const withJournal = <A, E, R>(file: Option.Option<string>, effect: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const JournalSql = yield* Effect.promise(() => import("../workflow/JournalSql.ts"))
+    const database = Option.isSome(file) ? yield* sqlite(file.value) : yield* postgres
+    const journal = Layer.provide(JournalSql.layer, database as Layer.Layer<SqlClient, SqlError>)
+    return yield* Effect.provide(effect, yield* Effect.mapError(Layer.build(journal), cannotRead))
+  }))
+
+// --- screens ---------------------------------------------------------------------------------------------------------
+
+const stateOf = ({ outcome, request, state }: GovernedExecution): Line => {
+  if (request !== null) return [yellow(request === "interrupt" ? "to be ended" : "to be woken")]
+  if (state !== "done") return [state === "held" ? yellow("waits") : dim(state)]
+  if (outcome === "agent" || outcome === "gateway") return [green(`done by ${outcome}`)]
+  return [outcome === "OutcomeUnknown" ? red("nobody knows") : red(outcome ?? "done")]
+}
+
+const columns = [
+  { title: "EXECUTION" },
+  { title: "WORKFLOW", min: 8 },
+  { title: "CALL", min: 12 },
+  { title: "STATE", min: 8 },
+  { title: "SINCE" }
+] as const
+
+const rowOf = (now: DateTime.Utc) => (execution: GovernedExecution) => [
+  shortId(execution.executionId),
+  execution.workflow,
+  `${execution.tool}/${execution.method}`,
+  stateOf(execution),
+  dim(Words.ago(execution.changedAt, now))
+]
+
+// --- commands --------------------------------------------------------------------------------------------------------
+
+const list = Effect.fnUntraced(function*(state: Option.Option<typeof State.Type>, limit: number) {
+  const printer = yield* Printer
+  const executions = yield* Journal.use((journal) => journal.list({ state: Option.getOrUndefined(state), limit }))
+  if (printer.isJson) {
+    return yield* Effect.forEach(executions, (entry) => printer.print(ExecutionEntry, entry, () => []), {
+      discard: true
+    })
+  }
+  if (executions.length === 0) return yield* printer.note(dim("There is no such execution."))
+  yield* printer.show(table(columns, executions.map(rowOf(yield* DateTime.now)), printer.width()))
+})
+
+/** As much of the id as it takes. */
+const find = Effect.fnUntraced(function*(id: string) {
+  const journal = yield* Journal
+  const whole = yield* journal.find(id)
+  if (whole !== undefined) return whole
+  const [found, ...others] = (yield* journal.list({ limit: 10_000 })).filter(({ executionId }) =>
+    executionId.startsWith(id)
+  )
+  if (found === undefined) return yield* new Usage({ message: `No execution begins with ${id}.` })
+  return others.length === 0 ? found : yield* new Usage({
+    message: `${others.length + 1} executions begin with ${id}: say more of the id.`
+  })
+})
+
+const show = Effect.fnUntraced(function*(id: string) {
+  const printer = yield* Printer
+  const execution = yield* find(id)
+  yield* printer.print(ExecutionEntry, execution, (width) =>
+    facts([
+      ["Execution", execution.executionId],
+      ["Workflow", execution.workflow],
+      ["Call", `${execution.tool}/${execution.method}`],
+      ["Agent", execution.agentId],
+      ["State", stateOf(execution)],
+      execution.actionId === null ? undefined : ["Action", execution.actionId],
+      ["Started", Words.fullStamp(execution.startedAt)],
+      ["Changed", Words.fullStamp(execution.changedAt)]
+    ], width))
+})
+
+const ask = Effect.fnUntraced(function*(id: string, request: "interrupt" | "resume") {
+  const printer = yield* Printer
+  const { executionId } = yield* find(id)
+  const isPossible = yield* Journal.use((journal) => journal.request(executionId, request))
+  if (!isPossible) return yield* new Usage({ message: `${executionId} is done: nothing can be asked of it any more.` })
+  yield* printer.print(ExecutionRequested, { executionId, request }, () => [
+    [green("✓ asked"), `: the engine ${request === "interrupt" ? "ends" : "wakes"} it at its next look.`]
+  ])
+})
+
+const id = Argument.String("id").pipe(Argument.withDescription("Of the execution, or the beginning of it"))
+
+/** @internal */
+export const command = Command.make("workflows").pipe(
+  Command.withDescription("Durable calls: how they stand, and what to do with them"),
+  Command.withSubcommands([
+    Command.make(
+      "list",
+      {
+        data,
+        state: Flag.Literals("state", State.literals).pipe(Flag.optional),
+        limit: positive("limit").pipe(Flag.withMetavar("<n>"), Flag.withDefault(20))
+      },
+      ({ data, limit, state }) => withJournal(data, list(state, limit))
+    ).pipe(Command.withDescription("The latest, or those in one state"), Command.withAlias("ls")),
+    Command.make("show", { data, id }, ({ data, id }) => withJournal(data, show(id))).pipe(
+      Command.withDescription("All that is known of one")
+    ),
+    Command.make("interrupt", { data, id }, ({ data, id }) => withJournal(data, ask(id, "interrupt"))).pipe(
+      Command.withDescription("End one; what is held at the gateway stays held")
+    ),
+    Command.make("resume", { data, id }, ({ data, id }) => withJournal(data, ask(id, "resume"))).pipe(
+      Command.withDescription("Wake one that waits although it need not")
+    )
+  ])
+)

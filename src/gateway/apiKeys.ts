@@ -1,0 +1,26 @@
+/**
+ * Keys as the gateway makes and shows them.
+ *
+ * @since 0.1.0
+ */
+import * as Redacted from "effect/Redacted"
+import { randomBytes } from "node:crypto"
+
+/**
+ * A key that nobody has yet.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const newKey = (): Redacted.Redacted => Redacted.make(`vg-${randomBytes(24).toString("hex")}`)
+
+/**
+ * The beginning of a key, to tell keys apart: twelve characters of a long one, and never more than a third.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const keyPrefix = (apiKey: Redacted.Redacted): string => {
+  const key = Redacted.value(apiKey)
+  return `${key.slice(0, Math.min(12, Math.floor(key.length / 3)))}...`
+}

@@ -1,0 +1,174 @@
+/**
+ * Stands between any MCP client and any MCP server, and asks Vargate before each tool call. Neither of them has to know.
+ *
+ * **Example** (A server of files, governed)
+ *
+ * ```ts
+ * import { NodeRuntime, NodeServices } from "@effect/platform-node"
+ * import { Effect } from "effect"
+ * import { Vargate } from "effect-vargate"
+ * import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
+ * import { FetchHttpClient } from "effect/http"
+ *
+ * GovernedMcpProxy.stdio({
+ *   command: "npx",
+ *   args: ["@modelcontextprotocol/server-filesystem", "."],
+ *   tool: "files"
+ * }).pipe(
+ *   Effect.provide([Vargate.layerConfig(), NodeServices.layer]),
+ *   Effect.provide(FetchHttpClient.layer),
+ *   NodeRuntime.runMain
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { LogToStderr } from "effect/Logger"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { errorReported } from "effect/Runtime"
+import type { Stdio } from "effect/Stdio"
+import type * as Clearance from "../ai/Clearance.ts"
+import type { ActionName } from "../ai/GovernedTool.ts"
+import type { Refused } from "../ai/Refusal.ts"
+import type * as Approvals from "../Approvals.ts"
+import type { ToolCallRequest } from "../domain/ToolCall.ts"
+import type * as Governed from "../Governed.ts"
+import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
+import * as McpStdio from "./McpStdio.ts"
+import * as relay from "./relay.ts"
+
+// --- options ---------------------------------------------------------------------------------------------------------
+
+/**
+ * Answers a held call at once with the id of the action, and offers a tool to ask again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly _tag: "Answer"
+  /** Default: `vargate_check_approval`. */
+  readonly checkTool: string
+  /** How long one question after the decision waits for it. */
+  readonly patience: Duration.Input
+}
+
+/**
+ * Answers a held call at once with the id of the action, instead of waiting, and offers one more tool, which takes that
+ * id: it waits `patience` (default: 5 seconds) for the decision and, once the action is approved, performs the call and
+ * gives its result. However often it is called, the call is performed once.
+ *
+ * **When to use**
+ *
+ * For clients that give up on a call before a person has had time to decide and do not prolong it on progress.
+ *
+ * **Gotchas**
+ *
+ * Held calls are remembered while the conversation lasts, the newest 1,000 of them.
+ *
+ * @category strategies
+ * @since 0.1.0
+ */
+export const answer = (
+  { checkTool = "vargate_check_approval", patience = "5 seconds" }: {
+    readonly checkTool?: string | undefined
+    readonly patience?: Duration.Input | undefined
+  } = {}
+): Answer => ({ _tag: "Answer", checkTool, patience })
+
+/**
+ * How a server is governed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference"> {
+  /**
+   * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
+   * name that the server gives itself, with `-` for what the gateway does not take. Give one where policies name it: a
+   * server may change its mind.
+   */
+  readonly tool?: string | undefined
+  /** Both names of a call, where they are to be others. `server` is what `tool` says. */
+  readonly action?: ((name: string, server: string) => ActionName) | undefined
+  /** The tools that the client may see and call. Default: all. */
+  readonly allow?: ReadonlyArray<string> | undefined
+  /** What to do when a call is held: `Governed.wait()` (the default), or {@link answer}. */
+  readonly onPending?: (Approvals.AwaitOptions & { readonly _tag: "Wait" }) | Answer | undefined
+  /** How often a client that asked for progress hears that its call waits. Default: at once, then every 10 seconds. */
+  readonly progressEvery?: Duration.Input | undefined
+  /** Writes what the model is told in place of a result. Default: `Refusal.reasonOf`. */
+  readonly tell?: ((error: Refused) => string) | undefined
+}
+
+// --- run -------------------------------------------------------------------------------------------------------------
+
+/**
+ * Passes messages between the two until one of them ends: succeeds when the client has gone, and fails when the server
+ * has.
+ *
+ * **Details**
+ *
+ * Each `tools/call` is submitted first, with its arguments as params, and handed to the server once when it is allowed or
+ * approved; where the gateway executes it, the client gets the gateway's answer and the server nothing. A call that was
+ * refused is a result with `isError` that says in plain words that it was not performed and why. When the server ends
+ * before it has answered a call, the client is told that the outcome is unknown. A call that the client cancels is
+ * forgotten while it waits, and cancelled at the server afterwards. Nothing is repeated.
+ *
+ * Everything else passes unchanged, both ways: `tools/list` but for the allow-list, resources, prompts, sampling,
+ * elicitation, progress, logging, and what later revisions of the protocol may add. What is not passed: text that is not
+ * JSON, and a `tools/call` without an id, since nobody could be told that it was refused. Batches are taken apart.
+ *
+ * Each call is a span, `execute_tool NAME` (see `Clearance`). The agent is the ambient one.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (
+  client: McpChannel,
+  server: McpChannel,
+  options: Options = {}
+): Effect.Effect<void, ChannelFailed, Clearance.Services> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { abandon, fromClient, fromServer, serverHasGone } = yield* relay.make(client, server, options)
+    const serving = yield* Effect.forkScoped(fromServer)
+    const isClientGone = yield* Effect.raceFirst(
+      Effect.as(Effect.exit(fromClient), true),
+      Effect.as(Fiber.await(serving), false)
+    )
+    if (isClientGone) {
+      yield* abandon
+      yield* server.end
+      // What it was doing, it may finish; and who pipes in a few lines wants the answers.
+      yield* Effect.timeoutOption(Fiber.await(serving), "2 seconds")
+      return yield* client.end
+    }
+    yield* serverHasGone
+    yield* client.end
+    yield* Fiber.join(serving)
+    return yield* new ChannelFailed({ detail: "the server has ended" })
+  }))
+
+/**
+ * Starts a server as a child process and stands between it and the client that started this process: what an MCP client's
+ * configuration names in the server's place. What is logged goes to standard error.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const stdio = (
+  { args, command, cwd, env, ...options }: Options & McpStdio.Command
+): Effect.Effect<void, ChannelFailed, Clearance.Services | ChildProcessSpawner | Stdio> =>
+  Effect.gen(function*() {
+    const server = yield* McpStdio.server({ command, args, env, cwd })
+    return yield* run(yield* McpStdio.client, server, options)
+  }).pipe(
+    Effect.scoped,
+    Effect.tapError((error) => Effect.logError(error.message)),
+    // `runMain` would report it on standard output, in the middle of the conversation.
+    Effect.mapError((error) => Object.assign(error, { [errorReported]: false })),
+    Effect.provideService(LogToStderr, true)
+  )

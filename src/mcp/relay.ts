@@ -1,0 +1,356 @@
+/**
+ * The two directions of a governed conversation: which message is passed on, and which one waits for leave.
+ *
+ * @internal
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Clearance from "../ai/Clearance.ts"
+import * as Refusal from "../ai/Refusal.ts"
+import { ActionId } from "../domain/ActionId.ts"
+import * as mcpResults from "../internal/mcpResults.ts"
+import type { PendingApproval } from "../VargateError.ts"
+import type { Options } from "./GovernedMcpProxy.ts"
+import * as JsonRpc from "./JsonRpc.ts"
+import type { McpChannel } from "./McpChannel.ts"
+
+/** A `tools/call` of the client that is not answered yet. */
+interface Call {
+  readonly id: JsonRpc.Id
+  readonly name: string
+  readonly params: JsonRpc.Message
+  /** Done when nobody waits for the server's answer any more. */
+  readonly over: Deferred.Deferred<void>
+  /** Set when the server has got it. */
+  handedOver: ActionId | undefined
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+const maxHeld = 1000
+const decodeActionId = Schema.decodeUnknownOption(ActionId)
+
+/**
+ * The state of one conversation.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpChannel, options: Options) {
+  const scope = yield* Effect.scope
+  const services = yield* Clearance.services
+  const { allow, onPending, progressEvery = "10 seconds", tell = Refusal.reasonOf } = options
+  const asking = onPending?._tag === "Answer" ? onPending : undefined
+
+  const calls = new Map<JsonRpc.Id, Call>()
+  /** Every other request of the client that is not answered yet. */
+  const requests = new Map<JsonRpc.Id, JsonRpc.Request>()
+  /** Calls that were answered with the id of an action, and are to be performed when somebody asks after it. */
+  const held = new Map<ActionId, Call>()
+  let serverName = options.tool ?? "mcp"
+
+  const isOffered = (name: string) => allow === undefined || allow.includes(name)
+  /** Whoever has gone needs no answer. */
+  const tellClient = (message: JsonRpc.Message, relatedTo?: JsonRpc.Id) =>
+    Effect.ignore(client.send(message, relatedTo))
+
+  // --- calls
+
+  const answer = (call: Call, result: JsonRpc.Message) =>
+    Effect.suspend(() => calls.delete(call.id) ? tellClient(JsonRpc.result(call.id, result)) : Effect.void)
+
+  const refuse = (call: Call, text: string, actionId?: ActionId) =>
+    // A task that was never begun is no task: its answer has another form than a result.
+    call.params["task"] === undefined
+      ? answer(call, mcpResults.failure(text, actionId))
+      : Effect.suspend(() =>
+        calls.delete(call.id)
+          ? tellClient(JsonRpc.error(call.id, JsonRpc.ErrorCode.invalidRequest, text))
+          : Effect.void
+      )
+
+  /** Gives the call to the server, in the name of the request that waits for its answer. */
+  const handOver = (call: Call, params: JsonRpc.Message, actionId: ActionId) =>
+    Effect.suspend(() => {
+      call.handedOver = actionId
+      return server.send(JsonRpc.request(call.id, "tools/call", params)).pipe(
+        Effect.matchEffect({
+          onFailure: () => refuse(call, mcpResults.answerLost(actionId), actionId),
+          onSuccess: () => Effect.interruptible(Deferred.await(call.over))
+        })
+      )
+    })
+
+  const perform = Effect.fnUntraced(function*(call: Call, params: JsonRpc.Message, yes: Clearance.Yes) {
+    const actor = yield* Clearance.actor(yes)
+    return yield* actor === "agent"
+      ? handOver(call, params, yes.actionId)
+      : answer(call, mcpResults.executed(actor.result, yes.actionId))
+  })
+
+  const reportWait = (call: Call) => {
+    const { progressToken } = JsonRpc.member(call.params, "_meta")
+    if (progressToken === undefined) return undefined
+    let steps = 0
+    return ({ actionId }: PendingApproval) =>
+      Effect.suspend(() =>
+        tellClient(
+          JsonRpc.notification("notifications/progress", {
+            progressToken,
+            // Progress has to grow, and the server's own may begin at 1 when the wait is over.
+            progress: ++steps / 1e6,
+            message: `waiting for a person's approval as ${actionId}`
+          }),
+          call.id
+        )
+      ).pipe(Effect.repeat(Schedule.spaced(progressEvery)), Effect.asVoid)
+  }
+
+  const submit = Effect.fnUntraced(function*(call: Call) {
+    const { isBusinessHours, reconcile, reference, retry } = options
+    const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
+    const yes = yield* Clearance.ask({
+      tool: action.tool,
+      method: action.method,
+      params: JsonRpc.member(call.params, "arguments"),
+      isBusinessHours,
+      reference,
+      retry,
+      reconcile,
+      onPending: onPending?._tag === "Wait" ? onPending : asking === undefined ? undefined : { _tag: "Fail" },
+      whileWaiting: reportWait(call)
+    })
+    yield* perform(call, call.params, yes)
+  })
+
+  const hold = (call: Call, checkTool: string, actionId: ActionId) =>
+    Effect.suspend(() => {
+      held.set(actionId, call)
+      if (held.size > maxHeld) held.delete(held.keys().next().value!)
+      return refuse(call, mcpResults.waitsFor(actionId, checkTool), actionId)
+    })
+
+  /** Asks after a held call, and performs it in the name of the question. */
+  const check = Effect.fnUntraced(function*(call: Call, patience: NonNullable<typeof asking>["patience"]) {
+    const given = decodeActionId(JsonRpc.member(call.params, "arguments")["action_id"])
+    if (given._tag === "None") return yield* refuse(call, mcpResults.badActionId)
+    const actionId = given.value
+    if (!held.has(actionId)) return yield* refuse(call, mcpResults.nothingWaits)
+    const yes = yield* Effect.tapError(
+      Clearance.wait(actionId, { timeout: patience }),
+      ({ _tag }) =>
+        Effect.sync(() => {
+          if (_tag === "Rejected" || _tag === "Expired") held.delete(actionId)
+        })
+    )
+    yield* Effect.uninterruptible(Effect.suspend(() => {
+      const first = held.get(actionId)
+      // Two questions may get the same yes.
+      if (first === undefined) return refuse(call, mcpResults.nothingWaits)
+      held.delete(actionId)
+      return perform(call, { ...first.params, _meta: call.params["_meta"] }, yes)
+    }))
+  })
+
+  const carryOut = (call: Call): Effect.Effect<void> => {
+    const isCheck = call.name === asking?.checkTool
+    const acting: Effect.Effect<void, Refusal.Refused, Clearance.Services> = isCheck
+      ? check(call, asking!.patience)
+      : submit(call)
+    return acting.pipe(
+      Effect.catch((error) =>
+        Effect.andThen(
+          Refusal.report(call.name, error),
+          error._tag === "PendingApproval" && asking !== undefined && call.params["task"] === undefined
+            ? hold(call, asking.checkTool, error.actionId)
+            : refuse(call, tell(error), Refusal.actionIdOf(error))
+        )
+      ),
+      // Options are functions of the program's: a fault in one must not leave the client waiting.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(Effect.logError(`${call.name}: a fault`, defect), refuse(call, mcpResults.fault))
+      ),
+      Clearance.withSpan(call.name, String(call.id)),
+      Effect.provideContext(services)
+    )
+  }
+
+  const call = Effect.fnUntraced(function*(request: JsonRpc.Request) {
+    const { id } = request
+    const invalid = (why: string) => tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.invalidParams, why))
+    if (calls.has(id) || requests.has(id)) {
+      return yield* tellClient(
+        JsonRpc.error(id, JsonRpc.ErrorCode.invalidRequest, "a request with this id is not answered yet")
+      )
+    }
+    const params = JsonRpc.member(request, "params")
+    const { arguments: given = {}, name } = params
+    if (typeof name !== "string") return yield* invalid("name: Expected string")
+    if (!JsonRpc.isRecord(given)) return yield* invalid("arguments: Expected object")
+    const one: Call = { id, name, params, over: yield* Deferred.make<void>(), handedOver: undefined, fiber: undefined }
+    calls.set(id, one)
+    if (name !== asking?.checkTool && !isOffered(name)) return yield* refuse(one, mcpResults.notOffered(name))
+    one.fiber = yield* Effect.forkIn(carryOut(one), scope)
+  })
+
+  /** True where the server has to hear of it too. */
+  const cancel = Effect.fnUntraced(function*(id: unknown) {
+    const one = calls.get(id as JsonRpc.Id)
+    if (one === undefined) {
+      requests.delete(id as JsonRpc.Id)
+      return true
+    }
+    calls.delete(one.id)
+    if (one.handedOver === undefined && one.fiber !== undefined) yield* Fiber.interrupt(one.fiber)
+    yield* Deferred.succeed(one.over, undefined)
+    return one.handedOver !== undefined
+  })
+
+  // --- from the client
+
+  const passOn = (message: JsonRpc.Message) =>
+    Effect.catch(server.send(message), (error) =>
+      JsonRpc.isRequest(message) && requests.delete(message.id)
+        ? tellClient(JsonRpc.error(message.id, JsonRpc.ErrorCode.connectionClosed, error.message))
+        : Effect.logWarning(error.message))
+
+  const onClient = Effect.fnUntraced(function*(message: unknown) {
+    if (message === undefined) {
+      return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.parseError, "this is not JSON"))
+    }
+    if (!JsonRpc.isRecord(message)) {
+      return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "a message is a JSON object"))
+    }
+    if (message["method"] === "tools/call") {
+      return yield* JsonRpc.isRequest(message)
+        ? call(message)
+        : tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "tools/call needs an id: it was dropped"))
+    }
+    if (message["method"] === "notifications/cancelled") {
+      if (!(yield* cancel(JsonRpc.member(message, "params")["requestId"]))) return
+    }
+    if (JsonRpc.isRequest(message)) requests.set(message.id, message)
+    yield* passOn(message)
+  })
+
+  // --- from the server
+
+  const listed = (result: Readonly<Record<string, unknown>>) => {
+    const tools = Array.isArray(result["tools"]) ? result["tools"] : []
+    const isKept = (tool: unknown) => {
+      const name = JsonRpc.isRecord(tool) ? tool["name"] : undefined
+      return typeof name === "string" && isOffered(name) && name !== asking?.checkTool
+    }
+    const isLast = result["nextCursor"] === undefined
+    const more = asking !== undefined && isLast ? [checkTool(asking.checkTool)] : []
+    return { ...result, tools: [...tools.filter(isKept), ...more] }
+  }
+
+  const onResponse = (response: JsonRpc.Response) => {
+    const { id } = response
+    const one = calls.get(id)
+    if (one !== undefined) {
+      // Nobody has asked it yet.
+      if (one.handedOver === undefined) return Effect.void
+      calls.delete(id)
+      return Effect.andThen(tellClient(response), Deferred.succeed(one.over, undefined))
+    }
+    const request = requests.get(id)
+    requests.delete(id)
+    const result = response["result"]
+    if (request === undefined || !JsonRpc.isRecord(result)) return tellClient(response)
+    if (options.tool === undefined && (request.method === "initialize" || request.method === "server/discover")) {
+      serverName = nameOf(JsonRpc.member(result, "serverInfo")["name"]) ?? serverName
+    }
+    return tellClient(request.method === "tools/list" ? { ...response, result: listed(result) } : response)
+  }
+
+  const requestOf = (progressToken: unknown) => {
+    for (const { id, params } of calls.values()) if (tokenOf(params) === progressToken) return id
+    for (const request of requests.values()) {
+      if (tokenOf(JsonRpc.member(request, "params")) === progressToken) return request.id
+    }
+    return undefined
+  }
+
+  const onServer = (message: unknown) => {
+    // Whatever a server prints beside its messages is not part of the conversation.
+    if (!JsonRpc.isRecord(message)) return Effect.logDebug("the MCP server wrote something that is no message")
+    if (JsonRpc.isResponse(message)) return onResponse(message)
+    return tellClient(
+      message,
+      message["method"] === "notifications/progress"
+        ? requestOf(JsonRpc.member(message, "params")["progressToken"])
+        : undefined
+    )
+  }
+
+  // --- ends
+
+  /** The client has gone. What can be done at once is done, since it was asked for; what waits for a person is not. */
+  const abandon = Effect.suspend(() => {
+    const fibers = Array.from(calls.values(), ({ fiber }) => fiber).filter((fiber) => fiber !== undefined)
+    return Fiber.awaitAll(fibers).pipe(
+      Effect.timeoutOption("1 second"),
+      Effect.andThen(Fiber.interruptAll(fibers))
+    )
+  })
+
+  const serverHasGone = Effect.suspend(() =>
+    Effect.andThen(
+      Effect.forEach([...calls.values()], (one) =>
+        one.handedOver === undefined
+          ? Effect.andThen(
+            one.fiber === undefined ? Effect.void : Fiber.interrupt(one.fiber),
+            // It may have been answered meanwhile, or have come through.
+            Effect.suspend(() =>
+              refuse(
+                one,
+                one.handedOver === undefined ? mcpResults.serverGone : mcpResults.answerLost(one.handedOver),
+                one.handedOver
+              )
+            )
+          )
+          : refuse(one, mcpResults.answerLost(one.handedOver), one.handedOver)),
+      Effect.forEach(
+        [...requests.keys()],
+        (id) => tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.connectionClosed, "the MCP server has ended"))
+      )
+    )
+  )
+
+  return {
+    fromClient: Stream.runForEach(messages(client), onClient),
+    fromServer: Stream.runForEach(messages(server), onServer),
+    abandon,
+    serverHasGone
+  }
+})
+
+/** A batch is its messages: taken as a whole, it would carry calls past everybody. */
+const messages = ({ incoming }: McpChannel) =>
+  Stream.flatMap(
+    incoming,
+    (message) => Array.isArray(message) ? Stream.fromIterable<unknown>(message) : Stream.succeed(message)
+  )
+
+const tokenOf = (params: JsonRpc.Message) => JsonRpc.member(params, "_meta")["progressToken"]
+
+/** As the gateway takes it for a tool: 1 to 256 of these. */
+const nameOf = (name: unknown) =>
+  typeof name === "string" && name !== "" ? name.slice(0, 256).replaceAll(/[^\w\-.:/]/g, "-") : undefined
+
+const checkTool = (name: string) => ({
+  name,
+  description:
+    "Asks whether a tool call that waits for a person's approval was approved. Once it is, this performs the \
+call and gives its result; it is performed only once, however often this is asked.",
+  inputSchema: {
+    type: "object",
+    properties: { action_id: { type: "string", description: "The id that the call was answered with" } },
+    required: ["action_id"]
+  },
+  annotations: { title: "Check an approval" }
+})
