@@ -156,7 +156,7 @@ export const layer: Layer.Layer<Compliance, never, Transport.Transport> = Layer.
 
 /**
  * Writes the export as a PDF to a file. The file comes into being, or changes, only when all of it has arrived: until
- * then it is written beside its place, under another name.
+ * then it is written beside its place, under another name. A link stays a link.
  *
  * @category exporting
  * @since 0.1.0
@@ -168,14 +168,15 @@ export const writePdf = (
   Effect.gen(function*() {
     const compliance = yield* Compliance
     const files = yield* FileSystem.FileSystem
+    const place = yield* Effect.orElseSucceed(files.realPath(path), () => path)
     // Two exports to the same place must not write into one another.
-    const draft = `${path}.${(yield* Random.next).toString(36).slice(2)}.part`
+    const draft = `${place}.${(yield* Random.next).toString(36).slice(2)}.part`
     const write = Effect.gen(function*() {
       const file = yield* files.open(draft, { flag: "wx", mode: 0o600 })
       yield* Stream.runForEach(compliance.pdf(options), (piece) => file.writeAll(piece))
       yield* file.sync
     }).pipe(Effect.scoped)
-    yield* Effect.andThen(write, files.rename(draft, path)).pipe(
+    yield* Effect.andThen(write, files.rename(draft, place)).pipe(
       Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(files.remove(draft, { force: true })))
     )
   })

@@ -6,7 +6,7 @@ import { Compliance, Vargate } from "effect-vargate"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type * as Transport from "../src/Transport.ts"
@@ -224,6 +224,16 @@ describe("writePdf", () => {
           yield* Effect.provide(write(folder), answering(printed(body)))
           assert.deepStrictEqual(files(folder), [["report.pdf", body]])
         }
+      })
+    ))
+
+  it.effect("writes through a link", () =>
+    inFolder((folder) =>
+      Effect.gen(function*() {
+        writeFileSync(join(folder, "old.pdf"), "old")
+        symlinkSync("old.pdf", join(folder, "report.pdf"))
+        yield* Effect.provide(write(folder), answering(printed("%PDF")))
+        assert.deepStrictEqual(files(folder), [["old.pdf", "%PDF"], ["report.pdf", "%PDF"]])
       })
     ))
 

@@ -166,8 +166,8 @@ export interface SqliteOptions extends Database.Options {
 }
 
 /**
- * The parts on disk: ledger, history, tenants, credentials and managed agents are in a SQLite file and survive the process. One process
- * at a time has the file.
+ * The parts on disk: ledger, history, tenants, credentials and managed agents are in a SQLite file and survive the
+ * process. One process at a time has the file.
  *
  * **Example** (A gateway that remembers)
  *

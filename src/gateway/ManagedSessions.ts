@@ -90,8 +90,11 @@ export class ManagedSessions extends Context.Service<ManagedSessions, {
   ) => Effect.Effect<ManagedSession, TooManySessions>
   /** What the log holds of a session, oldest first. */
   readonly records: (session: ManagedSession) => Stream.Stream<AuditRecord>
-  /** The session with its calls counted in the log, and whether somebody plays it. */
-  readonly show: (session: ManagedSession) => Effect.Effect<ManagedSession>
+  /** Sessions with their calls counted in the log, which is read once, and whether somebody plays them. */
+  readonly show: (
+    tenantId: string,
+    sessions: ReadonlyArray<ManagedSession>
+  ) => Effect.Effect<ReadonlyArray<ManagedSession>>
   readonly interrupt: (
     tenant: Tenant,
     session: ManagedSession,
@@ -192,15 +195,27 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
   const records = ({ id, tenantId }: ManagedSession) =>
     Stream.filter(ledger.stream(tenantId!), ({ managedSessionId }) => managedSessionId === id)
 
-  const show = Effect.fn("ManagedSessions.show")(function*(session: ManagedSession) {
-    const calls = yield* Stream.runFold(records(session), () => noCalls, counted)
-    const isPlayed = yield* FiberMap.has(plays, session.id)
-    return new ManagedSession({
-      ...session,
-      calls,
-      consumer: isPlayed ? { active: true, events: calls.governed, anomalies: 0 } : { active: false }
-    })
-  })
+  const show = Effect.fn("ManagedSessions.show")(
+    function*(tenantId: string, sessions: ReadonlyArray<ManagedSession>) {
+      if (sessions.length === 0) return []
+      const tally = new Map<string | undefined, SessionCalls>(sessions.map(({ id }) => [id, noCalls]))
+      yield* Stream.runForEach(ledger.stream(tenantId), (record) =>
+        Effect.sync(() => {
+          const id = record.managedSessionId ?? undefined
+          const calls = tally.get(id)
+          if (calls !== undefined) tally.set(id, counted(calls, record))
+        }))
+      return yield* Effect.forEach(sessions, (session) =>
+        Effect.map(FiberMap.has(plays, session.id), (isPlayed) => {
+          const calls = tally.get(session.id)!
+          return new ManagedSession({
+            ...session,
+            calls,
+            consumer: isPlayed ? { active: true, events: calls.governed, anomalies: 0 } : { active: false }
+          })
+        }))
+    }
+  )
 
   /** Whether whoever played has stopped. */
   const stop = Effect.fnUntraced(function*(id: string) {
@@ -242,7 +257,7 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
 
   const consumers = Effect.fnUntraced(function*(tenantId: string) {
     const active = yield* store.sessions(tenantId, { status: "active", limit: Infinity })
-    const shown = yield* Effect.forEach(active, show)
+    const shown = yield* show(tenantId, active)
     return shown.filter(({ consumer }) => consumer?.active === true).map(({ agentId, calls, id }) =>
       new EventConsumer({
         sessionId: id,

@@ -71,14 +71,16 @@ export const layer = HttpApiBuilder.group(
             agentId: query.agent_id,
             limit: query.limit ?? defaultSessions
           })
-          const shown = yield* Effect.forEach(found, sessions.show)
+          const shown = yield* sessions.show(id, found)
           return { sessions: shown, count: shown.length, tenant_id: id }
         })
       )
       .handle(
         "status",
         Effect.fnUntraced(function*({ params }) {
-          return yield* sessions.show(yield* find(params.id))
+          const session = yield* find(params.id)
+          const [shown] = yield* sessions.show(session.tenantId!, [session])
+          return shown!
         })
       )
       .handle(

@@ -25,8 +25,11 @@ const interrupt = (id: ManagedSessionId, reason = "enough") => managed((agents) 
 const nobody = ManagedAgentId.make("agent-none")
 const nowhere = ManagedSessionId.make("vs-none")
 
-const play = (session: ManagedSessions.Stage) =>
-  Effect.forEach([allowed, denied, destructive], ({ method, tool }) => session.call({ tool, method }))
+const play = ({ agent, call }: ManagedSessions.Stage) =>
+  Effect.forEach(
+    agent.name === "Modest" ? [denied] : [allowed, denied, destructive],
+    ({ method, tool }) => call({ tool, method })
+  )
 
 const ended = (id: ManagedSessionId) =>
   Effect.repeat(Effect.andThen(Effect.yieldNow, status(id)), {
@@ -241,6 +244,19 @@ export const managedAgents = (door: Door) => {
       assert.deepStrictEqual([managedSessionId, source], [session.id, "mcp_governed"])
       // As measured: what a managed agent asks for is never queued.
       assert.deepStrictEqual((yield* pending).pending, [])
+    })
+
+    test("are listed with their own calls", function*() {
+      const busy = yield* start()
+      yield* ended(busy.id)
+      const modest = yield* start({ name: "Modest" })
+      yield* ended(modest.id)
+      yield* Effect.exit(ToolCalls.call(denied))
+      const listed = yield* managed((agents) => agents.sessions())
+      assert.deepStrictEqual(listed.map(({ calls, id }) => [id, calls]), [
+        [modest.id, { governed: 1, observed: 0, denied: 1, pending: 0 }],
+        [busy.id, { governed: 3, observed: 0, denied: 1, pending: 1 }]
+      ])
     })
 
     test("are reported on, with a hash over the report", function*() {
