@@ -29,7 +29,6 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { ActionId } from "./domain/ActionId.ts"
-import { ManagedSessionId } from "./domain/ManagedSession.ts"
 import { ToolCall } from "./domain/ToolCall.ts"
 import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
 
@@ -39,6 +38,13 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./Reason.ts"
+
+/**
+ * So do the failures of those who look after managed agents.
+ *
+ * @since 0.1.0
+ */
+export * from "./ManagedAgentError.ts"
 
 /**
  * So do the failures of operators.
@@ -335,33 +341,6 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
       candidates: this.candidates,
       cause: this.cause.toJSON()
     }
-  }
-}
-
-/**
- * The gateway marked a session of a managed agent as over, and did not say that the agent was told to stop (POST
- * /managed/sessions/{id}/interrupt): it may go on acting.
- *
- * **Details**
- *
- * Asking again is a `Conflict`, because for the gateway the session is over. A simulated session
- * (`ManagedSession.isSimulated`) always ends like this: nothing ran that could be stopped.
- *
- * @category errors
- * @since 0.1.0
- */
-export class InterruptNotConfirmed
-  extends Schema.TaggedError<InterruptNotConfirmed>("effect-vargate/InterruptNotConfirmed")("InterruptNotConfirmed", {
-    sessionId: ManagedSessionId,
-    status: Schema.String
-  })
-  implements Verdict
-{
-  readonly sideEffect = "possible"
-  readonly isRetryable = false
-  readonly retryAfter = undefined
-  override get message() {
-    return `Session ${this.sessionId} is marked as ${this.status}, but the gateway did not confirm that its agent was told to stop: it may go on acting. Stop it where it runs; asking again is refused.`
   }
 }
 

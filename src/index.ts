@@ -340,6 +340,13 @@ export * as Maintenance from "./Maintenance.ts"
 export * as ManagedAgent from "./domain/ManagedAgent.ts"
 
 /**
+ * Failures of those who look after managed agents. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgentError from "./ManagedAgentError.ts"
+
+/**
  * Agents that run elsewhere on a tenant's behalf: what they may do, their sessions, and how to stop one.
  *
  * @since 0.1.0
@@ -657,6 +664,13 @@ export * as Vargate from "./Vargate.ts"
  * @since 0.1.0
  */
 export * as VargateError from "./VargateError.ts"
+
+/**
+ * What every error of this package says about itself: what may have happened, and whether to try again.
+ *
+ * @since 0.1.0
+ */
+export * as Verdict from "./Verdict.ts"
 
 /**
  * Failures of receiving webhooks. They belong to the same table as `VargateError`.
