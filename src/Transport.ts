@@ -13,12 +13,16 @@ import * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { VargateApi } from "./api/VargateApi.ts"
-import { authorizedClient, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
+import { authorized, clientOf, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
 import { blot, spellings } from "./internal/blot.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
+import { withDeadline } from "./internal/deadline.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
@@ -57,6 +61,21 @@ export interface Operation {
 }
 
 /**
+ * For an operation that happens so often that the derived client's steps count.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Direct {
+  /** Sends a request of the operation to the gateway, with the key. */
+  readonly execute: (
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+  /** Has a call of the derived client read the answer that has arrived. Nothing is sent. */
+  readonly reread: <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}
+
+/**
  * Carries out operations of the derived client under the deadline, with foreign errors made ours.
  *
  * @category services
@@ -69,7 +88,7 @@ export class Transport extends Context.Service<Transport, {
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
-    send: (client: Client) => Effect.Effect<A, E>
+    send: (client: Client, direct: Direct) => Effect.Effect<A, E>
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
   /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
@@ -173,18 +192,26 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
 
   const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
 
-  const client = yield* HttpApiClient.makeWith(VargateApi, {
-    httpClient: authorizedClient(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
-  })
+  const execute = authorized(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
+  const quietened = remembering(Context.merge(quiet))
+  const client = yield* HttpApiClient.makeWith(VargateApi, { httpClient: clientOf(execute) })
 
   const request = <A, E>(
     operation: Operation,
-    send: (client: Client) => Effect.Effect<A, E>
+    send: (client: Client, direct: Direct) => Effect.Effect<A, E>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       const exchange = makeExchange(operation)
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
-      const sending = send(client).pipe(
+      const direct: Direct = {
+        execute: (request) => execute(request, exchange),
+        reread: (call) =>
+          Effect.suspend(() => {
+            exchange.isReread = true
+            return call
+          })
+      }
+      const sending = send(client, direct).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
@@ -200,22 +227,30 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
                   : failure(ours._tag === "Unauthenticated" ? exchange.keyFailure ?? ours : ours)
             )
             : Effect.fail(error as Exclude<E, ForeignError>)
-        ),
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" }))
-        }),
-        Effect.provideService(CurrentExchange, exchange),
-        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-        // An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default.
-        Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+        )
       )
-      return keys?.isHeld ? Effect.andThen(keys.settled(), sending) : sending
+      const timed = withDeadline(sending, {
+        duration: timeout,
+        onLate: () =>
+          failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" })),
+        context: Context.add(quietened(fiber.context), CurrentExchange, exchange)
+      })
+      return keys?.isHeld ? Effect.andThen(keys.settled(), timed) : timed
     })
 
   return { baseUrl, maxBodyBytes, request, redact }
 })
+
+/** An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default. */
+const quiet = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(
+  Context.add(HttpClient.TracerDisabledWhen, () => true)
+)
+
+/** Most calls come from the same context as the one before. */
+const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {
+  let last: { readonly a: A; readonly b: B } | undefined
+  return (a) => (last?.a === a ? last : last = { a, b: f(a) }).b
+}
 
 /** The texts of an operation also lose the secrets that it carries itself. */
 const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {
