@@ -24,6 +24,7 @@ import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import { annotate, withSpan } from "./internal/spans.ts"
 import { exchangeToolCall } from "./internal/toolCallExchange.ts"
+import { decisions, unknownOutcomes } from "./Metrics.ts"
 import * as Transport from "./Transport.ts"
 import {
   type CallError,
@@ -119,14 +120,14 @@ export const make = Effect.gen(function*() {
             case "RateLimited":
               return Effect.andThen(limiter.report(error), Effect.fail(error))
             case "VargateError":
+              if (error.sideEffect === "none") return Effect.fail(error)
+              unknownOutcomes.updateUnsafe(1, fiber.context)
               return Effect.fail(
-                error.sideEffect === "none"
-                  ? error
-                  : new OutcomeUnknown({
-                    request: new ToolCall(call),
-                    sentAt: DateTime.makeUnsafe(sentAt),
-                    cause: error.reason
-                  })
+                new OutcomeUnknown({
+                  request: new ToolCall(call),
+                  sentAt: DateTime.makeUnsafe(sentAt),
+                  cause: error.reason
+                })
               )
           }
         }
@@ -137,6 +138,7 @@ export const make = Effect.gen(function*() {
           const { _tag, actionId } = exit.value
           // In one step, so that no identical call whose answer is lost can take this record in between.
           claims.claim(actionId, now)
+          decisions.updateUnsafe(_tag, fiber.context)
           annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
         } else if (Exit.hasInterrupts(exit)) {
           claims.abandon(call, now)

@@ -10,12 +10,14 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { VargateApi } from "./api/VargateApi.ts"
@@ -26,6 +28,7 @@ import { withDeadline } from "./internal/deadline.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
+import { recordRetry } from "./Metrics.ts"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
 
 /**
@@ -122,6 +125,11 @@ export interface Options {
   /** Permits plain `http:` to other machines, where everybody on the way can read the key. Default: false. */
   readonly allowInsecure?: boolean | undefined
   /**
+   * Sends the ids of the current span along (`traceparent`, `b3`), so that the gateway's spans join the agent's trace.
+   * Default: false, since the gateway may be a third party.
+   */
+  readonly propagateTrace?: boolean | undefined
+  /**
    * Wraps the `HttpClient`, for instance to add a header. Never put a retry or a redirect here: a tool call that is
    * sent twice is two actions.
    */
@@ -188,6 +196,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   const timeout = yield* checkTimeout(options.timeout)
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
   if (!(maxBodyBytes >= 0)) return yield* invalidOption("maxBodyBytes", "the limit must be a number of bytes")
+  const propagateTrace = options.propagateTrace ?? false
   const httpClient = yield* HttpClient.HttpClient
 
   const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
@@ -201,7 +210,8 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
     send: (client: Client, direct: Direct) => Effect.Effect<A, E>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
-      const exchange = makeExchange(operation)
+      recordRetry(operation.name, fiber)
+      const exchange = makeExchange({ ...operation, trace: propagateTrace ? traceOf(fiber) : undefined })
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
       const direct: Direct = {
         execute: (request) => execute(request, exchange),
@@ -245,6 +255,9 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
 const quiet = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(
   Context.add(HttpClient.TracerDisabledWhen, () => true)
 )
+
+const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>) =>
+  span?._tag === "Span" ? HttpTraceContext.toHeaders(span) : undefined
 
 /** Most calls come from the same context as the one before. */
 const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {

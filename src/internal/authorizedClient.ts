@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -25,6 +26,8 @@ export interface Exchange {
   readonly session: Redacted.Redacted | undefined
   /** A media type: the body of a 200 of this type is left to be read piece by piece. */
   readonly leaveOpen: string | undefined
+  /** Headers that tell the gateway which trace the request belongs to. */
+  readonly trace: Headers.Headers | undefined
   response: HttpClientResponse.HttpClientResponse | undefined
   /** Whether a request is out of which nobody knows yet what it does. */
   isOut: boolean
@@ -36,10 +39,11 @@ export interface Exchange {
 
 /** @internal */
 export const makeExchange = (
-  options: { readonly session?: Redacted.Redacted | undefined; readonly leaveOpen?: string | undefined } = {}
+  options: Partial<Pick<Exchange, "session" | "leaveOpen" | "trace">> = {}
 ): Exchange => ({
   session: options.session,
   leaveOpen: options.leaveOpen,
+  trace: options.trace,
   response: undefined,
   isOut: false,
   isReread: false,
@@ -122,7 +126,8 @@ export const authorized = (httpClient: HttpClient.HttpClient, options: {
   return (request, exchange) =>
     Effect.suspend(() => {
       if (exchange.isReread && exchange.response !== undefined) return Effect.succeed(exchange.response)
-      const addressed = HttpClientRequest.prependUrl(request, baseUrl)
+      const traced = exchange.trace === undefined ? request : HttpClientRequest.setHeaders(request, exchange.trace)
+      const addressed = HttpClientRequest.prependUrl(traced, baseUrl)
       if (exchange.session !== undefined) {
         return once(HttpClientRequest.bearerToken(addressed, Redacted.value(exchange.session)), exchange)
       }

@@ -16,8 +16,14 @@ const isTraced = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unk
  *
  * @internal
  */
-export const withSpan = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => isTraced(fiber) ? Effect.withSpan(effect, name) as Effect.Effect<A, E, R> : effect)
+export const withSpan = <A, E, R>(
+  name: string,
+  effect: Effect.Effect<A, E, R>,
+  attributes?: Readonly<Record<string, string>>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    isTraced(fiber) ? Effect.withSpan(effect, name, { attributes }) as Effect.Effect<A, E, R> : effect
+  )
 
 /**
  * Puts attributes on the span that {@link withSpan} opened, if it did.
