@@ -12,6 +12,8 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { ApprovalsApi } from "./api/ApprovalsApi.ts"
+import { AuditApi } from "./api/AuditApi.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import { type Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
@@ -100,22 +102,23 @@ export interface Options {
  * @since 0.1.0
  */
 export const makeReader = (transport: Transport.Transport["Service"]) => {
+  const client = transport.client(ApprovalsApi, AuditApi)
+
   const pending = transport.request(
     { name: "Approvals.pending", sideEffect: "none" },
-    (client) => client.approvals.pending({})
+    client.approvals.pending({})
   ).pipe(Effect.withSpan("Approvals.pending"))
 
   const history = transport.request(
     { name: "Approvals.history", sideEffect: "none" },
-    (client) => client.approvals.history({})
+    client.approvals.history({})
   ).pipe(Effect.map(({ history }) => history), Effect.withSpan("Approvals.history"))
 
   const source: ApprovalLook.Source = {
     pending,
     history,
     redact: transport.redact,
-    page: (query) =>
-      transport.request({ name: "Approvals.outcome", sideEffect: "none" }, (client) => client.audit.log({ query }))
+    page: (query) => transport.request({ name: "Approvals.outcome", sideEffect: "none" }, client.audit.log({ query }))
   }
 
   const outcome = Effect.fn("Approvals.outcome")(function*(actionId: ActionId) {

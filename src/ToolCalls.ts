@@ -12,7 +12,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Blocked403, type Pending202, ToolCallBody } from "./api/ToolCallsApi.ts"
+import { type Blocked403, type Pending202, ToolCallBody, ToolCallsApi } from "./api/ToolCallsApi.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
@@ -77,6 +77,7 @@ export class ToolCalls extends Context.Service<ToolCalls, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(ToolCallsApi)
   const builtWith = yield* CallLimiter
 
   // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
@@ -105,7 +106,7 @@ export const make = Effect.gen(function*() {
       claims.depart(call)
       return transport.request(
         { name: operation, sideEffect: "possible" },
-        (client, direct) => exchangeToolCall(toBody(call), client, direct)
+        (direct) => exchangeToolCall(toBody(call), client, direct)
       )
     }).pipe(
       Effect.matchEffect({

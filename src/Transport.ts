@@ -12,6 +12,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -20,7 +21,8 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { VargateApi } from "./api/VargateApi.ts"
+import { apiOf, type Groups } from "./api/apiOf.ts"
+import type { RequestValidation } from "./api/RequestValidation.ts"
 import { authorized, clientOf, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
 import { blot, spellings } from "./internal/blot.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
@@ -32,12 +34,16 @@ import { recordRetry } from "./Metrics.ts"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
 
 /**
- * The typed client that derives from the contract.
+ * The typed client that derives from the contract of some groups.
  *
  * @category models
  * @since 0.1.0
  */
-export type Client = HttpApiClient.ForApi<typeof VargateApi>
+export type Client<G extends Groups> = HttpApiClient.Client<
+  HttpApiGroup.AddMiddleware<G[number], RequestValidation>,
+  never,
+  never
+>
 
 /**
  * One operation as the transport sees it.
@@ -88,10 +94,12 @@ export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
   /** The largest response body that is read, in bytes. */
   readonly maxBodyBytes: number
+  /** The client of some groups. Its calls go through `request` only. */
+  readonly client: <const G extends Groups>(...groups: G) => Client<G>
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
-    send: (client: Client, direct: Direct) => Effect.Effect<A, E>
+    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
   /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
@@ -188,8 +196,11 @@ const withKeys = (keys: KeyRing, options: Omit<Options, "apiKey">) =>
  */
 export const makeWithoutKey = (
   options: Omit<Options, "apiKey">
-): Effect.Effect<Pick<Transport["Service"], "baseUrl" | "request" | "redact">, VargateError, HttpClient.HttpClient> =>
-  wire(undefined, options)
+): Effect.Effect<
+  Pick<Transport["Service"], "baseUrl" | "client" | "request" | "redact">,
+  VargateError,
+  HttpClient.HttpClient
+> => wire(undefined, options)
 
 const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omit<Options, "apiKey">) {
   const baseUrl = yield* checkUrl(options.url ?? defaultUrl, options.allowInsecure ?? false)
@@ -203,11 +214,16 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
 
   const execute = authorized(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
   const quietened = remembering(Context.merge(quiet))
-  const client = yield* HttpApiClient.makeWith(VargateApi, { httpClient: clientOf(execute) })
+  const authorizedClient = clientOf(execute)
+  const client = <const G extends Groups>(...groups: G) =>
+    Effect.runSync(
+      // No middleware of the contract has anything to do in a client.
+      HttpApiClient.makeWith(apiOf(...groups), { httpClient: authorizedClient }) as Effect.Effect<Client<G>>
+    )
 
   const request = <A, E>(
     operation: Operation,
-    send: (client: Client, direct: Direct) => Effect.Effect<A, E>
+    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
       recordRetry(operation.name, fiber)
@@ -221,7 +237,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
             return call
           })
       }
-      const sending = send(client, direct).pipe(
+      const sending = (typeof call === "function" ? call(direct) : call).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
@@ -248,7 +264,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       return keys?.isHeld ? Effect.andThen(keys.settled(), timed) : timed
     })
 
-  return { baseUrl, maxBodyBytes, request, redact }
+  return { baseUrl, maxBodyBytes, client, request, redact }
 })
 
 /** An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default. */

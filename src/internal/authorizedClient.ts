@@ -62,10 +62,10 @@ type Answering = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClient
 
 type Execute = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange) => Answering
 
-/** Each time more needs one more replacement of the key between two requests. */
-const maxSends = 5
-
-/** A 401 says that nothing was done, so even a tool call may be sent again, with the key that is good now. */
+/**
+ * A 401 says that nothing was done, so even a tool call may be sent again, with the key that is good now. Each time more
+ * needs one more replacement of the key between two requests.
+ */
 const again = Effect.fnUntraced(function*(
   refused: HttpClientResponse.HttpClientResponse,
   firstTicket: Ticket,
@@ -75,7 +75,7 @@ const again = Effect.fnUntraced(function*(
 ) {
   let response = refused
   let ticket = firstTicket
-  for (let sent = 1; response.status === 401 && sent < maxSends; sent++) {
+  while (response.status === 401) {
     exchange.isOut = false
     const next = yield* Effect.catch(keys.after(ticket), (failure) => {
       exchange.keyFailure = failure

@@ -21,7 +21,9 @@ export class Claims {
   private claimed = new Set<string>()
   private claimedBefore = new Set<string>()
   private lastClaimedBefore = -Infinity
-  private readonly unsettled = new Map<CallFacts, number>()
+  private readonly underWay = new Set<CallFacts>()
+  /** In the order of giving up: until when each counts. */
+  private readonly abandoned = new Map<CallFacts, number>()
   private readonly generation: number
   /** Records requested up to this time (epoch milliseconds) may belong to a call that is forgotten. */
   forgottenUntil = -Infinity
@@ -49,25 +51,31 @@ export class Claims {
 
   /** A call is on its way: a record that fits it may be its own, until its answer says which one is. */
   depart(call: CallFacts): void {
-    this.unsettled.set(call, Infinity)
+    this.underWay.add(call)
   }
 
   arrive(call: CallFacts): void {
-    this.unsettled.delete(call)
+    this.underWay.delete(call)
   }
 
   /** A call was given up without an answer: for a while its record may still appear, and belongs to nobody. */
   abandon(call: CallFacts, now: number): void {
-    this.unsettled.set(call, now + abandonedFor)
+    this.arrive(call)
+    this.forget(now)
+    this.abandoned.set(call, now + abandonedFor)
   }
 
   /** Whether a record that fits this call may belong to a like one that has no answer yet. */
   isContended(call: CallFacts, now: number): boolean {
-    for (const [other, until] of this.unsettled) {
-      if (until < now) this.unsettled.delete(other)
-      else if (other !== call && isLike(call, other)) return true
+    this.forget(now)
+    return [...this.underWay, ...this.abandoned.keys()].some((other) => other !== call && isLike(call, other))
+  }
+
+  private forget(now: number): void {
+    for (const [call, until] of this.abandoned) {
+      if (until >= now) return
+      this.abandoned.delete(call)
     }
-    return false
   }
 }
 

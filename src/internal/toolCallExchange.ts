@@ -9,7 +9,14 @@ import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { AllowedBody, Blocked403, Pending202, readAllowed, type ToolCallBody } from "../api/ToolCallsApi.ts"
+import {
+  AllowedBody,
+  Blocked403,
+  Pending202,
+  readAllowed,
+  type ToolCallBody,
+  type ToolCallsApi
+} from "../api/ToolCallsApi.ts"
 import type { Allowed } from "../domain/Allowed.ts"
 import type { Client, Direct } from "../Transport.ts"
 
@@ -57,7 +64,11 @@ const parse = (bytes: ArrayBuffer): unknown => {
  *
  * @internal
  */
-export const exchangeToolCall = (body: typeof ToolCallBody.Type, client: Client, { execute, reread }: Direct) =>
+export const exchangeToolCall = (
+  body: typeof ToolCallBody.Type,
+  client: Client<[typeof ToolCallsApi]>,
+  { execute, reread }: Direct
+) =>
   Effect.flatMap(
     execute(HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(body), "application/json"))),
     (response) =>

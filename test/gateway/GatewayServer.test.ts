@@ -217,7 +217,7 @@ describe("a server process", () => {
   })
 
   test("ends at once on a second signal", function*(data) {
-    const server = yield* start({ data })
+    const server = yield* start({ data, grace: 60_000 })
     yield* Effect.forkChild(Effect.exit(call(server.url, server.apiKey, "slow", "hang")), { startImmediately: true })
     yield* Effect.promise(server.next)
     server.send("SIGTERM")

@@ -55,4 +55,16 @@ describe("Claims", () => {
     assert.isTrue(claims.isContended(call(), 1000 + 120_000))
     assert.isFalse(claims.isContended(call(), 1001 + 120_000))
   })
+
+  it("keeps nothing of calls that were given up long ago", () => {
+    const claims = new Claims()
+    const kept = () => Object.values(claims).filter((part) => part instanceof Map).flatMap((part) => [...part]).length
+    for (let n = 0; n < 10_000; n++) {
+      const abandoned = call(n)
+      claims.depart(abandoned)
+      claims.abandon(abandoned, n * 1000)
+      assert.isAtMost(kept(), 121)
+    }
+    assert.strictEqual(kept(), 121)
+  })
 })
