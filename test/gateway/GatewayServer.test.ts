@@ -222,7 +222,7 @@ describe("a server process", () => {
     yield* Effect.promise(server.next)
     server.send("SIGTERM")
     // The first one has been noticed when nobody can connect any more.
-    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").pipe(
+    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").pipe(
       Effect.repeat({ until: (answer) => answer === "" })
     )
     assert.strictEqual(yield* end(server, "SIGTERM"), 143)
