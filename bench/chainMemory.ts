@@ -1,5 +1,6 @@
 /**
- * How much memory verification takes, whatever the length of the log, as one file and as pages. Another process makes the log, so that only the verifier is measured.
+ * How much memory verification takes, whatever the length of the log, as one file and as pages. Another process makes
+ * the log, so that only the verifier is measured.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"

@@ -2,7 +2,7 @@ import type { Cell, Report, Table, Target } from "./report.ts"
 
 /** Three significant digits are what such measurements are worth. */
 export const format = (cell: Cell): string => {
-  if (cell === undefined) return "-"
+  if (cell === undefined || cell === null) return "-"
   if (typeof cell === "string") return cell
   if (Number.isInteger(cell) || Math.abs(cell) >= 100) return Math.round(cell).toLocaleString("en")
   return cell.toPrecision(3)

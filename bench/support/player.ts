@@ -4,11 +4,14 @@
  */
 import { createInterface } from "node:readline"
 import type { Turn, TurnOptions } from "./client.ts"
-import { clients, type clients as Clients } from "./clients.ts"
+import { clients } from "./clients.ts"
 import { percentile } from "./statistics.ts"
 
-const [name, url] = process.argv.slice(2) as [keyof typeof Clients, string]
-const client = await clients[name](url)
+const [name, url] = process.argv.slice(2) as [keyof typeof clients, string]
+const client = await clients[name](url).catch((error: unknown) => {
+  console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+  return process.exit(1)
+})
 
 const play = async ({ inFlight, seconds, tool }: TurnOptions): Promise<Turn> => {
   const times: Array<number> = []

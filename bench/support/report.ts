@@ -1,7 +1,7 @@
 /** What a benchmark hands over when it has ended: one JSON object on standard output. */
 
-/** A number is shown with three significant digits, nothing as a dash. */
-export type Cell = string | number | undefined
+/** A number is shown with three significant digits; nothing, which JSON turns into null, as a dash. */
+export type Cell = string | number | undefined | null
 
 export interface Table {
   readonly title?: string | undefined
