@@ -62,7 +62,7 @@ const programs: Readonly<Record<string, string>> = {
 
 const build = async (contents: string) => {
   const { metafile, outputFiles } = await esbuild.build({
-    stdin: { contents, resolveDir: root },
+    stdin: { contents, resolveDir: root, sourcefile: "the program itself" },
     bundle: true,
     write: false,
     minify: true,
