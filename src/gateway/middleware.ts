@@ -8,7 +8,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
-import * as HttpMethod from "effect/http/HttpMethod"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -20,6 +19,7 @@ import { Unauthorized401, Unprocessable422 } from "../api/ErrorBodies.ts"
 import { RequestValidation } from "../api/RequestValidation.ts"
 import { VargateApi } from "../api/VargateApi.ts"
 import { fieldIssues } from "../internal/fieldIssues.ts"
+import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { Sessions } from "./Sessions.ts"
 import { Tenants } from "./Tenants.ts"
@@ -125,22 +125,20 @@ const isUnreadablePath = (cause: Cause.Cause<unknown>) => {
   return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 }
 
-const maxBodyBytes = 1024 * 1024
+/** As a rule the client has hung up, and nobody is left who could read an answer. */
+const isUnreadableBody = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RequestParseError"
+}
 
-const tooLarge = HttpServerResponse.jsonUnsafe({ detail: "Request body too large" }, { status: 413 })
+const unreadableBody = HttpServerResponse.jsonUnsafe({ detail: "The body could not be read" }, { status: 400 })
+const failed = HttpServerResponse.text("Internal Server Error", { status: 500 })
 
-/** A body that comes without its length has to be read first; the handler finds it read. */
-const isTooLarge = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<boolean> => {
-  const { "content-length": length, "transfer-encoding": encoding } = request.headers
-  if (length !== undefined) return Effect.succeed(Number(length) > maxBodyBytes)
-  if (!HttpMethod.hasBody(request.method) && encoding === undefined) return Effect.succeed(false)
-  return request.text.pipe(
-    Effect.map((text) => Buffer.byteLength(text) > maxBodyBytes),
-    // What else may go wrong with reading is for the handler to find.
-    Effect.catch(({ reason }) =>
-      Effect.succeed(reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge")
-    )
-  )
+const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (isUnreadablePath(cause)) return Effect.succeed(notFound)
+  return isUnreadableBody(cause)
+    ? Effect.as(Effect.logDebug("A body could not be read to its end", cause), unreadableBody)
+    : Effect.as(Effect.logError("The gateway failed to answer", cause), failed)
 }
 
 /** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
@@ -154,7 +152,7 @@ const safely = HttpServerResponse.setHeaders({
 const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
 
 /**
- * Refuses what pages of other sites make a browser send and bodies of more than 1 MiB, and answers 500 with a plain text
+ * Refuses what pages of other sites make a browser send and bodies beyond the limits, and answers 500 with a plain text
  * where a handler fails: the cause is logged, not sent.
  *
  * @category layers
@@ -168,17 +166,13 @@ export const guard = (hosts: Hosts) =>
         (request) => {
           const refusal = refusalOf(request, hosts)
           if (refusal !== undefined) return Effect.succeed(refuse(refusal))
-          return Effect.flatMap(isTooLarge(request), (isRefused) => isRefused ? Effect.succeed(tooLarge) : handler)
+          return Effect.flatMap(
+            refusalOfBody(request),
+            (refusal) => refusal === undefined ? handler : Effect.succeed(refusal)
+          )
         }
       ).pipe(
-        Effect.catchCauseIf(
-          (cause) => !Cause.hasInterruptsOnly(cause),
-          (cause) =>
-            isUnreadablePath(cause) ? Effect.succeed(notFound) : Effect.as(
-              Effect.logError("The gateway failed to answer", cause),
-              HttpServerResponse.text("Internal Server Error", { status: 500 })
-            )
-        ),
+        Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), answerTo),
         Effect.map(safely),
         Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
       ),

@@ -1,9 +1,10 @@
 /** What a gateway on a port refuses, whoever sends it. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer, Logger, References } from "effect"
 import { HttpServer, type HttpServerRequest } from "effect/http"
 import { createServer, request as nodeRequest } from "node:http"
+import { connect } from "node:net"
 import { refusalOf } from "../../src/gateway/crossSite.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
 import { Ledger } from "../../src/gateway/Ledger.ts"
@@ -271,4 +272,89 @@ describe("a body of more than 1 MiB", () => {
         assert.deepStrictEqual(yield* records, [])
       }).pipe(Effect.provide(house())))
   }
+})
+
+describe("a body nested too deep", () => {
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels)
+  // Params are an object in an object.
+  const deepCall = (levels: number) =>
+    `{"agent_id":"a","tool":"files","method":"list","params":{"x":${nested(levels - 2)}}}`
+  const bodies: ReadonlyArray<readonly [method: string, path: string, bodyOf: (levels: number) => string]> = [
+    ["POST", "/mcp/tools/call", deepCall],
+    ["PATCH", "/dashboard/settings", (levels) => `{"policy_config":{"x":${nested(levels - 2)}}}`],
+    ["POST", "/managed/agents", (levels) => `{"name":"a","governance_profile":{"x":${nested(levels - 2)}}}`],
+    ["POST", "/approve/x", nested]
+  ]
+
+  it.live.each(bodies)(
+    "is 422 with %s %s, with a length or in chunks",
+    ([method, path, bodyOf]) =>
+      Effect.gen(function*() {
+        for (const levels of [1001, 5000, 30_000, 400_000]) {
+          const body = bodyOf(levels)
+          for (const how of [{ "content-length": String(body.length) }, { "transfer-encoding": "chunked" }]) {
+            const answer = yield* raw({ method, path, headers: { ...json, ...how }, body })
+            assert.strictEqual(answer.status, 422, `${levels} levels: ${answer.text}`)
+            assert.match(JSON.parse(answer.text).detail[0].msg, /at most 1000 levels/)
+          }
+        }
+        assert.deepStrictEqual(yield* records, [])
+      }).pipe(Effect.provide(house()))
+  )
+
+  it.live("has company that is just deep enough: its record can be read and verified", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* statusOf({ ...call, headers: json, body: deepCall(1000) }), 200)
+      const log = yield* raw({ path: "/audit/log", headers: key })
+      assert.include(log.text, nested(998))
+      const verdict = yield* raw({ path: "/audit/verify", headers: key })
+      assert.include(JSON.parse(verdict.text), { valid: true, record_count: 1 })
+    }).pipe(Effect.provide(house())))
+})
+
+describe("a client that hangs up in the middle of its body", () => {
+  /** Sends the beginning, and ends the connection. */
+  const hangUp = Effect.fnUntraced(function*(headers: string, how: "destroy" | "resetAndDestroy") {
+    const { address } = yield* HttpServer.HttpServer
+    assert(address._tag === "InetAddressV4")
+    const { port } = address
+    yield* Effect.promise(() =>
+      new Promise<void>((resolve) => {
+        const socket = connect(port, "127.0.0.1", () =>
+          socket.write(
+            `POST /mcp/tools/call HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nx-api-key: ${acme.apiKey}\r\n${headers}`,
+            // The gateway must have begun to read.
+            () => setTimeout(() => resolve(void socket[how]()), 50)
+          ))
+      })
+    )
+  })
+
+  it.live.each([
+    "content-length: 500\r\n\r\n{",
+    "content-length: 5000\r\n\r\n{",
+    "transfer-encoding: chunked\r\n\r\n1\r\n{"
+  ])(
+    "is no error of the gateway's: %j",
+    (headers) => {
+      const levels: Array<string> = []
+      const noted = Deferred.makeUnsafe<void>()
+      const logger = Logger.make(({ logLevel }) => {
+        levels.push(logLevel)
+        Deferred.doneUnsafe(noted, Effect.void)
+      })
+      return Effect.gen(function*() {
+        yield* hangUp(headers, "destroy")
+        yield* Deferred.await(noted)
+        yield* hangUp(headers, "resetAndDestroy")
+        assert.strictEqual(yield* statusOf({ ...call, headers: json, body: deletion }), 202)
+        assert.deepStrictEqual([...new Set(levels)], ["Debug"])
+        assert.lengthOf(yield* records, 1)
+      }).pipe(
+        Effect.provide(house()),
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+    }
+  )
 })
