@@ -8,9 +8,11 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { AccountApi } from "./api/AccountApi.ts"
 import { TenantApi } from "./api/TenantApi.ts"
 import { type Membership, NewAccount, type RotatedKey, Session, type SignupReceipt } from "./domain/Session.ts"
+import { checkInput, checkObject } from "./internal/checkInput.ts"
 import * as Transport from "./Transport.ts"
 import { InvalidRequest, type OperationError, RotationUnknown, VargateError } from "./VargateError.ts"
 
@@ -104,6 +106,11 @@ export class Account extends Context.Service<
   }
 >()("effect-vargate/Account") {}
 
+/** A bad session must not be taken for none: the operation would go on with the key. */
+const checkIdentity = checkInput("by", Schema.Struct({ session: Schema.optional(Session) }))
+
+const checkToken = checkInput("token", Schema.Redacted(Schema.NonEmptyString))
+
 /**
  * Builds the service over the transport in context.
  *
@@ -137,7 +144,8 @@ export const make = Effect.gen(function*() {
       Effect.catchReasons("VargateError", { Unauthenticated: () => Effect.void, KeyUnavailable: () => Effect.void })
     )
 
-  const rotateKey = Effect.fn("Account.rotateKey")(({ session }: Identity = {}) => {
+  const rotateKey = Effect.fn("Account.rotateKey")(function*(by: Identity = {}) {
+    const { session } = yield* checkIdentity("Account.rotateKey", by)
     const rotation = transport.request(
       { name: "Account.rotateKey", sideEffect: "possible", session: session?.token, isAnswerSecret: true },
       client.account.rotateKey({})
@@ -148,28 +156,28 @@ export const make = Effect.gen(function*() {
           : new RotationUnknown({ cause: error.reason })
       )
     )
-    return transport.replaceKey(session === undefined ? rotation : Effect.andThen(checkSession(session), rotation))
+    return yield* transport.replaceKey(
+      session === undefined ? rotation : Effect.andThen(checkSession(session), rotation)
+    )
   })
 
-  const tenants = Effect.fn("Account.tenants")(({ session }: Identity = {}) =>
-    Effect.map(
-      transport.request(
-        { name: "Account.tenants", sideEffect: "none", session: session?.token },
-        client.account.tenants({})
-      ),
-      ({ tenants }) => tenants
+  const tenants = Effect.fn("Account.tenants")(function*(by: Identity = {}) {
+    const { session } = yield* checkIdentity("Account.tenants", by)
+    const { tenants } = yield* transport.request(
+      { name: "Account.tenants", sideEffect: "none", session: session?.token },
+      client.account.tenants({})
     )
-  )
+    return tenants
+  })
 
-  const switchTenant = Effect.fn("Account.switchTenant")((tenantId: string, { session }: Identity = {}) =>
-    Effect.map(
-      transport.request(
-        { name: "Account.switchTenant", sideEffect: "none", session: session?.token, isAnswerSecret: true },
-        client.account.switchTenant({ payload: { tenant_id: tenantId } })
-      ),
-      ({ session_token, tenant_id = tenantId }) => new Session({ token: session_token, tenantId: tenant_id })
+  const switchTenant = Effect.fn("Account.switchTenant")(function*(tenantId: string, by: Identity = {}) {
+    const { session } = yield* checkIdentity("Account.switchTenant", by)
+    const { session_token, tenant_id = tenantId } = yield* transport.request(
+      { name: "Account.switchTenant", sideEffect: "none", session: session?.token, isAnswerSecret: true },
+      client.account.switchTenant({ payload: { tenant_id: tenantId } })
     )
-  )
+    return new Session({ token: session_token, tenantId: tenant_id })
+  })
 
   return Account.of({ ...signingUp(transport), key: transport.key, session, rotateKey, tenants, switchTenant })
 })
@@ -196,22 +204,23 @@ export const layerSignup = (
 const signingUp = (transport: Pick<Transport.Transport["Service"], "client" | "request">): Signup["Service"] => {
   const { account } = transport.client(AccountApi)
   return {
-    signup: Effect.fn("Account.signup")(({ email, name }: { readonly email: string; readonly name: string }) =>
-      transport.request(
+    signup: Effect.fn("Account.signup")(function*(person: { readonly email: string; readonly name: string }) {
+      const { email, name } = yield* checkObject("Account.signup", person)
+      return yield* transport.request(
         { name: "Account.signup", sideEffect: "possible" },
         account.signup({ payload: { email, name } })
       )
-    ),
+    }),
 
-    verifyEmail: Effect.fn("Account.verifyEmail")((token: Redacted.Redacted) =>
-      Effect.map(
-        transport.request(
-          { name: "Account.verifyEmail", sideEffect: "possible", secrets: [token], isAnswerSecret: true },
-          account.verifyEmail({ query: { token } })
-        ),
-        ({ api_key: apiKey, dashboard_url: dashboardUrl, session_token: token, tenant_id: tenantId }) =>
-          new NewAccount({ tenantId, apiKey, dashboardUrl, session: token && new Session({ token, tenantId }) })
+    verifyEmail: Effect.fn("Account.verifyEmail")(function*(token: Redacted.Redacted) {
+      const checked = yield* checkToken("Account.verifyEmail", token)
+      const answer = yield* transport.request(
+        { name: "Account.verifyEmail", sideEffect: "possible", secrets: [checked], isAnswerSecret: true },
+        account.verifyEmail({ query: { token: checked } })
       )
-    )
+      const { api_key: apiKey, dashboard_url: dashboardUrl, session_token, tenant_id: tenantId } = answer
+      const session = session_token && new Session({ token: session_token, tenantId })
+      return new NewAccount({ tenantId, apiKey, dashboardUrl, session })
+    })
   }
 }

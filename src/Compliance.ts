@@ -24,11 +24,13 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { AuditApi } from "./api/AuditApi.ts"
 import { ComplianceApi } from "./api/ComplianceApi.ts"
 import type { ComplianceExport } from "./domain/ComplianceExport.ts"
 import { byteStream } from "./internal/byteStream.ts"
+import { checkInput } from "./internal/checkInput.ts"
 import * as Transport from "./Transport.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "./VargateError.ts"
 
@@ -68,6 +70,13 @@ export class Compliance extends Context.Service<Compliance, {
   readonly pdf: (options?: ExportOptions) => Stream.Stream<Uint8Array, OperationError>
 }>()("effect-vargate/Compliance") {}
 
+const Day = Schema.optional(Schema.Union([Schema.DateTimeUtc, Schema.DateTimeZoned]))
+
+const checkOptions = checkInput(
+  "options",
+  Schema.Struct({ tenantId: Schema.optional(Schema.String), from: Day, to: Day })
+)
+
 const mediaType = "application/pdf"
 
 /**
@@ -82,9 +91,10 @@ export const make = Effect.gen(function*() {
 
   const requestFor = Effect.fnUntraced(function*(
     operation: Transport.Operation,
-    { from, tenantId, to }: ExportOptions,
+    options: ExportOptions,
     format: "json" | "pdf"
   ) {
+    const { from, tenantId, to } = yield* checkOptions(operation.name, options)
     const tenant_id = tenantId ?? (yield* ownTenant(transport, operation))
     return {
       params: { tenant_id },

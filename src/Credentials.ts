@@ -11,9 +11,9 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { CredentialsApi } from "./api/CredentialsApi.ts"
 import { type Credential, type CredentialAccess, CredentialName, type CredentialStatus } from "./domain/Credential.ts"
-import { fieldIssues } from "./internal/fieldIssues.ts"
+import { checkInput, checkObject } from "./internal/checkInput.ts"
 import * as Transport from "./Transport.ts"
-import { InvalidRequest, type OperationError, VargateError } from "./VargateError.ts"
+import type { OperationError } from "./VargateError.ts"
 
 /**
  * A credential to register. `toolId` is the `tool` of the calls that need it.
@@ -53,6 +53,11 @@ export class Credentials extends Context.Service<Credentials, {
   readonly accessLog: Effect.Effect<ReadonlyArray<CredentialAccess>, OperationError>
 }>()("effect-vargate/Credentials") {}
 
+const checkCredential = checkInput(
+  "credential",
+  Schema.Struct({ toolId: CredentialName, name: CredentialName, value: Schema.Redacted(Schema.NonEmptyString) })
+)
+
 /**
  * Builds the service over the transport in context.
  *
@@ -64,7 +69,8 @@ export const make = Effect.gen(function*() {
   const client = transport.client(CredentialsApi)
 
   const register = Effect.fn("Credentials.register")(function*(credential: NewCredential) {
-    const { name, toolId, value } = yield* check(credential)
+    // The gateway takes an empty name, and then has no way to remove it.
+    const { name, toolId, value } = yield* checkCredential("Credentials.register", credential)
     yield* transport.request(
       { name: "Credentials.register", sideEffect: "possible", secrets: [value] },
       client.credentials.register({ payload: { tool_id: toolId, name, value } })
@@ -83,12 +89,13 @@ export const make = Effect.gen(function*() {
     )
   )
 
-  const remove = Effect.fn("Credentials.remove")(({ name, toolId }: Pick<NewCredential, "toolId" | "name">) =>
-    Effect.asVoid(transport.request(
+  const remove = Effect.fn("Credentials.remove")(function*(credential: Pick<NewCredential, "toolId" | "name">) {
+    const { name, toolId } = yield* checkObject("Credentials.remove", credential)
+    yield* transport.request(
       { name: "Credentials.remove", sideEffect: "possible" },
       client.credentials.remove({ params: { tool_id: toolId, name } })
-    ))
-  )
+    )
+  })
 
   const accessLog = transport.request(
     { name: "Credentials.accessLog", sideEffect: "none" },
@@ -105,20 +112,3 @@ export const make = Effect.gen(function*() {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Credentials, never, Transport.Transport> = Layer.fresh(Layer.effect(Credentials, make))
-
-const decode = Schema.decodeUnknownEffect(
-  Schema.Struct({
-    toolId: CredentialName,
-    name: CredentialName,
-    value: Schema.Redacted(Schema.NonEmptyString)
-  }),
-  { errors: "all" }
-)
-
-/** The gateway takes an empty name, and then has no way to remove it. */
-const check = (credential: NewCredential) =>
-  Effect.mapError(decode(credential), ({ issue }) =>
-    new VargateError({
-      operation: "Credentials.register",
-      reason: new InvalidRequest({ issues: fieldIssues(issue, ["credential"]) })
-    }))

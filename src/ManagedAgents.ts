@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ManagedAgentsApi } from "./api/ManagedAgentsApi.ts"
 import { ManagedSessionsApi } from "./api/ManagedSessionsApi.ts"
@@ -20,6 +21,7 @@ import type {
   SessionRecord
 } from "./domain/ManagedSession.ts"
 import type { SessionCompliance, SessionReplay } from "./domain/SessionReport.ts"
+import { checkInput, checkObject } from "./internal/checkInput.ts"
 import * as Transport from "./Transport.ts"
 import { InterruptNotConfirmed, type OperationError, QuotaExceeded, VargateError } from "./VargateError.ts"
 
@@ -169,9 +171,12 @@ export const make = Effect.gen(function*() {
   const change = <A, E>(name: string, sending: Effect.Effect<A, E>) =>
     transport.request({ name: `ManagedAgents.${name}`, sideEffect: "possible" }, sending)
 
-  const register = Effect.fn("ManagedAgents.register")((options: AgentOptions) =>
-    change("register", client.managedAgents.create({ payload: agentRequest(options) }))
-  )
+  const optionsFor = <A extends object>(name: string, options: A) => checkObject(`ManagedAgents.${name}`, options)
+
+  const register = Effect.fn("ManagedAgents.register")(function*(options: AgentOptions) {
+    const payload = agentRequest(yield* optionsFor("register", options))
+    return yield* change("register", client.managedAgents.create({ payload }))
+  })
 
   const agents = read("agents", client.managedAgents.list({})).pipe(
     Effect.map(({ configs }) => configs),
@@ -182,14 +187,15 @@ export const make = Effect.gen(function*() {
     read("agent", client.managedAgents.get({ params: { id } }))
   )
 
-  const start = Effect.fn("ManagedAgents.start")((agentId: ManagedAgentId, options: StartOptions = {}) => {
+  const start = Effect.fn("ManagedAgents.start")(function*(agentId: ManagedAgentId, options: StartOptions = {}) {
+    const { environmentId, metadata, userMessage } = yield* optionsFor("start", options)
     const payload = {
       agent_id: agentId,
-      ...given("user_message", options.userMessage),
-      ...given("environment_id", options.environmentId),
-      ...given("metadata", options.metadata)
+      ...given("user_message", userMessage),
+      ...given("environment_id", environmentId),
+      ...given("metadata", metadata)
     }
-    return change("start", client.managedSessions.start({ payload })).pipe(
+    return yield* change("start", client.managedSessions.start({ payload })).pipe(
       Effect.catchTag("SessionLimit429", ({ detail }) =>
         Effect.fail(
           new VargateError({
@@ -201,11 +207,8 @@ export const make = Effect.gen(function*() {
   })
 
   const sessions = Effect.fn("ManagedAgents.sessions")(function*(options: SessionsOptions = {}) {
-    const query = {
-      ...given("status", options.status),
-      ...given("agent_id", options.agentId),
-      ...given("limit", options.limit)
-    }
+    const { agentId, limit, status } = yield* optionsFor("sessions", options)
+    const query = { ...given("status", status), ...given("agent_id", agentId), ...given("limit", limit) }
     const { sessions } = yield* read("sessions", client.managedSessions.list({ query }))
     return sessions
   })
@@ -217,9 +220,9 @@ export const make = Effect.gen(function*() {
 
   const audit = Effect.fn("ManagedAgents.audit")(function*(
     id: ManagedSessionId,
-    { limit }: { readonly limit?: number | undefined } = {}
+    options: { readonly limit?: number | undefined } = {}
   ) {
-    const query = given("limit", limit)
+    const query = given("limit", (yield* optionsFor("audit", options)).limit)
     const { records } = yield* read("audit", client.managedSessions.audit({ params: { id }, query }))
     return records
   })
@@ -233,7 +236,8 @@ export const make = Effect.gen(function*() {
   )
 
   const interrupt = Effect.fn("ManagedAgents.interrupt")(function*(id: ManagedSessionId, options: InterruptOptions) {
-    const payload = { reason: options.reason, ...given("auto_triggered", options.autoTriggered) }
+    const { autoTriggered, reason } = yield* optionsFor("interrupt", options)
+    const payload = { reason, ...given("auto_triggered", autoTriggered) }
     const receipt = yield* change(
       "interrupt",
       client.managedSessions.interrupt({ params: { id }, payload })
@@ -248,9 +252,12 @@ export const make = Effect.gen(function*() {
 
   const watch = (
     id: ManagedSessionId,
-    { schedule = Schedule.spaced("2 seconds") }: { readonly schedule?: Schedule.Schedule<unknown> | undefined } = {}
+    options: { readonly schedule?: Schedule.Schedule<unknown> | undefined } = {}
   ) =>
-    Stream.fromEffectSchedule(statusFor("watch", id), schedule).pipe(
+    Stream.unwrap(Effect.map(
+      checkWatch("ManagedAgents.watch", options),
+      ({ schedule = Schedule.spaced("2 seconds") }) => Stream.fromEffectSchedule(statusFor("watch", id), schedule)
+    )).pipe(
       Stream.changesWith((before, after) => Equal.equals(before, after)),
       Stream.takeUntil(({ isActive }) => !isActive),
       Stream.withSpan("ManagedAgents.watch")
@@ -271,6 +278,17 @@ export const make = Effect.gen(function*() {
     watch
   })
 })
+
+const checkWatch = checkInput(
+  "options",
+  Schema.Struct({
+    schedule: Schema.optional(
+      Schema.declare((value): value is Schedule.Schedule<unknown> => Schedule.isSchedule(value), {
+        expected: "a Schedule"
+      })
+    )
+  })
+)
 
 /** A field of a request, left out where nothing was given. */
 const given = <const K extends string, V>(key: K, value: V | undefined): { readonly [_ in K]?: V } =>

@@ -17,16 +17,10 @@ import { SettingChange, SettingsPlan, SettingsReceipt } from "./domain/SettingsP
 import type { TenantProfile } from "./domain/TenantProfile.ts"
 import { type SettingName, TenantSettings } from "./domain/TenantSettings.ts"
 import { blot, spellings } from "./internal/blot.ts"
-import { fieldIssues } from "./internal/fieldIssues.ts"
+import { checkInput } from "./internal/checkInput.ts"
 import { type Wish, wishesOf } from "./internal/wishes.ts"
 import * as Transport from "./Transport.ts"
-import {
-  InvalidRequest,
-  type OperationError,
-  SettingNotApplied,
-  VargateError,
-  WebhookUndelivered
-} from "./VargateError.ts"
+import { type OperationError, SettingNotApplied, VargateError, WebhookUndelivered } from "./VargateError.ts"
 
 /**
  * Looks at the tenant and changes its settings.
@@ -157,15 +151,8 @@ export const layer: Layer.Layer<Tenant, never, Transport.Transport> = Layer.fres
 
 // --- checking and reading settings -----------------------------------------------------------------------------------
 
-const decode = Schema.decodeUnknownEffect(Schema.toType(TenantSettings), { errors: "all", onExcessProperty: "error" })
-
 /** A misspelled setting would be ignored by the gateway, so it is refused here. */
-const check = (operation: string, settings: TenantSettings) =>
-  Effect.mapError(
-    decode(settings),
-    ({ issue }) =>
-      new VargateError({ operation, reason: new InvalidRequest({ issues: fieldIssues(issue, ["settings"]) }) })
-  )
+const check = checkInput("settings", TenantSettings, { onExcessProperty: "error" })
 
 const read = Schema.decodeUnknownOption(Schema.toType(TenantSettings))
 

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { TenantsApi } from "./api/TenantsApi.ts"
 import type { NewTenant, TenantEntry } from "./domain/TenantEntry.ts"
+import { checkObject } from "./internal/checkInput.ts"
 import { withoutUndefined } from "./internal/withoutUndefined.ts"
 import * as Transport from "./Transport.ts"
 import type { OperationError } from "./VargateError.ts"
@@ -59,8 +60,9 @@ export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
   const client = transport.client(TenantsApi)
 
-  const create = Effect.fn("TenantDirectory.create")(({ burst, name, rateLimit, tenantId }: TenantRequest) =>
-    transport.request(
+  const create = Effect.fn("TenantDirectory.create")(function*(tenant: TenantRequest) {
+    const { burst, name, rateLimit, tenantId } = yield* checkObject("TenantDirectory.create", tenant)
+    return yield* transport.request(
       { name: "TenantDirectory.create", sideEffect: "possible", isAnswerSecret: true },
       client.tenants.create({
         payload: {
@@ -70,7 +72,7 @@ export const make = Effect.gen(function*() {
         }
       })
     )
-  )
+  })
 
   const list = transport.request(
     { name: "TenantDirectory.list", sideEffect: "none" },

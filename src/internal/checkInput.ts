@@ -1,0 +1,35 @@
+/**
+ * Checks what operations are given. The types say it, and not every caller has types.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
+import { InvalidRequest, VargateError } from "../VargateError.ts"
+import { fieldIssues } from "./fieldIssues.ts"
+
+/**
+ * Fails with `InvalidRequest`, and every issue under `name`, where a value is not of the schema's type.
+ *
+ * @internal
+ */
+export const checkInput = <S extends Schema.Constraint>(name: string, schema: S, options?: SchemaAST.ParseOptions) => {
+  const decode = Schema.decodeUnknownEffect(Schema.toType(schema), { errors: "all", ...options })
+  return (operation: string, input: unknown): Effect.Effect<S["Type"], VargateError> =>
+    Effect.mapError(
+      decode(input),
+      ({ issue }) => new VargateError({ operation, reason: new InvalidRequest({ issues: fieldIssues(issue, [name]) }) })
+    )
+}
+
+const isObject = checkInput("options", Schema.ObjectKeyword)
+
+/**
+ * Options as they came, where the contract checks what is in them. Anything that is no object has none, and to take it
+ * for an empty one would do something else than was asked.
+ *
+ * @internal
+ */
+export const checkObject = <A extends object>(operation: string, options: A): Effect.Effect<A, VargateError> =>
+  Effect.as(isObject(operation, options), options)
