@@ -12,10 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { WebhookEvent } from "./domain/WebhookEvent.ts"
+import { checkInput } from "./internal/checkInput.ts"
 import * as OnceEach from "./internal/onceEach.ts"
 import { bytesOf, checkLimits, verifyWith } from "./internal/webhookDelivery.ts"
 import { makeSigner } from "./internal/webhookSignature.ts"
@@ -116,7 +118,13 @@ export const sign = (
   rawBody: Uint8Array | string,
   secret: Secret | ReadonlyArray<Secret>
 ): Effect.Effect<string, VargateError> =>
-  Effect.flatMap(makeSigner("Webhooks.sign", secret), ({ sign }) => sign(bytesOf(rawBody)))
+  Effect.gen(function*() {
+    const body = yield* checkBody("Webhooks.sign", rawBody)
+    const { sign } = yield* makeSigner("Webhooks.sign", secret)
+    return yield* sign(bytesOf(body))
+  })
+
+const checkBody = checkInput("rawBody", Schema.Union([Schema.String, Schema.Uint8Array]))
 
 /**
  * Verifies one delivery: size, signature, age. Duplicates it cannot know; `Webhooks.receive` does. Fails with

@@ -51,6 +51,16 @@ describe("sign", () => {
       }
     }))
 
+  it.effect.each([undefined, null, 1, {}, new ArrayBuffer(1)])(
+    "refuses a body that is neither a text nor bytes: %s",
+    (body) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Webhooks.sign(body as string, secret))
+        assert(error.reason._tag === "InvalidRequest")
+        assert.deepStrictEqual(error.reason.issues.map(({ path }) => path), [["rawBody"]])
+      })
+  )
+
   it.effect("signs with the first of several secrets", () =>
     Effect.map(Webhooks.sign(body, ["new", "old"]), (header) => assert.strictEqual(header, signatureOf(body, "new"))))
 })
@@ -180,6 +190,7 @@ describe("verify", () => {
         [undefined as unknown as string, {}, "secret"],
         [secret, { tolerance: "soon" as "1 second" }, "tolerance"],
         [secret, { tolerance: "-1 seconds" }, "tolerance"],
+        [secret, { tolerance: NaN }, "tolerance"],
         [secret, { maxBodyBytes: NaN }, "maxBodyBytes"],
         [secret, { maxBodyBytes: -1 }, "maxBodyBytes"]
       ]
@@ -188,6 +199,13 @@ describe("verify", () => {
         assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
         assert.deepStrictEqual(error.reason.issues.map(({ path }) => path), [[path]])
         const built = yield* Effect.flip(Layer.build(Webhooks.layer({ secret: secrets, ...options })))
+        assert.strictEqual(built.operation, "Webhooks.make")
+      }
+      const noOptions: ReadonlyArray<unknown> = [null, "5 minutes", 300]
+      for (const options of noOptions) {
+        const error = yield* Effect.flip(Webhooks.verify(body, signature, secret, options as Webhooks.VerifyOptions))
+        assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+        const built = yield* Effect.flip(Layer.build(Webhooks.layer(options as Webhooks.Options)))
         assert.strictEqual(built.operation, "Webhooks.make")
       }
       const forgetful = yield* Effect.flip(Layer.build(Webhooks.layer({ secret, remember: 0 })))

@@ -14,6 +14,7 @@ import { readEvent, WebhookBody } from "../api/WebhookBody.ts"
 import type { WebhookEvent } from "../domain/WebhookEvent.ts"
 import { InvalidRequest, VargateError } from "../VargateError.ts"
 import { BodyTooLarge, OutsideTolerance, UnreadableBody, WebhookRefused, WrongSignature } from "../WebhookError.ts"
+import { checkObject } from "./checkInput.ts"
 import { fieldIssues } from "./fieldIssues.ts"
 import { readSignature, type Signer } from "./webhookSignature.ts"
 
@@ -29,24 +30,31 @@ export interface Limits {
  *
  * @internal
  */
-export const checkLimits = (
-  operation: string,
-  { maxBodyBytes = 64 * 1024, remember = 16_384, tolerance = "5 minutes" }: {
-    readonly maxBodyBytes?: number | undefined
-    readonly remember?: number | undefined
-    readonly tolerance?: Duration.Input | undefined
+export const checkLimits = Effect.fnUntraced(
+  function*(
+    operation: string,
+    options: {
+      readonly maxBodyBytes?: number | undefined
+      readonly remember?: number | undefined
+      readonly tolerance?: Duration.Input | undefined
+    }
+  ): Effect.fn.Return<Limits, VargateError> {
+    const { maxBodyBytes = 64 * 1024, remember = 16_384, tolerance = "5 minutes" } = yield* checkObject(
+      operation,
+      options
+    )
+    const invalid = (option: string, message: string) =>
+      new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: [option], message }] }) })
+    const duration = Duration.fromInput(tolerance)
+    // A number that is none would make a duration of nothing.
+    if (Option.isNone(duration) || Duration.isNegative(duration.value) || Number.isNaN(tolerance)) {
+      return yield* invalid("tolerance", "the tolerance must be a duration, like \"5 minutes\"")
+    }
+    if (!isCount(maxBodyBytes)) return yield* invalid("maxBodyBytes", "the limit must be a number of bytes")
+    if (!isCount(remember)) return yield* invalid("remember", "at least one delivery must be remembered")
+    return { tolerance: duration.value, maxBodyBytes, remember }
   }
-): Effect.Effect<Limits, VargateError> => {
-  const invalid = (option: string, message: string) =>
-    Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: [option], message }] }) }))
-  const duration = Duration.fromInput(tolerance)
-  if (Option.isNone(duration) || Duration.isNegative(duration.value)) {
-    return invalid("tolerance", "the tolerance must be a duration, like \"5 minutes\"")
-  }
-  if (!isCount(maxBodyBytes)) return invalid("maxBodyBytes", "the limit must be a number of bytes")
-  if (!isCount(remember)) return invalid("remember", "at least one delivery must be remembered")
-  return Effect.succeed({ tolerance: duration.value, maxBodyBytes, remember })
-}
+)
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value > 0
 
