@@ -29,6 +29,7 @@ import * as Dev from "./dev.ts"
 import * as Doctor from "./doctor.ts"
 import * as Evidence from "./evidence.ts"
 import * as Init from "./init.ts"
+import * as McpProxy from "./mcpProxy.ts"
 import { ExitCode } from "./Output.ts"
 import * as Proof from "./proof.ts"
 import * as Replay from "./replay.ts"
@@ -60,6 +61,7 @@ const root = Command.make("effect-vargate").pipe(
     Credentials.command,
     Session.command,
     Workflows.command,
+    McpProxy.command,
     Dev.command
   ]),
   Command.withGlobalFlags(Flags.all)
