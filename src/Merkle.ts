@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import type { MerkleProof, MerkleTree } from "./domain/MerkleProof.ts"
 import type { RecordHash } from "./domain/RecordHash.ts"
 import { Inclusion, type TreesReport } from "./domain/TreesReport.ts"
+import type { TreeConsistency, TreesStatus } from "./domain/TreesStatus.ts"
 import { Hasher } from "./Hasher.ts"
 import { rootWith, runHashing } from "./internal/hashing.ts"
 import { inclusionHashing, type TrustedTree as Trusted } from "./internal/inclusion.ts"
@@ -82,6 +83,13 @@ export class Merkle extends Context.Service<Merkle, {
     recordHash: RecordHash,
     options?: { readonly timeout?: Duration.Input | undefined }
   ) => Effect.Effect<ProvenRecord, OperationError>
+  /** What the gateway says about its own trees (GET /audit/merkle/verify): a claim, not a proof. */
+  readonly verify: Effect.Effect<TreesStatus, OperationError>
+  /**
+   * What the gateway says about the way from one tree to a later one (GET /audit/merkle/consistency/{n}/{m}): a claim, not
+   * a proof. `NotFound` for an unknown tree, `InvalidRequest` where the first is not the earlier.
+   */
+  readonly consistency: (from: number, to: number) => Effect.Effect<TreeConsistency, OperationError>
 }>()("effect-vargate/Merkle") {}
 
 const hour = 3_600_000
@@ -187,7 +195,19 @@ export const make = Effect.gen(function*() {
     return yield* attempt
   })
 
-  return Merkle.of({ roots, proof, prove, awaitProof })
+  const verify = transport.request(
+    { name: "Merkle.verify", sideEffect: "none" },
+    (client) => client.merkle.verify({})
+  ).pipe(Effect.withSpan("Merkle.verify"))
+
+  const consistency = Effect.fn("Merkle.consistency")((from: number, to: number) =>
+    transport.request(
+      { name: "Merkle.consistency", sideEffect: "none" },
+      (client) => client.merkle.consistency({ params: { tree_n: from, tree_m: to } })
+    )
+  )
+
+  return Merkle.of({ roots, proof, prove, awaitProof, verify, consistency })
 })
 
 const isNotFound = (error: OperationError): error is VargateError =>

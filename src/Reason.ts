@@ -7,6 +7,9 @@
  * | `KeyUnavailable` | the key provider gave no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
+ * | `NotSupported` | this gateway is not made for that (501) | no |
+ * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
@@ -16,38 +19,14 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { SideEffect, type Verdict } from "./Verdict.ts"
 
 /**
- * Whether the action that was asked for may have been done, or may yet be done, although the operation failed.
+ * What reasons say about themselves, as all errors do.
  *
- * @category models
  * @since 0.1.0
  */
-export const SideEffect = Schema.Literals(["none", "possible"])
-
-/**
- * The type of {@link SideEffect}.
- *
- * @category models
- * @since 0.1.0
- */
-export type SideEffect = typeof SideEffect.Type
-
-/**
- * What every error of this package says about itself.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Verdict {
-  readonly _tag: string
-  /** May the action have been done, or may it yet be done? */
-  readonly sideEffect: SideEffect
-  /** Could the same operation succeed if it were tried again, with nothing done twice? */
-  readonly isRetryable: boolean
-  /** How long to keep silent first, where that is known. */
-  readonly retryAfter: Duration.Duration | undefined
-}
+export * from "./Verdict.ts"
 
 /**
  * The key was not accepted (401).
@@ -198,6 +177,63 @@ export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>("effect
 }
 
 /**
+ * There are as many as there may be at a time or a day (429 with both numbers), unlike `RateLimited`, which passes within
+ * a second.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("effect-vargate/QuotaExceeded")("QuotaExceeded", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `There are as many as there may be; nothing was done (${this.detail}). End some, or try again tomorrow.`
+  }
+}
+
+/**
+ * This gateway is not made for what was asked of it (501): it cannot print PDF, has no database to copy, or knows no such
+ * limits.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotSupported extends Schema.TaggedError<NotSupported>("effect-vargate/NotSupported")("NotSupported", {
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `This gateway cannot do that; nothing was done (${this.detail}). Ask another gateway, or set this one up for it.`
+  }
+}
+
+/**
+ * The answer was a 200, and its body says that the operation failed.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class ReportedFailure extends Schema.TaggedError<ReportedFailure>("effect-vargate/ReportedFailure")(
+  "ReportedFailure",
+  { detail: Schema.String, sideEffect: SideEffect }
+) implements Verdict {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway answered with 200 and says that it failed (${this.detail}). ${
+      this.sideEffect === "none"
+        ? "Nothing was changed by this request; it will not succeed before that is put right."
+        : "Look up what happened before asking again."
+    }`
+  }
+}
+
+/**
  * Nothing was sent: the name did not resolve, the connection was refused, or TLS failed.
  *
  * @category reasons
@@ -344,6 +380,9 @@ export const Reason = Schema.Union([
   NotFound,
   Conflict,
   PayloadTooLarge,
+  QuotaExceeded,
+  NotSupported,
+  ReportedFailure,
   Unreachable,
   Timeout,
   ConnectionLost,

@@ -43,6 +43,11 @@ export interface Operation {
   readonly name: string
   /** What may have happened when no answer comes: "none" for reads. */
   readonly sideEffect: SideEffect
+  /**
+   * A media type: the body of a 200 of this type is left to be read piece by piece, and neither the deadline nor the
+   * limit holds for it. Default: every body is read before it is looked at, unless it declares its length.
+   */
+  readonly leaveOpen?: string | undefined
   /** What else the request carries that no error may show, even where the gateway echoes it. */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
   /** Whether the answer holds a new secret: then no part of it gets into an error. */
@@ -59,6 +64,8 @@ export interface Operation {
  */
 export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
+  /** The largest response body that is read, in bytes. */
+  readonly maxBodyBytes: number
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
@@ -175,7 +182,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
     send: (client: Client) => Effect.Effect<A, E>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.suspend(() => {
-      const exchange = makeExchange(operation.session)
+      const exchange = makeExchange(operation)
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
       const sending = send(client).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
@@ -207,7 +214,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       return keys?.isHeld ? Effect.andThen(keys.settled(), sending) : sending
     })
 
-  return { baseUrl, request, redact }
+  return { baseUrl, maxBodyBytes, request, redact }
 })
 
 /** The texts of an operation also lose the secrets that it carries itself. */

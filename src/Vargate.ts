@@ -7,12 +7,16 @@ import type * as Config from "effect/Config"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Account from "./Account.ts"
+import * as Anchors from "./Anchors.ts"
 import * as Approvals from "./Approvals.ts"
 import * as AuditLog from "./AuditLog.ts"
 import * as ChainVerifier from "./ChainVerifier.ts"
+import * as Compliance from "./Compliance.ts"
 import * as Credentials from "./Credentials.ts"
 import * as Evidence from "./Evidence.ts"
 import type * as KeyProvider from "./KeyProvider.ts"
+import * as Maintenance from "./Maintenance.ts"
+import * as ManagedAgents from "./ManagedAgents.ts"
 import * as Merkle from "./Merkle.ts"
 import * as Policies from "./Policies.ts"
 import * as Replay from "./Replay.ts"
@@ -26,7 +30,8 @@ import type { VargateError } from "./VargateError.ts"
 
 /**
  * What an agent may use: it asks, waits, and reads. What decides over agents is not among it (see
- * {@link OperatorServices}), so that an agent cannot approve its own action or change the rules that it is under.
+ * {@link OperatorServices}), so that an agent cannot approve its own action, change the rules that it is under or
+ * wipe what is remembered of it.
  *
  * @category models
  * @since 0.1.0
@@ -44,8 +49,8 @@ export type Services =
   | Transport.Transport
 
 /**
- * What those may use who answer for agents: all that an agent may, and the power to decide over actions, to set the rules,
- * and over credentials and keys.
+ * What those may use who answer for agents: all that an agent may, and the power to decide over actions and agents, to set
+ * the rules, to export, to anchor and to wipe, and over credentials and keys.
  *
  * @category models
  * @since 0.1.0
@@ -57,6 +62,10 @@ export type OperatorServices =
   | TenantDirectory.TenantDirectory
   | Credentials.Credentials
   | Account.Account
+  | ManagedAgents.ManagedAgents
+  | Anchors.Anchors
+  | Compliance.Compliance
+  | Maintenance.Maintenance
 
 const agentServices = Layer.mergeAll(
   ToolCalls.layer,
@@ -82,7 +91,11 @@ const operatorServices = Layer.fresh(Layer.mergeAll(
   Tenant.layer,
   TenantDirectory.layer,
   Credentials.layer,
-  Account.layer
+  Account.layer,
+  ManagedAgents.layer,
+  Anchors.layer,
+  Compliance.layer,
+  Maintenance.layer
 ))
 
 /**

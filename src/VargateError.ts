@@ -11,6 +11,7 @@
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
  * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
@@ -37,6 +38,13 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./Reason.ts"
+
+/**
+ * So do the failures of those who look after managed agents.
+ *
+ * @since 0.1.0
+ */
+export * from "./ManagedAgentError.ts"
 
 /**
  * So do the failures of operators.

@@ -34,6 +34,20 @@ export * as AgentActivity from "./domain/AgentActivity.ts"
 export * as Allowed from "./domain/Allowed.ts"
 
 /**
+ * Roots of the audit log on a blockchain.
+ *
+ * @since 0.1.0
+ */
+export * as Anchor from "./domain/Anchor.ts"
+
+/**
+ * Roots of the audit log on a blockchain.
+ *
+ * @since 0.1.0
+ */
+export * as Anchors from "./Anchors.ts"
+
+/**
  * Actions that wait for people, and what people decided.
  *
  * @since 0.1.0
@@ -79,6 +93,13 @@ export * as AuditMonitor from "./AuditMonitor.ts"
  * @since 0.1.0
  */
 export * as AuditRecord from "./domain/AuditRecord.ts"
+
+/**
+ * Copies of the gateway's database.
+ *
+ * @since 0.1.0
+ */
+export * as Backup from "./domain/Backup.ts"
 
 /**
  * Keeps a program's tool calls under the tenant's limit, so that the gateway never has to turn one away.
@@ -169,6 +190,33 @@ export * as Checkpoint from "./domain/Checkpoint.ts"
  * @since 0.1.0
  */
 export * as Checkpoints from "./Checkpoints.ts"
+
+/**
+ * The package that the gateway puts together for an auditor.
+ *
+ * **Example** (Writing the report of a quarter)
+ *
+ * ```ts
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { DateTime, Effect } from "effect"
+ * import { Compliance } from "effect-vargate"
+ *
+ * const report = Compliance.writePdf("report.pdf", {
+ *   from: DateTime.makeUnsafe("2026-07-01"),
+ *   to: DateTime.makeUnsafe("2026-09-30")
+ * }).pipe(Effect.provide(NodeFileSystem.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Compliance from "./Compliance.ts"
+
+/**
+ * The package that a gateway puts together for an auditor.
+ *
+ * @since 0.1.0
+ */
+export * as ComplianceExport from "./domain/ComplianceExport.ts"
 
 /**
  * Credentials of tools that the gateway keeps, so that it can act without showing them to an agent.
@@ -278,6 +326,41 @@ export * as Health from "./domain/Health.ts"
 export * as KeyProvider from "./KeyProvider.ts"
 
 /**
+ * What wipes or copies the gateway's own state.
+ *
+ * @since 0.1.0
+ */
+export * as Maintenance from "./Maintenance.ts"
+
+/**
+ * Agents that are run elsewhere on a tenant's behalf, and governed by the gateway.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgent from "./domain/ManagedAgent.ts"
+
+/**
+ * Failures of those who look after managed agents. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgentError from "./ManagedAgentError.ts"
+
+/**
+ * Agents that run elsewhere on a tenant's behalf: what they may do, their sessions, and how to stop one.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedAgents from "./ManagedAgents.ts"
+
+/**
+ * Sessions of managed agents.
+ *
+ * @since 0.1.0
+ */
+export * as ManagedSession from "./domain/ManagedSession.ts"
+
+/**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
  *
  * **Details**
@@ -296,6 +379,13 @@ export * as Merkle from "./Merkle.ts"
  * @since 0.1.0
  */
 export * as MerkleProof from "./domain/MerkleProof.ts"
+
+/**
+ * The gateway's metrics.
+ *
+ * @since 0.1.0
+ */
+export * as MetricFamily from "./domain/MetricFamily.ts"
 
 /**
  * What watching a log brings to light.
@@ -335,6 +425,9 @@ export * as PolicyTemplate from "./domain/PolicyTemplate.ts"
  * | `KeyUnavailable` | the key provider gave no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
  * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
+ * | `NotSupported` | this gateway is not made for that (501) | no |
+ * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
  * | `Unreachable` | nothing was sent | yes |
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
@@ -420,6 +513,13 @@ export * as Reviews from "./Reviews.ts"
 export * as Session from "./domain/Session.ts"
 
 /**
+ * What can be said about a session of a managed agent afterwards.
+ *
+ * @since 0.1.0
+ */
+export * as SessionReport from "./domain/SessionReport.ts"
+
+/**
  * What applying settings would change, and what became of it.
  *
  * @since 0.1.0
@@ -427,7 +527,7 @@ export * as Session from "./domain/Session.ts"
 export * as SettingsPlan from "./domain/SettingsPlan.ts"
 
 /**
- * The gateway itself.
+ * The gateway itself, as everybody may see it.
  *
  * @since 0.1.0
  */
@@ -464,6 +564,13 @@ export * as TenantEntry from "./domain/TenantEntry.ts"
 export * as TenantError from "./TenantError.ts"
 
 /**
+ * The name of a tenant.
+ *
+ * @since 0.1.0
+ */
+export * as TenantId from "./domain/TenantId.ts"
+
+/**
  * What a gateway shows of a tenant.
  *
  * @since 0.1.0
@@ -492,6 +599,13 @@ export * as ToolCall from "./domain/ToolCall.ts"
 export * as ToolCalls from "./ToolCalls.ts"
 
 /**
+ * What a gateway tells the public.
+ *
+ * @since 0.1.0
+ */
+export * as Transparency from "./domain/Transparency.ts"
+
+/**
  * The one way to the gateway: base URL, key, deadlines, size limits. Every service stands on it, and its only
  * requirement is an `HttpClient`: a real one, an embedded gateway in the same process, or a script in a test.
  *
@@ -507,6 +621,13 @@ export * as Transport from "./Transport.ts"
  * @since 0.1.0
  */
 export * as TreesReport from "./domain/TreesReport.ts"
+
+/**
+ * What the gateway says about its own Merkle trees.
+ *
+ * @since 0.1.0
+ */
+export * as TreesStatus from "./domain/TreesStatus.ts"
 
 /**
  * The front door: every service over one transport.
@@ -528,6 +649,7 @@ export * as Vargate from "./Vargate.ts"
  * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
  * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
@@ -542,6 +664,13 @@ export * as Vargate from "./Vargate.ts"
  * @since 0.1.0
  */
 export * as VargateError from "./VargateError.ts"
+
+/**
+ * What every error of this package says about itself: what may have happened, and whether to try again.
+ *
+ * @since 0.1.0
+ */
+export * as Verdict from "./Verdict.ts"
 
 /**
  * Failures of receiving webhooks. They belong to the same table as `VargateError`.

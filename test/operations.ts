@@ -1,11 +1,17 @@
 /** Every operation of every service with a valid request, for what holds for all of them. */
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { Account } from "../src/Account.ts"
+import { Anchors } from "../src/Anchors.ts"
 import { Approvals } from "../src/Approvals.ts"
 import { AuditLog } from "../src/AuditLog.ts"
+import { Compliance } from "../src/Compliance.ts"
 import { Credentials } from "../src/Credentials.ts"
 import { ActionId } from "../src/domain/ActionId.ts"
+import { ManagedAgentId } from "../src/domain/ManagedAgent.ts"
+import { ManagedSessionId } from "../src/domain/ManagedSession.ts"
 import { RecordHash } from "../src/domain/RecordHash.ts"
+import { Maintenance } from "../src/Maintenance.ts"
+import { ManagedAgents } from "../src/ManagedAgents.ts"
 import { Merkle } from "../src/Merkle.ts"
 import { Policies } from "../src/Policies.ts"
 import { Replay } from "../src/Replay.ts"
@@ -17,7 +23,7 @@ import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../src/ToolCalls.ts"
 import type * as Transport from "../src/Transport.ts"
 import * as Vargate from "../src/Vargate.ts"
-import type { CallError, RotationUnknown, SettingNotApplied } from "../src/VargateError.ts"
+import type { CallError, InterruptNotConfirmed, RotationUnknown, SettingNotApplied } from "../src/VargateError.ts"
 
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
@@ -33,48 +39,15 @@ export const scripted = (
     Layer.provideMerge(ScriptedTransport.layer(script))
   )
 
-export type OperationName =
-  | "ToolCalls.call"
-  | "ToolCalls.decide"
-  | "Reviews.approve"
-  | "Reviews.reject"
-  | "Approvals.pending"
-  | "Approvals.history"
-  | "AuditLog.page"
-  | "AuditLog.verify"
-  | "Replay.replay"
-  | "Merkle.roots"
-  | "Merkle.proof"
-  | "System.health"
-  | "Tenant.me"
-  | "Tenant.settings"
-  | "Tenant.plan"
-  | "Tenant.apply"
-  | "Tenant.testWebhook"
-  | "TenantDirectory.create"
-  | "TenantDirectory.list"
-  | "TenantDirectory.get"
-  | "Policies.templates"
-  | "Policies.rules"
-  | "Policies.bundle"
-  | "Credentials.register"
-  | "Credentials.list"
-  | "Credentials.status"
-  | "Credentials.remove"
-  | "Credentials.accessLog"
-  | "Account.session"
-  | "Account.rotateKey"
-  | "Account.tenants"
-  | "Account.switchTenant"
-  | "Account.signup"
-  | "Account.verifyEmail"
+export const agentId = Schema.decodeSync(ManagedAgentId)("agent-9860de81b9f8")
+export const sessionId = Schema.decodeSync(ManagedSessionId)("vs-e2ee29f4e160443b")
 
-/** What operations can fail with. */
-export type Failure = CallError | SettingNotApplied | RotationUnknown
+/** Everything that any operation can fail with. */
+export type Failure = CallError | InterruptNotConfirmed | SettingNotApplied | RotationUnknown
 
 export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices>
 
-export const operations: Readonly<Record<OperationName, Operation>> = {
+const table = {
   "ToolCalls.call": ToolCalls.use((toolCalls) => toolCalls.call(request)),
   "ToolCalls.decide": ToolCalls.use((toolCalls) => toolCalls.decide(request)),
   "Reviews.approve": Reviews.use((reviews) => reviews.approve(actionId, "seen")),
@@ -83,10 +56,50 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   "Approvals.history": Approvals.use((approvals) => approvals.history),
   "AuditLog.page": AuditLog.use((auditLog) => auditLog.page()),
   "AuditLog.verify": AuditLog.use((auditLog) => auditLog.verify),
+  "AuditLog.agents": AuditLog.use((auditLog) => auditLog.agents()),
+  "AuditLog.subjects": AuditLog.use((auditLog) => auditLog.subjects),
+  "AuditLog.erase": AuditLog.use((auditLog) => auditLog.erase("alice")),
+  "AuditLog.verifyErasure": AuditLog.use((auditLog) => auditLog.verifyErasure("alice")),
   "Replay.replay": Replay.use((replay) => replay.replay(actionId)),
+  "Replay.replayLast": Replay.use((replay) => replay.replayLast(3)),
   "Merkle.roots": Merkle.use((merkle) => merkle.roots()),
   "Merkle.proof": Merkle.use((merkle) => merkle.proof(recordHash)),
+  "Merkle.verify": Merkle.use((merkle) => merkle.verify),
+  "Merkle.consistency": Merkle.use((merkle) => merkle.consistency(0, 1)),
   "System.health": System.use((system) => system.health),
+  "System.metrics": System.use((system) => system.metrics),
+  "System.transparency": System.use((system) => system.transparency),
+  "System.transparencyOf": System.use((system) => system.transparencyOf("acme")),
+  "System.publicDashboard": System.use((system) => system.publicDashboard("acme")),
+  "System.outreach": System.use((system) => system.outreach),
+  "System.anomalyScore": System.use((system) => system.anomalyScore("a-1")),
+  "Maintenance.clearHistory": Maintenance.use((maintenance) => maintenance.clearHistory("a-1")),
+  "Maintenance.clearCounters": Maintenance.use((maintenance) => maintenance.clearCounters("a-1")),
+  "Maintenance.backup": Maintenance.use((maintenance) => maintenance.backup),
+  "Anchors.status": Anchors.use((anchors) => anchors.status),
+  "Anchors.verify": Anchors.use((anchors) => anchors.verify),
+  "Anchors.log": Anchors.use((anchors) => anchors.log),
+  "Anchors.verifyChain": Anchors.use((anchors) => anchors.verifyChain),
+  "Anchors.proof": Anchors.use((anchors) => anchors.proof(actionId)),
+  "Anchors.consistency": Anchors.use((anchors) => anchors.consistency(0, 1)),
+  "Anchors.trigger": Anchors.use((anchors) => anchors.trigger),
+  "Anchors.roots": Anchors.use((anchors) => anchors.roots),
+  "Compliance.export": Compliance.use((compliance) => compliance.export({ tenantId: "acme" })),
+  "Compliance.pdf": Compliance.use((compliance) => Stream.runCollect(compliance.pdf({ tenantId: "acme" }))),
+  "ManagedAgents.register": ManagedAgents.use((managed) => managed.register({ name: "m" })),
+  "ManagedAgents.agents": ManagedAgents.use((managed) => managed.agents),
+  "ManagedAgents.agent": ManagedAgents.use((managed) => managed.agent(agentId)),
+  "ManagedAgents.start": ManagedAgents.use((managed) => managed.start(agentId)),
+  "ManagedAgents.sessions": ManagedAgents.use((managed) => managed.sessions()),
+  "ManagedAgents.status": ManagedAgents.use((managed) => managed.status(sessionId)),
+  "ManagedAgents.audit": ManagedAgents.use((managed) => managed.audit(sessionId)),
+  "ManagedAgents.compliance": ManagedAgents.use((managed) => managed.compliance(sessionId)),
+  "ManagedAgents.replay": ManagedAgents.use((managed) => managed.replay(sessionId)),
+  "ManagedAgents.interrupt": ManagedAgents.use((managed) => managed.interrupt(sessionId, { reason: "enough" })),
+  "ManagedAgents.consumers": ManagedAgents.use((managed) => managed.consumers),
+  "ManagedAgents.watch": ManagedAgents.use((managed) =>
+    Effect.map(Stream.runHead(managed.watch(sessionId)), Option.getOrUndefined)
+  ),
   "Tenant.me": Tenant.use((tenant) => tenant.me),
   "Tenant.settings": Tenant.use((tenant) => tenant.settings),
   "Tenant.plan": Tenant.use((tenant) => tenant.plan({ name: "Renamed" })),
@@ -111,9 +124,18 @@ export const operations: Readonly<Record<OperationName, Operation>> = {
   "Account.verifyEmail": Account.use((account) => account.verifyEmail(Redacted.make("token-1")))
 }
 
+export type OperationName = keyof typeof table
+
+export const operations: Readonly<Record<OperationName, Operation>> = table
+
 export const operationNames = Object.keys(operations) as ReadonlyArray<OperationName>
 
 const writes: ReadonlyArray<OperationName> = [
+  "AuditLog.erase",
+  "Anchors.trigger",
+  "ManagedAgents.register",
+  "ManagedAgents.start",
+  "ManagedAgents.interrupt",
   "Tenant.apply",
   "Tenant.testWebhook",
   "TenantDirectory.create",
@@ -124,9 +146,9 @@ const writes: ReadonlyArray<OperationName> = [
   "Account.verifyEmail"
 ]
 
-/** What may have happened when the answer to an operation is lost. */
+/** Whether something may have happened when the answer to an operation is lost. */
 export const hasSideEffect = (name: OperationName) =>
-  name.startsWith("ToolCalls.") || name.startsWith("Reviews.") || writes.includes(name)
+  /^(?:ToolCalls|Reviews|Maintenance)\./.test(name) || writes.includes(name)
 
 /** What the rest of a gateway says of the tenant. */
 export const profile = {

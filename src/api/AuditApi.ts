@@ -73,7 +73,13 @@ const LogBody = Schema.Struct({
   })
 ))
 
-const VerifyBody = Schema.Struct({
+/**
+ * What the gateway says about its own chain.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const VerifyBody = Schema.Struct({
   valid: Schema.Boolean,
   record_count: Schema.optionalKey(Schema.Int),
   tenant_id: Schema.optionalKey(Schema.String),

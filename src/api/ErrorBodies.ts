@@ -81,6 +81,14 @@ export const TooLarge413 = detailBody("TooLarge413", 413)
 export const TooManyRequests429 = detailBody("TooManyRequests429", 429)
 
 /**
+ * 501: this gateway is not made for that.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const NotImplemented501 = detailBody("NotImplemented501", 501)
+
+/**
  * 502 with a text: something behind the gateway did not answer.
  *
  * @category bodies

@@ -1,5 +1,5 @@
 /**
- * GET /audit/merkle/roots, GET /audit/merkle/proof/{hash}
+ * GET /audit/merkle/roots, GET /audit/merkle/proof/{hash}, GET /audit/merkle/consistency/{n}/{m}, GET /audit/merkle/verify
  *
  * @since 0.1.0
  */
@@ -10,6 +10,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ActionId } from "../domain/ActionId.ts"
 import { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
+import { type ComparedTree, TreeConsistency, TreesStatus } from "../domain/TreesStatus.ts"
 import { ApiKey } from "./ApiKey.ts"
 import { Refusals } from "./ErrorBodies.ts"
 import { HourStamp, Timestamp } from "./Timestamp.ts"
@@ -151,6 +152,114 @@ export const ProofBody = Schema.Struct({
   })
 ))
 
+const TreeEnd = Schema.Struct({
+  index: Schema.Int,
+  merkle_root: RecordHash,
+  record_count: Schema.Int,
+  period: Schema.Tuple([HourStamp, HourStamp]),
+  root_verified: Schema.Boolean
+})
+
+const readEnd = (end: number | typeof TreeEnd.Type): ComparedTree =>
+  typeof end === "number" ? { index: end } : {
+    index: end.index,
+    root: end.merkle_root,
+    records: end.record_count,
+    periodStart: end.period[0],
+    periodEnd: end.period[1],
+    claimedValid: end.root_verified
+  }
+
+const writeEnd = (
+  { claimedValid, index, periodEnd, periodStart, records, root }: ComparedTree
+): number | typeof TreeEnd.Type =>
+  root === undefined || records === undefined || periodStart === undefined || periodEnd === undefined
+    ? index
+    : {
+      index,
+      merkle_root: root,
+      record_count: records,
+      period: [periodStart, periodEnd],
+      root_verified: claimedValid ?? false
+    }
+
+/** The trees are bare numbers where the records of the first one do not fit its root. */
+const ConsistencyBody = Schema.Struct({
+  tree_n: Schema.Union([TreeEnd, Schema.Int]),
+  tree_m: Schema.Union([TreeEnd, Schema.Int]),
+  consistent: Schema.Boolean,
+  chain_valid: Schema.optionalKey(Schema.Boolean),
+  broken_at_tree: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  trees_between: Schema.optionalKey(Schema.Int),
+  total_records_spanned: Schema.optionalKey(Schema.Int),
+  reason: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "TreeConsistencyBody" }).pipe(Schema.decodeTo(
+  Schema.toType(TreeConsistency),
+  SchemaTransformation.transform({
+    decode: (wire) =>
+      new TreeConsistency({
+        claimedConsistent: wire.consistent,
+        from: readEnd(wire.tree_n),
+        to: readEnd(wire.tree_m),
+        chainClaimedValid: wire.chain_valid,
+        brokenAt: wire.broken_at_tree,
+        treesBetween: wire.trees_between,
+        records: wire.total_records_spanned,
+        reason: wire.reason
+      }),
+    encode: (consistency) => ({
+      tree_n: writeEnd(consistency.from),
+      tree_m: writeEnd(consistency.to),
+      consistent: consistency.claimedConsistent,
+      ...(consistency.chainClaimedValid === undefined ? {} : {
+        chain_valid: consistency.chainClaimedValid,
+        broken_at_tree: consistency.brokenAt ?? null
+      }),
+      ...(consistency.treesBetween === undefined ? {} : { trees_between: consistency.treesBetween }),
+      ...(consistency.records === undefined ? {} : { total_records_spanned: consistency.records }),
+      ...(consistency.reason === undefined ? {} : { reason: consistency.reason })
+    })
+  })
+))
+
+const VerifyTreesBody = Schema.Struct({
+  valid: Schema.Boolean,
+  tree_count: Schema.Int,
+  record_count: Schema.optionalKey(Schema.Int),
+  first_period: Schema.optionalKey(HourStamp),
+  last_period: Schema.optionalKey(HourStamp),
+  issues: Schema.Array(Schema.Struct({
+    tree_index: Schema.Int,
+    type: Schema.String,
+    detail: Schema.optionalKey(Schema.String)
+  }))
+}).annotate({ identifier: "VerifyTreesBody" }).pipe(Schema.decodeTo(
+  Schema.toType(TreesStatus),
+  SchemaTransformation.transform({
+    decode: (wire) =>
+      new TreesStatus({
+        valid: wire.valid,
+        trees: wire.tree_count,
+        records: wire.record_count,
+        firstPeriod: wire.first_period,
+        lastPeriod: wire.last_period,
+        issues: wire.issues.map(({ detail, tree_index, type }) => ({ treeIndex: tree_index, type, detail }))
+      }),
+    encode: (status) => ({
+      valid: status.valid,
+      tree_count: status.trees,
+      ...(status.records === undefined ? {} : { record_count: status.records }),
+      ...(status.firstPeriod === undefined ? {} : { first_period: status.firstPeriod }),
+      ...(status.lastPeriod === undefined ? {} : { last_period: status.lastPeriod }),
+      issues: status.issues.map(({ detail, treeIndex, type }) => ({
+        tree_index: treeIndex,
+        type,
+        ...(detail === undefined ? {} : { detail })
+      }))
+    })
+  })
+))
+
 /**
  * The routes of this group.
  *
@@ -167,5 +276,11 @@ export class MerkleApi extends HttpApiGroup.make("merkle").add(
     params: { hash: RecordHash },
     success: ProofBody,
     error: Refusals
-  })
+  }),
+  HttpApiEndpoint.get("consistency", "/audit/merkle/consistency/:tree_n/:tree_m", {
+    params: { tree_n: Schema.Int, tree_m: Schema.Int },
+    success: ConsistencyBody,
+    error: Refusals
+  }),
+  HttpApiEndpoint.get("verify", "/audit/merkle/verify", { success: VerifyTreesBody, error: Refusals })
 ).middleware(ApiKey) {}

@@ -7,6 +7,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { NewTenant, TenantEntry } from "../domain/TenantEntry.ts"
+import { TenantId } from "../domain/TenantId.ts"
 import { NewKey } from "./AccountApi.ts"
 import { ApiKey } from "./ApiKey.ts"
 import { Refusals } from "./ErrorBodies.ts"
@@ -44,16 +45,6 @@ const CreateBody = Schema.Struct({
 }).annotate({ identifier: "CreateTenantBody" })
 
 /**
- * What a path can hold as a tenant's id.
- *
- * @category codecs
- * @since 0.1.0
- */
-export const TenantPath = Schema.String.check(
-  Schema.isPattern(/^(?!\.{1,2}$)[^/\p{Cc}\p{Cs}]{1,256}$/u, { expected: "a tenant id" })
-)
-
-/**
  * The routes of this group.
  *
  * @category groups
@@ -66,7 +57,7 @@ export class TenantsApi extends HttpApiGroup.make("tenants").add(
     error: Refusals
   }),
   HttpApiEndpoint.get("get", "/tenants/:tenant_id", {
-    params: { tenant_id: TenantPath },
+    params: { tenant_id: TenantId },
     success: EntryRow,
     error: Refusals
   })

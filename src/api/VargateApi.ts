@@ -7,9 +7,14 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AccountApi } from "./AccountApi.ts"
+import { AgentsApi } from "./AgentsApi.ts"
+import { AnchorsApi } from "./AnchorsApi.ts"
 import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
+import { ComplianceApi } from "./ComplianceApi.ts"
 import { CredentialsApi } from "./CredentialsApi.ts"
+import { ManagedAgentsApi } from "./ManagedAgentsApi.ts"
+import { ManagedSessionsApi } from "./ManagedSessionsApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
 import { PoliciesApi } from "./PoliciesApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
@@ -32,6 +37,11 @@ export class VargateApi extends HttpApi.make("vargate")
   .add(MerkleApi)
   .add(SubjectsApi)
   .add(SystemApi)
+  .add(AgentsApi)
+  .add(AnchorsApi)
+  .add(ComplianceApi)
+  .add(ManagedAgentsApi)
+  .add(ManagedSessionsApi)
   .add(TenantApi)
   .add(TenantsApi)
   .add(PoliciesApi)

@@ -12,15 +12,13 @@ import * as Schema from "effect/Schema"
  *
  * **Details**
  *
- * 1 to 256 characters, not `.` or `..`, which could not stand in a URL.
+ * 1 to 256 characters, not `.` or `..` and no lone surrogates, which could not stand in a URL.
  *
  * @category ids
  * @since 0.1.0
  */
 export const SubjectId = Schema.String.check(
-  Schema.makeFilter((text) => text.length >= 1 && text.length <= 256 && text !== "." && text !== "..", {
-    expected: "a subject id"
-  })
+  Schema.isPattern(/^(?!\.{1,2}$)\P{Cs}{1,256}$/u, { expected: "a subject id" })
 )
 
 /**

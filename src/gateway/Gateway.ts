@@ -32,11 +32,17 @@ import * as CredentialVault from "./CredentialVault.ts"
 import * as CredentialVaultSqlite from "./CredentialVaultSqlite.ts"
 import type { Hosts } from "./crossSite.ts"
 import * as Feed from "./Feed.ts"
+import * as GatewayMetrics from "./GatewayMetrics.ts"
 import * as AccountHandlers from "./handlers/account.ts"
+import * as AgentsHandlers from "./handlers/agents.ts"
+import * as AnchorsHandlers from "./handlers/anchors.ts"
 import * as ApprovalsHandlers from "./handlers/approvals.ts"
 import * as AuditHandlers from "./handlers/audit.ts"
+import * as ComplianceHandlers from "./handlers/compliance.ts"
 import * as CredentialsHandlers from "./handlers/credentials.ts"
 import * as InboxHandlers from "./handlers/inbox.ts"
+import * as ManagedAgentsHandlers from "./handlers/managedAgents.ts"
+import * as ManagedSessionsHandlers from "./handlers/managedSessions.ts"
 import * as MerkleHandlers from "./handlers/merkle.ts"
 import * as PoliciesHandlers from "./handlers/policies.ts"
 import * as SubjectsHandlers from "./handlers/subjects.ts"
@@ -49,8 +55,12 @@ import * as InboxPage from "./InboxPage.ts"
 import type { Ledger } from "./Ledger.ts"
 import * as LedgerMemory from "./LedgerMemory.ts"
 import * as LedgerSqlite from "./LedgerSqlite.ts"
+import * as ManagedSessions from "./ManagedSessions.ts"
+import * as ManagedStore from "./ManagedStore.ts"
+import * as ManagedStoreSqlite from "./ManagedStoreSqlite.ts"
 import * as MerkleTrees from "./MerkleTrees.ts"
 import * as Middleware from "./middleware.ts"
+import { PdfPrinter, type PrintPdf } from "./PdfPrinter.ts"
 import * as PolicyEngine from "./PolicyEngine.ts"
 import * as PolicyOutage from "./PolicyOutage.ts"
 import * as ReviewDesk from "./ReviewDesk.ts"
@@ -78,6 +88,10 @@ export interface Options {
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /** Plays managed agents. Default: their sessions are simulated, and nothing runs. */
+  readonly managedAgent?: ManagedSessions.Play | undefined
+  /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
+  readonly printPdf?: PrintPdf | undefined
   /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
   readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
@@ -112,6 +126,7 @@ export type Parts =
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
   | Ledger
+  | ManagedStore.ManagedStore
   | AgentHistory
   | Feed.Feed
 
@@ -127,7 +142,8 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
     CredentialVault.layerMemory,
     engine(options.policy),
     PolicyOutage.layer,
-    Layer.provideMerge(Feed.layer, LedgerMemory.layer)
+    Layer.provideMerge(Feed.layer, LedgerMemory.layer),
+    ManagedStore.layerMemory
   ).pipe(Layer.fresh)
 
 const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
@@ -150,8 +166,8 @@ export interface SqliteOptions extends Database.Options {
 }
 
 /**
- * The parts on disk: ledger, history, tenants and credentials are in a SQLite file and survive the process. One process
- * at a time has the file.
+ * The parts on disk: ledger, history, tenants, credentials and managed agents are in a SQLite file and survive the
+ * process. One process at a time has the file.
  *
  * **Example** (A gateway that remembers)
  *
@@ -174,7 +190,8 @@ export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageE
   Layer.mergeAll(
     Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer(options.tenants ?? []),
-    CredentialVaultSqlite.layer
+    CredentialVaultSqlite.layer,
+    ManagedStoreSqlite.layer
   ).pipe(
     Layer.provide(Database.layer(options)),
     Layer.merge(engine(options.policy)),
@@ -189,6 +206,11 @@ const handlers = Layer.mergeAll(
   MerkleHandlers.layer,
   SubjectsHandlers.layer,
   SystemHandlers.layer,
+  AgentsHandlers.layer,
+  AnchorsHandlers.layer,
+  ComplianceHandlers.layer,
+  ManagedAgentsHandlers.layer,
+  ManagedSessionsHandlers.layer,
   InboxHandlers.layer,
   TenantHandlers.layer,
   TenantsHandlers.layer,
@@ -198,10 +220,18 @@ const handlers = Layer.mergeAll(
 )
 
 const services = (options: Options) =>
-  Layer.mergeAll(Submissions.layer, ReviewDesk.layer, MerkleTrees.layer, CallWindow.layer).pipe(
+  Layer.mergeAll(
+    ManagedSessions.layer(options.managedAgent),
+    ReviewDesk.layer,
+    MerkleTrees.layer,
+    CallWindow.layer,
+    Layer.succeed(PdfPrinter, options.printPdf)
+  ).pipe(
+    Layer.provideMerge(Submissions.layer),
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
+      GatewayMetrics.layer,
       Sessions.layer,
       Signups.layer(options.sendMail),
       WebhookSender.layer(options.webhooks)
@@ -220,7 +250,8 @@ export const routes = (options: Options = {}) =>
     HttpApiBuilder.layer(InboxApi),
     options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
-    Middleware.guard(options.hosts ?? "any")
+    Middleware.guard(options.hosts ?? "any"),
+    GatewayMetrics.meter
   ).pipe(
     Layer.provide(handlers),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),

@@ -21,9 +21,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import { randomBytes } from "node:crypto"
+import type * as Redacted from "effect/Redacted"
 import { createServer, type Server } from "node:http"
+import { newKey } from "./apiKeys.ts"
 import * as Gateway from "./Gateway.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./StorageError.ts"
@@ -90,7 +90,10 @@ const nodeServer = ({ connections = 1024, headers = "10 seconds", request = "30 
   const server = createServer({
     headersTimeout: millis(headers),
     requestTimeout: millis(request),
-    connectionsCheckingInterval: Math.min(1000, millis(headers))
+    connectionsCheckingInterval: Math.min(1000, millis(headers)),
+    // Longer than clients keep an idle connection: whoever sends a call just as the server hangs up never learns what
+    // became of it.
+    keepAliveTimeout: 65_000
   })
   server.maxConnections = connections
   return server
@@ -110,8 +113,6 @@ const listen = (server: Server, { grace = "10 seconds", host = "127.0.0.1", port
       : Effect.fail(refuse("ERR_SOCKET_BAD_PORT"))
   )
 }
-
-const newKey = (): Redacted.Redacted => Redacted.make(`vg-${randomBytes(24).toString("hex")}`)
 
 /** The oldest tenant, changed where the options say so; a new one in a register that is empty. */
 const firstTenant = Effect.fnUntraced(function*({ apiKey, burst, template }: Options) {
@@ -163,24 +164,27 @@ const gatewayServer = (options: Options) =>
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError> => {
-  const server = nodeServer(options.limits)
-  // Between the two: the gateway has given up on its last requests, the server still waits for their connections.
-  const hangUp = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
-  return Gateway.serve(options).pipe(
-    Layer.provide(hangUp),
-    Layer.provideMerge(gatewayServer(options)),
-    Layer.provide(listen(server, options)),
-    Layer.provideMerge(Gateway.layerSqlite({ filename: options.data ?? "./vargate.db", policy: options.policy }))
-  )
-}
+): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError> =>
+  Layer.unwrap(Effect.sync(() => {
+    const server = nodeServer(options.limits)
+    // Between the two: the gateway has given up on its last requests, the server still waits for their connections.
+    const hangUp = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
+    return Gateway.serve(options).pipe(
+      Layer.provide(hangUp),
+      Layer.provideMerge(gatewayServer(options)),
+      Layer.provide(listen(server, options)),
+      Layer.provideMerge(Gateway.layerSqlite({ filename: options.data ?? "./vargate.db", policy: options.policy }))
+    )
+  }))
 
 const signals = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** A second signal, or the end of all patience, ends the process: the file is made for that. */
 const impatience = (grace: Duration.Input) => {
-  const timer = setTimeout(() => process.exit(1), millis(grace) + 2000)
-  timer.unref()
+  const timer = setTimeout(() => {
+    process.stderr.write("The gateway ends without its last requests: they took too long.\n")
+    process.exit(1)
+  }, millis(grace) + 2000).unref()
   const forced = (signal: keyof typeof signals) => () => process.exit(signals[signal])
   const listeners = { SIGINT: forced("SIGINT"), SIGTERM: forced("SIGTERM") }
   process.on("SIGINT", listeners.SIGINT).on("SIGTERM", listeners.SIGTERM)

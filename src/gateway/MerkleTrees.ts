@@ -27,6 +27,8 @@ export class MerkleTrees extends Context.Service<MerkleTrees, {
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   /** Undefined for an unknown hash, and while the record's hour is not over. */
   readonly prove: (tenantId: string, recordHash: RecordHash) => Effect.Effect<MerkleProof | undefined>
+  /** The root that a stored tree's records lead to today; undefined where all of them were erased. */
+  readonly rebuild: (tenantId: string, tree: MerkleTree) => Effect.Effect<RecordHash | undefined>
 }>()("effect-vargate/gateway/MerkleTrees") {}
 
 const make = Effect.gen(function*() {
@@ -50,6 +52,17 @@ const make = Effect.gen(function*() {
     return built
   }, building.withPermits(1))
 
+  /** The leaves of a stored tree as the records are today. */
+  const leavesOf = (tenantId: string, { fromRecordId, toRecordId }: MerkleTree) =>
+    Stream.runCollect(
+      Stream.map(ledger.leaves(tenantId, fromRecordId! - 1, toRecordId), ({ recordHash }) => recordHash)
+    )
+
+  const rebuild = Effect.fnUntraced(function*(tenantId: string, tree: MerkleTree) {
+    const leaves = yield* leavesOf(tenantId, tree)
+    return leaves.length === 0 ? undefined : rootOf(levelsOf(leaves, hashPair))
+  })
+
   const prove = Effect.fnUntraced(function*(tenantId: string, recordHash: RecordHash) {
     const stored = yield* trees(tenantId)
     const record = yield* ledger.findByHash(tenantId, recordHash)
@@ -57,17 +70,14 @@ const make = Effect.gen(function*() {
       stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
     if (record === undefined || tree === undefined) return undefined
     // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
-    const leaves = yield* ledger.leaves(tenantId, stored[tree.index - 1]?.toRecordId, tree.toRecordId).pipe(
-      Stream.map(({ recordHash }) => recordHash),
-      Stream.runCollect
-    )
+    const leaves = yield* leavesOf(tenantId, tree)
     const leafIndex = leaves.indexOf(recordHash)
     // Erased records are left out of whatever is built from now on.
     if (leafIndex < 0) return undefined
     const levels = levelsOf(leaves, hashPair)
     return new MerkleProof({
       recordHash,
-      root: RecordHash.make(levels.at(-1)![0]!),
+      root: rootOf(levels),
       steps: pathOf(levels, leafIndex).map(({ sibling, side }) => ({ sibling: RecordHash.make(sibling), side })),
       actionId: record.actionId,
       leafIndex,
@@ -80,8 +90,10 @@ const make = Effect.gen(function*() {
     })
   })
 
-  return MerkleTrees.of({ trees, prove })
+  return MerkleTrees.of({ trees, prove, rebuild })
 })
+
+const rootOf = (levels: ReadonlyArray<ReadonlyArray<string>>) => RecordHash.make(levels.at(-1)![0]!)
 
 const hourOf = (time: DateTime.Utc) => Math.floor(time.epochMilliseconds / 3_600_000)
 
@@ -96,7 +108,7 @@ const treeOf = (
   const periodStart = DateTime.makeUnsafe(hour * 3_600_000)
   return new MerkleTree({
     index,
-    root: RecordHash.make(levels.at(-1)![0]!),
+    root: rootOf(levels),
     records: leaves.length,
     height: levels.length,
     fromRecordId: leaves[0].id,

@@ -13,6 +13,7 @@ import { PendingAction } from "../domain/Approval.ts"
 import { type Execution, NotExecuted } from "../domain/Execution.ts"
 import type { ToolCall } from "../domain/ToolCall.ts"
 import { AgentHistory } from "./AgentHistory.ts"
+import { GatewayMetrics } from "./GatewayMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import * as PersonalData from "./PersonalData.ts"
 import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "./PolicyEngine.ts"
@@ -39,14 +40,28 @@ export interface Outcome {
 }
 
 /**
+ * The session of a managed agent in which a call is made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin {
+  readonly source: "mcp_governed"
+  readonly managedSessionId?: string | undefined
+}
+
+/**
  * Decides, executes and records tool calls.
  *
  * @category services
  * @since 0.1.0
  */
 export class Submissions extends Context.Service<Submissions, {
-  /** Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. */
-  readonly submit: (tenant: Tenant, call: ToolCall) => Effect.Effect<Outcome, PolicyUnavailable>
+  /**
+   * Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. As
+   * measured, a call of a managed agent that needs a human is recorded as pending and never queued.
+   */
+  readonly submit: (tenant: Tenant, call: ToolCall, origin?: Origin) => Effect.Effect<Outcome, PolicyUnavailable>
 }>()("effect-vargate/gateway/Submissions") {}
 
 const approvalHours = 1
@@ -60,6 +75,7 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
+  const metrics = yield* GatewayMetrics
   const webhooks = yield* WebhookSender
 
   const documentOf = Effect.fnUntraced(function*(
@@ -89,7 +105,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall) {
+  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
     const actionId = ActionId.make(randomUUID())
     const now = yield* DateTime.now
     const input = yield* documentOf(tenant, call, actionId, now)
@@ -127,20 +143,29 @@ const make = Effect.gen(function*() {
         piiFields: input.data.pii_fields,
         piiSubjectId: subjectId,
         input,
-        contacts: decision === "allow" ? input.data.recipients : []
+        contacts: decision === "allow" ? input.data.recipients : [],
+        ...origin
       },
-      decision === "pending_approval" ? heldAction(call, actionId, policy, now) : undefined
+      decision === "pending_approval" && origin === undefined ? heldAction(call, actionId, policy, now) : undefined
     )
-    yield* webhooks.announce(tenant, eventNames[decision], {
-      action_id: actionId,
-      agent_id: call.agentId,
-      tool: call.tool,
-      method: call.method,
-      decision,
-      violations,
-      severity: policy.severity,
-      requires_human: policy.requires_human
-    })
+    yield* metrics.decided(tenant.id, decision)
+    yield* webhooks.announce(
+      tenant,
+      eventNames[decision],
+      origin === undefined
+        ? {
+          action_id: actionId,
+          agent_id: call.agentId,
+          tool: call.tool,
+          method: call.method,
+          decision,
+          violations,
+          severity: policy.severity,
+          requires_human: policy.requires_human
+        }
+        // As measured, calls of managed agents are told of in fewer words.
+        : { action_id: actionId, tool: call.tool, method: call.method, decision, source: origin.source }
+    )
     return {
       actionId,
       decision,
@@ -193,5 +218,12 @@ const withoutPolicy = (
 export const layer: Layer.Layer<
   Submissions,
   never,
-  PolicyEngine | PolicyOutage | AgentHistory | Ledger | ToolRunner | SubjectKeys | WebhookSender
+  | PolicyEngine
+  | PolicyOutage
+  | AgentHistory
+  | Ledger
+  | ToolRunner
+  | SubjectKeys
+  | GatewayMetrics
+  | WebhookSender
 > = Layer.effect(Submissions, make)

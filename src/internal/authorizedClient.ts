@@ -22,6 +22,8 @@ import type { KeyRing } from "./keyRing.ts"
 export interface Exchange {
   /** Goes in the place of the key: the two are never sent together. */
   readonly session: Redacted.Redacted | undefined
+  /** A media type: the body of a 200 of this type is left to be read piece by piece. */
+  readonly leaveOpen: string | undefined
   response: HttpClientResponse.HttpClientResponse | undefined
   /** Whether a request is out of which nobody knows yet what it does. */
   isOut: boolean
@@ -30,8 +32,11 @@ export interface Exchange {
 }
 
 /** @internal */
-export const makeExchange = (session?: Redacted.Redacted): Exchange => ({
-  session,
+export const makeExchange = (
+  options: { readonly session?: Redacted.Redacted | undefined; readonly leaveOpen?: string | undefined } = {}
+): Exchange => ({
+  session: options.session,
+  leaveOpen: options.leaveOpen,
   response: undefined,
   isOut: false,
   keyFailure: undefined
@@ -41,6 +46,9 @@ export const makeExchange = (session?: Redacted.Redacted): Exchange => ({
 export const CurrentExchange = Context.Reference<Exchange>("effect-vargate/internal/authorizedClient/CurrentExchange", {
   defaultValue: () => makeExchange()
 })
+
+const isLeftOpen = (mediaType: string | undefined, { headers, status }: HttpClientResponse.HttpClientResponse) =>
+  mediaType !== undefined && status === 200 && (headers["content-type"] ?? "").startsWith(mediaType)
 
 /** Each time more needs one more replacement of the key between two requests. */
 const maxSends = 5
@@ -56,8 +64,10 @@ export const authorizedClient = (httpClient: HttpClient.HttpClient, options: {
 
   const once = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, exchange: Exchange) {
     exchange.isOut = true
-    exchange.response = yield* httpClient.execute(request)
-    return exchange.response = yield* boundedBody(exchange.response, maxBodyBytes)
+    const response = exchange.response = yield* httpClient.execute(request)
+    return isLeftOpen(exchange.leaveOpen, response)
+      ? response
+      : exchange.response = yield* boundedBody(response, maxBodyBytes)
   })
 
   /** A 401 says that nothing was done, so even a tool call may be sent again, with the key that is good now. */

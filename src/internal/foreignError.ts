@@ -11,7 +11,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { BadGateway502, Refusal, Unprocessable422 } from "../api/ErrorBodies.ts"
+import type { BadGateway502, NotImplemented501, Refusal, Unprocessable422 } from "../api/ErrorBodies.ts"
 import type { Limited429, LimitedBare429 } from "../api/ToolCallsApi.ts"
 import {
   Conflict,
@@ -20,6 +20,7 @@ import {
   GatewayFault,
   InvalidRequest,
   NotFound,
+  NotSupported,
   PayloadTooLarge,
   RateLimited,
   type Reason,
@@ -41,6 +42,7 @@ export type ForeignError =
   | HttpClientError.HttpClientError
   | Schema.SchemaError
   | Refusal
+  | typeof NotImplemented501.Type
   | typeof BadGateway502.Type
   | typeof Limited429.Type
   | typeof LimitedBare429.Type
@@ -57,6 +59,7 @@ const foreignTags: Record<ForeignError["_tag"], true> = {
   TooLarge413: true,
   Unprocessable422: true,
   TooManyRequests429: true,
+  NotImplemented501: true,
   BadGateway502: true,
   Limited429: true,
   LimitedBare429: true
@@ -115,6 +118,8 @@ export const translate = Effect.fnUntraced(
           retryAfter: yield* silence(circumstances.response)
         })
       }
+      case "NotImplemented501":
+        return new NotSupported({ detail: clean(error.detail) })
       case "BadGateway502":
         return new GatewayFault({ status: 502, detail: clean(error.detail), sideEffect: circumstances.sideEffect })
       case "SchemaError": {

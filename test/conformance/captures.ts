@@ -64,6 +64,37 @@ export const routes = {
   "POST /approve/{id}": capturesOf("POST", /^\/approve\/[^/]+$/),
   "POST /reject/{id}": capturesOf("POST", /^\/reject\/[^/]+$/),
   "GET /health": capturesOf("GET", /^\/health$/),
+  "GET /metrics": capturesOf("GET", /^\/metrics$/),
+  "GET /transparency": capturesOf("GET", /^\/transparency$/),
+  "GET /transparency/{tenant_id}": capturesOf("GET", /^\/transparency\/[^/]+$/),
+  "GET /dashboard/public/{slug}": capturesOf("GET", /^\/dashboard\/public\/[^/]+$/),
+  "GET /gtm/stats": capturesOf("GET", /^\/gtm\/stats$/),
+  "POST /backup/trigger": capturesOf("POST", /^\/backup\/trigger$/),
+  "GET /agents/{id}/anomaly_score": capturesOf("GET", /^\/agents\/[^/]+\/anomaly_score$/),
+  "DELETE /agents/{id}/history": capturesOf("DELETE", /^\/agents\/[^/]+\/history$/),
+  "DELETE /agents/{id}/counters": capturesOf("DELETE", /^\/agents\/[^/]+\/counters$/),
+  "GET /audit/merkle/consistency/{n}/{m}": capturesOf("GET", /^\/audit\/merkle\/consistency\/[^/]+\/[^/]+$/),
+  "GET /audit/merkle/verify": capturesOf("GET", /^\/audit\/merkle\/verify$/),
+  "GET /anchor/status": capturesOf("GET", /^\/anchor\/status$/),
+  "GET /anchor/verify": capturesOf("GET", /^\/anchor\/verify$/),
+  "GET /anchor/log": capturesOf("GET", /^\/anchor\/log$/),
+  "GET /anchor/chain-verify": capturesOf("GET", /^\/anchor\/chain-verify$/),
+  "GET /anchor/proof/{action_id}": capturesOf("GET", /^\/anchor\/proof\/[^/]+$/),
+  "GET /anchor/consistency-proof": capturesOf("GET", /^\/anchor\/consistency-proof$/),
+  "POST /anchor/trigger": capturesOf("POST", /^\/anchor\/trigger$/),
+  "GET /merkle/roots": capturesOf("GET", /^\/merkle\/roots$/),
+  "GET /compliance/export/{tenant_id}": capturesOf("GET", /^\/compliance\/export\/[^/]+$/),
+  "POST /managed/agents": capturesOf("POST", /^\/managed\/agents$/),
+  "GET /managed/agents": capturesOf("GET", /^\/managed\/agents$/),
+  "GET /managed/agents/{id}": capturesOf("GET", /^\/managed\/agents\/[^/]+$/),
+  "GET /managed/consumers": capturesOf("GET", /^\/managed\/consumers$/),
+  "POST /managed/sessions": capturesOf("POST", /^\/managed\/sessions$/),
+  "GET /managed/sessions": capturesOf("GET", /^\/managed\/sessions$/),
+  "GET /managed/sessions/{id}/status": capturesOf("GET", /^\/managed\/sessions\/[^/]+\/status$/),
+  "GET /managed/sessions/{id}/audit": capturesOf("GET", /^\/managed\/sessions\/[^/]+\/audit$/),
+  "GET /managed/sessions/{id}/compliance": capturesOf("GET", /^\/managed\/sessions\/[^/]+\/compliance$/),
+  "POST /managed/sessions/{id}/interrupt": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/interrupt$/),
+  "POST /managed/sessions/{id}/replay": capturesOf("POST", /^\/managed\/sessions\/[^/]+\/replay$/),
   "GET /dashboard/me": capturesOf("GET", /^\/dashboard\/me$/),
   "PATCH /dashboard/settings": capturesOf("PATCH", /^\/dashboard\/settings$/),
   "POST /webhooks/test": capturesOf("POST", /^\/webhooks\/test$/),
@@ -85,6 +116,15 @@ export const routes = {
   "POST /auth/signup": capturesOf("POST", /^\/auth\/signup$/),
   "GET /auth/verify-email": capturesOf("GET", /^\/auth\/verify-email$/)
 }
+
+const openApi: { readonly paths: Readonly<Record<string, object>> } = hasCaptures
+  ? JSON.parse(read("system/openapi.json").response.body_text)
+  : { paths: {} }
+
+/** Every route of the gateway's own OpenAPI document: `GET /health`. */
+export const routesOfOpenApi: ReadonlyArray<string> = Object.entries(openApi.paths).flatMap(([path, methods]) =>
+  Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
+)
 
 /** Values as plain data: times in milliseconds, secrets laid open, no undefined fields. Both sides of a comparison go through it. */
 export const plain = (value: unknown): unknown => {

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { actionId, type OperationName, recordHash, run } from "../operations.ts"
+import { actionId, agentId, type OperationName, recordHash, run, sessionId } from "../operations.ts"
 import { plain } from "./captures.ts"
 
 const { json } = ScriptedTransport
@@ -235,6 +235,214 @@ describe("system", () => {
       const health = plain(yield* answered("System.health", 200, { status: "sleepy", ...extra }))
       assert.deepStrictEqual(health, { status: "sleepy" })
     }))
+})
+
+describe("managed agents", () => {
+  const created = "2026-11-23T00:30:00Z"
+
+  it.effect("a status with its counts at the top level", () =>
+    Effect.gen(function*() {
+      const status = plain(
+        yield* answered("ManagedAgents.status", 200, {
+          session_id: sessionId,
+          agent_id: agentId,
+          status: "hibernating",
+          created_at: created,
+          total_governed_calls: 4,
+          total_observed_calls: 3,
+          total_denied: 2,
+          total_pending: 1,
+          ...extra
+        })
+      )
+      assert.deepStrictEqual(status, {
+        id: sessionId,
+        agentId,
+        status: "hibernating",
+        createdAt: minute,
+        calls: { governed: 4, observed: 3, denied: 2, pending: 1 }
+      })
+    }))
+
+  it.effect("an agent with lists, or the texts of lists, or nothing", () =>
+    Effect.gen(function*() {
+      const agent = { id: agentId, name: "m" }
+      for (const tools of [["a"], "[\"a\"]"]) {
+        const read = yield* answered("ManagedAgents.agent", 200, { ...agent, allowed_tools: tools, ...extra })
+        assert.deepStrictEqual(plain(read), { ...agent, allowedTools: ["a"] })
+      }
+      assert.deepStrictEqual(plain(yield* answered("ManagedAgents.agent", 200, agent)), agent)
+      for (const tools of ["[", "{}", "[1]", 1]) {
+        const error = yield* Effect.flip(answered("ManagedAgents.agent", 200, { ...agent, allowed_tools: tools }))
+        assert(error._tag === "VargateError")
+        assert.strictEqual(error.reason._tag, "UnexpectedResponse")
+      }
+    }))
+})
+
+describe("anchors on a chain", () => {
+  const hash = "ab".repeat(32)
+  const receipt = {
+    merkle_root: hash,
+    tx_hash: "0x1",
+    anchor_index: 3,
+    record_count: 10,
+    from_record: 1,
+    to_record: 10,
+    block_number: 7,
+    anchored_at: "2026-11-23T00:30:00Z",
+    chain: "polygon",
+    explorer_url: "https://polygonscan.com/tx/0x1",
+    sepolia_explorer_url: "https://sepolia.etherscan.io/tx/0x1"
+  }
+  const anchor = {
+    index: 3,
+    root: hash,
+    tx: "0x1",
+    block: 7,
+    chain: "polygon",
+    records: 10,
+    fromRecordId: 1,
+    toRecordId: 10,
+    anchoredAt: minute,
+    explorerUrl: "https://polygonscan.com/tx/0x1"
+  }
+
+  it.effect("a trigger that wrote to the chain, and one that did not", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(plain(yield* answered("Anchors.trigger", 200, receipt)), anchor)
+      for (const body of [{}, { ...receipt, tx_hash: null }, { status: "ok" }]) {
+        const error = yield* Effect.flip(answered("Anchors.trigger", 200, body))
+        assert(error._tag === "VargateError")
+        assert.strictEqual(error.reason._tag, "UnexpectedResponse")
+        assert.strictEqual(error.sideEffect, "possible")
+      }
+    }))
+
+  it.effect("a log of both mechanisms", () =>
+    Effect.gen(function*() {
+      const { chain: _, explorer_url: __, ...row } = receipt
+      const rows = [
+        {
+          ...row,
+          id: 1,
+          anchor_chain: "polygon",
+          prev_merkle_root: hash,
+          root_chain_hash: hash,
+          source: "sepolia_merkle"
+        },
+        { id: 2, chain_tip_hash: hash, merkle_root: null, tx_hash: "0x2", record_count: 1, source: "hardhat_legacy" }
+      ]
+      assert.deepStrictEqual(plain(yield* answered("Anchors.log", 200, { anchors: rows, count: 2 })), [
+        {
+          ...anchor,
+          explorerUrl: "https://sepolia.etherscan.io/tx/0x1",
+          prevRoot: hash,
+          rootChainHash: hash,
+          source: "sepolia_merkle"
+        },
+        { root: hash, tx: "0x2", records: 1, source: "hardhat_legacy" }
+      ])
+    }))
+
+  it.effect("a check by either mechanism", () =>
+    Effect.gen(function*() {
+      const merkle = {
+        match: true,
+        on_chain_root: hash,
+        computed_root: hash,
+        record_count: 4,
+        on_chain_record_count: 3,
+        anchor_index: 1,
+        anchor_mode: "full",
+        chain: "polygon",
+        last_anchor_tx: "0x1",
+        last_anchor_time: "2026-11-23T00:30:00Z"
+      }
+      assert.deepStrictEqual(plain(yield* answered("Anchors.verify", 200, { ...merkle, error: null })), {
+        matches: true,
+        computedRoot: hash,
+        onChainRoot: hash,
+        records: 4,
+        onChainRecords: 3,
+        anchorIndex: 1,
+        mode: "full",
+        chain: "polygon",
+        lastTx: "0x1",
+        lastAnchoredAt: minute
+      })
+      const legacy = {
+        match: false,
+        current_chain_tip: hash,
+        current_record_count: 4,
+        latest_anchor: { chain_tip_hash: hash, record_count: 3, anchor_index: 1, block_number: 7 },
+        blockchain_connected: true,
+        interpretation: "1 new records pending."
+      }
+      assert.deepStrictEqual(plain(yield* answered("Anchors.verify", 200, legacy)), {
+        matches: false,
+        computedRoot: hash,
+        onChainRoot: hash,
+        records: 4,
+        onChainRecords: 3,
+        anchorIndex: 1,
+        interpretation: "1 new records pending."
+      })
+    }))
+
+  it.effect("a way between two anchors", () =>
+    Effect.gen(function*() {
+      const from = { index: 0, merkle_root: hash, record_range: [1, 3] }
+      const to = { index: 1, merkle_root: hash, record_range: [1, 5] }
+      const body = { from_anchor: from, to_anchor: to, consistent: true, added_records: 2, verification: "ok" }
+      assert.deepStrictEqual(plain(yield* answered("Anchors.consistency", 200, body)), {
+        claimedConsistent: true,
+        from: { index: 0, root: hash, records: [1, 3] },
+        to: { index: 1, root: hash, records: [1, 5] },
+        addedRecords: 2,
+        detail: "ok"
+      })
+      assert.deepStrictEqual(
+        plain(yield* answered("Anchors.consistency", 200, { consistent: false, reason: "No records found" })),
+        { claimedConsistent: false, detail: "No records found" }
+      )
+    }))
+
+  it.effect("links of the chain of anchors", () =>
+    Effect.gen(function*() {
+      const link = {
+        anchor_index: 0,
+        merkle_root: hash,
+        prev_merkle_root: hash,
+        root_chain_hash: hash,
+        expected_hash: hash,
+        match: false
+      }
+      const body = { valid: false, anchor_count: 1, broken_at: 0, chain: [link] }
+      assert.deepStrictEqual(plain(yield* answered("Anchors.verifyChain", 200, body)), {
+        claimedValid: false,
+        brokenAt: 0,
+        links: [{
+          index: 0,
+          root: hash,
+          prevRoot: hash,
+          rootChainHash: hash,
+          expectedHash: hash,
+          claimedValid: false
+        }]
+      })
+    }))
+
+  it.effect.each(["Anchors.verify", "Anchors.verifyChain", "Anchors.proof", "Anchors.consistency"] as const)(
+    "%s that says error is a failure, whatever else it says",
+    (name) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(answered(name, 200, { error: "rpc down", match: true, ...receipt }))
+        assert(error._tag === "VargateError" && error.reason._tag === "ReportedFailure")
+        assert.strictEqual(error.reason.detail, "rpc down")
+        assert.strictEqual(error.operation, name)
+      })
+  )
 })
 
 describe("refusals", () => {

@@ -1,5 +1,5 @@
 import { time } from "./captures.ts"
-import { rows, suite } from "./suite.ts"
+import { type Raw, rows, suite } from "./suite.ts"
 
 suite({
   route: "GET /audit/merkle/roots",
@@ -38,5 +38,47 @@ suite({
     claimedValid: body["verified"],
     anchorTx: body["anchor_tx_hash"],
     anchorChain: body["anchor_chain"]
+  })
+})
+
+const end = (tree: number | Raw) =>
+  typeof tree === "number" ? { index: tree } : {
+    index: tree["index"],
+    root: tree["merkle_root"],
+    records: tree["record_count"],
+    periodStart: time(tree["period"]![0]),
+    periodEnd: time(tree["period"]![1]),
+    claimedValid: tree["root_verified"]
+  }
+
+suite({
+  route: "GET /audit/merkle/consistency/{n}/{m}",
+  operation: "Merkle.consistency",
+  expected: (body) => ({
+    claimedConsistent: body["consistent"],
+    from: end(body["tree_n"]!),
+    to: end(body["tree_m"]!),
+    chainClaimedValid: body["chain_valid"],
+    brokenAt: body["broken_at_tree"],
+    treesBetween: body["trees_between"],
+    records: body["total_records_spanned"],
+    reason: body["reason"]
+  })
+})
+
+suite({
+  route: "GET /audit/merkle/verify",
+  operation: "Merkle.verify",
+  expected: (body) => ({
+    valid: body["valid"],
+    trees: body["tree_count"],
+    records: body["record_count"],
+    firstPeriod: time(body["first_period"]),
+    lastPeriod: time(body["last_period"]),
+    issues: rows(body, "issues").map((row) => ({
+      treeIndex: row["tree_index"],
+      type: row["type"],
+      detail: row["detail"]
+    }))
   })
 })

@@ -1,23 +1,29 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import { AuditLog } from "../../src/AuditLog.ts"
+import { Compliance } from "../../src/Compliance.ts"
 import { Credentials } from "../../src/Credentials.ts"
 import { Agent } from "../../src/domain/Agent.ts"
 import type { ToolCallRequest } from "../../src/domain/ToolCall.ts"
+import { Maintenance } from "../../src/Maintenance.ts"
+import { ManagedAgents } from "../../src/ManagedAgents.ts"
 import { Merkle } from "../../src/Merkle.ts"
 import { Reviews } from "../../src/Reviews.ts"
+import { System } from "../../src/System.ts"
 import { Tenant } from "../../src/Tenant.ts"
 import { TenantDirectory } from "../../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../../src/ToolCalls.ts"
 import {
   actionId,
+  agentId,
   answering,
   type Operation,
   type OperationName,
   operations,
   recordHash,
-  scripted
+  scripted,
+  sessionId
 } from "../operations.ts"
 import { type Capture, hasCaptures, reason, routes } from "./captures.ts"
 
@@ -203,7 +209,45 @@ describe("requests that are sent", () => {
     "Replay.replay": ["POST", "/audit/replay", { action_id: actionId }],
     "Merkle.roots": ["GET", "/audit/merkle/roots"],
     "Merkle.proof": ["GET", `/audit/merkle/proof/${recordHash}`],
+    "AuditLog.agents": ["GET", "/audit/agents"],
+    "AuditLog.subjects": ["GET", "/audit/subjects"],
+    "AuditLog.erase": ["POST", "/audit/erase/alice"],
+    "AuditLog.verifyErasure": ["GET", "/audit/erase/alice/verify"],
+    "Replay.replayLast": ["POST", "/audit/replay-bulk", { count: 3 }],
+    "Merkle.verify": ["GET", "/audit/merkle/verify"],
+    "Merkle.consistency": ["GET", "/audit/merkle/consistency/0/1"],
     "System.health": ["GET", "/health"],
+    "System.metrics": ["GET", "/metrics"],
+    "System.transparency": ["GET", "/transparency"],
+    "System.transparencyOf": ["GET", "/transparency/acme"],
+    "System.publicDashboard": ["GET", "/dashboard/public/acme"],
+    "System.outreach": ["GET", "/gtm/stats"],
+    "System.anomalyScore": ["GET", "/agents/a-1/anomaly_score"],
+    "Maintenance.clearHistory": ["DELETE", "/agents/a-1/history"],
+    "Maintenance.clearCounters": ["DELETE", "/agents/a-1/counters"],
+    "Maintenance.backup": ["POST", "/backup/trigger"],
+    "Anchors.status": ["GET", "/anchor/status"],
+    "Anchors.verify": ["GET", "/anchor/verify"],
+    "Anchors.log": ["GET", "/anchor/log"],
+    "Anchors.verifyChain": ["GET", "/anchor/chain-verify"],
+    "Anchors.proof": ["GET", `/anchor/proof/${actionId}`],
+    "Anchors.consistency": ["GET", "/anchor/consistency-proof?from_anchor_index=0&to_anchor_index=1"],
+    "Anchors.trigger": ["POST", "/anchor/trigger"],
+    "Anchors.roots": ["GET", "/merkle/roots"],
+    "Compliance.export": ["GET", "/compliance/export/acme?format=json"],
+    "Compliance.pdf": ["GET", "/compliance/export/acme?format=pdf"],
+    "ManagedAgents.register": ["POST", "/managed/agents", { name: "m" }],
+    "ManagedAgents.agents": ["GET", "/managed/agents"],
+    "ManagedAgents.agent": ["GET", `/managed/agents/${agentId}`],
+    "ManagedAgents.start": ["POST", "/managed/sessions", { agent_id: agentId }],
+    "ManagedAgents.sessions": ["GET", "/managed/sessions"],
+    "ManagedAgents.status": ["GET", `/managed/sessions/${sessionId}/status`],
+    "ManagedAgents.audit": ["GET", `/managed/sessions/${sessionId}/audit`],
+    "ManagedAgents.compliance": ["GET", `/managed/sessions/${sessionId}/compliance`],
+    "ManagedAgents.replay": ["POST", `/managed/sessions/${sessionId}/replay`],
+    "ManagedAgents.interrupt": ["POST", `/managed/sessions/${sessionId}/interrupt`, { reason: "enough" }],
+    "ManagedAgents.consumers": ["GET", "/managed/consumers"],
+    "ManagedAgents.watch": ["GET", `/managed/sessions/${sessionId}/status`],
     "Tenant.me": ["GET", "/dashboard/me"],
     "Tenant.settings": ["GET", "/dashboard/me"],
     "Tenant.plan": ["GET", "/dashboard/me"],
@@ -246,6 +290,73 @@ describe("requests that are sent", () => {
       assert.strictEqual(both.path, "/api/audit/log?limit=1000&offset=7")
       const roots = yield* sentBy(Merkle.use((merkle) => merkle.roots({ limit: 500 })))
       assert.strictEqual(roots.path, "/api/audit/merkle/roots?limit=500")
+    }))
+
+  it.effect("a managed agent with every field", () =>
+    Effect.gen(function*() {
+      const sent = yield* sentBy(ManagedAgents.use((managed) =>
+        managed.register({
+          name: "Research Assistant",
+          model: "m-1",
+          systemPrompt: "You are",
+          allowedTools: ["vargate_post_slack"],
+          requireHumanApproval: ["vargate_send_email"],
+          governanceProfile: { risk_level: "standard" },
+          maxSessionHours: 4,
+          maxDailySessions: 2,
+          maxDelegationDepth: 5,
+          parentId: agentId
+        })
+      ))
+      assert.deepStrictEqual(sent.body, {
+        name: "Research Assistant",
+        anthropic_model: "m-1",
+        system_prompt: "You are",
+        allowed_tools: ["vargate_post_slack"],
+        require_human_approval: ["vargate_send_email"],
+        governance_profile: { risk_level: "standard" },
+        max_session_hours: 4,
+        max_daily_sessions: 2,
+        max_delegation_depth: 5,
+        parent_agent_id: agentId
+      })
+    }))
+
+  it.effect("a session with every field, and an automatic interrupt", () =>
+    Effect.gen(function*() {
+      const options = { userMessage: "go", environmentId: "e-1", metadata: { ticket: 7 } }
+      const start = yield* sentBy(ManagedAgents.use((managed) => managed.start(agentId, options)))
+      assert.deepStrictEqual(start.body, {
+        agent_id: agentId,
+        user_message: "go",
+        environment_id: "e-1",
+        metadata: { ticket: 7 }
+      })
+      const interrupt = yield* sentBy(
+        ManagedAgents.use((managed) => managed.interrupt(sessionId, { reason: "odd", autoTriggered: true }))
+      )
+      assert.deepStrictEqual(interrupt.body, { reason: "odd", auto_triggered: true })
+    }))
+
+  it.effect("sessions and records that are wanted", () =>
+    Effect.gen(function*() {
+      const sessions = yield* sentBy(
+        ManagedAgents.use((managed) => managed.sessions({ status: "active", agentId, limit: 200 }))
+      )
+      assert.strictEqual(sessions.path, `/api/managed/sessions?status=active&agent_id=${agentId}&limit=200`)
+      const records = yield* sentBy(ManagedAgents.use((managed) => managed.audit(sessionId, { limit: 1000 })))
+      assert.strictEqual(records.path, `/api/managed/sessions/${sessionId}/audit?limit=1000`)
+    }))
+
+  it.effect("an export of whole days in UTC", () =>
+    Effect.gen(function*() {
+      const options = {
+        tenantId: "acme",
+        from: DateTime.makeUnsafe("2026-11-22T23:30:00-02:00"),
+        to: DateTime.makeUnsafe("2026-11-30T12:00:00Z")
+      }
+      const sent = yield* sentBy(Compliance.use((compliance) => compliance.export(options)))
+      assert.strictEqual(sent.path, "/api/compliance/export/acme?format=json&from=2026-11-23&to=2026-11-30")
     }))
 
   it.effect("every setting, as the gateway spells it", () =>
@@ -307,6 +418,20 @@ describe("queries that are refused here", () => {
     ["page offset", AuditLog.use((auditLog) => auditLog.page({ offset: -1 }))],
     ["page fraction", AuditLog.use((auditLog) => auditLog.page({ limit: 1.5 }))],
     ["roots limit", Merkle.use((merkle) => merkle.roots({ limit: 501 }))],
+    ["consistency of a fraction", Merkle.use((merkle) => merkle.consistency(0.5, 1))],
+    ["an agent's empty name", ManagedAgents.use((managed) => managed.register({ name: "" }))],
+    ["an agent's hours", ManagedAgents.use((managed) => managed.register({ name: "m", maxSessionHours: 99 }))],
+    ["an agent's days", ManagedAgents.use((managed) => managed.register({ name: "m", maxDailySessions: 0 }))],
+    ["an agent's depth", ManagedAgents.use((managed) => managed.register({ name: "m", maxDelegationDepth: 6 }))],
+    ["a reason that says nothing", ManagedAgents.use((managed) => managed.interrupt(sessionId, { reason: "" }))],
+    ["sessions limit", ManagedAgents.use((managed) => managed.sessions({ limit: 201 }))],
+    ["session records limit", ManagedAgents.use((managed) => managed.audit(sessionId, { limit: 1001 }))],
+    ["an agent of dots", System.use((system) => system.anomalyScore(".."))],
+    ["an agent with a slash", Maintenance.use((maintenance) => maintenance.clearHistory("a/../b"))],
+    ["a tenant of dots", Compliance.use((compliance) => compliance.export({ tenantId: ".." }))],
+    ["half a character for a tenant", System.use((system) => system.transparencyOf("\ud800"))],
+    ["half a character for a subject", AuditLog.use((auditLog) => auditLog.erase("\udfff"))],
+    ["no tenant", System.use((system) => system.transparencyOf(""))],
     ["a path for a tool", Credentials.use((credentials) => credentials.status("a/b"))],
     ["a parent for a tool", Credentials.use((credentials) => credentials.status(".."))],
     ["half a character for a tool", Credentials.use((credentials) => credentials.status("\ud800"))],

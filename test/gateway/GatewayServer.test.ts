@@ -183,6 +183,12 @@ describe("a server with bad clients", () => {
     assert.strictEqual((yield* call(server.url, keyOf(server))).status, 200)
   })
 
+  test("lets idle connections be closed by their clients", function*(data) {
+    const server = yield* serve({ data })
+    const answer = yield* Effect.promise(() => fetch(`${server.url}/health`))
+    assert.strictEqual(answer.headers.get("keep-alive"), "timeout=65")
+  })
+
   test("takes no more connections than it may", function*(data) {
     const server = yield* serve({ data, limits: { connections: 2 } })
     const get = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -227,5 +233,6 @@ describe("a server process", () => {
     yield* Effect.forkChild(Effect.exit(call(server.url, server.apiKey, "slow", "hang")), { startImmediately: true })
     yield* Effect.promise(server.next)
     assert.strictEqual(yield* end(server, "SIGINT"), 1)
+    assert.include(server.stderr(), "they took too long")
   })
 })

@@ -19,7 +19,7 @@ import { folder } from "../support/folder.ts"
 import { end, type ServerProcess, start } from "../support/servers.ts"
 import { wireCall } from "./suite/doors.ts"
 
-const isFull = process.env.VARGATE_FULL_CAMPAIGNS !== undefined || process.env.CI !== undefined
+const isFull = process.env.VARGATE_FULL_CAMPAIGNS !== undefined
 const rounds = Number(process.env.CRASH_ROUNDS ?? (isFull ? 50 : 4))
 const connections = 8
 

@@ -2,16 +2,20 @@
 import { describe } from "@effect/vitest"
 import { access } from "./suite/access.ts"
 import { accounts } from "./suite/accounts.ts"
+import { anchorsOf } from "./suite/anchors.ts"
 import { approvals } from "./suite/approvals.ts"
 import { audit } from "./suite/audit.ts"
+import { compliance } from "./suite/compliance.ts"
 import { credentials } from "./suite/credentials.ts"
 import type { Door } from "./suite/doors.ts"
 import { limits } from "./suite/limits.ts"
+import { managedAgents } from "./suite/managedAgents.ts"
 import { merkle } from "./suite/merkle.ts"
 import { replays } from "./suite/replay.ts"
 import { requests } from "./suite/requests.ts"
 import { settings } from "./suite/settings.ts"
 import { shapesOf } from "./suite/shapes.ts"
+import { systems } from "./suite/system.ts"
 import { toolCalls } from "./suite/toolCalls.ts"
 
 export const gatewaySuite = (door: Door) =>
@@ -21,6 +25,10 @@ export const gatewaySuite = (door: Door) =>
     approvals(door)
     audit(door)
     merkle(door)
+    managedAgents(door)
+    anchorsOf(door)
+    compliance(door)
+    systems(door)
     replays(door)
     access(door)
     requests(door)

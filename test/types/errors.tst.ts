@@ -5,12 +5,18 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import { expect, test } from "tstyche"
 import type * as Account from "../../src/Account.ts"
+import type * as Anchors from "../../src/Anchors.ts"
 import type * as Approvals from "../../src/Approvals.ts"
 import type * as AuditLog from "../../src/AuditLog.ts"
+import type * as Compliance from "../../src/Compliance.ts"
 import type * as Credentials from "../../src/Credentials.ts"
 import type { ActionId } from "../../src/domain/ActionId.ts"
 import type { Allowed } from "../../src/domain/Allowed.ts"
+import type { ManagedAgentId } from "../../src/domain/ManagedAgent.ts"
+import type { InterruptReceipt, ManagedSession, ManagedSessionId } from "../../src/domain/ManagedSession.ts"
 import type { RecordHash } from "../../src/domain/RecordHash.ts"
+import type * as Maintenance from "../../src/Maintenance.ts"
+import type * as ManagedAgents from "../../src/ManagedAgents.ts"
 import type * as Merkle from "../../src/Merkle.ts"
 import type * as Policies from "../../src/Policies.ts"
 import type * as Replay from "../../src/Replay.ts"
@@ -25,6 +31,7 @@ import * as Vargate from "../../src/Vargate.ts"
 import type {
   CallError,
   Denied,
+  InterruptNotConfirmed,
   NotFound,
   OpaUnavailable,
   OperationError,
@@ -48,6 +55,12 @@ declare const auditLog: AuditLog.AuditLog["Service"]
 declare const replay: Replay.Replay["Service"]
 declare const merkle: Merkle.Merkle["Service"]
 declare const system: System.System["Service"]
+declare const maintenance: Maintenance.Maintenance["Service"]
+declare const anchors: Anchors.Anchors["Service"]
+declare const compliance: Compliance.Compliance["Service"]
+declare const managedAgents: ManagedAgents.ManagedAgents["Service"]
+declare const managedAgentId: ManagedAgentId
+declare const sessionId: ManagedSessionId
 declare const tenant: Tenant.Tenant["Service"]
 declare const account: Account.Account["Service"]
 declare const credentials: Credentials.Credentials["Service"]
@@ -67,7 +80,16 @@ const reads = [
   replay.replay(actionId),
   merkle.roots(),
   merkle.proof(recordHash),
-  system.health
+  merkle.verify,
+  system.health,
+  system.metrics,
+  system.anomalyScore("a-1"),
+  maintenance.clearHistory("a-1"),
+  anchors.verify,
+  anchors.trigger,
+  compliance.export(),
+  managedAgents.start(managedAgentId),
+  managedAgents.status(sessionId)
 ] as const
 
 const done = () => Effect.void
@@ -230,6 +252,11 @@ test("who approves needs Reviews, and an agent's layer does not give it", () => 
   const agent = Vargate.layer({ apiKey: "key" })
   expect<Effect.Services<typeof approve>>().type.toBe<Reviews.Reviews>()
   expect<Vargate.Services>().type.not.toBeAssignableFrom<Reviews.Reviews>()
+  expect<Vargate.Services>().type.not.toBeAssignableFrom<Maintenance.Maintenance>()
+  expect<Vargate.Services>().type.not.toBeAssignableFrom<ManagedAgents.ManagedAgents>()
+  expect<Vargate.Services>().type.not.toBeAssignableFrom<Anchors.Anchors>()
+  expect<Vargate.Services>().type.not.toBeAssignableFrom<Compliance.Compliance>()
+  expect<Vargate.OperatorServices>().type.toBeAssignableFrom<Vargate.Services>()
 
   const asAgent = Effect.provide(approve, agent)
   expect<Effect.Services<typeof asAgent>>().type.toBe<Reviews.Reviews | HttpClient.HttpClient>()
@@ -277,4 +304,12 @@ test("a layer of webhooks needs what its consumer needs", () => {
   expect(layer).type.toBe<Layer.Layer<Webhooks.Webhooks, VargateError, Reviews.Reviews>>()
   expect(Webhooks.layer({ secret: "s" })).type.toBe<Layer.Layer<Webhooks.Webhooks, VargateError>>()
   expect(Webhooks.layer).type.not.toBeCallableWith({})
+})
+
+test("an interrupt may be unconfirmed, and a watch is a stream of statuses", () => {
+  expect(managedAgents.interrupt(sessionId, { reason: "enough" })).type.toBe<
+    Effect.Effect<InterruptReceipt, InterruptNotConfirmed | OperationError>
+  >()
+  expect(managedAgents.watch(sessionId)).type.toBe<Stream.Stream<ManagedSession, OperationError>>()
+  expect(compliance.pdf()).type.toBe<Stream.Stream<Uint8Array, OperationError>>()
 })

@@ -6,9 +6,11 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { CurrentTenant } from "../../api/ApiKey.ts"
-import { NotFound404 } from "../../api/ErrorBodies.ts"
+import { BadRequest400, NotFound404 } from "../../api/ErrorBodies.ts"
 import { VargateApi } from "../../api/VargateApi.ts"
+import type { MerkleTree } from "../../domain/MerkleProof.ts"
 import { MerkleTrees } from "../MerkleTrees.ts"
+import { treeConsistency, treesStatus } from "../treeClaims.ts"
 
 const defaultLimit = 100
 
@@ -23,6 +25,9 @@ export const layer = HttpApiBuilder.group(
   "merkle",
   Effect.fnUntraced(function*(handlers) {
     const merkle = yield* MerkleTrees
+
+    const rebuilt = (tenantId: string, trees: ReadonlyArray<MerkleTree>) =>
+      Effect.forEach(trees, (tree) => Effect.map(merkle.rebuild(tenantId, tree), (root) => ({ tree, root })))
 
     return handlers
       .handle(
@@ -41,6 +46,27 @@ export const layer = HttpApiBuilder.group(
           return proof ?? (yield* Effect.fail(
             NotFound404.make({ detail: "Record not found or not yet in a completed hourly tree" })
           ))
+        })
+      )
+      .handle(
+        "verify",
+        Effect.fnUntraced(function*() {
+          const { id } = yield* CurrentTenant
+          return treesStatus(yield* rebuilt(id, yield* merkle.trees(id)))
+        })
+      )
+      .handle(
+        "consistency",
+        Effect.fnUntraced(function*({ params: { tree_m, tree_n } }) {
+          const { id } = yield* CurrentTenant
+          if (tree_n >= tree_m) {
+            return yield* Effect.fail(BadRequest400.make({ detail: "tree_n must be less than tree_m" }))
+          }
+          const trees = yield* merkle.trees(id)
+          const missing = [tree_n, tree_m].find((index) => trees[index] === undefined)
+          return missing === undefined
+            ? treeConsistency(yield* rebuilt(id, trees.slice(tree_n, tree_m + 1)))
+            : yield* Effect.fail(NotFound404.make({ detail: `Tree ${missing} not found` }))
         })
       )
   })

@@ -9,6 +9,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { history } from "./migrations/history.ts"
 import { key } from "./migrations/key.ts"
 import { ledger } from "./migrations/ledger.ts"
+import { managed } from "./migrations/managed.ts"
 import { tenants } from "./migrations/tenants.ts"
 
 const table = "vargate_migrations"
@@ -18,7 +19,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_key": key,
   "0002_ledger": ledger,
   "0003_history": history,
-  "0004_tenants": tenants
+  "0004_tenants": tenants,
+  "0005_managed": managed
 }
 
 /**

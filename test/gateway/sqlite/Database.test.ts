@@ -112,14 +112,13 @@ describe("a gateway's file", () => {
     )
     byHand(
       filename,
-      "DROP TABLE tenants",
-      "DROP TABLE credentials",
-      "DROP TABLE credential_uses",
-      "DELETE FROM vargate_migrations WHERE name = 'tenants'"
+      "DROP TABLE managed_agents",
+      "DROP TABLE managed_sessions",
+      "DELETE FROM vargate_migrations WHERE name = 'managed'"
     )
     yield* open(filename, ({ sql }) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* sql`SELECT * FROM tenants`, [])
+        assert.deepStrictEqual(yield* sql`SELECT * FROM managed_agents`, [])
         assert.deepStrictEqual(yield* sql`SELECT root FROM merkle_trees`.values, [["r"]])
         assert.deepStrictEqual(yield* sql`SELECT max(migration_id) FROM vargate_migrations`.values, [[currentVersion]])
       }))

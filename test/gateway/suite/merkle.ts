@@ -3,12 +3,14 @@ import { assert, describe } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
-import type { MerkleProof } from "../../../src/domain/MerkleProof.ts"
+import { AuditRecord } from "../../../src/domain/AuditRecord.ts"
+import { type MerkleProof, MerkleTree } from "../../../src/domain/MerkleProof.ts"
 import { RecordHash } from "../../../src/domain/RecordHash.ts"
+import { Ledger } from "../../../src/gateway/Ledger.ts"
 import { Merkle } from "../../../src/Merkle.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
 import { allowed, log, newest, reasonOf, upTo } from "./cases.ts"
-import { as, caseOf, type Door, globex, send } from "./doors.ts"
+import { acme, as, caseOf, type Door, globex, send } from "./doors.ts"
 
 const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex")
 
@@ -134,6 +136,121 @@ export const merkle = (door: Door) => {
       assert.strictEqual((yield* proof(recordHash)).recordHash, recordHash)
       assert.strictEqual(yield* as(globex)(reasonOf(proof(recordHash))), notYet)
       assert.strictEqual(yield* reasonOf(proof(RecordHash.make("0".repeat(64)))), notYet)
+    })
+  })
+
+  describe("the gateway's word on its trees", () => {
+    const verify = Merkle.use((merkle) => merkle.verify)
+    const compare = (from: number, to: number) => Merkle.use((merkle) => merkle.consistency(from, to))
+    const hours = Effect.fnUntraced(function*(...counts: ReadonlyArray<number>) {
+      for (const count of counts) {
+        yield* act(count)
+        yield* TestClock.adjust("1 hour")
+      }
+      // Trees are built when somebody asks for them.
+      return (yield* roots()).toReversed()
+    })
+    const replaceHash = (position: number) =>
+      Ledger.use((ledger) =>
+        Effect.flatMap(ledger.records(acme.id), (records) =>
+          ledger.replaceRecords(
+            acme.id,
+            records.map((record, index) =>
+              index === position
+                ? new AuditRecord({ ...record, recordHash: RecordHash.make("f".repeat(64)) })
+                : record
+            )
+          ))
+      )
+    const cut = (hash: string) => `${hash.slice(0, 16)}...`
+
+    test("is that all is well, of none, one and many", function*() {
+      assert.deepStrictEqual({ ...(yield* verify) }, {
+        valid: true,
+        trees: 0,
+        records: 0,
+        firstPeriod: undefined,
+        lastPeriod: undefined,
+        issues: []
+      })
+      const trees = yield* hours(1, 3)
+      assert.deepStrictEqual({ ...(yield* verify) }, {
+        valid: true,
+        trees: 2,
+        records: 4,
+        firstPeriod: trees[0]!.periodStart,
+        lastPeriod: trees[1]!.periodEnd,
+        issues: []
+      })
+      assert.strictEqual((yield* as(globex)(verify)).trees, 0)
+    })
+
+    test("names the tree whose records were changed, in verifying and in comparing", function*() {
+      const trees = yield* hours(1, 2, 3)
+      assert.include(yield* compare(0, 2), {
+        claimedConsistent: true,
+        chainClaimedValid: true,
+        brokenAt: null,
+        treesBetween: 2,
+        records: 6
+      })
+      yield* replaceHash(4)
+      const { issues, valid } = yield* verify
+      assert.isFalse(valid)
+      assert.lengthOf(issues, 1)
+      assert.include(issues[0], { treeIndex: 2, type: "root_mismatch" })
+      assert.include(issues[0]!.detail, `stored=${cut(trees[2]!.root)}`)
+
+      const towards = yield* compare(0, 2)
+      assert.deepStrictEqual(
+        [towards.claimedConsistent, towards.from.claimedValid, towards.to.claimedValid, towards.chainClaimedValid],
+        [false, true, false, true]
+      )
+      assert.include(yield* compare(0, 1), { claimedConsistent: true, treesBetween: 1, records: 3 })
+
+      yield* replaceHash(0)
+      const from = yield* compare(0, 2)
+      assert.deepStrictEqual([from.from, from.to], [{ index: 0 }, { index: 2 }])
+      assert.match(from.reason!, /^Tree 0 records have been modified\. Recomputed root=/)
+    })
+
+    test("names the tree that does not follow upon the one before", function*() {
+      yield* hours(1)
+      yield* act(1)
+      const { id, recordHash } = yield* newest
+      const [now, start] = [yield* DateTime.now, DateTime.makeUnsafe(60 * 60 * 1000)]
+      // The gateway would have stored another one when the hour was over.
+      const stray = new MerkleTree({
+        index: 1,
+        root: RecordHash.make(rootOf([recordHash])),
+        records: 1,
+        height: 2,
+        fromRecordId: id,
+        toRecordId: id,
+        periodStart: start,
+        periodEnd: DateTime.add(start, { hours: 1 }),
+        createdAt: now,
+        prevRoot: RecordHash.make("b".repeat(64))
+      })
+      yield* Ledger.use((ledger) => ledger.addTree(acme.id, stray))
+      yield* TestClock.adjust("1 hour")
+      yield* hours(1)
+      const { issues } = yield* verify
+      assert.deepStrictEqual(issues.map(({ treeIndex, type }) => [treeIndex, type]), [[1, "broken_chain"]])
+      assert.include(yield* compare(0, 2), { claimedConsistent: false, chainClaimedValid: false, brokenAt: 1 })
+      assert.include(yield* compare(1, 2), { claimedConsistent: true, brokenAt: null })
+    })
+
+    test("is no more than that there is no such tree", function*() {
+      yield* hours(1, 1)
+      assert.strictEqual(yield* reasonOf(compare(0, 2)), "NotFound: Tree 2 not found")
+      assert.strictEqual(yield* reasonOf(compare(5, 6)), "NotFound: Tree 5 not found")
+      assert.strictEqual(yield* reasonOf(compare(-1, 1)), "NotFound: Tree -1 not found")
+      for (const [from, to] of [[1, 1], [1, 0]]) {
+        assert.strictEqual((yield* send("GET", `/audit/merkle/consistency/${from}/${to}`)).status, 400)
+      }
+      const answer = yield* send("GET", "/audit/merkle/consistency/a/b")
+      assert.deepStrictEqual([answer.status, JSON.parse(answer.text).detail[0].loc], [422, ["path", "tree_n"]])
     })
   })
 }

@@ -28,6 +28,45 @@ const replay = (body: unknown) => send("POST", "/audit/replay", { body })
 
 const lastHash = Effect.map(send("GET", "/audit/log?limit=1"), ({ text }) => JSON.parse(text).records[0].record_hash)
 
+/** So many hours with a record each, over. */
+const hours = Effect.fnUntraced(function*(count: number) {
+  for (let hour = 0; hour < count; hour++) {
+    yield* call()
+    yield* TestClock.adjust("1 hour")
+  }
+})
+
+/** An answer about a tenant with a public page, on which there is something. */
+const published = (answer: Effect.Effect<Answer, never, House>) =>
+  Effect.gen(function*() {
+    yield* Tenants.use((tenants) => tenants.put({ ...acme, slug: "acme-corp", publicDashboard: true }))
+    yield* call()
+    yield* call({ tool: "forbidden" })
+    return yield* answer
+  })
+
+const createAgent = send("POST", "/managed/agents", {
+  body: {
+    name: "Research Assistant",
+    allowed_tools: ["a"],
+    require_human_approval: ["b"],
+    governance_profile: {},
+    max_daily_sessions: 1
+  }
+})
+
+const startSession = Effect.flatMap(
+  createAgent,
+  ({ text }) => send("POST", "/managed/sessions", { body: { agent_id: JSON.parse(text).id } })
+)
+
+const inSession = (method: "GET" | "POST", route: string, body?: unknown) =>
+  Effect.flatMap(
+    startSession,
+    ({ text }) =>
+      send(method, `/managed/sessions/${JSON.parse(text).session_id}/${route}`, body === undefined ? {} : { body })
+  )
+
 const patch = (body: unknown) => send("PATCH", "/dashboard/settings", { body })
 
 const register = send("POST", "/credentials/register", { body: { tool_id: "files", name: "api_key", value: "k" } })
@@ -142,6 +181,10 @@ const shapes: Readonly<Record<string, Shape>> = {
       return yield* send("GET", `/audit/merkle/proof/${yield* lastHash}`)
     })
   },
+  "merkle/verify-valid": { answer: Effect.andThen(hours(2), send("GET", "/audit/merkle/verify")) },
+  "merkle/consistency-0-1": { answer: Effect.andThen(hours(2), send("GET", "/audit/merkle/consistency/0/1")) },
+  "merkle/consistency-400-equal": { answer: send("GET", "/audit/merkle/consistency/2/2") },
+  "merkle/consistency-404": { answer: send("GET", "/audit/merkle/consistency/0/1") },
   "dashboard/me": { answer: Effect.andThen(call(), send("GET", "/dashboard/me")) },
   "dashboard/patch-name": { answer: patch({ name: "x" }) },
   "dashboard/patch-webhook-http-400": { answer: patch({ webhook_url: "http://x" }) },
@@ -201,6 +244,125 @@ const shapes: Readonly<Record<string, Shape>> = {
   "system/health": {
     answer: send("GET", "/health"),
     without: ["merkle_tree_count"]
+  },
+  "system/transparency-tenant": {
+    answer: published(send("GET", "/transparency/acme")),
+    theirs: ["violations", "severity_distribution"]
+  },
+  "system/transparency": {
+    answer: published(send("GET", "/transparency")),
+    theirs: ["violations", "severity_distribution"]
+  },
+  "system/transparency-403": { answer: send("GET", "/transparency/acme") },
+  "system/transparency-404": { answer: send("GET", "/transparency/nope") },
+  "system/public-dashboard": {
+    answer: published(send("GET", "/dashboard/public/acme-corp")),
+    theirs: ["violation_breakdown"]
+  },
+  "system/public-dashboard-404": { answer: send("GET", "/dashboard/public/nope") },
+
+  "agents/anomaly-score": { answer: send("GET", "/agents/a-cool/anomaly_score") },
+  "agents/clear-history": { answer: send("DELETE", "/agents/a-cool/history") },
+  "agents/clear-counters": { answer: send("DELETE", "/agents/a-cool/counters") },
+
+  "anchor/status": {
+    answer: send("GET", "/anchor/status"),
+    // Of a mechanism that this gateway never had.
+    without: [
+      "legacy_hardhat",
+      "legacy_hardhat.anchor_count",
+      "legacy_hardhat.connected",
+      "legacy_hardhat.contract_address",
+      "web3_connected"
+    ]
+  },
+  "anchor/verify": { answer: send("GET", "/anchor/verify") },
+  "anchor/log": { answer: send("GET", "/anchor/log") },
+  "anchor/chain-verify": { answer: send("GET", "/anchor/chain-verify") },
+  "anchor/proof-by-action-id": {
+    answer: Effect.flatMap(Effect.andThen(call(), call()), (answer) => send("GET", `/anchor/proof/${idOf(answer)}`))
+  },
+  "anchor/proof-404": { answer: send("GET", "/anchor/proof/nope") },
+  "anchor/consistency-proof-400": {
+    answer: send("GET", "/anchor/consistency-proof?from_anchor_index=1&to_anchor_index=1")
+  },
+  "anchor/consistency-proof-404": {
+    answer: send("GET", "/anchor/consistency-proof?from_anchor_index=0&to_anchor_index=1")
+  },
+  "anchor/consistency-proof-422": {
+    answer: send("GET", "/anchor/consistency-proof"),
+    without: ["detail[].input"]
+  },
+  "anchor/trigger-no-chain-200-error": { answer: send("POST", "/anchor/trigger") },
+  "anchor/trigger-401": { answer: send("POST", "/anchor/trigger", { key: null }) },
+  "anchor/merkle-roots": { answer: Effect.andThen(hours(1), send("GET", "/merkle/roots")) },
+
+  "compliance/export-merkle": {
+    answer: Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2026, 10, 23, 12))
+      yield* hours(2)
+      return yield* send("GET", "/compliance/export/acme?from=2026-01-01&to=2026-12-31")
+    }),
+    theirs: ["policy_snapshot.policy_config"],
+    // The standard that the measured gateway names is not this one's to claim; its rows repeat whose they are.
+    without: ["audit_records[].tenant_id", "metadata.agcs_version"]
+  },
+  "compliance/export-other-tenant": { answer: send("GET", "/compliance/export/globex") },
+  "compliance/export-422-format": {
+    answer: send("GET", "/compliance/export/acme?format=xml"),
+    without: ["detail[].ctx", "detail[].ctx.pattern", "detail[].input"]
+  },
+
+  "managed/agents-create": { answer: createAgent },
+  "managed/agents-list": { answer: Effect.andThen(createAgent, send("GET", "/managed/agents")) },
+  "managed/agents-get": {
+    answer: Effect.flatMap(createAgent, ({ text }) => send("GET", `/managed/agents/${JSON.parse(text).id}`))
+  },
+  "managed/agents-get-404": { answer: send("GET", "/managed/agents/nope") },
+  "managed/agents-create-404-parent": {
+    answer: send("POST", "/managed/agents", { body: { name: "x", parent_agent_id: "nope" } })
+  },
+  "managed/agents-create-422": {
+    answer: send("POST", "/managed/agents", { body: { name: "", max_session_hours: 99 } }),
+    without: ["detail[].ctx", "detail[].ctx.le", "detail[].ctx.min_length", "detail[].input"]
+  },
+  "managed/consumers": { answer: send("GET", "/managed/consumers") },
+  // Where the agent finds its tools, a gateway that plays it need not say.
+  "managed/sessions-create": { answer: startSession, without: ["mcp_server_url"] },
+  "managed/sessions-create-404": { answer: send("POST", "/managed/sessions", { body: { agent_id: "nope" } }) },
+  "managed/sessions-create-422": {
+    answer: send("POST", "/managed/sessions", { body: {} }),
+    without: ["detail[].input"]
+  },
+  "managed/sessions-create-429-agent-daily": {
+    answer: Effect.andThen(
+      startSession,
+      Effect.flatMap(
+        send("GET", "/managed/agents"),
+        ({ text }) => send("POST", "/managed/sessions", { body: { agent_id: JSON.parse(text).configs[0].id } })
+      )
+    )
+  },
+  "managed/sessions-list": { answer: Effect.andThen(startSession, send("GET", "/managed/sessions")) },
+  "managed/sessions-status": { answer: inSession("GET", "status") },
+  "managed/sessions-status-404": { answer: send("GET", "/managed/sessions/nope/status") },
+  "managed/sessions-audit": { answer: inSession("GET", "audit") },
+  "managed/sessions-interrupt": { answer: inSession("POST", "interrupt", { reason: "x" }) },
+  "managed/sessions-interrupt-422": { answer: inSession("POST", "interrupt", {}), without: ["detail[].input"] },
+  "managed/sessions-interrupt-409": {
+    answer: Effect.gen(function*() {
+      const { session_id } = JSON.parse((yield* startSession).text)
+      const interrupt = send("POST", `/managed/sessions/${session_id}/interrupt`, { body: { reason: "x" } })
+      return yield* Effect.andThen(interrupt, interrupt)
+    })
+  },
+  "managed/sessions-compliance-after-interrupt": {
+    answer: Effect.gen(function*() {
+      const { session_id } = JSON.parse((yield* startSession).text)
+      yield* call()
+      yield* send("POST", `/managed/sessions/${session_id}/interrupt`, { body: { reason: "x" } })
+      return yield* send("GET", `/managed/sessions/${session_id}/compliance`)
+    })
   }
 }
 
