@@ -71,6 +71,11 @@ export class Transport extends Context.Service<Transport, {
     operation: Operation,
     send: (client: Client) => Effect.Effect<A, E>
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
+  /**
+   * Puts the base URL and the key on requests: what to derive a client of further routes from. Use that inside `request`,
+   * which sets the deadline and makes its errors ours.
+   */
+  readonly httpClient: HttpClient.HttpClient
   /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
   /** The key that requests carry now. */
@@ -169,13 +174,12 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   const timeout = yield* checkTimeout(options.timeout)
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
   if (!(maxBodyBytes >= 0)) return yield* invalidOption("maxBodyBytes", "the limit must be a number of bytes")
-  const httpClient = yield* HttpClient.HttpClient
+  const given = yield* HttpClient.HttpClient
+  const httpClient = authorizedClient(options.transformClient?.(given) ?? given, { baseUrl, maxBodyBytes, keys })
 
   const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
 
-  const client = yield* HttpApiClient.makeWith(VargateApi, {
-    httpClient: authorizedClient(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
-  })
+  const client = yield* HttpApiClient.makeWith(VargateApi, { httpClient })
 
   const request = <A, E>(
     operation: Operation,
@@ -214,7 +218,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       return keys?.isHeld ? Effect.andThen(keys.settled(), sending) : sending
     })
 
-  return { baseUrl, maxBodyBytes, request, redact }
+  return { baseUrl, maxBodyBytes, request, httpClient, redact }
 })
 
 /** The texts of an operation also lose the secrets that it carries itself. */

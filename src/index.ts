@@ -361,6 +361,13 @@ export * as ManagedAgents from "./ManagedAgents.ts"
 export * as ManagedSession from "./domain/ManagedSession.ts"
 
 /**
+ * Failures of calls through the gateway's own MCP door. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+export * as McpDoorError from "./McpDoorError.ts"
+
+/**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
  *
  * **Details**
@@ -650,6 +657,7 @@ export * as Vargate from "./Vargate.ts"
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
  * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
