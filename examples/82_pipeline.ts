@@ -64,7 +64,11 @@ const program = Effect.gen(function*() {
   yield* Console.log(`an analyst who pays: ${stranger._tag}`)
 }).pipe(Effect.provide(GatewayMemory.layer({
   policy: {
-    rules: [{ name: "only_the_payer", severity: "high", when: ({ action, agent }) => action.tool === "bank" && agent.id !== "payer" }],
+    rules: [{
+      name: "only_the_payer",
+      severity: "high",
+      when: ({ action, agent }) => action.tool === "bank" && agent.id !== "payer"
+    }],
     approvals: [
       ({ action }) => action.tool === "bank" && Number(action.params["amount"]) > 1000,
       ({ action }) => action.tool === "gmail" && action.params["to"] !== "acme"
