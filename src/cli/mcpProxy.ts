@@ -11,8 +11,8 @@ import * as Option from "effect/Option"
 import { Agent } from "../domain/Agent.ts"
 import { version } from "../internal/version.ts"
 import { connected } from "./core/connection.ts"
-import { Concluded } from "./core/failure.ts"
-import { duration } from "./core/flags.ts"
+import { Concluded, Usage } from "./core/failure.ts"
+import { duration, KeyFile } from "./core/flags.ts"
 import { wholeTime } from "./core/waiting.ts"
 import { ExitCode } from "./Output.ts"
 
@@ -52,6 +52,11 @@ export const command = Command.make(
   "mcp-proxy",
   flags,
   Effect.fnUntraced(function*({ agent, allow, answer, command: [command, ...args], tool, wait }) {
+    if (Option.contains(yield* KeyFile, "-")) {
+      return yield* new Usage({
+        message: "Standard input is the MCP client's: give --key-file a file, or put the key into VARGATE_API_KEY."
+      })
+    }
     // Loaded only here, since no other command speaks MCP.
     const GovernedMcpProxy = yield* Effect.promise(() => import("../mcp/GovernedMcpProxy.ts"))
     yield* connected(

@@ -41,10 +41,14 @@ describe("effect-vargate mcp-proxy", () => {
       const path = yield* folder
       writeFileSync(join(path, "note.txt"), "hello")
       const client = yield* connect(["--tool", "files", "--agent", "desk", ...filesystem(path)])
+      const noise: Array<Error> = []
+      client.onerror = (error) => void noise.push(error)
       const read = (file: string) =>
         Effect.promise(() => client.callTool({ name: "read_text_file", arguments: { path: join(path, file) } }))
       assert.strictEqual(textOf(yield* read("note.txt")), "hello")
       assert.match(textOf(yield* read("forbidden.txt")), /^NOT PERFORMED: the policy denied/)
+      // The transport of the client hears of everything that is no message.
+      assert.deepStrictEqual(noise, [])
       const records = yield* Ledger.use((ledger) => ledger.records("t"))
       assert.deepStrictEqual(records.map(({ agentId, decision, method, tool }) => [agentId, tool, method, decision]), [
         ["desk", "files", "read_text_file", "allow"],
@@ -79,15 +83,33 @@ describe("effect-vargate mcp-proxy", () => {
   )
 
   live(
-    "wants a server to stand before, and says so when there is none",
+    "says on standard error why it does not start, and nothing on standard output",
     Effect.gen(function*() {
       const { env } = yield* Served
-      const none = yield* runProcess(["mcp-proxy"], { env })
-      assert.deepStrictEqual([none.code, none.out], [2, ""])
-      const missing = yield* runProcess(["mcp-proxy", "--", "no-such-server-at-all"], { env })
-      assert.deepStrictEqual([missing.code, missing.out], [9, ""])
-      assert.match(missing.err, /MCP connection failed/)
-      assert.notInclude(missing.err, env["VARGATE_API_KEY"]!)
+      const ends = Effect.fnUntraced(function*(args: ReadonlyArray<string>, code: number, words: RegExp, more = {}) {
+        const ended = yield* runProcess(["mcp-proxy", ...args], { env: { ...env, ...more } })
+        assert.deepStrictEqual([ended.code, ended.out], [code, ""])
+        assert.match(ended.err, words)
+        assert.notInclude(ended.err, env["VARGATE_API_KEY"]!)
+      })
+      yield* ends([], 2, /command/)
+      yield* ends(["--wait", "soon", "--", "some-server"], 2, /--wait/)
+      yield* ends(["--key-file", "-", "--", "some-server"], 2, /Standard input is the MCP client's/)
+      yield* ends(["--", "some-server"], 2, /VARGATE_API_KEY is set, but to nothing/, { VARGATE_API_KEY: "" })
+      yield* ends(["--", "no-such-server-at-all"], 9, /MCP connection failed/)
+    })
+  )
+
+  live(
+    "tells of itself in the help",
+    Effect.gen(function*() {
+      const { env } = yield* Served
+      const all = yield* runProcess(["--help"], { env })
+      assert.match(all.out, /mcp-proxy +Stand before an MCP server/)
+      const own = yield* runProcess(["mcp-proxy", "--help"], { env })
+      for (const word of ["--tool", "--allow", "--wait", "--answer", "--agent", "<command...>"]) {
+        assert.include(own.out, word)
+      }
     })
   )
 })
