@@ -76,9 +76,9 @@ export const command = Command.make(
     )
   })
 ).pipe(
-  Command.withDescription("Stand before an MCP server, and ask before each of its tools is called"),
+  Command.withDescription("Stand before an MCP server, and ask before each call"),
   Command.withExamples([
     { command: "effect-vargate mcp-proxy -- npx @modelcontextprotocol/server-filesystem ." },
-    { command: "effect-vargate mcp-proxy --tool files --allow read_text_file --answer -- npx some-server" }
+    { command: "effect-vargate mcp-proxy --tool files --answer -- npx some-server" }
   ])
 )
