@@ -68,6 +68,8 @@ const embedded = Layer.fresh(GatewayMemory.layer({
 
 const cpuOf = <E, R>(effect: Effect.Effect<unknown, E, R>) =>
   Effect.suspend(() => {
+    // Or a variant would pay for the garbage of the one before.
+    globalThis.gc?.()
     const before = process.cpuUsage()
     return Effect.map(effect, () => {
       const { system, user } = process.cpuUsage(before)
