@@ -178,6 +178,8 @@ const whereHeard = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(Tracer.Tracer, (tracer) => tracer === Tracer.nativeTracer ? effect : inSpan) as Effect.Effect<A, E, R>
 
+const noStack = { captureStackTrace: false } as const
+
 const optionsOf = (tool: string, callId: string | undefined) =>
   Effect.map(Agent, (agent) => ({
     kind: "internal" as const,
@@ -207,8 +209,6 @@ export const withSpan =
         (options) => effect.pipe(Effect.withSpan(`execute_tool ${tool}`, options, noStack))
       )
     )
-
-const noStack = { captureStackTrace: false } as const
 
 /**
  * Runs a call that results in a stream in the same span, which ends with the stream.

@@ -42,7 +42,7 @@ describe("effect-vargate mcp-proxy", () => {
       writeFileSync(join(path, "note.txt"), "hello")
       const client = yield* connect(["--tool", "files", "--agent", "desk", ...filesystem(path)])
       const noise: Array<Error> = []
-      client.onerror = (error) => void noise.push(error)
+      Object.assign(client, { onerror: (error: Error) => void noise.push(error) })
       const read = (file: string) =>
         Effect.promise(() => client.callTool({ name: "read_text_file", arguments: { path: join(path, file) } }))
       assert.strictEqual(textOf(yield* read("note.txt")), "hello")
