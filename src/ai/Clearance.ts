@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import * as Approvals from "../Approvals.ts"
 import * as AuditLog from "../AuditLog.ts"
 import type { ActionId } from "../domain/ActionId.ts"
@@ -19,6 +19,7 @@ import type { Allowed } from "../domain/Allowed.ts"
 import type { Approved } from "../domain/Approval.ts"
 import type { ToolCallRequest } from "../domain/ToolCall.ts"
 import * as Governed from "../Governed.ts"
+import { isTraced } from "../internal/spans.ts"
 import * as ToolCalls from "../ToolCalls.ts"
 import * as Transport from "../Transport.ts"
 import {
@@ -171,12 +172,10 @@ export const services: Effect.Effect<Context.Context<Services>, never, Services>
 
 // --- the span of a call ----------------------------------------------------------------------------------------------
 
-/** Nobody hears of the default tracer's spans, and to make and watch one costs more than all the rest of asking. */
-const whereHeard = <A, E, R>(
+const whereTraced = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   inSpan: Effect.Effect<A, E, R | Tracer.ParentSpan>
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Tracer.Tracer, (tracer) => tracer === Tracer.nativeTracer ? effect : inSpan) as Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => Effect.withFiber((fiber) => isTraced(fiber) ? inSpan as Effect.Effect<A, E, R> : effect)
 
 const noStack = { captureStackTrace: false } as const
 
@@ -202,7 +201,7 @@ const optionsOf = (tool: string, callId: string | undefined) =>
  */
 export const withSpan =
   (tool: string, callId: string | undefined) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    whereHeard(
+    whereTraced(
       effect,
       Effect.flatMap(
         optionsOf(tool, callId),
@@ -232,5 +231,5 @@ export const withSpanStream =
       )
       return Stream.onExit(stream, end)
     })
-    return whereHeard(effect, spanned as typeof effect)
+    return whereTraced(effect, spanned as typeof effect)
   }

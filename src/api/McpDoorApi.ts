@@ -5,12 +5,12 @@
  *
  * @since 0.1.0
  */
-import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import { ActionId } from "../domain/ActionId.ts"
 import { ManagedSessionId } from "../domain/ManagedSession.ts"
+import { ApiKey } from "./ApiKey.ts"
 import { Refusals } from "./ErrorBodies.ts"
 import { OpaUnreachable502, ToolCallBody } from "./ToolCallsApi.ts"
 
@@ -132,16 +132,14 @@ const HealthBody = Schema.Struct({
  * The routes of the door. They refuse a request without a key, and take one as `X-API-Key` or, here alone, as a bearer
  * token.
  *
- * @category api
+ * @category groups
  * @since 0.1.0
  */
-export class McpDoorApi extends HttpApi.make("vargate-mcp").add(
-  HttpApiGroup.make("mcpDoor").add(
-    HttpApiEndpoint.post("exchange", "/mcp/server", {
-      payload: RpcRequest,
-      success: RpcResponse,
-      error: [OpaUnreachable502, ...Refusals]
-    }),
-    HttpApiEndpoint.get("health", "/mcp/server/health", { success: HealthBody, error: Refusals })
-  )
-) {}
+export class McpDoorApi extends HttpApiGroup.make("mcpDoor").add(
+  HttpApiEndpoint.post("exchange", "/mcp/server", {
+    payload: RpcRequest,
+    success: RpcResponse,
+    error: [OpaUnreachable502, ...Refusals]
+  }),
+  HttpApiEndpoint.get("health", "/mcp/server/health", { success: HealthBody, error: Refusals })
+).middleware(ApiKey) {}

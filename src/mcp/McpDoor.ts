@@ -11,7 +11,6 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -140,7 +139,7 @@ export class McpDoor extends Context.Service<McpDoor, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
-  const { mcpDoor } = yield* HttpApiClient.makeWith(McpDoorApi.McpDoorApi, { httpClient: transport.httpClient })
+  const { mcpDoor } = transport.client(McpDoorApi.McpDoorApi)
   let lastId = 0
 
   const unexpected = ({ name, sideEffect }: Transport.Operation, detail: string) =>
@@ -176,7 +175,7 @@ export const make = Effect.gen(function*() {
       const id = ++lastId
       const answer = yield* transport.request(
         operation,
-        () => mcpDoor.exchange({ payload: { jsonrpc: "2.0", id, method, params } })
+        mcpDoor.exchange({ payload: { jsonrpc: "2.0", id, method, params } })
       )
       if (answer.id !== id && answer.id !== null) return yield* unexpected(operation, "it answers another request")
       if (answer.error !== undefined) return yield* rpcError(operation, answer.error)
@@ -269,7 +268,7 @@ export const make = Effect.gen(function*() {
       return Effect.map(ask("McpDoor.tools", "tools/list", params, McpDoorApi.ToolsResult), ({ tools }) => tools)
     },
     call,
-    health: transport.request({ name: "McpDoor.health", sideEffect: "none" }, () => mcpDoor.health({})).pipe(
+    health: transport.request({ name: "McpDoor.health", sideEffect: "none" }, mcpDoor.health({})).pipe(
       Effect.map(({ protocol_version, service, status }) => ({ status, service, protocolVersion: protocol_version })),
       Effect.withSpan("McpDoor.health")
     )
