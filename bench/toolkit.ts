@@ -111,6 +111,10 @@ const measure = (name: string) =>
         `  ${variant.padEnd(22)} ${median(values).toFixed(1).padStart(7)} us CPU a call  x ${ratio.toFixed(2)}`
       )
     }
+    const withVargate = times["GovernedToolkit"]!
+    const without = times["Toolkit (ungoverned)"]!
+    const added = median(base.map((value, round) => (withVargate[round]! - without[round]!) / value))
+    console.log(`  what governing adds to an ungoverned call of a tool: x ${added.toFixed(2)}`)
   })
 
 const handlers = Tools.toLayer({ stripe__create_refund: ({ amount }) => Effect.succeed({ refunded: amount }) })
