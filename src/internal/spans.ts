@@ -26,7 +26,9 @@ export const withSpan = <A, E, R>(
   attributes?: Readonly<Record<string, string>>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
-    isTraced(fiber) ? Effect.withSpan(effect, name, { attributes }) as Effect.Effect<A, E, R> : effect
+    isTraced(fiber)
+      ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) as Effect.Effect<A, E, R>
+      : effect
   )
 
 /**
