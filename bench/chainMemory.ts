@@ -1,10 +1,12 @@
 /**
- * How much memory verification takes, whatever the length of the log: 1,000,000 records as one file, and as pages.
+ * How much memory verification takes, whatever the length of the log: 1,000,000 records as one file, and as pages, on one
+ * thread and on two more.
  *
  * Usage: `node --conditions=effect-vargate-source bench/chainMemory.ts [records]`. Another process makes the log, so
  * that only the verifier is measured.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -14,6 +16,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ChainVerifier from "../src/ChainVerifier.ts"
 import * as NodeHasher from "../src/node/NodeHasher.ts"
+import * as VerifierThreads from "../src/node/VerifierThreads.ts"
 import { pageSize, recordAt, sha256 } from "./makeLog.ts"
 
 const records = Number(process.argv[2] ?? 1_000_000)
@@ -86,22 +89,25 @@ function* linesOf(path: string) {
   }
 }
 
-const verify = async (path: string) => {
+const verify = async (path: string, threads: number) => {
   const before = process.memoryUsage().rss
   const started = performance.now()
+  const hashing = threads === 0 ? NodeHasher.layer : Layer.merge(NodeHasher.layer, VerifierThreads.layer({ threads }))
   const report = await Effect.runPromise(
     Effect.provide(
       form === "file"
         ? ChainVerifier.verifyFile(Stream.fromIterable(chunksOf(path), { chunkSize: 1 }))
         : ChainVerifier.verifyPages(Stream.fromIterable(linesOf(path), { chunkSize: 1 })),
-      NodeHasher.layer
+      hashing
     )
   )
   const seconds = (performance.now() - started) / 1000
   const growth = process.resourceUsage().maxRSS * 1024 - before
   const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
   console.log(
-    `${form.padEnd(5)}  valid: ${report.valid}, ${report.records} records in ${seconds.toFixed(1)} s  ` +
+    `${form.padEnd(5)}  ${threads} threads more  valid: ${report.valid}, ${report.records} records in ${
+      seconds.toFixed(1)
+    } s  ` +
       `RSS at the start ${mib(before)}, peak growth ${mib(growth)} (target 64 MiB)`
   )
 }
@@ -109,11 +115,11 @@ const verify = async (path: string) => {
 const run = async (form: string, folder: string) => {
   const path = join(folder, form)
   const self = fileURLToPath(import.meta.url)
-  const start = (role: string, output: number | "inherit") =>
+  const start = (role: string, output: number | "inherit", threads = 0) =>
     once(
       spawn(
         process.execPath,
-        ["--conditions=effect-vargate-source", self, String(records), role, form, path],
+        ["--conditions=effect-vargate-source", self, String(records), role, form, path, String(threads)],
         { stdio: ["ignore", output, "inherit"] }
       ),
       "exit"
@@ -121,13 +127,13 @@ const run = async (form: string, folder: string) => {
   const file = openSync(path, "w")
   await start("generate", file)
   closeSync(file)
-  await start("verify", "inherit")
+  for (const threads of [0, 2]) await start("verify", "inherit", threads)
 }
 
 if (role === "generate") {
   await generate()
 } else if (role === "verify") {
-  await verify(process.argv[5]!)
+  await verify(process.argv[5]!, Number(process.argv[6]))
 } else {
   const folder = mkdtempSync(join(tmpdir(), "bench-"))
   try {
