@@ -11,10 +11,13 @@ import { Hasher, type HasherService } from "../Hasher.ts"
 // Node hands out a digest as a string twice as fast as it hands out the bytes.
 const sha256 = (text: Uint8Array): string => hash("sha256", text, "hex")
 
-const { write } = Buffer.prototype
+/** What `write` comes down to for this encoding, without its look at the arguments. Node's types leave it out. */
+const { latin1Write } = Buffer.prototype as unknown as {
+  readonly latin1Write: (this: Uint8Array, text: string, offset: number, length: number) => number
+}
 
 const hashInto = (target: Uint8Array, offset: number, text: Uint8Array): void => {
-  write.call(target, hash("sha256", text, "binary"), offset, 32, "latin1")
+  latin1Write.call(target, hash("sha256", text, "binary"), offset, 32)
 }
 
 /**
