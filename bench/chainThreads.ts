@@ -7,6 +7,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -80,7 +81,7 @@ for (let round = -1; round < rounds; round++) {
     }
   }
 }
-await Effect.runPromise(Scope.close(scope, { _tag: "Success" } as never))
+await Effect.runPromise(Scope.close(scope, Exit.void))
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 console.log(`${records} records, medians of ${rounds} rounds, load average ${loadavg()[0]!.toFixed(1)}`)
