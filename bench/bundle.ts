@@ -1,13 +1,12 @@
-/**
- * What the core weighs in a bundle, effect included: minified, and gzipped as a server would send it.
- *
- * `npm run bench bench/bundle.ts`
- */
+/** What the core weighs in a bundle, effect included: minified, and gzipped as a server would send it. */
 import * as esbuild from "esbuild"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
+import { atMost, hand } from "./support/report.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
+
+const coreName = "a governed call, retried, with approvals"
 
 const programs: Readonly<Record<string, string>> = {
   "effect alone": `
@@ -25,7 +24,7 @@ const programs: Readonly<Record<string, string>> = {
       Effect.flatMap((client) => client.b.c({})),
       Effect.provide(FetchHttpClient.layer)
     ))`,
-  "a governed call, retried, with approvals": `
+  [coreName]: `
     import * as Effect from "effect/Effect"
     import * as FetchHttpClient from "effect/http/FetchHttpClient"
     import * as Layer from "effect/Layer"
@@ -63,7 +62,7 @@ const programs: Readonly<Record<string, string>> = {
 
 const build = async (contents: string) => {
   const { metafile, outputFiles } = await esbuild.build({
-    stdin: { contents, resolveDir: root },
+    stdin: { contents, resolveDir: root, sourcefile: "the program itself" },
     bundle: true,
     write: false,
     minify: true,
@@ -76,25 +75,65 @@ const build = async (contents: string) => {
   return { text: outputFiles[0]!.contents, inputs: Object.entries(output!.inputs) }
 }
 
-/** `node_modules/effect/dist/http/internal/x.js` belongs to `effect/http`. */
-const roomOf = (file: string) =>
-  file.replace(/^node_modules\/(?:effect\/(?:dist|src)\/)?/, file.startsWith("node_modules/effect/") ? "effect/" : "")
+/** `node_modules/effect/dist/http/HttpClient.js` is the module `effect/http/HttpClient`. */
+const moduleOf = (file: string) =>
+  file.replace(/^node_modules\/(effect\/)?(?:dist\/|src\/)?/, "$1").replace(/\.[jt]s$/, "")
 
-const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1).padStart(7)} kB`
+const kilobytesOf = (inputs: ReadonlyArray<readonly [string, { readonly bytesInOutput: number }]>) =>
+  inputs.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0) / 1000
 
-const heaviest = (sizes: ReadonlyMap<string, number>, count: number) =>
-  [...sizes].sort(([, a], [, b]) => b - a).slice(0, count)
-
-for (const [name, program] of Object.entries(programs)) {
-  const { inputs, text } = await build(program)
-  console.log(`${kilobytes(text.length)} min ${kilobytes(gzipSync(text, { level: 9 }).length)} min+gzip   ${name}`)
-  if (!name.startsWith("a governed")) continue
-  const files = new Map(inputs.map(([file, { bytesInOutput }]) => [roomOf(file), bytesInOutput]))
-  const ours = new Map([...files].filter(([file]) => file.startsWith("src/")))
-  const theirs = new Map([...files].filter(([file]) => !file.startsWith("src/")))
-  for (const [title, part] of [["effect-vargate", ours], ["effect and what it needs", theirs]] as const) {
-    console.log(`\n  ${title}: ${kilobytes([...part.values()].reduce((sum, size) => sum + size, 0)).trim()} min`)
-    for (const [file, size] of heaviest(part, 14)) console.log(`    ${kilobytes(size)}  ${file}`)
-  }
-  console.log()
+const weigh = async (name: string) => {
+  const { inputs, text } = await build(programs[name]!)
+  return { name, inputs, min: text.length / 1000, gzip: gzipSync(text, { level: 9 }).length / 1000 }
 }
+type Weight = Awaited<ReturnType<typeof weigh>>
+
+/** `effect/http`, `effect/Schema*`, `src/api`, ... */
+const roomOf = (file: string) => {
+  const [top, ...path] = moduleOf(file).split("/")
+  if (top !== "effect" && top !== "src") return top!
+  if (path.length > 1) return `${top}/${path[0]}`
+  return path[0]!.startsWith("Schema") ? `${top}/Schema*` : `${top}/*`
+}
+
+const byRoom = (inputs: Weight["inputs"]) =>
+  Object.entries(Object.groupBy(inputs, ([file]) => roomOf(file)))
+    .map(([room, inputs]) => [room, inputs!.length, kilobytesOf(inputs!)] as const)
+    .sort(([, , a], [, , b]) => b - a)
+
+const breakdown = (title: string, inputs: Weight["inputs"]) => {
+  const sorted = inputs.toSorted(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput)
+  const heaviest = sorted.slice(0, 14)
+  return {
+    title: `${title}: ${kilobytesOf(inputs).toFixed(1)} kB of it, minified`,
+    columns: ["module", "kB min"],
+    rows: [
+      ...heaviest.map((input) => [moduleOf(input[0]), kilobytesOf([input])] as const),
+      [`${sorted.length - heaviest.length} others`, kilobytesOf(sorted.slice(14))] as const
+    ]
+  }
+}
+
+const weights: Array<Weight> = []
+for (const name of Object.keys(programs)) weights.push(await weigh(name))
+const core = weights.find(({ name }) => name === coreName)!
+const [ours, theirs] = [true, false].map((isOurs) => core.inputs.filter(([file]) => file.startsWith("src/") === isOurs))
+
+hand({
+  title: "Size of a bundle",
+  about: "By esbuild for the browser, effect included. The first two rows are what effect itself weighs.",
+  tables: [
+    {
+      columns: ["program", "kB min", "kB min+gzip"],
+      rows: weights.map(({ gzip, min, name }) => [name, min, gzip])
+    },
+    {
+      title: `\`${coreName}\`, by room`,
+      columns: ["room", "modules", "kB min"],
+      rows: byRoom(core.inputs)
+    },
+    breakdown(`\`${coreName}\`, effect-vargate`, ours!),
+    breakdown(`\`${coreName}\`, effect`, theirs!)
+  ],
+  targets: [atMost(`bundle of ${coreName}`, 45, "kB min+gzip", core.gzip)]
+})

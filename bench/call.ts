@@ -1,118 +1,107 @@
-/**
- * What one governed call costs the process that makes it: CPU of all threads, against other HTTP clients that do less.
- *
- * Usage: `npm run bench bench/call.ts [rounds] [calls]`. All rows are measured in turns: only ratios within one run mean
- * anything.
- */
-import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type { HttpClient } from "effect/http/HttpClient"
-import * as Layer from "effect/Layer"
-import * as ManagedRuntime from "effect/ManagedRuntime"
-import { fork } from "node:child_process"
-import { once } from "node:events"
-import { Pool } from "undici"
-import * as NodeTransport from "../src/node/NodeTransport.ts"
-import { ToolCalls } from "../src/ToolCalls.ts"
-import * as Vargate from "../src/Vargate.ts"
-import type { VargateError } from "../src/VargateError.ts"
+/** What one governed call costs the process that makes it, against other HTTP clients that do less. */
+import type { Turn } from "./support/client.ts"
+import type { ClientName } from "./support/clients.ts"
+import { startGateway } from "./support/gateway.ts"
+import { startPlayers, warmUp } from "./support/players.ts"
+import { atMost, type Chart, hand, type Table } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
+import { inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = Number(process.argv[2] ?? 9)
-const calls = Number(process.argv[3] ?? 4_000)
+const rounds = thorough(7, 3)
+const seconds = thorough(0.4, 0.2)
 
-const child = fork(new URL("./support/gateway.ts", import.meta.url))
-const [port] = await once(child, "message") as [number]
-const url = `http://127.0.0.1:${port}`
+const names: ReadonlyArray<ClientName> = [
+  "undici.request",
+  "undici dispatch",
+  "ToolCalls over NodeTransport",
+  "ToolCalls over NodeTransport, spans exported",
+  "ToolCalls over @effect/platform-node's undici",
+  "fetch",
+  "ToolCalls over fetch",
+  "ky",
+  "axios",
+  "@open-policy-agent/opa",
+  "httpx.Client",
+  "httpx.AsyncClient"
+]
 
-const request = { tool: "stripe", method: "create_refund", params: { charge: "ch_1", amount: 50 } }
-const body = JSON.stringify({ agent_id: "agent", agent_type: "unknown", agent_version: "0.0.0", ...request })
-const headers = { "x-api-key": "key", "content-type": "application/json" }
+const gateway = await startGateway()
+const { missing, players } = await startPlayers(names, gateway.url)
 
-const pool = new Pool(url, { connections: 128, pipelining: 1 })
+type Turns = Readonly<Record<string, ReadonlyArray<Turn>>>
 
-const plainFetch = async () => {
-  const response = await fetch(`${url}/mcp/tools/call`, { method: "POST", headers, body })
-  return await response.json()
+const measure = (inFlight: number): Promise<Turns> =>
+  inTurns(
+    rounds,
+    Object.fromEntries(players.map(({ name, play }) => [name, () => play({ tool: "allowed", inFlight, seconds })]))
+  )
+
+for (const player of players) await warmUp(player, ["allowed"])
+
+const cpuOf = (turns: ReadonlyArray<Turn>) => turns.map(({ cpu }) => cpu)
+
+const cpuRatio = (turns: Turns, name: ClientName, base: ClientName) => {
+  const [own, others] = [turns[name], turns[base]]
+  return own === undefined || others === undefined ? undefined : medianRatio(cpuOf(own), cpuOf(others))
 }
 
-const undiciRequest = async () => {
-  const response = await pool.request({ path: "/mcp/tools/call", method: "POST", headers, body })
-  return await response.body.json()
-}
+const tableOf = (title: string, turns: Turns): Table => ({
+  title,
+  columns: ["client", "CPU, µs a call", "x undici.request", "x fetch", "p50, ms", "calls/s"],
+  rows: Object.entries(turns).map(([name, taken]) => [
+    name,
+    median(cpuOf(taken)),
+    cpuRatio(turns, name as ClientName, "undici.request"),
+    cpuRatio(turns, name as ClientName, "fetch"),
+    median(taken.map(({ p50 }) => p50)),
+    median(taken.map(({ rate }) => rate))
+  ])
+})
 
-const dispatch = () =>
-  new Promise((resolve, reject) => {
-    const chunks: Array<Buffer> = []
-    pool.dispatch({ path: "/mcp/tools/call", method: "POST", headers, body }, {
-      onRequestStart() {},
-      onResponseStart() {},
-      onResponseData(_, chunk) {
-        chunks.push(chunk)
-      },
-      onResponseEnd() {
-        resolve(JSON.parse(Buffer.concat(chunks).toString()))
-      },
-      onResponseError(_, error) {
-        reject(error)
-      }
-    })
-  })
+const chartOf = (title: string, turns: Turns): Chart => ({
+  title,
+  bars: Object.entries(turns).map(([name, taken]) => ({
+    name,
+    value: 1e6 / median(cpuOf(taken)),
+    isOurs: name.startsWith("ToolCalls")
+  })).sort((a, b) => b.value - a.value)
+})
 
-type Call = (n: number, inFlight: number) => Promise<unknown>
+const parallel = await measure(64)
+const single = await measure(1)
+for (const { stop } of players) stop()
+gateway.stop()
 
-const promised = (call: () => Promise<unknown>): Call => async (n, inFlight) => {
-  let left = n
-  const worker = async () => {
-    while (left-- > 0) await call()
-  }
-  await Promise.all(Array.from({ length: inFlight }, worker))
-}
+const ours = "ToolCalls over NodeTransport"
+const traced = "ToolCalls over NodeTransport, spans exported"
 
-const governed = (transport: Layer.Layer<HttpClient, VargateError>): Call => {
-  const runtime = ManagedRuntime.make(Layer.provide(Vargate.layer({ apiKey: "key", url }), transport))
-  return (n, inFlight) => {
-    let left = n - inFlight
-    const worker = ToolCalls.use((toolCalls) => Effect.repeat(toolCalls.call(request), { while: () => left-- > 0 }))
-    return runtime.runPromise(
-      Effect.all(Array.from({ length: inFlight }, () => worker), { concurrency: "unbounded", discard: true })
-    )
-  }
-}
-
-const rows: Record<string, Call> = {
-  "undici.request": promised(undiciRequest),
-  "undici dispatch": promised(dispatch),
-  "fetch": promised(plainFetch),
-  "ToolCalls over NodeTransport": governed(NodeTransport.layer()),
-  "ToolCalls over fetch": governed(FetchHttpClient.layer)
-}
-
-const cost = async (call: Call, inFlight: number) => {
-  const before = process.cpuUsage()
-  await call(calls, inFlight)
-  const { system, user } = process.cpuUsage(before)
-  return (system + user) / calls
-}
-
-const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[values.length >> 1]!
-
-for (const inFlight of [64, 1]) {
-  const costs: Record<string, Array<number>> = {}
-  for (let round = -1; round < rounds; round++) {
-    for (const [name, call] of Object.entries(rows)) {
-      const measured = await cost(call, inFlight)
-      if (round >= 0) (costs[name] ??= []).push(measured)
-    }
-  }
-  const base = costs["undici.request"]!
-  console.log(`${inFlight} in flight`)
-  for (const [name, values] of Object.entries(costs)) {
-    console.log(
-      `  ${name.padEnd(32)} ${median(values).toFixed(1).padStart(7)} µs  ${
-        median(values.map((value, i) => value / base[i]!)).toFixed(2)
-      } x undici.request`
-    )
-  }
-}
-child.disconnect()
-process.exit()
+hand({
+  title: "A governed call",
+  about:
+    "POST, JSON both ways, a new body for each call; `ToolCalls` checks its input, decodes the answer and has typed " +
+    "errors. Every client is a process of its own, and so is the server, which answers at once. Clients take turns " +
+    `of ${seconds} s, ${rounds} rounds. CPU is that of all threads of the client's process. The server runs on one ` +
+    "thread, so that the fastest clients in parallel wait for it: there only CPU tells them apart. " +
+    "`@open-policy-agent/opa` asks an OPA for a decision, and nobody records it. `httpx.Client` has a thread for " +
+    "each call in flight.",
+  tables: [tableOf("64 in flight", parallel), tableOf("One by one", single)],
+  targets: [
+    atMost("CPU a call, 64 in flight", 1.15, "x undici.request", cpuRatio(parallel, ours, "undici.request")),
+    atMost("CPU a call, one by one", 1.25, "x undici.request", cpuRatio(single, ours, "undici.request")),
+    atMost("CPU a call, 64 in flight", 0.35, "x fetch", cpuRatio(parallel, ours, "fetch")),
+    atMost("CPU a call, 64 in flight", 0.1, "x httpx.Client", cpuRatio(parallel, ours, "httpx.Client")),
+    atMost("CPU a call, 64 in flight", 0.1, "x httpx.AsyncClient", cpuRatio(parallel, ours, "httpx.AsyncClient")),
+    atMost(
+      "CPU with spans exported, 64 in flight",
+      1.6,
+      "x undici.request",
+      cpuRatio(parallel, traced, "undici.request")
+    ),
+    atMost("CPU over fetch, 64 in flight", 1.35, "x fetch", cpuRatio(parallel, "ToolCalls over fetch", "fetch"))
+  ],
+  charts: [
+    chartOf("Calls for a second of CPU, 64 in flight", parallel),
+    chartOf("Calls for a second of CPU, one by one", single)
+  ],
+  skipped: missing
+})

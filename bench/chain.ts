@@ -1,9 +1,4 @@
-/**
- * Chain verification from the response text, against pure SHA-256, bare `JSON.parse` and the Python reference.
- *
- * Usage: `node --conditions=effect-vargate-source bench/chain.ts [rounds] [records]`. All rows are measured in turns,
- * since only ratios within one run mean anything, and in CPU time of all threads: what else the machine does is left out.
- */
+/** Chain verification from the response text, against pure SHA-256, bare `JSON.parse` and the Python reference. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -13,10 +8,15 @@ import { createInterface } from "node:readline"
 import * as ChainVerifier from "../src/ChainVerifier.ts"
 import { type AuditRecordView, scanAuditPage } from "../src/internal/auditScanner.ts"
 import * as NodeHasher from "../src/node/NodeHasher.ts"
-import { pageSize, recordAt, sha256 } from "./makeLog.ts"
+import { pageSize, recordAt, sha256 } from "./support/makeLog.ts"
+import { pythonVersion } from "./support/python.ts"
+import { atLeast, hand } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
+import { cpuSeconds, inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = Number(process.argv[2] ?? 5)
-const records = Number(process.argv[3] ?? 200_000)
+const rounds = thorough(5, 2)
+const records = thorough(200_000, 40_000)
+
 const makeLog = () => {
   const rows: Array<ReadonlyArray<readonly [string, unknown]>> = []
   const payloads: Array<string> = []
@@ -88,9 +88,8 @@ for line in sys.stdin:
 `
 
 const startReference = async (pages: ReadonlyArray<string>) => {
+  if (pythonVersion === undefined) return undefined
   const child = spawn("python3", ["-c", reference], { stdio: ["pipe", "pipe", "inherit"] })
-  const failed = await Promise.race([once(child, "spawn").then(() => false), once(child, "error").then(() => true)])
-  if (failed) return undefined
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   for (const page of pages) {
     if (!child.stdin.write(page + "\n")) await once(child.stdin, "drain")
@@ -105,13 +104,6 @@ const startReference = async (pages: ReadonlyArray<string>) => {
     stop: () => child.stdin.end()
   }
 }
-
-const cpuSeconds = (): number => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1e6
-}
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
 const { pages: texts, payloads: payloadTexts, reversedPages } = makeLog()
 const pages = texts.map(encode)
@@ -129,52 +121,62 @@ const chunks = Array.from(
   (_, i) => whole.subarray(i * chunkSize, (i + 1) * chunkSize)
 )
 
-const rows: Record<string, () => void | Promise<void>> = {
-  "pure SHA-256": () => {
+const pure = "pure SHA-256"
+const parsing = "decoding and JSON.parse"
+const pythonReference = "Python reference"
+
+const seconds = await inTurns(rounds, {
+  [pure]: cpuSeconds(() => {
     for (const payload of payloads) sha256(payload)
-  },
-  "decoding and JSON.parse": () => {
+  }),
+  [parsing]: cpuSeconds(() => {
     for (const page of pages) JSON.parse(decoder.decode(page))
-  },
-  "scan, the gateway's order": () => verify(pages),
-  "scan, any order": () => verify(reversed),
-  "ChainVerifier.verifyPages": () => report(ChainVerifier.verifyPages(pages)),
-  "ChainVerifier.verifyFile": () => report(ChainVerifier.verifyFile(Stream.fromIterable(chunks)))
-}
-
-const seconds = new Map<string, Array<number>>()
-const note = (row: string, value: number): void => void seconds.set(row, [...(seconds.get(row) ?? []), value])
-
-for (let round = -1; round < rounds; round++) {
-  for (const [row, run] of Object.entries(rows)) {
-    const start = cpuSeconds()
-    await run()
-    // The first turn of each warms up.
-    if (round >= 0) note(row, cpuSeconds() - start)
-  }
-  if (python !== undefined && round >= 0) note("Python reference", await python.seconds())
-}
+  }),
+  "scan, the gateway's order": cpuSeconds(() => verify(pages)),
+  "scan, any order": cpuSeconds(() => verify(reversed)),
+  "ChainVerifier.verifyPages": cpuSeconds(() => report(ChainVerifier.verifyPages(pages))),
+  "ChainVerifier.verifyFile": cpuSeconds(() => report(ChainVerifier.verifyFile(Stream.fromIterable(chunks)))),
+  ...(python === undefined ? {} : { [pythonReference]: python.seconds })
+})
 python?.stop()
 
-/** Of bench-baselines: shares of pure SHA-256, of JSON.parse, of the Python reference. */
-const targets: Record<string, string> = {
-  "scan, the gateway's order": "target 22%, 1.2, 6",
-  "scan, any order": "target 13%",
-  "ChainVerifier.verifyPages": "target 22%, 1.2, 6"
-}
+/** How many times as fast as another row. */
+const speed = (row: string, base: string) =>
+  seconds[base] === undefined ? undefined : medianRatio(seconds[base], seconds[row]!)
 
-const pure = median(seconds.get("pure SHA-256")!)
-const slow = seconds.has("Python reference") ? median(seconds.get("Python reference")!) : undefined
 const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0)
-console.log(`${records} records, ${Math.round(bytes / records)} payload bytes each, medians of ${rounds} rounds`)
-for (const [row, values] of seconds) {
-  const time = median(values)
-  const share = `${(100 * pure / time).toFixed(1)}% of pure SHA-256`
-  const parse = `${(median(seconds.get("decoding and JSON.parse")!) / time).toFixed(2)} x JSON.parse`
-  const times = slow === undefined ? "python3 is missing" : `${(slow / time).toFixed(1)} x Python`
-  console.log(
-    [row.padEnd(26), `${(time / records * 1e6).toFixed(2)} µs of CPU`, share, parse, times, targets[row] ?? ""].join(
-      "  "
-    )
-  )
-}
+const recordsPerSecond = (row: string) => records / median(seconds[row]!)
+
+hand({
+  title: "Verification of an audit chain",
+  about: `${records.toLocaleString("en")} records, ${Math.round(bytes / records)} hashed bytes each, in pages of ` +
+    `${
+      pageSize.toLocaleString("en")
+    }, from the text of the answers, by the CPU time of one thread; medians of ${rounds} rounds in ` +
+    "turns. The scans find and hash records; `ChainVerifier` also reads dates, puts the chain together and writes a " +
+    "report. The reference does in Python what the gateway's guide says.",
+  tables: [{
+    columns: ["way", "records/s", "µs a record", "% of pure SHA-256", "x JSON.parse", "x Python"],
+    rows: Object.keys(seconds).map((row) => [
+      row,
+      recordsPerSecond(row),
+      1e6 / recordsPerSecond(row),
+      100 * speed(row, pure)!,
+      speed(row, parsing),
+      speed(row, pythonReference)
+    ])
+  }],
+  targets: ["scan, the gateway's order", "ChainVerifier.verifyPages"].flatMap((row) => [
+    atLeast(row, 22, "% of pure SHA-256", 100 * speed(row, pure)!),
+    atLeast(row, 1.2, "x JSON.parse", speed(row, parsing)),
+    atLeast(row, 6, "x Python", speed(row, pythonReference))
+  ]).concat(atLeast("scan, any order", 13, "% of pure SHA-256", 100 * speed("scan, any order", pure)!)),
+  charts: [{
+    title: "Audit records checked in a second",
+    bars: ["ChainVerifier.verifyPages", "ChainVerifier.verifyFile", parsing, pythonReference]
+      .filter((row) => row in seconds)
+      .map((row) => ({ name: row, value: recordsPerSecond(row), isOurs: row.startsWith("ChainVerifier") }))
+      .sort((a, b) => b.value - a.value)
+  }],
+  skipped: python === undefined ? ["Python: python3 is missing"] : []
+})

@@ -1,14 +1,10 @@
 /**
- * How much memory verification takes, whatever the length of the log: 1,000,000 records as one file, and as pages, on one
- * thread and on two more.
- *
- * Usage: `node --conditions=effect-vargate-source bench/chainMemory.ts [records]`. Another process makes the log, so
- * that only the verifier is measured.
+ * How much memory verification takes, whatever the length of the log, as one file and as pages. Another process makes
+ * the log, so that only the verifier is measured.
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { spawn } from "node:child_process"
+import { spawn, type StdioOptions } from "node:child_process"
 import { once } from "node:events"
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -16,12 +12,14 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ChainVerifier from "../src/ChainVerifier.ts"
 import * as NodeHasher from "../src/node/NodeHasher.ts"
-import * as VerifierThreads from "../src/node/VerifierThreads.ts"
-import { pageSize, recordAt, sha256 } from "./makeLog.ts"
+import { pageSize, recordAt, sha256 } from "./support/makeLog.ts"
+import { atMost, hand } from "./support/report.ts"
+import { isQuick, thorough } from "./support/settings.ts"
 
-const records = Number(process.argv[2] ?? 1_000_000)
-const role = process.argv[3]
-const form = process.argv[4] ?? "file"
+const records = thorough(1_000_000, 100_000)
+const forms = ["file", "pages"] as const
+type Form = typeof forms[number]
+const [role, form, pathOfLog] = process.argv.slice(2) as [string | undefined, Form, string]
 
 const write = async (text: string) => {
   if (!process.stdout.write(text)) await once(process.stdout, "drain")
@@ -89,56 +87,76 @@ function* linesOf(path: string) {
   }
 }
 
-const verify = async (path: string, threads: number) => {
+const verify = async (path: string) => {
   const before = process.memoryUsage().rss
   const started = performance.now()
-  const hashing = threads === 0 ? NodeHasher.layer : Layer.merge(NodeHasher.layer, VerifierThreads.layer({ threads }))
   const report = await Effect.runPromise(
     Effect.provide(
       form === "file"
         ? ChainVerifier.verifyFile(Stream.fromIterable(chunksOf(path), { chunkSize: 1 }))
         : ChainVerifier.verifyPages(Stream.fromIterable(linesOf(path), { chunkSize: 1 })),
-      hashing
+      NodeHasher.layer
     )
   )
   const seconds = (performance.now() - started) / 1000
   const growth = process.resourceUsage().maxRSS * 1024 - before
-  const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
-  console.log(
-    `${form.padEnd(5)}  ${threads} threads more  valid: ${report.valid}, ${report.records} records in ${
-      seconds.toFixed(1)
-    } s  ` +
-      `RSS at the start ${mib(before)}, peak growth ${mib(growth)} (target 64 MiB)`
-  )
+  process.send!({ seconds, before, growth, valid: report.valid, records: report.records } satisfies Measured)
 }
 
-const run = async (form: string, folder: string) => {
+interface Measured {
+  readonly seconds: number
+  readonly valid: boolean
+  readonly records: number
+  /** Resident before the first byte is read, and how much more there was at the peak. */
+  readonly before: number
+  readonly growth: number
+}
+
+const measure = async (form: Form, folder: string): Promise<Measured> => {
   const path = join(folder, form)
-  const self = fileURLToPath(import.meta.url)
-  const start = (role: string, output: number | "inherit", threads = 0) =>
-    once(
-      spawn(
-        process.execPath,
-        ["--conditions=effect-vargate-source", self, String(records), role, form, path, String(threads)],
-        { stdio: ["ignore", output, "inherit"] }
-      ),
-      "exit"
-    )
+  const start = (role: string, stdio: StdioOptions) =>
+    spawn(process.execPath, [
+      "--conditions=effect-vargate-source",
+      fileURLToPath(import.meta.url),
+      role,
+      form,
+      path,
+      ...(isQuick ? ["--quick"] : [])
+    ], { stdio })
   const file = openSync(path, "w")
-  await start("generate", file)
+  await once(start("generate", ["ignore", file, "inherit"]), "exit")
   closeSync(file)
-  for (const threads of [0, 2]) await start("verify", "inherit", threads)
+  const [measured] = await once(start("verify", ["ignore", "ignore", "inherit", "ipc"]), "message") as [Measured]
+  if (!measured.valid || measured.records !== records) throw new Error(`The log as ${form} does not verify`)
+  return measured
 }
 
-if (role === "generate") {
-  await generate()
-} else if (role === "verify") {
-  await verify(process.argv[5]!, Number(process.argv[6]))
-} else {
+const measureAll = async () => {
   const folder = mkdtempSync(join(tmpdir(), "bench-"))
   try {
-    for (const form of ["file", "pages"]) await run(form, folder)
+    const measured = { file: await measure("file", folder), pages: await measure("pages", folder) }
+    const mebibytes = (bytes: number) => bytes / 1024 / 1024
+    hand({
+      title: "Memory of verification",
+      about:
+        `${records.toLocaleString("en")} records from a file, as one document and as pages; resident memory of a ` +
+        "process that does nothing else.",
+      tables: [{
+        columns: ["form", "records/s", "MiB at the start", "MiB more at the peak"],
+        rows: forms.map((form) => [
+          form,
+          records / measured[form].seconds,
+          mebibytes(measured[form].before),
+          mebibytes(measured[form].growth)
+        ])
+      }],
+      targets: forms.map((form) => atMost(`memory over a log, as ${form}`, 64, "MiB", mebibytes(measured[form].growth)))
+    })
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
+
+if (role === "generate") await generate()
+else if (role === "verify") await verify(pathOfLog)
+else await measureAll()

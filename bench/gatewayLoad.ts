@@ -1,9 +1,8 @@
 /**
- * A gateway server under load on this machine: 64 connections for 30 seconds, with its ledger on disk.
+ * A gateway server under load on this machine, with its ledger on disk: allowed, denied and held calls, reviews, looks at
+ * lists and log. The server is a process of its own, so that its memory is its own.
  *
- * Usage: `npm run bench -- bench/gatewayLoad.ts [seconds] [connections] [calls|mixed]`. `calls` sends nothing but allowed
- * tool calls; `mixed` (the default) also denied and held ones, reviews, and looks at lists and log. The server is a
- * process of its own, so that its memory is its own.
+ * For longer runs: `npm run bench -- gatewayLoad` with `BENCH_LOAD_SECONDS`.
  */
 import { Pool } from "@effect/platform-node/Undici"
 import { Effect, Fiber, Redacted } from "effect"
@@ -14,10 +13,14 @@ import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { hand } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
+import { percentile } from "./support/statistics.ts"
 
-const seconds = Number(process.argv[2] ?? 30)
-const connections = Number(process.argv[3] ?? 64)
-const kind = process.argv[4] ?? "mixed"
+const seconds = Number(process.env["BENCH_LOAD_SECONDS"] ?? thorough(20, 4))
+/** The first seconds go to the compiler, and to V8's making room for young objects. */
+const warmUp = thorough(10, 3)
+const connections = 64
 
 interface Usage {
   readonly rss: number
@@ -72,7 +75,6 @@ const requestsOf = (connection: number) => {
   })
   const next = (): { readonly path: string; readonly body?: string } => {
     n++
-    if (kind === "calls") return call("slack", "post_message")
     switch (n % 20) {
       case 0:
         return call("forbidden", "use", `rogue-${connection}-${n}`)
@@ -94,9 +96,6 @@ const requestsOf = (connection: number) => {
   return { next, took }
 }
 
-const percentile = (sorted: Float64Array, part: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!
-
 const load = async () => {
   const folder = mkdtempSync(join(tmpdir(), "vargate-load-"))
   const data = join(folder, "vargate.db")
@@ -109,8 +108,6 @@ const load = async () => {
       child.send("usage")
       return (await once(child, "message"))[0] as Usage
     }
-    const show = (name: string, { heap, rss }: Usage) =>
-      console.log(`${name}: RSS ${(rss / 1e6).toFixed(0)} MB, heap ${(heap / 1e6).toFixed(0)} MB`)
     const pool = new Pool(url, { connections, pipelining: 1 })
     const statuses: Record<number, number> = {}
     let times: Array<number> = []
@@ -135,33 +132,49 @@ const load = async () => {
     }
     const workers = Array.from({ length: connections }, (_, connection) => worker(connection))
     const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-    // The first seconds go to the compiler, and to V8's making room for young objects.
-    await sleep(10)
+    await sleep(warmUp)
     const before = await usage()
     times = []
     const started = performance.now()
-    show("start", before)
     await sleep(seconds / 2)
-    show("middle", await usage())
+    const middle = await usage()
     await sleep(seconds / 2)
     const after = await usage()
     const elapsed = (performance.now() - started) / 1000
-    const sorted = Float64Array.from(times).sort()
+    const taken = times
     over.abort()
     await Promise.all(workers)
-    show("end", after)
-    console.log(
-      `${kind}: ${(sorted.length / elapsed).toFixed(0)} requests/s over ${elapsed.toFixed(0)} s on ${connections} ` +
-        `connections; p50 ${percentile(sorted, 0.5).toFixed(1)} ms, p99 ${percentile(sorted, 0.99).toFixed(1)} ms, ` +
-        `max ${sorted.at(-1)!.toFixed(0)} ms`
-    )
-    console.log(`the server's own work: ${((after.cpu - before.cpu) / sorted.length / 1000).toFixed(2)} ms a request`)
-    const failures = Object.entries(statuses).filter(([status]) => Number(status) >= 500)
-    console.log("statuses:", statuses, "5xx:", failures.reduce((sum, [, count]) => sum + count, 0))
     await pool.close()
     child.send("end")
     await once(child, "exit")
-    console.log(`file: ${(statSync(data).size / 1e6).toFixed(0)} MB`)
+    hand({
+      title: "The embedded gateway under load",
+      about:
+        `\`GatewayServer\` with its ledger in SQLite, ${connections} connections for ${seconds} s after ${warmUp} s ` +
+        "that warm up: tool calls of which one in twenty is denied and one is held, approvals, and looks at list and log. " +
+        "The one that sends shares the machine with it.",
+      tables: [
+        {
+          columns: ["requests/s", "server's CPU, ms", "p50, ms", "p99, ms", "5xx", "file, MB"],
+          rows: [[
+            taken.length / elapsed,
+            (after.cpu - before.cpu) / taken.length / 1000,
+            percentile(taken, 0.5),
+            percentile(taken, 0.99),
+            Object.entries(statuses).reduce((sum, [status, count]) => Number(status) >= 500 ? sum + count : sum, 0),
+            statSync(data).size / 1e6
+          ]]
+        },
+        {
+          columns: ["memory of the server", "RSS, MB", "heap, MB"],
+          rows: Object.entries({ start: before, middle, end: after }).map(([when, { heap, rss }]) => [
+            when,
+            rss / 1e6,
+            heap / 1e6
+          ])
+        }
+      ]
+    })
   } finally {
     child.kill("SIGKILL")
     rmSync(folder, { recursive: true, force: true })

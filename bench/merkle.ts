@@ -1,9 +1,4 @@
-/**
- * Building a Merkle tree and verifying inclusion proofs, against the same in Python.
- *
- * Usage: `node --conditions=effect-vargate-source bench/merkle.ts [rounds] [leaves]`. All rows are measured in turns,
- * since only ratios within one run mean anything, and in CPU time of all threads: what else the machine does is left out.
- */
+/** Building a Merkle tree and verifying inclusion proofs, against the same in Python. */
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { hash } from "node:crypto"
@@ -12,10 +7,13 @@ import { RecordHash } from "../src/domain/RecordHash.ts"
 import { levelsOf, pathOf } from "../src/internal/merkleTree.ts"
 import * as Merkle from "../src/Merkle.ts"
 import * as NodeHasher from "../src/node/NodeHasher.ts"
+import { atLeast, hand } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
+import { cpuSeconds, inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = Number(process.argv[2] ?? 5)
-const size = Number(process.argv[3] ?? 1_000_000)
-const proofCount = 20_000
+const rounds = thorough(3, 2)
+const size = thorough(1_000_000, 100_000)
+const proofCount = thorough(20_000, 5_000)
 
 const leaves = Array.from({ length: size }, (_, i) => RecordHash.make(hash("sha256", String(i), "hex")))
 const levels = levelsOf(leaves, (left, right) => hash("sha256", Buffer.from(left + right, "hex"), "hex"))
@@ -35,16 +33,16 @@ const proofs = Array.from({ length: proofCount }, (_, i) => {
 const run = <A>(effect: Effect.Effect<A, unknown>): Promise<A> =>
   Effect.runPromise(Effect.provide(effect, NodeHasher.layer) as Effect.Effect<A>)
 
-const rows: Record<string, () => Promise<void>> = {
-  "rootOf": async () => {
-    if (await run(Merkle.rootOf(leaves)) !== tree.root) throw new Error("another root")
-  },
-  "verifyInclusion": () =>
-    run(Effect.forEach(proofs, (proof) =>
-      Effect.map(Merkle.verifyInclusion(proof, tree), ({ valid }) => {
-        if (!valid) throw new Error("a proof does not hold")
-      }), { discard: true }))
-}
+const build = cpuSeconds(async () => {
+  if (await run(Merkle.rootOf(leaves)) !== tree.root) throw new Error("another root")
+})
+
+const prove = cpuSeconds(() =>
+  run(Effect.forEach(proofs, (proof) =>
+    Effect.map(Merkle.verifyInclusion(proof, tree), ({ valid }) => {
+      if (!valid) throw new Error("a proof does not hold")
+    }), { discard: true }))
+)
 
 /** Once over bytes, and once over the hex that the API speaks, node by node. */
 const reference = `
@@ -87,37 +85,64 @@ proofs_hex, _ = timed(lambda: check(as_hex, lambda text: text))
 print(json.dumps([[build_bytes, build_hex], [proofs_bytes, proofs_hex]]))
 `
 
-const cpuSeconds = (): number => {
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1e6
+interface Times {
+  readonly build: number
+  readonly prove: number
 }
 
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
-const seconds = new Map<string, Array<number>>()
-const python: Array<ReadonlyArray<ReadonlyArray<number>>> = []
-
-for (let round = -1; round < rounds; round++) {
-  for (const [row, measure] of Object.entries(rows)) {
-    const start = cpuSeconds()
-    await measure()
-    // The first turn of each warms up.
-    if (round >= 0) seconds.set(row, [...(seconds.get(row) ?? []), cpuSeconds() - start])
-  }
-  if (round < 0) continue
+/** Both of Python's ways in one go: starting it and making the leaves takes as long as they do. */
+const python = (): { readonly bytes: Times; readonly hex: Times } | undefined => {
   const { status, stdout } = spawnSync("python3", ["-c", reference, String(size), String(proofCount)], {
     encoding: "utf8"
   })
-  if (status === 0) python.push(JSON.parse(stdout))
+  if (status !== 0) return undefined
+  const [[buildBytes, buildHex], [proveBytes, proveHex]] = JSON.parse(stdout)
+  return { bytes: { build: buildBytes, prove: proveBytes }, hex: { build: buildHex, prove: proveHex } }
 }
 
-const targets = { rootOf: "target 1.6", verifyInclusion: "target 1.5" } as const
-console.log(`${size} leaves, ${proofCount} proofs of ${proofs[0]!.steps.length} steps, medians of ${rounds} rounds`)
-Object.entries(targets).forEach(([row, target], column) => {
-  const time = median(seconds.get(row)!)
-  const each = time / (row === "rootOf" ? size : proofCount) * 1e6
-  const ratio = (way: number) => (median(python.map((values) => values[column]![way]!)) / time).toFixed(2)
-  const times = python.length === 0
-    ? "python3 is missing"
-    : `${ratio(1)} x Python over hex, ${ratio(0)} x over bytes`
-  console.log([row.padEnd(16), `${each.toFixed(2)} µs of CPU each`, times, target].join("  "))
+const taken = await inTurns<Times | ReturnType<typeof python>>(rounds, {
+  ours: async () => ({ build: await build(), prove: await prove() }),
+  python
+})
+const ours = taken["ours"] as ReadonlyArray<Times>
+const theirs = (taken["python"] as ReadonlyArray<ReturnType<typeof python>>).filter((times) => times !== undefined)
+
+const times = {
+  "Merkle": ours,
+  "Python over hex, as the API has it": theirs.map(({ hex }) => hex),
+  "Python over bytes": theirs.map(({ bytes }) => bytes)
+}
+
+const rowsOf = (what: string, of: keyof Times, count: number) =>
+  Object.entries(times).filter(([, taken]) => taken.length > 0).map(([name, taken]) => [
+    what,
+    name,
+    median(taken.map((each) => each[of])) / count * 1e6,
+    ratioTo(taken, of)
+  ])
+
+const ratioTo = (others: ReadonlyArray<Times>, of: keyof Times) =>
+  others.length < ours.length ? undefined : medianRatio(others.map((each) => each[of]), ours.map((each) => each[of]))
+
+hand({
+  title: "Merkle trees",
+  about: `A tree of ${size.toLocaleString("en")} leaves (\`Merkle.rootOf\`) and ${
+    proofCount.toLocaleString("en")
+  } proofs of ${
+    proofs[0]!.steps.length
+  } steps (\`Merkle.verifyInclusion\`), by CPU time, medians of ${rounds} rounds in turns.`,
+  tables: [{
+    columns: ["what", "way", "µs a leaf or proof", "x the time of Merkle"],
+    rows: [...rowsOf("root of a tree", "build", size), ...rowsOf("proof of inclusion", "prove", proofCount)]
+  }],
+  targets: [
+    atLeast("root of a tree", 1.6, "x Python over hex", ratioTo(times["Python over hex, as the API has it"], "build")),
+    atLeast(
+      "proof of inclusion",
+      1.5,
+      "x Python over hex",
+      ratioTo(times["Python over hex, as the API has it"], "prove")
+    )
+  ],
+  skipped: theirs.length === 0 ? ["Python: python3 is missing"] : []
 })

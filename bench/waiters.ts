@@ -1,13 +1,12 @@
-/**
- * Heap per waiting approval, and what ten thousand of them cost in polls.
- *
- * Run with: node --expose-gc --conditions=effect-vargate-source bench/waiters.ts
- */
+/** Heap per waiting approval, and what ten thousand of them cost in polls. */
 import { Effect, Fiber, Layer } from "effect"
 import { ActionId, Approvals, Vargate } from "effect-vargate"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
+import { atMost, hand } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
 
 const waiters = 10_000
+const seconds = thorough(5, 3)
 
 const row = (n: number) => ({
   action_id: `waiting-${n}`,
@@ -30,14 +29,11 @@ const list = {
 const wire = ScriptedTransport.layer(() => ScriptedTransport.json(200, list))
 
 const heap = Effect.sync(() => {
-  const collect = globalThis.gc
-  if (collect === undefined) throw new Error("run with --expose-gc")
-  collect()
+  globalThis.gc!()
   return process.memoryUsage().heapUsed
 })
 
 const measure = (
-  name: string,
   wait: (actionId: ActionId.ActionId) => Effect.Effect<unknown, unknown, Approvals.Approvals>
 ) =>
   Effect.gen(function*() {
@@ -52,25 +48,45 @@ const measure = (
     const sent = ScriptedTransport.ScriptedTransport.use(({ requests }) => requests)
     const polls = (yield* sent).length
     const cpu = process.cpuUsage()
-    yield* Effect.sleep("5 seconds")
+    yield* Effect.sleep(seconds * 1000)
     const { system, user } = process.cpuUsage(cpu)
-    const perTick = ((yield* sent).length - polls) / 5
+    const polled = (yield* sent).length - polls
     const after = yield* heap
-    console.log(
-      `${name.padEnd(24)} ${((after - before) / waiters / 1000).toFixed(2)} kB a waiter, ` +
-        `${perTick.toFixed(1)} requests a second, ${((system + user) / 50_000).toFixed(1)}% of a core`
-    )
     yield* Fiber.interruptAll(fibers)
+    return {
+      kilobytes: (after - before) / waiters / 1000,
+      polls: polled / seconds,
+      core: (system + user) / seconds / 1e4
+    }
   }).pipe(Effect.provide(Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(wire))))
 
 const awaiting = (options?: Approvals.AwaitOptions) => (actionId: ActionId.ActionId) =>
   Approvals.Approvals.use((approvals) => approvals.await(actionId, options))
 
-await Effect.runPromise(Effect.gen(function*() {
-  console.log(
-    `${waiters} waiters; targets: 2.0 kB, 2.5 kB with a deadline, 5 kB with a span; one poll a tick; 5% of a core`
-  )
-  yield* measure("no deadline", awaiting({ timeout: "Infinity" }))
-  yield* measure("with a deadline", awaiting({ timeout: "1 hour" }))
-  yield* measure("with a span", (actionId) => Effect.withSpan(awaiting({ timeout: "1 hour" })(actionId), "wait"))
-}))
+const run = (wait: Parameters<typeof measure>[0]) => Effect.runPromise(measure(wait))
+
+const limits = { "no deadline": 2, "with a deadline": 2.5, "with a span": 5 }
+const measured = {
+  "no deadline": await run(awaiting({ timeout: "Infinity" })),
+  "with a deadline": await run(awaiting({ timeout: "1 hour" })),
+  "with a span": await run((actionId) => Effect.withSpan(awaiting({ timeout: "1 hour" })(actionId), "wait"))
+}
+const names = Object.keys(limits) as ReadonlyArray<keyof typeof limits>
+const worst = (key: "polls" | "core") => Math.max(...names.map((name) => measured[name][key]))
+
+hand({
+  title: "Waiting for approvals",
+  about:
+    `${waiters.toLocaleString("en")} fibers that wait for a decision, ${seconds} s; the pending list has 50 rows and ` +
+    "is polled every second.",
+  tables: [{
+    columns: ["way", "kB of heap a waiter", "polls/s", "% of a core"],
+    rows: names.map((name) => [name, measured[name].kilobytes, measured[name].polls, measured[name].core])
+  }],
+  targets: [
+    ...names.map((name) => atMost(`heap of a waiter, ${name}`, limits[name], "kB", measured[name].kilobytes)),
+    atMost("polls for all waiters, one a tick", (seconds + 1) / seconds, "a second", worst("polls")),
+    atMost(`CPU of ${waiters.toLocaleString("en")} waiters`, 5, "% of a core", worst("core"))
+  ]
+})
+process.exit()

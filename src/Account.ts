@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import { AccountApi } from "./api/AccountApi.ts"
+import { TenantApi } from "./api/TenantApi.ts"
 import { type Membership, NewAccount, type RotatedKey, Session, type SignupReceipt } from "./domain/Session.ts"
 import * as Transport from "./Transport.ts"
 import { InvalidRequest, type OperationError, RotationUnknown, VargateError } from "./VargateError.ts"
@@ -110,10 +112,11 @@ export class Account extends Context.Service<
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AccountApi, TenantApi)
 
   const session = transport.request(
     { name: "Account.session", sideEffect: "none", isAnswerSecret: true },
-    (client) => client.account.session({})
+    client.account.session({})
   ).pipe(
     Effect.map(({ session_token, tenant_id }) => new Session({ token: session_token, tenantId: tenant_id })),
     Effect.withSpan("Account.session")
@@ -121,7 +124,7 @@ export const make = Effect.gen(function*() {
 
   /** With the key of another tenant the running program would go on as somebody else. */
   const checkSession = (session: Session) =>
-    transport.request({ name: "Account.rotateKey", sideEffect: "none" }, (client) => client.tenant.me({})).pipe(
+    transport.request({ name: "Account.rotateKey", sideEffect: "none" }, client.tenant.me({})).pipe(
       Effect.flatMap(({ tenantId }) =>
         tenantId === session.tenantId ? Effect.void : new VargateError({
           operation: "Account.rotateKey",
@@ -137,7 +140,7 @@ export const make = Effect.gen(function*() {
   const rotateKey = Effect.fn("Account.rotateKey")(({ session }: Identity = {}) => {
     const rotation = transport.request(
       { name: "Account.rotateKey", sideEffect: "possible", session: session?.token, isAnswerSecret: true },
-      (client) => client.account.rotateKey({})
+      client.account.rotateKey({})
     ).pipe(
       Effect.mapError((error) =>
         error._tag === "RateLimited" || error.sideEffect === "none"
@@ -152,7 +155,7 @@ export const make = Effect.gen(function*() {
     Effect.map(
       transport.request(
         { name: "Account.tenants", sideEffect: "none", session: session?.token },
-        (client) => client.account.tenants({})
+        client.account.tenants({})
       ),
       ({ tenants }) => tenants
     )
@@ -162,7 +165,7 @@ export const make = Effect.gen(function*() {
     Effect.map(
       transport.request(
         { name: "Account.switchTenant", sideEffect: "none", session: session?.token, isAnswerSecret: true },
-        (client) => client.account.switchTenant({ payload: { tenant_id: tenantId } })
+        client.account.switchTenant({ payload: { tenant_id: tenantId } })
       ),
       ({ session_token, tenant_id = tenantId }) => new Session({ token: session_token, tenantId: tenant_id })
     )
@@ -190,22 +193,25 @@ export const layerSignup = (
 ): Layer.Layer<Signup, VargateError, HttpClient.HttpClient> =>
   Layer.effect(Signup, Effect.map(Transport.makeWithoutKey(options), signingUp))
 
-const signingUp = (transport: Pick<Transport.Transport["Service"], "request">): Signup["Service"] => ({
-  signup: Effect.fn("Account.signup")(({ email, name }: { readonly email: string; readonly name: string }) =>
-    transport.request(
-      { name: "Account.signup", sideEffect: "possible" },
-      (client) => client.account.signup({ payload: { email, name } })
-    )
-  ),
-
-  verifyEmail: Effect.fn("Account.verifyEmail")((token: Redacted.Redacted) =>
-    Effect.map(
+const signingUp = (transport: Pick<Transport.Transport["Service"], "client" | "request">): Signup["Service"] => {
+  const { account } = transport.client(AccountApi)
+  return {
+    signup: Effect.fn("Account.signup")(({ email, name }: { readonly email: string; readonly name: string }) =>
       transport.request(
-        { name: "Account.verifyEmail", sideEffect: "possible", secrets: [token], isAnswerSecret: true },
-        (client) => client.account.verifyEmail({ query: { token } })
-      ),
-      ({ api_key: apiKey, dashboard_url: dashboardUrl, session_token: token, tenant_id: tenantId }) =>
-        new NewAccount({ tenantId, apiKey, dashboardUrl, session: token && new Session({ token, tenantId }) })
+        { name: "Account.signup", sideEffect: "possible" },
+        account.signup({ payload: { email, name } })
+      )
+    ),
+
+    verifyEmail: Effect.fn("Account.verifyEmail")((token: Redacted.Redacted) =>
+      Effect.map(
+        transport.request(
+          { name: "Account.verifyEmail", sideEffect: "possible", secrets: [token], isAnswerSecret: true },
+          account.verifyEmail({ query: { token } })
+        ),
+        ({ api_key: apiKey, dashboard_url: dashboardUrl, session_token: token, tenant_id: tenantId }) =>
+          new NewAccount({ tenantId, apiKey, dashboardUrl, session: token && new Session({ token, tenantId }) })
+      )
     )
-  )
-})
+  }
+}

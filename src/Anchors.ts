@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AnchorFailure } from "./api/AnchorsApi.ts"
+import { AnchorsApi } from "./api/AnchorsApi.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import type { Anchor, AnchorChain, AnchorCheck, AnchorConsistency, AnchorStatus, LoggedRoot } from "./domain/Anchor.ts"
 import type { MerkleProof } from "./domain/MerkleProof.ts"
@@ -67,14 +68,15 @@ type Failure = typeof AnchorFailure.Type
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AnchorsApi)
 
   const request = Effect.fnUntraced(function*<A extends object, E>(
     method: string,
     sideEffect: SideEffect,
-    send: (client: Transport.Client) => Effect.Effect<A, E>
+    sending: Effect.Effect<A, E>
   ) {
     const operation = `Anchors.${method}`
-    const answer = yield* transport.request({ name: operation, sideEffect }, send)
+    const answer = yield* transport.request({ name: operation, sideEffect }, sending)
     return isFailure(answer)
       ? yield* new VargateError({
         operation,
@@ -83,40 +85,40 @@ export const make = Effect.gen(function*() {
       : answer as Exclude<A, Failure>
   })
 
-  const status = request("status", "none", (client) => client.anchors.status({})).pipe(
+  const status = request("status", "none", client.anchors.status({})).pipe(
     Effect.withSpan("Anchors.status")
   )
 
-  const verify = request("verify", "none", (client) => client.anchors.verify({})).pipe(
+  const verify = request("verify", "none", client.anchors.verify({})).pipe(
     Effect.withSpan("Anchors.verify")
   )
 
-  const log = request("log", "none", (client) => client.anchors.log({})).pipe(
+  const log = request("log", "none", client.anchors.log({})).pipe(
     Effect.map(({ anchors }) => anchors),
     Effect.withSpan("Anchors.log")
   )
 
-  const verifyChain = request("verifyChain", "none", (client) => client.anchors.chain({})).pipe(
+  const verifyChain = request("verifyChain", "none", client.anchors.chain({})).pipe(
     Effect.withSpan("Anchors.verifyChain")
   )
 
   const proof = Effect.fn("Anchors.proof")((actionId: ActionId) =>
-    request("proof", "none", (client) => client.anchors.proof({ params: { action_id: actionId } }))
+    request("proof", "none", client.anchors.proof({ params: { action_id: actionId } }))
   )
 
   const consistency = Effect.fn("Anchors.consistency")((from: number, to: number) =>
     request(
       "consistency",
       "none",
-      (client) => client.anchors.consistency({ query: { from_anchor_index: from, to_anchor_index: to } })
+      client.anchors.consistency({ query: { from_anchor_index: from, to_anchor_index: to } })
     )
   )
 
-  const trigger = request("trigger", "possible", (client) => client.anchors.trigger({})).pipe(
+  const trigger = request("trigger", "possible", client.anchors.trigger({})).pipe(
     Effect.withSpan("Anchors.trigger")
   )
 
-  const roots = request("roots", "none", (client) => client.anchors.roots({})).pipe(
+  const roots = request("roots", "none", client.anchors.roots({})).pipe(
     Effect.map(({ roots }) => roots),
     Effect.withSpan("Anchors.roots")
   )

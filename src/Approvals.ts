@@ -12,10 +12,14 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { ApprovalsApi } from "./api/ApprovalsApi.ts"
+import { AuditApi } from "./api/AuditApi.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import { type Approved, type DecidedAction, type PendingList, Waiting } from "./domain/Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
+import { annotate, withSpan } from "./internal/spans.ts"
 import * as WaitingRoom from "./internal/waitingRoom.ts"
+import { approvalWaitOf } from "./Metrics.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Transport from "./Transport.ts"
 import {
@@ -98,22 +102,23 @@ export interface Options {
  * @since 0.1.0
  */
 export const makeReader = (transport: Transport.Transport["Service"]) => {
+  const client = transport.client(ApprovalsApi, AuditApi)
+
   const pending = transport.request(
     { name: "Approvals.pending", sideEffect: "none" },
-    (client) => client.approvals.pending({})
+    client.approvals.pending({})
   ).pipe(Effect.withSpan("Approvals.pending"))
 
   const history = transport.request(
     { name: "Approvals.history", sideEffect: "none" },
-    (client) => client.approvals.history({})
+    client.approvals.history({})
   ).pipe(Effect.map(({ history }) => history), Effect.withSpan("Approvals.history"))
 
   const source: ApprovalLook.Source = {
     pending,
     history,
     redact: transport.redact,
-    page: (query) =>
-      transport.request({ name: "Approvals.outcome", sideEffect: "none" }, (client) => client.audit.log({ query }))
+    page: (query) => transport.request({ name: "Approvals.outcome", sideEffect: "none" }, client.audit.log({ query }))
   }
 
   const outcome = Effect.fn("Approvals.outcome")(function*(actionId: ActionId) {
@@ -148,22 +153,26 @@ export const make = Effect.fnUntraced(function*(
     options.poll ?? Schedule.spaced("1 second")
   )
 
-  // Ten thousand of these may wait at once, so a wait is one callback and no span.
+  // Ten thousand of these may wait at once, so a wait is one callback, and no span but for a tracer.
   const wait = (actionId: ActionId, timeout: Duration.Duration): Effect.Effect<Approved, ApprovalError> =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) =>
-        Effect.callback<Approved, ApprovalError>((resume) =>
-          Effect.sync(room.enter(actionId, {
-            deadline: Duration.isFinite(timeout) ? now + Duration.toMillis(timeout) : undefined,
-            onVerdict: (verdict) =>
-              resume(verdict._tag === "Approved" ? Effect.succeed(verdict) : Effect.fail(verdict)),
-            onDeadline: (lastFailure) =>
-              resume(Effect.fail(new ApprovalTimeout({ actionId, waited: timeout, lastFailure }))),
-            onClose: () => resume(Effect.interrupt)
-          }))
-        )
-    )
+    Effect.withFiber((fiber) => {
+      const clock = fiber.getRef(Clock.Clock)
+      const now = clock.currentTimeMillisUnsafe()
+      return Effect.callback<Approved, ApprovalError>((resume) => {
+        const end = (outcome: Approved | ApprovalError) => {
+          const seconds = (clock.currentTimeMillisUnsafe() - now) / 1000
+          approvalWaitOf(outcome._tag).updateUnsafe(seconds, fiber.context)
+          annotate(fiber, () => ({ "vargate.approval.outcome": outcome._tag }))
+          resume(outcome._tag === "Approved" ? Effect.succeed(outcome) : Effect.fail(outcome))
+        }
+        return Effect.sync(room.enter(actionId, {
+          deadline: Duration.isFinite(timeout) ? now + Duration.toMillis(timeout) : undefined,
+          onVerdict: end,
+          onDeadline: (lastFailure) => end(new ApprovalTimeout({ actionId, waited: timeout, lastFailure })),
+          onClose: () => resume(Effect.interrupt)
+        }))
+      })
+    })
 
   return Approvals.of({
     pending,
@@ -172,7 +181,7 @@ export const make = Effect.fnUntraced(function*(
     await: (actionId, options) => {
       const timeout = Duration.fromInput(options?.timeout ?? "65 minutes")
       if (Option.isNone(timeout)) return Effect.fail(invalidTimeout)
-      const waiting = wait(actionId, timeout.value)
+      const waiting = withSpan("Approvals.await", wait(actionId, timeout.value), { "vargate.action_id": actionId })
       return options?.poll === undefined
         ? waiting
         : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(pulse(room), options.poll), Effect.never))

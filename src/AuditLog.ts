@@ -9,6 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { AuditApi } from "./api/AuditApi.ts"
+import { SubjectsApi } from "./api/SubjectsApi.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import type { AgentActivity } from "./domain/AgentActivity.ts"
 import type { AuditPage, AuditRecord, ChainStatus } from "./domain/AuditRecord.ts"
@@ -95,12 +97,15 @@ const maxPageSize = 1000
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AuditApi, SubjectsApi)
 
   const pageFor = (name: string, { limit, offset }: PageOptions) =>
-    transport.request({ name, sideEffect: "none" }, (client) =>
+    transport.request(
+      { name, sideEffect: "none" },
       client.audit.log({
         query: { ...(limit === undefined ? {} : { limit }), ...(offset === undefined ? {} : { offset }) }
-      }))
+      })
+    )
 
   const page = Effect.fn("AuditLog.page")((options: PageOptions = {}) => pageFor("AuditLog.page", options))
 
@@ -130,26 +135,26 @@ export const make = Effect.gen(function*() {
 
   const verify = transport.request(
     { name: "AuditLog.verify", sideEffect: "none" },
-    (client) => client.audit.verify({})
+    client.audit.verify({})
   ).pipe(Effect.withSpan("AuditLog.verify"))
 
   const agents = Effect.fn("AuditLog.agents")(function*({ limit }: { readonly limit?: number | undefined } = {}) {
     const { agents } = yield* transport.request(
       { name: "AuditLog.agents", sideEffect: "none" },
-      (client) => client.audit.agents({ query: limit === undefined ? {} : { limit } })
+      client.audit.agents({ query: limit === undefined ? {} : { limit } })
     )
     return agents
   })
 
   const subjects = transport.request(
     { name: "AuditLog.subjects", sideEffect: "none" },
-    (client) => client.subjects.list({})
+    client.subjects.list({})
   ).pipe(Effect.map(({ subjects }) => subjects), Effect.withSpan("AuditLog.subjects"))
 
   const erase = Effect.fn("AuditLog.erase")((subjectId: string) =>
     transport.request(
       { name: "AuditLog.erase", sideEffect: "possible" },
-      (client) => client.subjects.erase({ params: { subject_id: subjectId } })
+      client.subjects.erase({ params: { subject_id: subjectId } })
     )
   )
 
@@ -157,7 +162,7 @@ export const make = Effect.gen(function*() {
     transport.request(
       // Before an erasure the answer holds the data themselves.
       { name: "AuditLog.verifyErasure", sideEffect: "none", isAnswerSecret: true },
-      (client) => client.subjects.verifyErasure({ params: { subject_id: subjectId } })
+      client.subjects.verifyErasure({ params: { subject_id: subjectId } })
     ).pipe(Effect.map((check) => Redacted.make(check, { label: "ErasureCheck" })))
   )
 

@@ -37,6 +37,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { MerkleApi } from "./api/MerkleApi.ts"
 import type { ChainReport } from "./domain/ChainReport.ts"
 import type { Checkpoint } from "./domain/Checkpoint.ts"
 import type { MerkleTree } from "./domain/MerkleProof.ts"
@@ -116,12 +117,13 @@ const maxRoots = 500
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(MerkleApi)
   const operation = "ChainVerifier.verify"
 
   const storedTrees = Effect.map(
     transport.request(
       { name: operation, sideEffect: "none" },
-      (client) => client.merkle.roots({ query: { limit: maxRoots } })
+      client.merkle.roots({ query: { limit: maxRoots } })
     ),
     ({ trees }) => trees
   )

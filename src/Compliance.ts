@@ -25,6 +25,8 @@ import * as Layer from "effect/Layer"
 import type * as PlatformError from "effect/PlatformError"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { AuditApi } from "./api/AuditApi.ts"
+import { ComplianceApi } from "./api/ComplianceApi.ts"
 import type { ComplianceExport } from "./domain/ComplianceExport.ts"
 import { byteStream } from "./internal/byteStream.ts"
 import * as Transport from "./Transport.ts"
@@ -76,6 +78,7 @@ const mediaType = "application/pdf"
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(ComplianceApi)
 
   const requestFor = Effect.fnUntraced(function*(
     operation: Transport.Operation,
@@ -96,7 +99,7 @@ export const make = Effect.gen(function*() {
   const exportJson = Effect.fn("Compliance.export")(function*(options: ExportOptions = {}) {
     const operation = { name: "Compliance.export", sideEffect: "none" } as const
     const request = yield* requestFor(operation, options, "json")
-    const answer = yield* transport.request(operation, (client) => client.compliance.export(request))
+    const answer = yield* transport.request(operation, client.compliance.export(request))
     return Stream.isStream(answer) ? yield* unexpected(operation, mediaType) : answer
   })
 
@@ -106,7 +109,7 @@ export const make = Effect.gen(function*() {
     return byteStream(
       transport,
       operation,
-      Effect.fnUntraced(function*(client) {
+      Effect.gen(function*() {
         const answer = yield* client.compliance.export(request)
         return Stream.isStream(answer) ? answer : yield* unexpected(operation, "application/json")
       })
@@ -120,7 +123,10 @@ export const make = Effect.gen(function*() {
 
 const ownTenant = Effect.fnUntraced(
   function*(transport: Transport.Transport["Service"], operation: Transport.Operation) {
-    const { tenantId } = yield* transport.request(operation, (client) => client.audit.log({ query: { limit: 0 } }))
+    const { tenantId } = yield* transport.request(
+      operation,
+      transport.client(AuditApi).audit.log({ query: { limit: 0 } })
+    )
     return tenantId ?? (yield* new VargateError({
       operation: operation.name,
       reason: new UnexpectedResponse({

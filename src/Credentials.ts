@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { CredentialsApi } from "./api/CredentialsApi.ts"
 import { type Credential, type CredentialAccess, CredentialName, type CredentialStatus } from "./domain/Credential.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import * as Transport from "./Transport.ts"
@@ -60,37 +61,38 @@ export class Credentials extends Context.Service<Credentials, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(CredentialsApi)
 
   const register = Effect.fn("Credentials.register")(function*(credential: NewCredential) {
     const { name, toolId, value } = yield* check(credential)
     yield* transport.request(
       { name: "Credentials.register", sideEffect: "possible", secrets: [value] },
-      (client) => client.credentials.register({ payload: { tool_id: toolId, name, value } })
+      client.credentials.register({ payload: { tool_id: toolId, name, value } })
     )
   })
 
   const list = transport.request(
     { name: "Credentials.list", sideEffect: "none" },
-    (client) => client.credentials.list({})
+    client.credentials.list({})
   ).pipe(Effect.map(({ credentials }) => credentials), Effect.withSpan("Credentials.list"))
 
   const status = Effect.fn("Credentials.status")((toolId: string) =>
     transport.request(
       { name: "Credentials.status", sideEffect: "none" },
-      (client) => client.credentials.status({ params: { tool_id: toolId } })
+      client.credentials.status({ params: { tool_id: toolId } })
     )
   )
 
   const remove = Effect.fn("Credentials.remove")(({ name, toolId }: Pick<NewCredential, "toolId" | "name">) =>
     Effect.asVoid(transport.request(
       { name: "Credentials.remove", sideEffect: "possible" },
-      (client) => client.credentials.remove({ params: { tool_id: toolId, name } })
+      client.credentials.remove({ params: { tool_id: toolId, name } })
     ))
   )
 
   const accessLog = transport.request(
     { name: "Credentials.accessLog", sideEffect: "none" },
-    (client) => client.credentials.accessLog({})
+    client.credentials.accessLog({})
   ).pipe(Effect.map(({ entries }) => entries), Effect.withSpan("Credentials.accessLog"))
 
   return Credentials.of({ register, list, status, remove, accessLog })

@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import type * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { MerkleApi } from "./api/MerkleApi.ts"
 import type { Checkpoint } from "./domain/Checkpoint.ts"
 import { EvidenceReport } from "./domain/EvidenceReport.ts"
 import type { MerkleProof } from "./domain/MerkleProof.ts"
@@ -95,6 +96,7 @@ const decoder = new TextDecoder()
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(MerkleApi)
   const operation = "Evidence.export"
   const request = { name: operation, sideEffect: "none" } as const
 
@@ -135,7 +137,7 @@ export const make = Effect.gen(function*() {
     Effect.forEach(
       hashes.filter((hash) => Schema.is(RecordHash)(hash)),
       (hash) =>
-        transport.request(request, (client) => client.merkle.proof({ params: { hash } })).pipe(
+        transport.request(request, client.merkle.proof({ params: { hash } })).pipe(
           Effect.map((proof): ReadonlyArray<MerkleProof> => [proof]),
           // Its hour is not over, or it was erased.
           Effect.catchReason("VargateError", "NotFound", () => Effect.succeed([]))
@@ -149,7 +151,7 @@ export const make = Effect.gen(function*() {
     if (records.length === 0 && !isWhole) {
       return yield* invalid(operation, ["fromId", "toId"], "no record is in this range")
     }
-    const { trees } = yield* transport.request(request, (client) => client.merkle.roots({ query: { limit: maxTrees } }))
+    const { trees } = yield* transport.request(request, client.merkle.roots({ query: { limit: maxTrees } }))
     const { checkpoint, proofs = "ends" } = range
     const ends = new Set([records[0], records.at(-1)].flatMap((record) => record === undefined ? [] : [record]))
     const chosen = proofs === "none" ? [] : proofs === "all" ? records : [...ends]

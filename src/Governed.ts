@@ -31,6 +31,7 @@ import type { Allowed } from "./domain/Allowed.ts"
 import type { ToolCallRequest } from "./domain/ToolCall.ts"
 import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
+import { withSpan } from "./internal/spans.ts"
 import * as Reconcile from "./Reconcile.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as ToolCalls from "./ToolCalls.ts"
@@ -281,8 +282,14 @@ const settle = <A, E, R>(
     case "ExecutionFailed":
       return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
     case "NotExecuted":
-      return Effect.map(action, (result) => ({ executedBy: "agent", actionId, result }))
+      return Effect.map(act(actionId, action), (result) => ({ executedBy: "agent", actionId, result }))
   }
+}
+
+/** Whatever an agent logs while it acts says which action it belongs to. */
+const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const names = { "vargate.action_id": actionId }
+  return withSpan("Governed.act", Effect.annotateLogs(action, names), names)
 }
 
 const detached = Effect.fnUntraced(function*<A, E, R>(
@@ -291,13 +298,13 @@ const detached = Effect.fnUntraced(function*<A, E, R>(
   action: Effect.Effect<A, E, R>,
   strategy: Wait | Detach
 ) {
-  const act = yield* once(action)
+  const acting = yield* once(action)
   return {
     executedBy: "nobody" as const,
     actionId,
     await: Effect.flatMap(
       approvals.await(actionId, strategy._tag === "Wait" ? strategy : {}),
-      ({ execution }) => settle(actionId, execution, act)
+      ({ execution }) => settle(actionId, execution, acting)
     ),
     outcome: approvals.outcome(actionId)
   }

@@ -6,6 +6,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AgentsApi } from "./api/AgentsApi.ts"
+import { SystemApi } from "./api/SystemApi.ts"
 import type { Backup } from "./domain/Backup.ts"
 import * as Transport from "./Transport.ts"
 import type { OperationError } from "./VargateError.ts"
@@ -41,24 +43,25 @@ export class Maintenance extends Context.Service<Maintenance, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AgentsApi, SystemApi)
 
   const clearHistory = Effect.fn("Maintenance.clearHistory")((agentId: string) =>
     transport.request(
       { name: "Maintenance.clearHistory", sideEffect: "possible" },
-      (client) => Effect.asVoid(client.agents.clearHistory({ params: { id: agentId } }))
+      Effect.asVoid(client.agents.clearHistory({ params: { id: agentId } }))
     )
   )
 
   const clearCounters = Effect.fn("Maintenance.clearCounters")((agentId: string) =>
     transport.request(
       { name: "Maintenance.clearCounters", sideEffect: "possible" },
-      (client) => Effect.asVoid(client.agents.clearCounters({ params: { id: agentId } }))
+      Effect.asVoid(client.agents.clearCounters({ params: { id: agentId } }))
     )
   )
 
   const backup = transport.request(
     { name: "Maintenance.backup", sideEffect: "possible" },
-    (client) => client.system.backup({})
+    client.system.backup({})
   ).pipe(Effect.map(({ backup }) => backup), Effect.withSpan("Maintenance.backup"))
 
   return Maintenance.of({ clearHistory, clearCounters, backup })

@@ -9,6 +9,8 @@ import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import { ManagedAgentsApi } from "./api/ManagedAgentsApi.ts"
+import { ManagedSessionsApi } from "./api/ManagedSessionsApi.ts"
 import type { ManagedAgent, ManagedAgentId } from "./domain/ManagedAgent.ts"
 import type {
   EventConsumer,
@@ -159,24 +161,25 @@ export class ManagedAgents extends Context.Service<ManagedAgents, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(ManagedAgentsApi, ManagedSessionsApi)
 
-  const read = <A, E>(name: string, send: (client: Transport.Client) => Effect.Effect<A, E>) =>
-    transport.request({ name: `ManagedAgents.${name}`, sideEffect: "none" }, send)
+  const read = <A, E>(name: string, sending: Effect.Effect<A, E>) =>
+    transport.request({ name: `ManagedAgents.${name}`, sideEffect: "none" }, sending)
 
-  const change = <A, E>(name: string, send: (client: Transport.Client) => Effect.Effect<A, E>) =>
-    transport.request({ name: `ManagedAgents.${name}`, sideEffect: "possible" }, send)
+  const change = <A, E>(name: string, sending: Effect.Effect<A, E>) =>
+    transport.request({ name: `ManagedAgents.${name}`, sideEffect: "possible" }, sending)
 
   const register = Effect.fn("ManagedAgents.register")((options: AgentOptions) =>
-    change("register", (client) => client.managedAgents.create({ payload: agentRequest(options) }))
+    change("register", client.managedAgents.create({ payload: agentRequest(options) }))
   )
 
-  const agents = read("agents", (client) => client.managedAgents.list({})).pipe(
+  const agents = read("agents", client.managedAgents.list({})).pipe(
     Effect.map(({ configs }) => configs),
     Effect.withSpan("ManagedAgents.agents")
   )
 
   const agent = Effect.fn("ManagedAgents.agent")((id: ManagedAgentId) =>
-    read("agent", (client) => client.managedAgents.get({ params: { id } }))
+    read("agent", client.managedAgents.get({ params: { id } }))
   )
 
   const start = Effect.fn("ManagedAgents.start")((agentId: ManagedAgentId, options: StartOptions = {}) => {
@@ -186,7 +189,7 @@ export const make = Effect.gen(function*() {
       ...given("environment_id", options.environmentId),
       ...given("metadata", options.metadata)
     }
-    return change("start", (client) => client.managedSessions.start({ payload })).pipe(
+    return change("start", client.managedSessions.start({ payload })).pipe(
       Effect.catchTag("SessionLimit429", ({ detail }) =>
         Effect.fail(
           new VargateError({
@@ -203,12 +206,12 @@ export const make = Effect.gen(function*() {
       ...given("agent_id", options.agentId),
       ...given("limit", options.limit)
     }
-    const { sessions } = yield* read("sessions", (client) => client.managedSessions.list({ query }))
+    const { sessions } = yield* read("sessions", client.managedSessions.list({ query }))
     return sessions
   })
 
   const statusFor = (name: string, id: ManagedSessionId) =>
-    read(name, (client) => client.managedSessions.status({ params: { id } }))
+    read(name, client.managedSessions.status({ params: { id } }))
 
   const status = Effect.fn("ManagedAgents.status")((id: ManagedSessionId) => statusFor("status", id))
 
@@ -217,28 +220,28 @@ export const make = Effect.gen(function*() {
     { limit }: { readonly limit?: number | undefined } = {}
   ) {
     const query = given("limit", limit)
-    const { records } = yield* read("audit", (client) => client.managedSessions.audit({ params: { id }, query }))
+    const { records } = yield* read("audit", client.managedSessions.audit({ params: { id }, query }))
     return records
   })
 
   const compliance = Effect.fn("ManagedAgents.compliance")((id: ManagedSessionId) =>
-    read("compliance", (client) => client.managedSessions.compliance({ params: { id } }))
+    read("compliance", client.managedSessions.compliance({ params: { id } }))
   )
 
   const replay = Effect.fn("ManagedAgents.replay")((id: ManagedSessionId) =>
-    read("replay", (client) => client.managedSessions.replay({ params: { id } }))
+    read("replay", client.managedSessions.replay({ params: { id } }))
   )
 
   const interrupt = Effect.fn("ManagedAgents.interrupt")(function*(id: ManagedSessionId, options: InterruptOptions) {
     const payload = { reason: options.reason, ...given("auto_triggered", options.autoTriggered) }
     const receipt = yield* change(
       "interrupt",
-      (client) => client.managedSessions.interrupt({ params: { id }, payload })
+      client.managedSessions.interrupt({ params: { id }, payload })
     )
     return receipt.isSent ? receipt : yield* new InterruptNotConfirmed({ sessionId: id, status: receipt.status })
   })
 
-  const consumers = read("consumers", (client) => client.managedAgents.consumers({})).pipe(
+  const consumers = read("consumers", client.managedAgents.consumers({})).pipe(
     Effect.map(({ consumers }) => consumers),
     Effect.withSpan("ManagedAgents.consumers")
   )

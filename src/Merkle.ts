@@ -14,6 +14,8 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AuditApi } from "./api/AuditApi.ts"
+import { MerkleApi } from "./api/MerkleApi.ts"
 import type { MerkleProof, MerkleTree } from "./domain/MerkleProof.ts"
 import type { RecordHash } from "./domain/RecordHash.ts"
 import { Inclusion, type TreesReport } from "./domain/TreesReport.ts"
@@ -107,11 +109,12 @@ const maxPage = 1000
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AuditApi, MerkleApi)
 
   const rootsFor = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
     const { trees } = yield* transport.request(
       { name, sideEffect: "none" },
-      (client) => client.merkle.roots({ query: limit === undefined ? {} : { limit } })
+      client.merkle.roots({ query: limit === undefined ? {} : { limit } })
     )
     return trees
   })
@@ -119,7 +122,7 @@ export const make = Effect.gen(function*() {
   const proofFor = (name: string, recordHash: RecordHash) =>
     transport.request(
       { name, sideEffect: "none" },
-      (client) => client.merkle.proof({ params: { hash: recordHash } })
+      client.merkle.proof({ params: { hash: recordHash } })
     )
 
   const roots = Effect.fn("Merkle.roots")(({ limit }: { readonly limit?: number | undefined } = {}) =>
@@ -136,7 +139,7 @@ export const make = Effect.gen(function*() {
       const query = { limit: maxPage, offset }
       const { records, total } = yield* transport.request(
         { name, sideEffect: "none" },
-        (client) => client.audit.log({ query })
+        client.audit.log({ query })
       )
       for (const { erasureStatus, id } of records) {
         if (erasureStatus === "erased" && id >= fromRecordId && id <= toRecordId) erased.add(id)
@@ -197,13 +200,13 @@ export const make = Effect.gen(function*() {
 
   const verify = transport.request(
     { name: "Merkle.verify", sideEffect: "none" },
-    (client) => client.merkle.verify({})
+    client.merkle.verify({})
   ).pipe(Effect.withSpan("Merkle.verify"))
 
   const consistency = Effect.fn("Merkle.consistency")((from: number, to: number) =>
     transport.request(
       { name: "Merkle.consistency", sideEffect: "none" },
-      (client) => client.merkle.consistency({ params: { tree_n: from, tree_m: to } })
+      client.merkle.consistency({ params: { tree_n: from, tree_m: to } })
     )
   )
 

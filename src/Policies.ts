@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { PoliciesApi } from "./api/PoliciesApi.ts"
 import type { PolicyBundle, PolicyRules } from "./domain/PolicyRules.ts"
 import type { PolicyTemplate } from "./domain/PolicyTemplate.ts"
 import * as Transport from "./Transport.ts"
@@ -35,20 +36,21 @@ export class Policies extends Context.Service<Policies, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(PoliciesApi)
 
   const templates = transport.request(
     { name: "Policies.templates", sideEffect: "none" },
-    (client) => client.policies.templates({})
+    client.policies.templates({})
   ).pipe(Effect.map(({ templates }) => templates), Effect.withSpan("Policies.templates"))
 
   const rules = transport.request(
     { name: "Policies.rules", sideEffect: "none" },
-    (client) => client.policies.rules({})
+    client.policies.rules({})
   ).pipe(Effect.withSpan("Policies.rules"))
 
   const bundle = transport.request(
     { name: "Policies.bundle", sideEffect: "none" },
-    (client) => client.policies.bundle({})
+    client.policies.bundle({})
   ).pipe(Effect.withSpan("Policies.bundle"))
 
   return Policies.of({ templates, rules, bundle })

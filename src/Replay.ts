@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { AuditApi } from "./api/AuditApi.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import type { AuditRecord } from "./domain/AuditRecord.ts"
 import { type BulkReplay, DriftReport, type LeftOut, ReplayFailure, ReplayReport } from "./domain/ReplayReport.ts"
@@ -53,11 +54,12 @@ const maxPageSize = 1000
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AuditApi)
 
   const replayFor = (name: string, actionId: ActionId) =>
     transport.request(
       { name, sideEffect: "none" },
-      (client) => client.audit.replay({ payload: { action_id: actionId } })
+      client.audit.replay({ payload: { action_id: actionId } })
     )
 
   const replay = Effect.fn("Replay.replay")((actionId: ActionId) => replayFor("Replay.replay", actionId))
@@ -67,7 +69,7 @@ export const make = Effect.gen(function*() {
       checkCount("Replay.replayLast", count),
       transport.request(
         { name: "Replay.replayLast", sideEffect: "none" },
-        (client) => client.audit.replayBulk({ payload: { count } })
+        client.audit.replayBulk({ payload: { count } })
       )
     )
   )
@@ -76,7 +78,7 @@ export const make = Effect.gen(function*() {
     const name = "Replay.drift"
     yield* checkCount(name, count)
     const records = count === 0 ? [] : yield* newestFirst({
-      page: (query) => transport.request({ name, sideEffect: "none" }, (client) => client.audit.log({ query })),
+      page: (query) => transport.request({ name, sideEffect: "none" }, client.audit.log({ query })),
       pageSize: Math.min(count, maxPageSize),
       since: undefined,
       onGap: () => Effect.void

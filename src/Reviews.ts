@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import { ApprovalsApi } from "./api/ApprovalsApi.ts"
 import * as Approvals from "./Approvals.ts"
 import type { ActionId } from "./domain/ActionId.ts"
 import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "./domain/Approval.ts"
@@ -56,6 +57,7 @@ export class Reviews extends Context.Service<Reviews, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(ApprovalsApi)
   const approvals = Approvals.makeReader(transport)
 
   /** What was decided, when an answer was lost or came too late to say. */
@@ -84,7 +86,7 @@ export const make = Effect.gen(function*() {
   const approve = Effect.fn("Reviews.approve")((actionId: ActionId, note?: string) =>
     transport.request(
       { name: "Reviews.approve", sideEffect: "possible" },
-      (client) => client.approvals.approve({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
+      client.approvals.approve({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
     ).pipe(
       Effect.catch(Effect.fnUntraced(function*(error) {
         const outcome = yield* decided(actionId, error)
@@ -98,7 +100,7 @@ export const make = Effect.gen(function*() {
   const reject = Effect.fn("Reviews.reject")((actionId: ActionId, note?: string) =>
     transport.request(
       { name: "Reviews.reject", sideEffect: "possible" },
-      (client) => client.approvals.reject({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
+      client.approvals.reject({ params: { id: actionId }, payload: note === undefined ? {} : { note } })
     ).pipe(
       Effect.catch(Effect.fnUntraced(function*(error) {
         const outcome = yield* decided(actionId, error)

@@ -6,6 +6,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { AgentsApi } from "./api/AgentsApi.ts"
+import { SystemApi } from "./api/SystemApi.ts"
 import type { Health } from "./domain/Health.ts"
 import type { MetricFamily } from "./domain/MetricFamily.ts"
 import type { OutreachStats, PublicDashboard, Transparency } from "./domain/Transparency.ts"
@@ -46,30 +48,31 @@ export class System extends Context.Service<System, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(AgentsApi, SystemApi)
 
-  const read = <A, E>(method: string, send: (client: Transport.Client) => Effect.Effect<A, E>) =>
-    transport.request({ name: `System.${method}`, sideEffect: "none" }, send)
+  const read = <A, E>(method: string, sending: Effect.Effect<A, E>) =>
+    transport.request({ name: `System.${method}`, sideEffect: "none" }, sending)
 
-  const health = read("health", (client) => client.system.health({})).pipe(Effect.withSpan("System.health"))
+  const health = read("health", client.system.health({})).pipe(Effect.withSpan("System.health"))
 
-  const metrics = read("metrics", (client) => client.system.metrics({})).pipe(Effect.withSpan("System.metrics"))
+  const metrics = read("metrics", client.system.metrics({})).pipe(Effect.withSpan("System.metrics"))
 
-  const transparency = read("transparency", (client) => client.system.transparency({})).pipe(
+  const transparency = read("transparency", client.system.transparency({})).pipe(
     Effect.withSpan("System.transparency")
   )
 
   const transparencyOf = Effect.fn("System.transparencyOf")((tenantId: string) =>
-    read("transparencyOf", (client) => client.system.transparencyOf({ params: { tenant_id: tenantId } }))
+    read("transparencyOf", client.system.transparencyOf({ params: { tenant_id: tenantId } }))
   )
 
   const publicDashboard = Effect.fn("System.publicDashboard")((slug: string) =>
-    read("publicDashboard", (client) => client.system.publicDashboard({ params: { slug } }))
+    read("publicDashboard", client.system.publicDashboard({ params: { slug } }))
   )
 
-  const outreach = read("outreach", (client) => client.system.outreach({})).pipe(Effect.withSpan("System.outreach"))
+  const outreach = read("outreach", client.system.outreach({})).pipe(Effect.withSpan("System.outreach"))
 
   const anomalyScore = Effect.fn("System.anomalyScore")((agentId: string) =>
-    read("anomalyScore", (client) => client.agents.anomalyScore({ params: { id: agentId } })).pipe(
+    read("anomalyScore", client.agents.anomalyScore({ params: { id: agentId } })).pipe(
       Effect.map(({ anomaly_score }) => anomaly_score)
     )
   )

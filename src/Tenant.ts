@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { writeSettings } from "./api/TenantApi.ts"
+import { TenantApi } from "./api/TenantApi.ts"
 import { SettingChange, SettingsPlan, SettingsReceipt } from "./domain/SettingsPlan.ts"
 import type { TenantProfile } from "./domain/TenantProfile.ts"
 import { type SettingName, TenantSettings } from "./domain/TenantSettings.ts"
@@ -68,9 +69,10 @@ export class Tenant extends Context.Service<Tenant, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(TenantApi)
 
   const profile = (name: string, sideEffect: Transport.Operation["sideEffect"] = "none") =>
-    transport.request({ name, sideEffect }, (client) => client.tenant.me({}))
+    transport.request({ name, sideEffect }, client.tenant.me({}))
 
   const me = profile("Tenant.me").pipe(Effect.withSpan("Tenant.me"))
 
@@ -110,7 +112,7 @@ export const make = Effect.gen(function*() {
         secrets: [Redacted.make(payload.webhook_url ?? "")],
         isAnswerSecret: true
       },
-      (client) => client.tenant.updateSettings({ payload })
+      client.tenant.updateSettings({ payload })
     ).pipe(
       Effect.catchReason("VargateError", "InvalidRequest", (refusal) =>
         // The gateway takes one setting after the other, and those before the one that it refuses stay.
@@ -125,7 +127,7 @@ export const make = Effect.gen(function*() {
 
   const testWebhook = transport.request(
     { name: "Tenant.testWebhook", sideEffect: "possible" },
-    (client) => client.tenant.testWebhook({})
+    client.tenant.testWebhook({})
   ).pipe(
     Effect.map(({ webhook_url }) => webhook_url),
     Effect.catchTag("WebhookFailed502", ({ message = "no reason given", webhook_url }) =>

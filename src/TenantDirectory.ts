@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { TenantsApi } from "./api/TenantsApi.ts"
 import type { NewTenant, TenantEntry } from "./domain/TenantEntry.ts"
 import { withoutUndefined } from "./internal/withoutUndefined.ts"
 import * as Transport from "./Transport.ts"
@@ -56,30 +57,30 @@ export class TenantDirectory extends Context.Service<TenantDirectory, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(TenantsApi)
 
   const create = Effect.fn("TenantDirectory.create")(({ burst, name, rateLimit, tenantId }: TenantRequest) =>
     transport.request(
       { name: "TenantDirectory.create", sideEffect: "possible", isAnswerSecret: true },
-      (client) =>
-        client.tenants.create({
-          payload: {
-            tenant_id: tenantId,
-            name,
-            ...withoutUndefined({ rate_limit_rps: rateLimit, rate_limit_burst: burst })
-          }
-        })
+      client.tenants.create({
+        payload: {
+          tenant_id: tenantId,
+          name,
+          ...withoutUndefined({ rate_limit_rps: rateLimit, rate_limit_burst: burst })
+        }
+      })
     )
   )
 
   const list = transport.request(
     { name: "TenantDirectory.list", sideEffect: "none" },
-    (client) => client.tenants.list({})
+    client.tenants.list({})
   ).pipe(Effect.map(({ tenants }) => tenants), Effect.withSpan("TenantDirectory.list"))
 
   const get = Effect.fn("TenantDirectory.get")((tenantId: string) =>
     transport.request(
       { name: "TenantDirectory.get", sideEffect: "none" },
-      (client) => client.tenants.get({ params: { tenant_id: tenantId } })
+      client.tenants.get({ params: { tenant_id: tenantId } })
     )
   )
 

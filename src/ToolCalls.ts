@@ -3,14 +3,17 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ToolCallBody } from "./api/ToolCallsApi.ts"
-import { CallLimiter, unlimited } from "./CallLimiter.ts"
+import { type Blocked403, type Pending202, ToolCallBody, ToolCallsApi } from "./api/ToolCallsApi.ts"
+import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
@@ -19,6 +22,9 @@ import { CurrentClaims } from "./internal/claims.ts"
 import { copyJson } from "./internal/copyJson.ts"
 import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
+import { annotate, withSpan } from "./internal/spans.ts"
+import { exchangeToolCall } from "./internal/toolCallExchange.ts"
+import { decisions, unknownOutcomes } from "./Metrics.ts"
 import * as Transport from "./Transport.ts"
 import {
   type CallError,
@@ -71,79 +77,91 @@ export class ToolCalls extends Context.Service<ToolCalls, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
+  const client = transport.client(ToolCallsApi)
   const builtWith = yield* CallLimiter
 
-  const submit = Effect.fnUntraced(function*(
-    operation: string,
-    request: ToolCallRequest
-  ): Effect.fn.Return<Decision, SubmitError> {
-    const { agentId, agentType, agentVersion, isBusinessHours, method, params, tool } = yield* check(operation, request)
-    const call = new ToolCall({ agentId, agentType, agentVersion, isBusinessHours, method, params, tool })
-    yield* Effect.annotateCurrentSpan({ "vargate.agent_id": agentId, "vargate.tool": tool, "vargate.method": method })
-    const ambient = yield* CallLimiter
-    const limiter = ambient === unlimited ? builtWith : ambient
-    const claims = yield* CurrentClaims
-    yield* limiter.admit
-    const sentAt = yield* DateTime.now
+  // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
+  const submit = (operation: string, request: ToolCallRequest): Effect.Effect<Decision, SubmitError> =>
+    Effect.withFiber((fiber) => {
+      const checked = check(request, fiber)
+      if (Result.isFailure(checked)) return invalid(operation, checked.failure)
+      const call = checked.success
+      annotate(fiber, () => ({
+        "vargate.agent_id": call.agentId,
+        "vargate.tool": call.tool,
+        "vargate.method": call.method
+      }))
+      const ambient = fiber.getRef(CallLimiter)
+      const limiter = ambient === unlimited ? builtWith : ambient
+      const sending = Effect.suspend(() => send(operation, call, limiter, fiber))
+      return limiter === unlimited ? sending : Effect.andThen(limiter.admit, sending)
+    })
+
+  const send = (operation: string, call: Checked, limiter: Limiter, fiber: Fiber.Fiber<unknown, unknown>) => {
+    const claims = fiber.getRef(CurrentClaims)
+    const clock = fiber.getRef(Clock.Clock)
+    const sentAt = clock.currentTimeMillisUnsafe()
     // Departs inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
-    const decision = yield* Effect.suspend(() => {
+    return Effect.suspend(() => {
       claims.depart(call)
       return transport.request(
         { name: operation, sideEffect: "possible" },
-        (client) => client.toolCalls.call({ payload: toBody(call) })
+        (direct) => exchangeToolCall(toBody(call), client, direct)
       )
     }).pipe(
-      Effect.map((answer): Decision =>
-        answer._tag === "Allowed" ? answer : new PendingApproval({
-          actionId: answer.action_id,
-          message: `${
-            transport.redact(answer.message ?? "The action waits for a human.")
-          } Wait for the decision on ${answer.action_id}; do not submit the call again.`
-        })
-      ),
-      Effect.catchTags({
-        Blocked403: ({ detail }) =>
-          Effect.succeed<Decision>(
-            new Denied({
-              actionId: detail.action_id,
-              violations: detail.violations.map(transport.redact),
-              severity: transport.redact(detail.severity ?? "none"),
-              alertTier: transport.redact(detail.alert_tier ?? "none")
-            })
-          ),
-        OpaUnreachable502: ({ detail }) => Effect.fail(new OpaUnavailable({ detail: transport.redact(detail) })),
-        VargateError: (error) =>
-          Effect.fail(
-            error.sideEffect === "none" ? error : new OutcomeUnknown({ request: call, sentAt, cause: error.reason })
-          )
-      }),
-      Effect.tapErrorTag("RateLimited", limiter.report),
-      Effect.onExit((exit) =>
-        Effect.clockWith((clock) => {
-          const now = clock.currentTimeMillisUnsafe()
-          if (Exit.hasInterrupts(exit)) {
-            claims.abandon(call, now)
-            return logInterruption(call, sentAt)
+      Effect.matchEffect({
+        onSuccess: (answer): Effect.Effect<Decision> =>
+          Effect.succeed(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
+        onFailure: (error): Effect.Effect<Decision, SubmitError> => {
+          switch (error._tag) {
+            case "Blocked403":
+              return Effect.succeed(deniedBy(error, transport.redact))
+            case "OpaUnreachable502":
+              return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
+            case "RateLimited":
+              return Effect.andThen(limiter.report(error), Effect.fail(error))
+            case "VargateError":
+              if (error.sideEffect === "none") return Effect.fail(error)
+              unknownOutcomes.updateUnsafe(1, fiber.context)
+              return Effect.fail(
+                new OutcomeUnknown({
+                  request: new ToolCall(call),
+                  sentAt: DateTime.makeUnsafe(sentAt),
+                  cause: error.reason
+                })
+              )
           }
+        }
+      }),
+      Effect.onExit((exit) => {
+        const now = clock.currentTimeMillisUnsafe()
+        if (Exit.isSuccess(exit)) {
+          const { _tag, actionId } = exit.value
           // In one step, so that no identical call whose answer is lost can take this record in between.
-          if (Exit.isSuccess(exit)) claims.claim(exit.value.actionId, now)
-          claims.arrive(call)
-          return Effect.void
-        })
-      )
+          claims.claim(actionId, now)
+          decisions.updateUnsafe(_tag, fiber.context)
+          annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
+        } else if (Exit.hasInterrupts(exit)) {
+          claims.abandon(call, now)
+          return logInterruption(call, sentAt)
+        }
+        claims.arrive(call)
+        return Effect.void
+      })
     )
-    yield* Effect.annotateCurrentSpan({ "vargate.action_id": decision.actionId, "vargate.decision": decision._tag })
-    return decision
+  }
+
+  return ToolCalls.of({
+    decide: (request) => withSpan("ToolCalls.decide", submit("ToolCalls.decide", request)),
+    call: (request) =>
+      withSpan(
+        "ToolCalls.call",
+        Effect.flatMap(
+          submit("ToolCalls.call", request),
+          (decision) => decision._tag === "Allowed" ? Effect.succeed(decision) : Effect.fail(decision)
+        )
+      )
   })
-
-  const decide = Effect.fn("ToolCalls.decide")((request: ToolCallRequest) => submit("ToolCalls.decide", request))
-
-  const call = Effect.fn("ToolCalls.call")(function*(request: ToolCallRequest) {
-    const decision = yield* submit("ToolCalls.call", request)
-    return decision._tag === "Allowed" ? decision : yield* decision
-  })
-
-  return ToolCalls.of({ decide, call })
 })
 
 /**
@@ -172,22 +190,42 @@ export const decide = (request: ToolCallRequest): Effect.Effect<Decision, Submit
 export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> =>
   ToolCalls.use((toolCalls) => toolCalls.call(request))
 
+// --- reading an answer -----------------------------------------------------------------------------------------------
+
+const heldBy = ({ action_id: actionId, message }: typeof Pending202.Type, redact: (text: string) => string) =>
+  new PendingApproval({
+    actionId,
+    message: `${
+      redact(message ?? "The action waits for a human.")
+    } Wait for the decision on ${actionId}; do not submit the call again.`
+  })
+
+const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => string) =>
+  new Denied({
+    actionId: detail.action_id,
+    violations: detail.violations.map(redact),
+    severity: redact(detail.severity ?? "none"),
+    alertTier: redact(detail.alert_tier ?? "none")
+  })
+
 /** Whoever interrupts a call may later want to know what it was. */
-const logInterruption = Effect.fnUntraced(function*(call: ToolCall, sentAt: DateTime.Utc) {
+const logInterruption = Effect.fnUntraced(function*(call: Checked, sentAt: number) {
   yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
     Effect.annotateLogs({
       agentId: call.agentId,
       tool: call.tool,
       method: call.method,
       paramsDigest: yield* digestOf(call.params),
-      sentAt: DateTime.formatIso(sentAt)
+      sentAt: DateTime.formatIso(DateTime.makeUnsafe(sentAt))
     })
   )
 })
 
 // --- checking and writing a request ----------------------------------------------------------------------------------
 
-const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
+type Checked = typeof ToolCall.Encoded
+
+const toBody = (call: Checked): typeof ToolCallBody.Type => ({
   agent_id: call.agentId,
   agent_type: call.agentType,
   agent_version: call.agentVersion,
@@ -197,37 +235,47 @@ const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
   ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
 })
 
-const decodeBody = Schema.decodeUnknownEffect(ToolCallBody, { errors: "all" })
+const checkBody = Schema.decodeUnknownResult(ToolCallBody)
+
+/** To collect every issue takes longer, and is for nothing where there is none. */
+const collectIssues = Schema.decodeUnknownResult(ToolCallBody, { errors: "all" })
 
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
-const check = Effect.fnUntraced(function*(operation: string, request: ToolCallRequest) {
+const check = (
+  request: ToolCallRequest,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Result.Result<Checked, ReadonlyArray<FieldIssue>> => {
   if (typeof request !== "object" || request === null) {
-    return yield* invalid(operation, [{ path: ["body"], message: "Expected a request: { tool, method, params }" }])
+    return Result.fail([{ path: ["body"], message: "Expected a request: { tool, method, params }" }])
   }
-  const agent = request.agent ?? (yield* Agent)
-  const params = request.params ?? {}
+  const agent = request.agent ?? fiber.getRef(Agent)
   const call = {
     agentId: agent.id,
     agentType: agent.type ?? "unknown",
     agentVersion: agent.version ?? "0.0.0",
     tool: request.tool,
     method: request.method,
-    params,
+    params: request.params ?? {},
     isBusinessHours: request.isBusinessHours
   }
-  yield* decodeBody(toBody(call)).pipe(
-    Effect.mapError(({ issue }) => invalid(operation, fieldIssues(issue, ["body"])))
-  )
-  const issues = checkParams(params)
-  if (issues.length > 0) return yield* invalid(operation, issues)
-  if (request.reference !== "params") return { ...call, params: copyJson(params) }
-  const withReference = { ...copyJson(params), vargate_reference: reference() }
+  const body = toBody(call)
+  if (Result.isFailure(checkBody(body))) {
+    const all = collectIssues(body)
+    return Result.fail(Result.isFailure(all) ? fieldIssues(all.failure.issue, ["body"]) : [])
+  }
+  const issues = checkParams(call.params)
+  if (issues.length > 0) return Result.fail(issues)
+  const params = copyJson(call.params)
+  if (request.reference !== "params") return Result.succeed({ ...call, params })
+  const withReference = { ...params, vargate_reference: reference() }
   const tooLong = checkParams(withReference)
-  return tooLong.length === 0 ? { ...call, params: withReference } : yield* invalid(operation, tooLong)
-})
+  return tooLong.length === 0
+    ? Result.succeed({ ...call, params: withReference })
+    : Result.fail(tooLong)
+}
 
 /** Without dashes, so that it is never taken for a sort code and encrypted. */
 const reference = () => crypto.randomUUID().replaceAll("-", "")
 
 const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
-  new VargateError({ operation, reason: new InvalidRequest({ issues }) })
+  Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues }) }))

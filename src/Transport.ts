@@ -10,27 +10,40 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { VargateApi } from "./api/VargateApi.ts"
-import { authorizedClient, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
+import { apiOf, type Groups } from "./api/apiOf.ts"
+import type { RequestValidation } from "./api/RequestValidation.ts"
+import { authorized, clientOf, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
 import { blot, spellings } from "./internal/blot.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
+import { withDeadline } from "./internal/deadline.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
+import { recordRetry } from "./Metrics.ts"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "./VargateError.ts"
 
 /**
- * The typed client that derives from the contract.
+ * The typed client that derives from the contract of some groups.
  *
  * @category models
  * @since 0.1.0
  */
-export type Client = HttpApiClient.ForApi<typeof VargateApi>
+export type Client<G extends Groups> = HttpApiClient.Client<
+  HttpApiGroup.AddMiddleware<G[number], RequestValidation>,
+  never,
+  never
+>
 
 /**
  * One operation as the transport sees it.
@@ -57,6 +70,21 @@ export interface Operation {
 }
 
 /**
+ * For an operation that happens so often that the derived client's steps count.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Direct {
+  /** Sends a request of the operation to the gateway, with the key. */
+  readonly execute: (
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+  /** Has a call of the derived client read the answer that has arrived. Nothing is sent. */
+  readonly reread: <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}
+
+/**
  * Carries out operations of the derived client under the deadline, with foreign errors made ours.
  *
  * @category services
@@ -66,10 +94,12 @@ export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
   /** The largest response body that is read, in bytes. */
   readonly maxBodyBytes: number
+  /** The client of some groups. Its calls go through `request` only. */
+  readonly client: <const G extends Groups>(...groups: G) => Client<G>
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
-    send: (client: Client) => Effect.Effect<A, E>
+    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
   /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
@@ -102,6 +132,11 @@ export interface Options {
   readonly maxBodyBytes?: number | undefined
   /** Permits plain `http:` to other machines, where everybody on the way can read the key. Default: false. */
   readonly allowInsecure?: boolean | undefined
+  /**
+   * Sends the ids of the current span along (`traceparent`, `b3`), so that the gateway's spans join the agent's trace.
+   * Default: false, since the gateway may be a third party.
+   */
+  readonly propagateTrace?: boolean | undefined
   /**
    * Wraps the `HttpClient`, for instance to add a header. Never put a retry or a redirect here: a tool call that is
    * sent twice is two actions.
@@ -161,30 +196,48 @@ const withKeys = (keys: KeyRing, options: Omit<Options, "apiKey">) =>
  */
 export const makeWithoutKey = (
   options: Omit<Options, "apiKey">
-): Effect.Effect<Pick<Transport["Service"], "baseUrl" | "request" | "redact">, VargateError, HttpClient.HttpClient> =>
-  wire(undefined, options)
+): Effect.Effect<
+  Pick<Transport["Service"], "baseUrl" | "client" | "request" | "redact">,
+  VargateError,
+  HttpClient.HttpClient
+> => wire(undefined, options)
 
 const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omit<Options, "apiKey">) {
   const baseUrl = yield* checkUrl(options.url ?? defaultUrl, options.allowInsecure ?? false)
   const timeout = yield* checkTimeout(options.timeout)
   const maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
   if (!(maxBodyBytes >= 0)) return yield* invalidOption("maxBodyBytes", "the limit must be a number of bytes")
+  const propagateTrace = options.propagateTrace ?? false
   const httpClient = yield* HttpClient.HttpClient
 
   const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
 
-  const client = yield* HttpApiClient.makeWith(VargateApi, {
-    httpClient: authorizedClient(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
-  })
+  const execute = authorized(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
+  const quietened = remembering(Context.merge(quiet))
+  const authorizedClient = clientOf(execute)
+  const client = <const G extends Groups>(...groups: G) =>
+    Effect.runSync(
+      // No middleware of the contract has anything to do in a client.
+      HttpApiClient.makeWith(apiOf(...groups), { httpClient: authorizedClient }) as Effect.Effect<Client<G>>
+    )
 
   const request = <A, E>(
     operation: Operation,
-    send: (client: Client) => Effect.Effect<A, E>
+    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
-    Effect.suspend(() => {
-      const exchange = makeExchange(operation)
+    Effect.withFiber((fiber) => {
+      recordRetry(operation.name, fiber)
+      const exchange = makeExchange({ ...operation, trace: propagateTrace ? traceOf(fiber) : undefined })
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
-      const sending = send(client).pipe(
+      const direct: Direct = {
+        execute: (request) => execute(request, exchange),
+        reread: (call) =>
+          Effect.suspend(() => {
+            exchange.isReread = true
+            return call
+          })
+      }
+      const sending = (typeof call === "function" ? call(direct) : call).pipe(
         Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
@@ -200,22 +253,33 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
                   : failure(ours._tag === "Unauthenticated" ? exchange.keyFailure ?? ours : ours)
             )
             : Effect.fail(error as Exclude<E, ForeignError>)
-        ),
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" }))
-        }),
-        Effect.provideService(CurrentExchange, exchange),
-        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-        // An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default.
-        Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+        )
       )
-      return keys?.isHeld ? Effect.andThen(keys.settled(), sending) : sending
+      const timed = withDeadline(sending, {
+        duration: timeout,
+        onLate: () =>
+          failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" })),
+        context: Context.add(quietened(fiber.context), CurrentExchange, exchange)
+      })
+      return keys?.isHeld ? Effect.andThen(keys.settled(), timed) : timed
     })
 
-  return { baseUrl, maxBodyBytes, request, redact }
+  return { baseUrl, maxBodyBytes, client, request, redact }
 })
+
+/** An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default. */
+const quiet = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(
+  Context.add(HttpClient.TracerDisabledWhen, () => true)
+)
+
+const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>) =>
+  span?._tag === "Span" ? HttpTraceContext.toHeaders(span) : undefined
+
+/** Most calls come from the same context as the one before. */
+const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {
+  let last: { readonly a: A; readonly b: B } | undefined
+  return (a) => (last?.a === a ? last : last = { a, b: f(a) }).b
+}
 
 /** The texts of an operation also lose the secrets that it carries itself. */
 const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {

@@ -389,6 +389,25 @@ export * as MerkleProof from "./domain/MerkleProof.ts"
 export * as MetricFamily from "./domain/MetricFamily.ts"
 
 /**
+ * What to watch of governed calls. Every figure goes to Effect's metric registry, from where `effect/observability` exports
+ * it (Prometheus, OTLP).
+ *
+ * | metric | kind | meaning |
+ * | --- | --- | --- |
+ * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
+ * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: somebody must look what was done |
+ * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
+ * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
+ * | `vargate_approval_poll_lag_seconds` | gauge | how long nobody had seen the queue when a look ended |
+ * | `vargate_verifier_records_per_second` | gauge | how fast the last verification of a log went |
+ *
+ * Metrics of durable calls stand in `effect-vargate/workflow/WorkflowMetrics`.
+ *
+ * @since 0.1.0
+ */
+export * as Metrics from "./Metrics.ts"
+
+/**
  * What watching a log brings to light.
  *
  * @since 0.1.0

@@ -105,6 +105,13 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
   "85_durable.ts": [
     /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
     /done by the agent: refunded/
+  ],
+  "90_telemetry.ts": [
+    / {2}agent\n/,
+    / {4}Governed.run\n {6}ToolCalls.decide: PendingApproval\n/,
+    / {6}Approvals.await: Approved\n {6}Governed.act\n/,
+    /names the action: [0-9a-f-]{36}/,
+    /vargate_approval_wait_seconds, vargate_decisions/
   ]
 }
 

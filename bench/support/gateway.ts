@@ -1,55 +1,85 @@
 /**
- * The other side of the call benchmarks: a process that answers tool calls with fixed texts, as cheaply as Node can.
- * `denied` and `pending` as the tool's name get those answers.
+ * The other side of the call benchmarks: a process that answers tool calls, as cheaply as Node can.
+ * `denied`, `pending` and `slow` as the tool's name get answers of that kind. Beside that it decides like an OPA server
+ * and swallows OTLP exports. Asked by a message, it tells how many connections it has.
  */
-import { createServer } from "node:http"
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { createServer, type ServerResponse } from "node:http"
+import { setTimeout as sleep } from "node:timers/promises"
 
-const answers = {
-  allowed: { status: 200, body: { status: "allowed", action_id: "9c96cc23-0d04-4613-a3b5-9c9af2bb811c" } },
-  pending: {
-    status: 202,
-    body: {
-      status: "pending_approval",
-      action_id: "9c96cc23-0d04-4613-a3b5-9c9af2bb811c",
-      message: "Action requires human approval"
-    }
-  },
-  denied: {
-    status: 403,
-    body: {
-      detail: {
-        status: "blocked",
-        action_id: "9c96cc23-0d04-4613-a3b5-9c9af2bb811c",
-        violations: ["transaction_exceeds_limit", "currency_mismatch"],
-        severity: "high",
-        alert_tier: "soc_ticket"
-      }
-    }
+/** Every answer has an action of its own, of the same length. */
+const answerOf = (status: number, body: (actionId: string) => unknown) => {
+  const text = JSON.stringify(body("#"))
+  const [before, after] = text.split("#") as [string, string]
+  const length = text.length - 1 + actionId(0).length
+  return { status, length, text: () => before + actionId(sent++) + after }
+}
+
+let sent = 0
+const actionId = (n: number) => `9c96cc23-0d04-4613-a3b5-${String(n).padStart(12, "0")}`
+
+const allowed = answerOf(200, (action_id) => ({ status: "allowed", action_id }))
+const pending = answerOf(202, (action_id) => ({
+  status: "pending_approval",
+  action_id,
+  message: "Action requires human approval"
+}))
+const denied = answerOf(403, (action_id) => ({
+  detail: {
+    status: "blocked",
+    action_id,
+    violations: ["transaction_exceeds_limit", "currency_mismatch"],
+    severity: "high",
+    alert_tier: "soc_ticket"
   }
-} as const
+}))
+const opaDecision = answerOf(200, (decision_id) => ({ decision_id, result: { allow: true, violations: [] } }))
 
-const texts = Object.fromEntries(
-  Object.entries(answers).map(([name, { body, status }]) => [name, { status, text: JSON.stringify(body) }])
-)
+const answerTo = (url: string, body: string) => {
+  // An exporter looks no further than at the status.
+  if (url.startsWith("/v1/data/") || url === "/v1/traces") return opaDecision
+  if (body.includes("\"tool\":\"denied\"")) return denied
+  return body.includes("\"tool\":\"pending\"") ? pending : allowed
+}
 
-const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-  let body = ""
-  request.setEncoding("utf8")
-  request.on("data", (chunk) => body += chunk)
-  request.on("end", () => {
-    const name = body.includes("\"tool\":\"denied\"")
-      ? "denied"
-      : body.includes("\"tool\":\"pending\"")
-      ? "pending"
-      : "allowed"
-    const { status, text } = texts[name]!
-    response.writeHead(status, { "content-type": "application/json", "content-length": text.length })
-    response.end(text)
+/** Head and half of the body first, so that a caller can leave at every stage. */
+const answerSlowly = async (response: ServerResponse, text: string) => {
+  await sleep(20)
+  response.write(text.slice(0, 20))
+  await sleep(20)
+  response.end(text.slice(20))
+}
+
+const serve = () => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    let body = ""
+    request.setEncoding("utf8")
+    request.on("data", (chunk) => body += chunk)
+    request.on("end", () => {
+      const { length, status, text } = answerTo(request.url!, body)
+      response.writeHead(status, { "content-type": "application/json", "content-length": length })
+      if (body.includes("\"tool\":\"slow\"")) void answerSlowly(response, text())
+      else response.end(text())
+    })
   })
-})
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    process.send!(typeof address === "object" && address !== null ? address.port : 0)
+  })
+  process.on("message", () => server.getConnections((_, count) => process.send!(count)))
+  process.on("disconnect", () => process.exit())
+}
 
-server.listen(0, "127.0.0.1", () => {
-  const address = server.address()
-  process.send?.(typeof address === "object" && address !== null ? address.port : 0)
-})
-process.on("disconnect", () => process.exit())
+/** Starts it. It ends together with the process that started it. */
+export const startGateway = async () => {
+  const child = fork(new URL(import.meta.url), { execArgv: [] })
+  const [port] = await once(child, "message") as [number]
+  const connections = async (): Promise<number> => {
+    child.send("connections")
+    return (await once(child, "message"))[0]
+  }
+  return { url: `http://127.0.0.1:${port}`, connections, stop: () => child.disconnect() }
+}
+
+if (import.meta.main) serve()

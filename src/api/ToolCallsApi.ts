@@ -111,30 +111,45 @@ const isExecuted = (mode: string | null | undefined, result: unknown) =>
   mode === "vargate_brokered" || (mode !== "agent_direct" && result !== undefined && result !== null)
 
 /**
- * 200: allowed, with or without an execution by the gateway. The guide's `execution_mode: "agent_direct"` is an absent
- * field in the measured dialect.
+ * The body of a 200. The guide's `execution_mode: "agent_direct"` is an absent field in the measured dialect.
  *
  * @category codecs
  * @since 0.1.0
  */
-export const Allowed200 = Schema.Struct({
+export const AllowedBody = Schema.Struct({
   status: Schema.Literal("allowed"),
   action_id: ActionId,
   execution_mode: Schema.optionalKey(Schema.NullOr(Schema.String)),
   execution_result: Schema.optionalKey(Schema.Unknown),
   latency: Schema.optionalKey(Schema.NullOr(WireLatency))
-}).annotate({ identifier: "Allowed200" }).pipe(
+}).annotate({ identifier: "Allowed200" })
+
+/**
+ * Reads a body of a 200.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const readAllowed = (body: typeof AllowedBody.Type): Allowed =>
+  new Allowed({
+    actionId: body.action_id,
+    execution: isExecuted(body.execution_mode, body.execution_result)
+      ? readToolAnswer(body.execution_result, readLatency(body.latency))
+      : new NotExecuted()
+  })
+
+/**
+ * 200: allowed, with or without an execution by the gateway.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const Allowed200 = AllowedBody.pipe(
   Schema.decodeTo(
     Schema.toType(Allowed),
     SchemaTransformation.transform({
-      decode: (wire) =>
-        new Allowed({
-          actionId: wire.action_id,
-          execution: isExecuted(wire.execution_mode, wire.execution_result)
-            ? readToolAnswer(wire.execution_result, readLatency(wire.latency))
-            : new NotExecuted()
-        }),
-      encode: ({ actionId, execution }) => ({
+      decode: readAllowed,
+      encode: ({ actionId, execution }): typeof AllowedBody.Type => ({
         status: "allowed" as const,
         action_id: actionId,
         ...(execution._tag === "NotExecuted" || execution._tag === "ExecutedUnseen" ? {} : {

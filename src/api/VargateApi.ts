@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
-import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { AccountApi } from "./AccountApi.ts"
 import { AgentsApi } from "./AgentsApi.ts"
 import { AnchorsApi } from "./AnchorsApi.ts"
+import { apiOf } from "./apiOf.ts"
 import { ApprovalsApi } from "./ApprovalsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { ComplianceApi } from "./ComplianceApi.ts"
@@ -17,7 +17,6 @@ import { ManagedAgentsApi } from "./ManagedAgentsApi.ts"
 import { ManagedSessionsApi } from "./ManagedSessionsApi.ts"
 import { MerkleApi } from "./MerkleApi.ts"
 import { PoliciesApi } from "./PoliciesApi.ts"
-import { RequestValidation } from "./RequestValidation.ts"
 import { SubjectsApi } from "./SubjectsApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { TenantApi } from "./TenantApi.ts"
@@ -30,25 +29,24 @@ import { ToolCallsApi } from "./ToolCallsApi.ts"
  * @category api
  * @since 0.1.0
  */
-export class VargateApi extends HttpApi.make("vargate")
-  .add(ToolCallsApi)
-  .add(ApprovalsApi)
-  .add(AuditApi)
-  .add(MerkleApi)
-  .add(SubjectsApi)
-  .add(SystemApi)
-  .add(AgentsApi)
-  .add(AnchorsApi)
-  .add(ComplianceApi)
-  .add(ManagedAgentsApi)
-  .add(ManagedSessionsApi)
-  .add(TenantApi)
-  .add(TenantsApi)
-  .add(PoliciesApi)
-  .add(CredentialsApi)
-  .add(AccountApi)
-  .middleware(RequestValidation)
-  .annotate(HttpApi.PayloadParseOptions, { errors: "all" })
+export class VargateApi extends apiOf(
+  ToolCallsApi,
+  ApprovalsApi,
+  AuditApi,
+  MerkleApi,
+  SubjectsApi,
+  SystemApi,
+  AgentsApi,
+  AnchorsApi,
+  ComplianceApi,
+  ManagedAgentsApi,
+  ManagedSessionsApi,
+  TenantApi,
+  TenantsApi,
+  PoliciesApi,
+  CredentialsApi,
+  AccountApi
+)
   .annotateMerge(OpenApi.annotations({
     title: "Vargate",
     description: "A supervision proxy for AI agents: governed tool calls, approvals, a verifiable audit log."

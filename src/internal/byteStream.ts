@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as Stream from "effect/Stream"
-import type { Client, Operation, Transport } from "../Transport.ts"
+import type { Operation, Transport } from "../Transport.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "../VargateError.ts"
 import type { ForeignError } from "./foreignError.ts"
 
@@ -19,14 +19,14 @@ import type { ForeignError } from "./foreignError.ts"
 export const byteStream = <E>(
   transport: Transport["Service"],
   operation: Operation & { readonly leaveOpen: string },
-  send: (client: Client) => Effect.Effect<Stream.Stream<Uint8Array, HttpClientError.HttpClientError>, E>
+  opening: Effect.Effect<Stream.Stream<Uint8Array, HttpClientError.HttpClientError>, E>
 ): Stream.Stream<Uint8Array, Exclude<E, ForeignError> | OperationError> =>
-  Stream.unwrap(Effect.map(transport.request(operation, send), (body) => {
+  Stream.unwrap(Effect.map(transport.request(operation, opening), (body) => {
     let size = 0
     return Stream.transformPull(body, (pull) =>
       Effect.succeed(Effect.tap(
         // Each pull is a request of its own to the transport: it has a deadline, and its failures become ours.
-        transport.request(operation, () => pull),
+        transport.request(operation, pull),
         (pieces) => {
           for (const { byteLength } of pieces) size += byteLength
           return size <= transport.maxBodyBytes ? Effect.void : Effect.fail(tooLarge(transport, operation))

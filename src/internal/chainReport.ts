@@ -3,13 +3,16 @@
  *
  * @internal
  */
+import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import { ChainReport } from "../domain/ChainReport.ts"
 import { Checkpoint } from "../domain/Checkpoint.ts"
 import type { MerkleTree } from "../domain/MerkleProof.ts"
 import { RecordHash } from "../domain/RecordHash.ts"
 import { Hasher, type HasherService } from "../Hasher.ts"
+import { verifierRate } from "../Metrics.ts"
 import { type FieldIssue, InvalidRequest, VargateError } from "../VargateError.ts"
 import type { AuditPage } from "./auditScanner.ts"
 import { ChainAssembly } from "./chainAssembly.ts"
@@ -51,6 +54,7 @@ export const startCheck = Effect.fnUntraced(function*(
   options: CheckOptions
 ): Effect.fn.Return<Check> {
   const hasher = yield* Hasher
+  const startedAt = yield* Clock.currentTimeMillis
   const { checkpoints = [], isPart = false, maxFindings = 100, onHash, since, trees } = options
   const held = since === undefined ? checkpoints : [...checkpoints, since]
   const rebuild = trees === undefined ? undefined : new TreeRebuild(trees, held.flatMap(({ roots }) => roots))
@@ -75,6 +79,7 @@ export const startCheck = Effect.fnUntraced(function*(
   const finish = Effect.gen(function*() {
     const verdict = assembly.finish()
     const now = yield* DateTime.now
+    yield* Metric.update(verifierRate, verdict.records * 1000 / Math.max(1, now.epochMilliseconds - startedAt))
     const report = rebuild === undefined ? undefined : yield* rebuild.finish(hasher)
     const { head, tenantId } = verdict
     const valid = verdict.findings.length === 0 && report?.valid !== false

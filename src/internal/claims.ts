@@ -7,6 +7,9 @@ import * as Context from "effect/Context"
 import type { ToolCall } from "../domain/ToolCall.ts"
 import { sameParams } from "./sameParams.ts"
 
+/** What tells calls apart in the log. */
+type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
+
 /**
  * Remembers the latest action ids that calls of this process were answered with. Older ones are forgotten, and the time
  * until which that happened is known, so that forgetting is never mistaken for knowing.
@@ -14,60 +17,72 @@ import { sameParams } from "./sameParams.ts"
  * @internal
  */
 export class Claims {
-  private readonly claimed = new Map<string, number>()
-  private readonly unsettled = new Map<ToolCall, number>()
-  private readonly capacity: number
+  /** Half of the capacity each: forgetting a whole generation costs nothing, forgetting one id a call does. */
+  private claimed = new Set<string>()
+  private claimedBefore = new Set<string>()
+  private lastClaimedBefore = -Infinity
+  private readonly underWay = new Set<CallFacts>()
+  /** In the order of giving up: until when each counts. */
+  private readonly abandoned = new Map<CallFacts, number>()
+  private readonly generation: number
   /** Records requested up to this time (epoch milliseconds) may belong to a call that is forgotten. */
   forgottenUntil = -Infinity
 
   constructor(capacity = 16_384) {
-    this.capacity = capacity
+    this.generation = Math.ceil(capacity / 2)
   }
 
   /** Claims an action for one call. False when another call has it. */
   claim(actionId: string, now: number): boolean {
-    if (this.claimed.has(actionId)) return false
-    this.claimed.set(actionId, now)
-    if (this.claimed.size > this.capacity) {
-      const [oldest, at] = this.claimed.entries().next().value!
-      this.claimed.delete(oldest)
-      this.forgottenUntil = at
+    if (this.has(actionId)) return false
+    this.claimed.add(actionId)
+    if (this.claimed.size >= this.generation) {
+      this.forgottenUntil = this.lastClaimedBefore
+      this.claimedBefore = this.claimed
+      this.lastClaimedBefore = now
+      this.claimed = new Set()
     }
     return true
   }
 
   has(actionId: string): boolean {
-    return this.claimed.has(actionId)
+    return this.claimed.has(actionId) || this.claimedBefore.has(actionId)
   }
 
   /** A call is on its way: a record that fits it may be its own, until its answer says which one is. */
-  depart(call: ToolCall): void {
-    this.unsettled.set(call, Infinity)
+  depart(call: CallFacts): void {
+    this.underWay.add(call)
   }
 
-  arrive(call: ToolCall): void {
-    this.unsettled.delete(call)
+  arrive(call: CallFacts): void {
+    this.underWay.delete(call)
   }
 
   /** A call was given up without an answer: for a while its record may still appear, and belongs to nobody. */
-  abandon(call: ToolCall, now: number): void {
-    this.unsettled.set(call, now + abandonedFor)
+  abandon(call: CallFacts, now: number): void {
+    this.arrive(call)
+    this.forget(now)
+    this.abandoned.set(call, now + abandonedFor)
   }
 
   /** Whether a record that fits this call may belong to a like one that has no answer yet. */
-  isContended(call: ToolCall, now: number): boolean {
-    for (const [other, until] of this.unsettled) {
-      if (until < now) this.unsettled.delete(other)
-      else if (other !== call && isLike(call, other)) return true
+  isContended(call: CallFacts, now: number): boolean {
+    this.forget(now)
+    return [...this.underWay, ...this.abandoned.keys()].some((other) => other !== call && isLike(call, other))
+  }
+
+  private forget(now: number): void {
+    for (const [call, until] of this.abandoned) {
+      if (until >= now) return
+      this.abandoned.delete(call)
     }
-    return false
   }
 }
 
 /** Two minutes: longer than a gateway lets a tool run. */
 const abandonedFor = 120_000
 
-const isLike = (a: ToolCall, b: ToolCall) =>
+const isLike = (a: CallFacts, b: CallFacts) =>
   a.agentId === b.agentId && a.tool === b.tool && a.method === b.method && sameParams(a.params, b.params)
 
 /**

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { AuditApi } from "../api/AuditApi.ts"
 import { Refusals } from "../api/ErrorBodies.ts"
 import type { Transport } from "../Transport.ts"
 import type { OperationError } from "../VargateError.ts"
@@ -34,11 +35,13 @@ export const readRawPage = (
   operation: string,
   query: { readonly limit: number; readonly offset: number }
 ): Effect.Effect<Uint8Array, OperationError> =>
-  transport.request({ name: operation, sideEffect: "none" }, (client) =>
+  transport.request(
+    { name: operation, sideEffect: "none" },
     Effect.flatMap(
-      client.audit.log({ query, responseMode: "response-only" }),
+      transport.client(AuditApi).audit.log({ query, responseMode: "response-only" }),
       (response) =>
         response.status === 200
           ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
           : refusal(response)
-    ))
+    )
+  )

@@ -8,11 +8,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ActionId } from "../domain/ActionId.ts"
+import { pollLag } from "../Metrics.ts"
 import { makeWatch, type Verdict, type Watch } from "./approvalLook.ts"
 
 /**
@@ -67,6 +69,14 @@ export const make = Effect.fnUntraced(function*(
   let looks = 0
   let isClosed = false
   let lastFailure: string | undefined
+  /** When the queue was seen last; a look that failed has not seen it. */
+  let seenAt = 0
+
+  const recordLag = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const lag = (now - seenAt) / 1000
+    if (lastFailure === undefined) seenAt = now
+    return Metric.update(pollLag, lag)
+  })
 
   const lookOnce = Effect.suspend(() => look(new Map([...tables].map(([id, { watch }]) => [id, watch])))).pipe(
     Effect.map((verdicts) => {
@@ -96,11 +106,14 @@ export const make = Effect.fnUntraced(function*(
   const looking = Effect.gen(function*() {
     yield* occupied.await
     const step = yield* Schedule.toStep(rhythm)
+    seenAt = yield* Clock.currentTimeMillis
     let pause: Duration.Duration | undefined
     while (tables.size > 0) {
       nudged.closeUnsafe()
       looks++
-      if (yield* lookOnce) break
+      const isEmptied = yield* lookOnce
+      yield* recordLag
+      if (isEmptied) break
       pause ??= yield* step(yield* Clock.currentTimeMillis, undefined).pipe(
         Effect.map(([, duration]) => duration),
         Pull.catchDone(() => Effect.succeed(Duration.infinity))

@@ -41,6 +41,7 @@ import Agent from "undici/lib/dispatcher/agent.js"
 import { ArrivingBody } from "../internal/ArrivingBody.ts"
 import { ArrivingResponse } from "../internal/ArrivingResponse.ts"
 import { BufferedResponse } from "../internal/BufferedResponse.ts"
+import { compileSchemas } from "../internal/compiledSchemas.ts"
 import { concatBytes } from "../internal/concatBytes.ts"
 import { InvalidRequest, VargateError } from "../VargateError.ts"
 
@@ -73,11 +74,13 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (dispatcher: Dispatcher): HttpClient.HttpClient =>
-  HttpClient.makeWith(
+export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
+  compileSchemas()
+  return HttpClient.makeWith(
     Effect.flatMap((request: HttpClientRequest.HttpClientRequest) => send(dispatcher, request)),
     (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
   )
+}
 
 /**
  * An `HttpClient` with connections of its own, which are closed together with the layer. Fails with `InvalidRequest`

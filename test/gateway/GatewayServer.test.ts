@@ -217,12 +217,12 @@ describe("a server process", () => {
   })
 
   test("ends at once on a second signal", function*(data) {
-    const server = yield* start({ data })
+    const server = yield* start({ data, grace: 60_000 })
     yield* Effect.forkChild(Effect.exit(call(server.url, server.apiKey, "slow", "hang")), { startImmediately: true })
     yield* Effect.promise(server.next)
     server.send("SIGTERM")
     // The first one has been noticed when nobody can connect any more.
-    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").pipe(
+    yield* raw(server.url, "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").pipe(
       Effect.repeat({ until: (answer) => answer === "" })
     )
     assert.strictEqual(yield* end(server, "SIGTERM"), 143)

@@ -1,6 +1,6 @@
 /** Makes audit logs in the wire format of a gateway, with records of 64 to 455 bytes of params. */
 import { hash } from "node:crypto"
-import { auditPayload, canonicalJson } from "../src/internal/canonicalJson.ts"
+import { auditPayload, canonicalJson } from "../../src/internal/canonicalJson.ts"
 
 export const pageSize = 1000
 

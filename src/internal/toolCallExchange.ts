@@ -1,0 +1,79 @@
+/**
+ * One tool call on the wire, in fewer steps than the derived client takes. An agent makes these calls all day; every other
+ * operation goes through the derived client alone.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import {
+  AllowedBody,
+  Blocked403,
+  Pending202,
+  readAllowed,
+  type ToolCallBody,
+  type ToolCallsApi
+} from "../api/ToolCallsApi.ts"
+import type { Allowed } from "../domain/Allowed.ts"
+import type { Client, Direct } from "../Transport.ts"
+
+const request = HttpClientRequest.post("/mcp/tools/call")
+
+const decodeAllowed = Schema.decodeUnknownResult(AllowedBody)
+const decodePending = Schema.decodeUnknownResult(Pending202)
+const decodeBlocked = Schema.decodeUnknownResult(Blocked403)
+
+/** What the policy decided, where an answer is plainly one of its three. */
+const read = (status: number, body: unknown): Decided | undefined => {
+  switch (status) {
+    case 200: {
+      const allowed = decodeAllowed(body)
+      return Result.isSuccess(allowed) ? Effect.succeed(readAllowed(allowed.success)) : undefined
+    }
+    case 202: {
+      const pending = decodePending(body)
+      return Result.isSuccess(pending) ? Effect.succeed(pending.success) : undefined
+    }
+    case 403: {
+      const blocked = decodeBlocked(body)
+      return Result.isSuccess(blocked) ? Effect.fail(blocked.success) : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+type Decided = Effect.Effect<Allowed | typeof Pending202.Type, typeof Blocked403.Type>
+
+const decoder = new TextDecoder()
+
+const parse = (bytes: ArrayBuffer): unknown => {
+  try {
+    return JSON.parse(decoder.decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Sends the call once. An answer that is not plainly one of the policy's is left to the derived client, which reads it as
+ * the contract says and knows every error.
+ *
+ * @internal
+ */
+export const exchangeToolCall = (
+  body: typeof ToolCallBody.Type,
+  client: Client<[typeof ToolCallsApi]>,
+  { execute, reread }: Direct
+) =>
+  Effect.flatMap(
+    execute(HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(body), "application/json"))),
+    (response) =>
+      Effect.flatMap(
+        response.arrayBuffer,
+        (bytes) => read(response.status, parse(bytes)) ?? reread(client.toolCalls.call({ payload: body }))
+      )
+  )
