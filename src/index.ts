@@ -140,7 +140,8 @@ export * as ChainReport from "./domain/ChainReport.ts"
  * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
  * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
  * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
- * everywhere, or `NodeHasher`, which is several times as fast.
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
+ * {@link verifyFile} use several threads.
  *
  * **Example** (A saved log, held against a checkpoint of one's own)
  *
