@@ -19,6 +19,7 @@ const benchmarks = [
   "answers",
   "leaks",
   "chain",
+  "chainThreads",
   "chainMemory",
   "merkle",
   "waiters",

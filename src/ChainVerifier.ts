@@ -12,7 +12,8 @@
  * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
  * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
  * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
- * everywhere, or `NodeHasher`, which is several times as fast.
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
+ * {@link verifyFile} use several threads.
  *
  * **Example** (A saved log, held against a checkpoint of one's own)
  *
@@ -44,7 +45,8 @@ import { invalid, startCheck } from "./internal/chainReport.ts"
 import { BadGzip, gunzip, gunzipBytes } from "./internal/gunzip.ts"
 import { MalformedJson } from "./internal/jsonReader.ts"
 import { readRawPage } from "./internal/rawAuditPage.ts"
-import { readPage, readStream } from "./internal/readLog.ts"
+import { readBytes, readPage, readStream } from "./internal/readLog.ts"
+import { scanAhead } from "./internal/scanAhead.ts"
 import { stepOver } from "./internal/stepOver.ts"
 import * as Transport from "./Transport.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "./VargateError.ts"
@@ -213,16 +215,22 @@ export const verifyPages: <E = never, R = never>(
   const operation = "ChainVerifier.verifyPages"
   const check = yield* startCheck(operation, options)
   let index = 0
-  yield* Stream.runForEach(
-    Stream.isStream(pages) ? pages as Stream.Stream<Uint8Array, E, R> : Stream.fromIterable(pages),
-    (bytes) =>
-      gunzipBytes(bytes).pipe(
-        Effect.flatMap((text) => readPage(check.assembly, text, check.hasher)),
-        Effect.mapError((error) => unreadable(operation, ["pages", index], error)),
-        Effect.flatMap(check.afterPage),
-        Effect.tap(() => Effect.sync(() => index++))
-      )
-  )
+  yield* scanAhead<void, VargateError | E, R>(check.assembly.wantsLeaves, (push) =>
+    Stream.runForEach(
+      Stream.isStream(pages) ? pages as Stream.Stream<Uint8Array, E, R> : Stream.fromIterable(pages),
+      (bytes) => {
+        const path = ["pages", index++]
+        return Effect.flatMap(
+          Effect.mapError(gunzipBytes(bytes), (error) => unreadable(operation, path, error)),
+          (text) =>
+            push(text, (text, run) =>
+              readPage(check.assembly, text, check.hasher, run).pipe(
+                Effect.mapError((error) => unreadable(operation, path, error)),
+                Effect.flatMap(check.afterPage)
+              ))
+        )
+      }
+    ))
   return yield* check.finish
 })
 
@@ -243,7 +251,7 @@ export const verifyFile: <E = never, R = never>(
   const operation = "ChainVerifier.verifyFile"
   const check = yield* startCheck(operation, options)
   const reading = chunks instanceof Uint8Array
-    ? Effect.flatMap(gunzipBytes(chunks), (text) => readPage(check.assembly, text, check.hasher))
+    ? Effect.flatMap(gunzipBytes(chunks), (text) => readBytes(check.assembly, text, check.hasher))
     : readStream(check.assembly, gunzip(chunks), check.hasher)
   const page = yield* reading.pipe(
     Effect.mapError((error) =>

@@ -20,10 +20,10 @@ export interface HasherService {
   /** The same for one, at once, where the platform can. Verification takes this way when it is there. */
   readonly hash?: ((text: Uint8Array) => string) | undefined
   /**
-   * The hash of every 64 bytes as 32 bytes, for the levels of Merkle trees. The result has room for an even number of
-   * hashes. Left out, `hashAll` does it.
+   * Writes the 32 bytes of the hash of one to a place in `target`, at once, which may be where the text is: for the nodes
+   * of Merkle trees. Left out, `hashAll` does it.
    */
-  readonly hashNodes?: ((nodes: Uint8Array) => Uint8Array<ArrayBuffer>) | undefined
+  readonly hashInto?: ((target: Uint8Array, offset: number, text: Uint8Array) => void) | undefined
 }
 
 const webCrypto: HasherService = {

@@ -21,8 +21,8 @@ import type { RecordHash } from "./domain/RecordHash.ts"
 import { Inclusion, type TreesReport } from "./domain/TreesReport.ts"
 import type { TreeConsistency, TreesStatus } from "./domain/TreesStatus.ts"
 import { Hasher } from "./Hasher.ts"
-import { rootWith, runHashing } from "./internal/hashing.ts"
-import { inclusionHashing, type TrustedTree as Trusted } from "./internal/inclusion.ts"
+import { inclusionWith, type TrustedTree as Trusted } from "./internal/inclusion.ts"
+import { rootWith } from "./internal/merkleNodes.ts"
 import { TreeRebuild } from "./internal/treeRebuild.ts"
 import * as Transport from "./Transport.ts"
 import { InvalidRequest, type OperationError, VargateError } from "./VargateError.ts"
@@ -250,7 +250,10 @@ export const layer: Layer.Layer<Merkle, never, Transport.Transport> = Layer.effe
  * @since 0.1.0
  */
 export const verifyInclusion = (proof: MerkleProof, trusted: string | TrustedTree): Effect.Effect<Inclusion> =>
-  runHashing(() => inclusionHashing(proof, typeof trusted === "string" ? { root: trusted } : trusted))
+  Effect.flatMap(
+    Hasher,
+    (hasher) => inclusionWith(hasher, proof, typeof trusted === "string" ? { root: trusted } : trusted)
+  )
 
 /**
  * The root over leaves in the order of the log, oldest first. Fails with `InvalidRequest` where there is none, or where

@@ -24,6 +24,7 @@ import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import { annotate, withSpan } from "./internal/spans.ts"
 import { exchangeToolCall } from "./internal/toolCallExchange.ts"
+import { withoutStack } from "./internal/withoutStack.ts"
 import { decisions, unknownOutcomes } from "./Metrics.ts"
 import * as Transport from "./Transport.ts"
 import {
@@ -193,20 +194,24 @@ export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError
 // --- reading an answer -----------------------------------------------------------------------------------------------
 
 const heldBy = ({ action_id: actionId, message }: typeof Pending202.Type, redact: (text: string) => string) =>
-  new PendingApproval({
-    actionId,
-    message: `${
-      redact(message ?? "The action waits for a human.")
-    } Wait for the decision on ${actionId}; do not submit the call again.`
-  })
+  withoutStack(() =>
+    new PendingApproval({
+      actionId,
+      message: `${
+        redact(message ?? "The action waits for a human.")
+      } Wait for the decision on ${actionId}; do not submit the call again.`
+    })
+  )
 
 const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => string) =>
-  new Denied({
-    actionId: detail.action_id,
-    violations: detail.violations.map(redact),
-    severity: redact(detail.severity ?? "none"),
-    alertTier: redact(detail.alert_tier ?? "none")
-  })
+  withoutStack(() =>
+    new Denied({
+      actionId: detail.action_id,
+      violations: detail.violations.map(redact),
+      severity: redact(detail.severity ?? "none"),
+      alertTier: redact(detail.alert_tier ?? "none")
+    })
+  )
 
 /** Whoever interrupts a call may later want to know what it was. */
 const logInterruption = Effect.fnUntraced(function*(call: Checked, sentAt: number) {
@@ -235,9 +240,9 @@ const toBody = (call: Checked): typeof ToolCallBody.Type => ({
   ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
 })
 
-const checkBody = Schema.decodeUnknownResult(ToolCallBody)
+const isBody = Schema.is(ToolCallBody)
 
-/** To collect every issue takes longer, and is for nothing where there is none. */
+/** To collect issues takes longer, and is for nothing where there is none. */
 const collectIssues = Schema.decodeUnknownResult(ToolCallBody, { errors: "all" })
 
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
@@ -259,7 +264,7 @@ const check = (
     isBusinessHours: request.isBusinessHours
   }
   const body = toBody(call)
-  if (Result.isFailure(checkBody(body))) {
+  if (!isBody(body)) {
     const all = collectIssues(body)
     return Result.fail(Result.isFailure(all) ? fieldIssues(all.failure.issue, ["body"]) : [])
   }

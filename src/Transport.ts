@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -23,10 +24,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { apiOf, type Groups } from "./api/apiOf.ts"
 import type { RequestValidation } from "./api/RequestValidation.ts"
-import { authorized, clientOf, CurrentExchange, makeExchange } from "./internal/authorizedClient.ts"
+import * as AuthorizedClient from "./internal/authorizedClient.ts"
 import { blot, spellings } from "./internal/blot.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
-import { withDeadline } from "./internal/deadline.ts"
+import { type Deadline, withDeadline } from "./internal/deadline.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
@@ -76,12 +77,22 @@ export interface Operation {
  * @since 0.1.0
  */
 export interface Direct {
-  /** Sends a request of the operation to the gateway, with the key. */
+  /** Sends a request of the operation to the gateway, with the key, and reads its whole answer. */
   readonly execute: (
     request: HttpClientRequest.HttpClientRequest
-  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+  ) => Effect.Effect<WholeResponse, HttpClientError.HttpClientError | VargateError>
   /** Has a call of the derived client read the answer that has arrived. Nothing is sent. */
   readonly reread: <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}
+
+/**
+ * An answer whose body is already here.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WholeResponse extends HttpClientResponse.HttpClientResponse {
+  readonly bytes: Uint8Array
 }
 
 /**
@@ -212,9 +223,13 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
 
   const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
 
-  const execute = authorized(options.transformClient?.(httpClient) ?? httpClient, { baseUrl, maxBodyBytes, keys })
+  const authorized = AuthorizedClient.make(options.transformClient?.(httpClient) ?? httpClient, {
+    baseUrl,
+    maxBodyBytes,
+    keys
+  })
   const quietened = remembering(Context.merge(quiet))
-  const authorizedClient = clientOf(execute)
+  const authorizedClient = AuthorizedClient.clientOf(authorized)
   const client = <const G extends Groups>(...groups: G) =>
     Effect.runSync(
       // No middleware of the contract has anything to do in a client.
@@ -227,18 +242,29 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
       recordRetry(operation.name, fiber)
-      const exchange = makeExchange({ ...operation, trace: propagateTrace ? traceOf(fiber) : undefined })
+      const exchange = AuthorizedClient.makeExchange({
+        ...operation,
+        trace: propagateTrace ? traceOf(fiber) : undefined
+      })
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
-      const direct: Direct = {
-        execute: (request) => execute(request, exchange),
+      const deadline: Deadline<VargateError> = {
+        duration: timeout,
+        onLate: () =>
+          failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" })),
+        clock: fiber.getRef(Clock.Clock)
+      }
+      const context = () => Context.add(quietened(fiber.context), AuthorizedClient.CurrentExchange, exchange)
+      const sending = typeof call !== "function" ? withDeadline(call, deadline, context()) : call({
+        execute: (request) => authorized.executeWithin(request, exchange, deadline, context),
         reread: (call) =>
           Effect.suspend(() => {
             exchange.isReread = true
-            return call
+            return Effect.provideContext(call, context())
           })
-      }
-      const sending = (typeof call === "function" ? call(direct) : call).pipe(
-        Effect.catch((error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
+      })
+      const translated = Effect.catch(
+        sending,
+        (error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
           isForeignError(error)
             ? Effect.flatMap(
               translate(error, {
@@ -252,16 +278,9 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
                   ? Effect.fail(ours)
                   : failure(ours._tag === "Unauthenticated" ? exchange.keyFailure ?? ours : ours)
             )
-            : Effect.fail(error as Exclude<E, ForeignError>)
-        )
+            : Effect.fail(error as Exclude<E, ForeignError> | VargateError)
       )
-      const timed = withDeadline(sending, {
-        duration: timeout,
-        onLate: () =>
-          failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" })),
-        context: Context.add(quietened(fiber.context), CurrentExchange, exchange)
-      })
-      return keys?.isHeld ? Effect.andThen(keys.settled(), timed) : timed
+      return keys?.isHeld ? Effect.andThen(keys.settled(), translated) : translated
     })
 
   return { baseUrl, maxBodyBytes, client, request, redact }

@@ -12,6 +12,7 @@
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
  * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
@@ -45,6 +46,13 @@ export * from "./Reason.ts"
  * @since 0.1.0
  */
 export * from "./ManagedAgentError.ts"
+
+/**
+ * So do the failures of calls through the gateway's MCP door.
+ *
+ * @since 0.1.0
+ */
+export * from "./McpDoorError.ts"
 
 /**
  * So do the failures of operators.

@@ -140,7 +140,8 @@ export * as ChainReport from "./domain/ChainReport.ts"
  * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
  * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
  * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
- * everywhere, or `NodeHasher`, which is several times as fast.
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
+ * {@link verifyFile} use several threads.
  *
  * **Example** (A saved log, held against a checkpoint of one's own)
  *
@@ -359,6 +360,13 @@ export * as ManagedAgents from "./ManagedAgents.ts"
  * @since 0.1.0
  */
 export * as ManagedSession from "./domain/ManagedSession.ts"
+
+/**
+ * Failures of calls through the gateway's own MCP door. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+export * as McpDoorError from "./McpDoorError.ts"
 
 /**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
@@ -669,6 +677,7 @@ export * as Vargate from "./Vargate.ts"
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
  * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |

@@ -221,12 +221,39 @@ describe("rootOf", () => {
       }
     }))
 
-  it.effect("refuses no leaves, and leaves that are no hashes", () =>
+  it.effect("is the same for trees that are built in parts", () =>
     Effect.gen(function*() {
-      for (const leaves of [[], ["ab"], ["AB".repeat(32)]]) {
-        assert.strictEqual((yield* Effect.flip(Merkle.rootOf(leaves))).reason._tag, "InvalidRequest")
+      const all = leavesOf(12_289)
+      for (const size of [255, 256, 257, 4095, 4096, 4097, 8191, 8192, 8193, 12_287, 12_289]) {
+        const leaves = all.slice(0, size)
+        const expected = levelsOf(leaves, hashPair).at(-1)![0]
+        assert.strictEqual(yield* Effect.provide(Merkle.rootOf(leaves), NodeHasher.layer), expected, `${size} leaves`)
+        if (size % 2 === 1) assert.strictEqual(yield* Merkle.rootOf(leaves), expected, `${size} leaves, Web Crypto`)
       }
     }))
+
+  it.effect("refuses no leaves, and leaves that are no hashes", () =>
+    Effect.gen(function*() {
+      const good = leavesOf(5000)
+      const bad = [
+        "ab",
+        "AB".repeat(32),
+        `${good[0]!.slice(0, 63)}A`,
+        // Their low bytes are those of digits.
+        "\u0161".repeat(64),
+        `${good[0]!.slice(0, 63)}\u0130`,
+        `${good[0]}0`,
+        good[0]!.slice(0, 63),
+        ` ${good[0]!.slice(0, 63)}`
+      ]
+      for (
+        const leaves of [[], ...bad.flatMap((leaf) => [[leaf], good.with(300, leaf as RecordHash), [...good, leaf]])]
+      ) {
+        assert.strictEqual((yield* Effect.flip(Merkle.rootOf(leaves))).reason._tag, "InvalidRequest")
+      }
+      const lengths = [good[0]!.slice(0, 63), `${good[1]}0`]
+      assert.strictEqual((yield* Effect.flip(Merkle.rootOf(lengths))).reason._tag, "InvalidRequest")
+    }).pipe(Effect.provide(NodeHasher.layer)))
 })
 
 /** Three hours of records in a gateway, and the fourth begun. */

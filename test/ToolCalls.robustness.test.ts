@@ -5,10 +5,10 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
-import * as Vargate from "../src/Vargate.ts"
 import {
   actionId,
   emptyGateway,
+  everyService,
   type Failure,
   hasSideEffect,
   type OperationName,
@@ -29,6 +29,7 @@ const errorTags = [
   "OutcomeUnknown",
   "VargateError",
   "InterruptNotConfirmed",
+  "NeverQueued",
   "SettingNotApplied",
   "RotationUnknown"
 ]
@@ -162,7 +163,9 @@ const documents: ReadonlyArray<readonly [status: number, body: unknown]> = [
   [200, { original_decision: "allow", replay_decision: "allow", consistent: true }],
   [200, { trees: [{ tree_index: 0, merkle_root: recordHash, record_count: 1, period_start: time, period_end: time }] }],
   [200, { record_hash: recordHash, tree_root: recordHash, proof: [{ sibling: recordHash, position: "left" }] }],
-  [200, { status: "ok", redis: true }]
+  [200, { status: "ok", redis: true }],
+  [200, { jsonrpc: "2.0", id: null, error: { code: -32000, message: "Rate limit exceeded" } }],
+  [200, { jsonrpc: "2.0", id: 1, result: { _vargate: { action_id: actionId, decision: "allowed" }, content: [] } }]
 ]
 
 const statuses = [200, 202, 204, 304, 307, 400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503, 504]
@@ -303,7 +306,7 @@ const bytesWire = (answer: () => Response | undefined) =>
   )
 
 const overWire = (answer: () => Response | undefined, options?: { readonly maxBodyBytes?: number }) =>
-  Vargate.layerOperator({ apiKey: "test-key", ...options }).pipe(Layer.provide(bytesWire(answer)))
+  Layer.provide(everyService(options), bytesWire(answer))
 
 const overBytes = (answer: () => Response, options?: { readonly maxBodyBytes?: number }) => {
   const answers = [answer]

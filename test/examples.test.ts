@@ -98,9 +98,17 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /operator: [567] calls, [234] denied\n/,
     /simulated: true\n(?:.*\n)*operator: .*may go on acting.*\ninterrupted: 2 records, 0 decisions/
   ],
+  "80_toolkit.ts": [
+    /the handler refunds 20 of ch_0\n {2}the handler refunds 2000 of ch_1\nthe model was told/,
+    /call_1: \{"refunded":2000\}\n {2}call_2: \{"type":"execution-denied","reason":"NOT PERFORMED: the policy denied/
+  ],
   "81_mcp-proxy.ts": [
     /will reject\n {2}the model reads: .*NOT PERFORMED: a reviewer rejected this action \(hm\)/,
     /will approve\n {2}the server wipes all notes\n {2}the model reads: .*wiped/
+  ],
+  "82_pipeline.ts": [
+    /acme\n {2}reviewer: the payer may\n {2}payer: 2400 back to acme\n {2}mailer: told acme/,
+    /bolt\n {2}payer: 60 back to bolt\n {2}mailer: left to a person\nan analyst who pays: Denied/
   ],
   "85_durable.ts": [
     /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,

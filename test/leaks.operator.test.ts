@@ -17,7 +17,8 @@ import {
   type OperationName,
   operations,
   profile,
-  scripted
+  scripted,
+  withDoor
 } from "./operations.ts"
 import { assertSilent, bodiesWith, core, headersWith, keys, overhear, spellings, statuses } from "./support/overhear.ts"
 
@@ -128,7 +129,7 @@ describe("a key provider that fails", () => {
     Effect.gen(function*() {
       const reads = [Effect.succeed("first"), failure]
       const later = KeyProvider.layer(Effect.suspend(() => reads.shift() ?? failure))
-      const vargate = Vargate.layerOperatorKeyProvider()
+      const vargate = withDoor(Vargate.layerOperatorKeyProvider())
       const refused = overhear(operations["ToolCalls.call"])
       assertSilent(yield* Effect.provide(refused, vargate.pipe(Layer.provide([later, wire]))))
       const unbuilt = Layer.build(vargate.pipe(Layer.provide([KeyProvider.layer(failure), wire])))

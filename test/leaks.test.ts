@@ -15,6 +15,7 @@ import * as Webhooks from "../src/Webhooks.ts"
 import {
   actionId,
   answering,
+  everyService,
   type OperationName,
   operationNames,
   operations,
@@ -185,7 +186,7 @@ describe.each(keys)("the key %s", (key) => {
             // A review whose answer is lost looks for the outcome, more than once.
             yield* TestClock.adjust("5 minutes")
             assertSilent(yield* Fiber.join(fiber))
-          })).pipe(Effect.provide(Layer.provide(Vargate.layerOperator({ apiKey: key }), client)))
+          })).pipe(Effect.provide(Layer.provide(everyService({ apiKey: key }), client)))
       }
     }))
 })

@@ -12,6 +12,7 @@ import { ManagedSessionId } from "../src/domain/ManagedSession.ts"
 import { RecordHash } from "../src/domain/RecordHash.ts"
 import { Maintenance } from "../src/Maintenance.ts"
 import { ManagedAgents } from "../src/ManagedAgents.ts"
+import * as McpDoor from "../src/mcp/McpDoor.ts"
 import { Merkle } from "../src/Merkle.ts"
 import { Policies } from "../src/Policies.ts"
 import { Replay } from "../src/Replay.ts"
@@ -23,29 +24,39 @@ import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
 import { ToolCalls } from "../src/ToolCalls.ts"
 import type * as Transport from "../src/Transport.ts"
 import * as Vargate from "../src/Vargate.ts"
-import type { CallError, InterruptNotConfirmed, RotationUnknown, SettingNotApplied } from "../src/VargateError.ts"
+import type {
+  CallError,
+  InterruptNotConfirmed,
+  NeverQueued,
+  RotationUnknown,
+  SettingNotApplied
+} from "../src/VargateError.ts"
 
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
 export const credential = { toolId: "stripe", name: "api_key", value: Redacted.make("sk-1") }
 export const request = { tool: "slack", method: "post_message", params: { text: "hello" } }
 
+/** Every service there is: those of an operator, and the gateway's MCP door. */
+export const withDoor = <E, R>(vargate: Layer.Layer<Vargate.OperatorServices, E, R>) =>
+  Layer.provideMerge(McpDoor.layer, vargate)
+
+export const everyService = (options?: Partial<Transport.Options>) =>
+  withDoor(Vargate.layerOperator({ apiKey: "test-key", ...options }))
+
 /** The services over scripted answers. */
 export const scripted = (
   script: Parameters<typeof ScriptedTransport.layer>[0],
   options?: Partial<Transport.Options>
-) =>
-  Vargate.layerOperator({ apiKey: "test-key", ...options }).pipe(
-    Layer.provideMerge(ScriptedTransport.layer(script))
-  )
+) => Layer.provideMerge(everyService(options), ScriptedTransport.layer(script))
 
 export const agentId = Schema.decodeSync(ManagedAgentId)("agent-9860de81b9f8")
 export const sessionId = Schema.decodeSync(ManagedSessionId)("vs-e2ee29f4e160443b")
 
 /** Everything that any operation can fail with. */
-export type Failure = CallError | InterruptNotConfirmed | SettingNotApplied | RotationUnknown
+export type Failure = CallError | InterruptNotConfirmed | NeverQueued | SettingNotApplied | RotationUnknown
 
-export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices>
+export type Operation = Effect.Effect<unknown, Failure, Vargate.OperatorServices | McpDoor.McpDoor>
 
 const table = {
   "ToolCalls.call": ToolCalls.use((toolCalls) => toolCalls.call(request)),
@@ -100,6 +111,11 @@ const table = {
   "ManagedAgents.watch": ManagedAgents.use((managed) =>
     Effect.map(Stream.runHead(managed.watch(sessionId)), Option.getOrUndefined)
   ),
+  "McpDoor.info": McpDoor.McpDoor.use((door) => door.info),
+  "McpDoor.ping": McpDoor.McpDoor.use((door) => door.ping),
+  "McpDoor.tools": McpDoor.McpDoor.use((door) => door.tools({ agentId })),
+  "McpDoor.call": McpDoor.McpDoor.use((door) => door.call({ name: "post_slack", arguments: { text: "hello" } })),
+  "McpDoor.health": McpDoor.McpDoor.use((door) => door.health),
   "Tenant.me": Tenant.use((tenant) => tenant.me),
   "Tenant.settings": Tenant.use((tenant) => tenant.settings),
   "Tenant.plan": Tenant.use((tenant) => tenant.plan({ name: "Renamed" })),
@@ -136,6 +152,7 @@ const writes: ReadonlyArray<OperationName> = [
   "ManagedAgents.register",
   "ManagedAgents.start",
   "ManagedAgents.interrupt",
+  "McpDoor.call",
   "Tenant.apply",
   "Tenant.testWebhook",
   "TenantDirectory.create",

@@ -19,6 +19,7 @@ import type { Allowed } from "../domain/Allowed.ts"
 import type { Approved } from "../domain/Approval.ts"
 import type { ToolCallRequest } from "../domain/ToolCall.ts"
 import * as Governed from "../Governed.ts"
+import { isTraced } from "../internal/spans.ts"
 import * as ToolCalls from "../ToolCalls.ts"
 import * as Transport from "../Transport.ts"
 import {
@@ -171,47 +172,45 @@ export const services: Effect.Effect<Context.Context<Services>, never, Services>
 
 // --- the span of a call ----------------------------------------------------------------------------------------------
 
+const whereTraced = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  inSpan: Effect.Effect<A, E, R | Tracer.ParentSpan>
+): Effect.Effect<A, E, R> => Effect.withFiber((fiber) => isTraced(fiber) ? inSpan as Effect.Effect<A, E, R> : effect)
+
+const noStack = { captureStackTrace: false } as const
+
+const optionsOf = (tool: string, callId: string | undefined) =>
+  Effect.map(Agent, (agent) => ({
+    kind: "internal" as const,
+    attributes: {
+      "gen_ai.operation.name": "execute_tool",
+      "gen_ai.tool.name": tool,
+      "gen_ai.tool.type": "function",
+      "gen_ai.agent.id": agent.id,
+      ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
+    }
+  }))
+
 /**
- * The span of one tool call, by the names of the OpenTelemetry conventions for generative AI: `execute_tool NAME` with
+ * Runs a call in a span by the names of the OpenTelemetry conventions for generative AI: `execute_tool NAME` with
  * `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.agent.id` and, where known,
- * `gen_ai.tool.call.id`.
- *
- * @category telemetry
- * @since 0.1.0
- */
-export const makeSpan = (tool: string, callId: string | undefined): Effect.Effect<Tracer.Span> =>
-  Effect.flatMap(Agent, (agent) =>
-    Effect.makeSpan(`execute_tool ${tool}`, {
-      kind: "internal",
-      attributes: {
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": tool,
-        "gen_ai.tool.type": "function",
-        "gen_ai.agent.id": agent.id,
-        ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
-      }
-    }))
-
-const endSpan = (span: Tracer.Span, exit: Exit.Exit<unknown, unknown>) =>
-  Effect.clockWith((clock) => Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit)))
-
-const inSpan = { captureStackTrace: false } as const
-
-/**
- * Runs a call in its span.
+ * `gen_ai.tool.call.id`. Without a tracer there is no span.
  *
  * @category telemetry
  * @since 0.1.0
  */
 export const withSpan =
   (tool: string, callId: string | undefined) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(
-      makeSpan(tool, callId),
-      (span) => Effect.onExit(Effect.withParentSpan(effect, span, inSpan), (exit) => endSpan(span, exit))
-    ) as Effect.Effect<A, E, R>
+    whereTraced(
+      effect,
+      Effect.flatMap(
+        optionsOf(tool, callId),
+        (options) => effect.pipe(Effect.withSpan(`execute_tool ${tool}`, options, noStack))
+      )
+    )
 
 /**
- * Runs a call that results in a stream in its span, which ends with the stream.
+ * Runs a call that results in a stream in the same span, which ends with the stream.
  *
  * @category telemetry
  * @since 0.1.0
@@ -222,9 +221,15 @@ export const withSpanStream =
     Stream.Stream<A, E, R>,
     E2,
     R2
-  > =>
-    Effect.flatMap(makeSpan(tool, callId), (span) =>
-      Effect.withParentSpan(effect, span, inSpan).pipe(
-        Effect.onError((cause) => endSpan(span, Exit.failCause(cause))),
-        Effect.map(Stream.onExit((exit) => endSpan(span, exit)))
-      )) as Effect.Effect<Stream.Stream<A, E, R>, E2, R2>
+  > => {
+    const spanned = Effect.gen(function*() {
+      const span = yield* Effect.makeSpan(`execute_tool ${tool}`, yield* optionsOf(tool, callId))
+      const end = (exit: Exit.Exit<unknown, unknown>) =>
+        Effect.clockWith((clock) => Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit)))
+      const stream = yield* Effect.withParentSpan(effect, span, noStack).pipe(
+        Effect.onError((cause) => end(Exit.failCause(cause)))
+      )
+      return Stream.onExit(stream, end)
+    })
+    return whereTraced(effect, spanned as typeof effect)
+  }

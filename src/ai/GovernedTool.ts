@@ -170,15 +170,13 @@ export const make = Effect.fnUntraced(function*(
 
   /** What is submitted, and what the handler gets: read from the very JSON, before anybody is asked. */
   const prepare = Effect.fnUntraced(function*(params: unknown) {
-    const json = yield* valid(codecs.toJson(params))
+    const json = codecs.form === "plain" ? params : yield* valid(codecs.toJson(params))
     if (!isRecord(json)) return yield* invalid([{ path: inParams, message: "Expected object" }])
+    const call = { ...name, params: json, isBusinessHours, reference, retry, reconcile }
     const copy = copyJson(json)
+    if (codecs.form === "plain") return { call, approved: copy, encoded: copy }
     const approved = yield* valid(codecs.fromJson(copy))
-    return {
-      call: { ...name, params: json, isBusinessHours, reference, retry, reconcile },
-      approved,
-      encoded: codecs.isJson ? copy : yield* valid(codecs.encode(approved))
-    }
+    return { call, approved, encoded: codecs.form === "json" ? copy : yield* valid(codecs.encode(approved)) }
   })
 
   /** What was decided ahead, from `askFirst` to `clear`, where nobody has to be asked. */
@@ -270,8 +268,8 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 // --- codecs ----------------------------------------------------------------------------------------------------------
 
 interface Codecs {
-  /** The schema reads JSON as it is. */
-  readonly isJson: boolean
+  /** `"json"` where the schema itself reads and writes JSON; `"plain"` where that JSON is the very value. */
+  readonly form: "plain" | "json" | "other"
   readonly decode: GovernedTool["decode"]
   readonly encode: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly toJson: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
@@ -279,6 +277,10 @@ interface Codecs {
   readonly readResult: (json: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly writeResult: (result: unknown) => Effect.Effect<unknown, Schema.SchemaError>
 }
+
+/** Nothing in it changes on its way to the wire or back. */
+const isPlain = (schema: Schema.Top) =>
+  Schema.toType(schema).ast === schema.ast && Schema.toEncoded(schema).ast === schema.ast
 
 /** A toolkit may be put under governance for every request anew. */
 const cache = new WeakMap<Tool.Any, Codecs>()
@@ -291,7 +293,7 @@ const codecsOf = (tool: Tool.Any): Codecs => {
   const success = tool.successSchema as Schema.Codec<unknown, unknown>
   const json = Schema.toCodecJson(parameters)
   const codecs: Codecs = {
-    isJson: json.ast === parameters.ast,
+    form: json.ast !== parameters.ast ? "other" : isPlain(parameters) ? "plain" : "json",
     decode: Schema.decodeUnknownEffect(parameters),
     encode: Schema.encodeUnknownEffect(parameters),
     toJson: Schema.encodeUnknownEffect(json),

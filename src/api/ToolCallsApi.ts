@@ -135,8 +135,10 @@ export const readAllowed = (body: typeof AllowedBody.Type): Allowed =>
     actionId: body.action_id,
     execution: isExecuted(body.execution_mode, body.execution_result)
       ? readToolAnswer(body.execution_result, readLatency(body.latency))
-      : new NotExecuted()
+      : notExecuted
   })
+
+const notExecuted = new NotExecuted()
 
 /**
  * 200: allowed, with or without an execution by the gateway.

@@ -46,7 +46,7 @@ import { GovernedExecution, Request } from "../workflow/Journal.ts"
  * | 6 | nobody knows whether it was done: the answer was lost |
  * | 7 | the key is not accepted, or may not do this |
  * | 8 | there is no such thing, or somebody decided before |
- * | 9 | the gateway executed the action, and the tool failed |
+ * | 9 | the gateway executed the action, and the tool failed; or the MCP server of `mcp-proxy` did |
  * | 10 | not now, and nothing was done: the rate limit, or no policy engine |
  * | 11 | a file could not be read or written, or a port not be taken |
  * | 70 | a fault of this program |

@@ -17,18 +17,19 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { version } from "../internal/version.ts"
 import * as NodeHasher from "../node/NodeHasher.ts"
 import * as Approvals from "./approvals.ts"
 import * as Audit from "./audit.ts"
 import * as Call from "./call.ts"
 import { type CommandError, describe } from "./core/failure.ts"
 import * as Flags from "./core/flags.ts"
-import { version } from "./core/version.ts"
 import * as Credentials from "./credentials.ts"
 import * as Dev from "./dev.ts"
 import * as Doctor from "./doctor.ts"
 import * as Evidence from "./evidence.ts"
 import * as Init from "./init.ts"
+import * as McpProxy from "./mcpProxy.ts"
 import { ExitCode } from "./Output.ts"
 import * as Proof from "./proof.ts"
 import * as Replay from "./replay.ts"
@@ -60,6 +61,7 @@ const root = Command.make("effect-vargate").pipe(
     Credentials.command,
     Session.command,
     Workflows.command,
+    McpProxy.command,
     Dev.command
   ]),
   Command.withGlobalFlags(Flags.all)

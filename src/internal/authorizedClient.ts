@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -14,7 +15,10 @@ import * as Redacted from "effect/Redacted"
 import * as ApiKey from "../api/ApiKey.ts"
 import type { KeyUnavailable } from "../VargateError.ts"
 import { boundedBody } from "./boundedBody.ts"
+import { BufferedResponse } from "./BufferedResponse.ts"
+import { type Deadline, machineTimer, withDeadline } from "./deadline.ts"
 import type { KeyRing, Ticket } from "./keyRing.ts"
+import { timedOf } from "./timedClient.ts"
 
 /**
  * One operation on the wire, since a failure to decode an answer does not carry the answer along.
@@ -60,7 +64,21 @@ const isLeftOpen = (mediaType: string | undefined, { headers, status }: HttpClie
 
 type Answering = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
-type Execute = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange) => Answering
+/**
+ * Sends the requests of an operation.
+ *
+ * @internal
+ */
+export interface AuthorizedClient {
+  readonly execute: (request: HttpClientRequest.HttpClientRequest, exchange: Exchange) => Answering
+  /** The same up to the last byte of the answer, within a deadline. */
+  readonly executeWithin: <E>(
+    request: HttpClientRequest.HttpClientRequest,
+    exchange: Exchange,
+    deadline: Deadline<E>,
+    context: () => Context.Context<never>
+  ) => Effect.Effect<BufferedResponse, HttpClientError.HttpClientError | E>
+}
 
 /**
  * A 401 says that nothing was done, so even a tool call may be sent again, with the key that is good now. Each time more
@@ -90,49 +108,89 @@ const again = Effect.fnUntraced(function*(
   return response
 })
 
-/**
- * Sends requests of an operation with the base URL and the key on them.
- *
- * @internal
- */
-export const authorized = (httpClient: HttpClient.HttpClient, options: {
+const whole = (response: HttpClientResponse.HttpClientResponse) =>
+  response instanceof BufferedResponse
+    ? Effect.succeed(response)
+    : Effect.map(response.arrayBuffer, (bytes) => new BufferedResponse(response, new Uint8Array(bytes)))
+
+/** @internal */
+export const make = (httpClient: HttpClient.HttpClient, options: {
   readonly baseUrl: string
   readonly maxBodyBytes: number
   /** Without one, requests carry no key. */
   readonly keys: KeyRing | undefined
-}): Execute => {
+}): AuthorizedClient => {
   const { baseUrl, keys, maxBodyBytes } = options
+  const timed = timedOf(httpClient)
 
-  const once = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange): Answering => {
+  const ticketFor = ({ session }: Exchange) => session === undefined ? keys?.ticket : undefined
+
+  const address = (request: HttpClientRequest.HttpClientRequest, { session, trace }: Exchange, ticket?: Ticket) => {
+    const traced = trace === undefined ? request : HttpClientRequest.setHeaders(request, trace)
+    const addressed = HttpClientRequest.prependUrl(traced, baseUrl)
+    if (session !== undefined) return HttpClientRequest.bearerToken(addressed, Redacted.value(session))
+    return ticket === undefined
+      ? addressed
+      : HttpClientRequest.setHeader(addressed, ApiKey.header, Redacted.value(ticket.key))
+  }
+
+  const send = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange, ticket?: Ticket): Answering => {
     exchange.isOut = true
-    return Effect.flatMap(httpClient.execute(request), (response) => {
+    return Effect.flatMap(httpClient.execute(address(request, exchange, ticket)), (response) => {
       exchange.response = response
-      return isLeftOpen(exchange.leaveOpen, response)
-        ? Effect.succeed(response)
-        : Effect.map(boundedBody(response, maxBodyBytes), (bounded) => exchange.response = bounded)
+      return bounded(response, exchange)
     })
   }
 
-  const withKey = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange, keys: KeyRing) => {
-    const send = (ticket: Ticket) =>
-      once(HttpClientRequest.setHeader(request, ApiKey.header, Redacted.value(ticket.key)), exchange)
-    const { ticket } = keys
-    return Effect.flatMap(
-      send(ticket),
-      (response) => response.status === 401 ? again(response, ticket, exchange, keys, send) : Effect.succeed(response)
-    )
-  }
+  const bounded = (response: HttpClientResponse.HttpClientResponse, exchange: Exchange): Answering =>
+    isLeftOpen(exchange.leaveOpen, response)
+      ? Effect.succeed(response)
+      : Effect.map(boundedBody(response, maxBodyBytes), (bounded) => exchange.response = bounded)
 
-  return (request, exchange) =>
+  const accepted = (
+    response: HttpClientResponse.HttpClientResponse,
+    request: HttpClientRequest.HttpClientRequest,
+    exchange: Exchange,
+    ticket?: Ticket
+  ): Answering =>
+    response.status === 401 && keys !== undefined && ticket !== undefined
+      ? again(response, ticket, exchange, keys, (next) => send(request, exchange, next))
+      : Effect.succeed(response)
+
+  const execute: AuthorizedClient["execute"] = (request, exchange) =>
     Effect.suspend(() => {
       if (exchange.isReread && exchange.response !== undefined) return Effect.succeed(exchange.response)
-      const traced = exchange.trace === undefined ? request : HttpClientRequest.setHeaders(request, exchange.trace)
-      const addressed = HttpClientRequest.prependUrl(traced, baseUrl)
-      if (exchange.session !== undefined) {
-        return once(HttpClientRequest.bearerToken(addressed, Redacted.value(exchange.session)), exchange)
-      }
-      return keys === undefined ? once(addressed, exchange) : withKey(addressed, exchange, keys)
+      const ticket = ticketFor(exchange)
+      return Effect.flatMap(
+        send(request, exchange, ticket),
+        (response) => accepted(response, request, exchange, ticket)
+      )
     })
+
+  const executeWithin: AuthorizedClient["executeWithin"] = (request, exchange, deadline, context) =>
+    Effect.suspend(() => {
+      const millis = machineTimer(deadline)
+      if (timed === undefined || millis === undefined) {
+        return withDeadline(Effect.flatMap(execute(request, exchange), whole), deadline, context())
+      }
+      const startedAt = Date.now()
+      const ticket = ticketFor(exchange)
+      exchange.isOut = true
+      return Effect.flatMap(timed(address(request, exchange, ticket), millis, deadline.onLate), (response) => {
+        exchange.response = response
+        if (
+          response instanceof BufferedResponse && response.status !== 401 && response.bytes.byteLength <= maxBodyBytes
+        ) return Effect.succeed(response)
+        const rest = bounded(response, exchange).pipe(
+          Effect.flatMap((response) => accepted(response, request, exchange, ticket)),
+          Effect.flatMap(whole)
+        )
+        const duration = Duration.millis(Math.max(0, millis - (Date.now() - startedAt)))
+        return withDeadline(rest, { ...deadline, duration }, context())
+      })
+    })
+
+  return { execute, executeWithin }
 }
 
 /**
@@ -140,7 +198,7 @@ export const authorized = (httpClient: HttpClient.HttpClient, options: {
  *
  * @internal
  */
-export const clientOf = (execute: Execute): HttpClient.HttpClient =>
+export const clientOf = ({ execute }: AuthorizedClient): HttpClient.HttpClient =>
   HttpClient.makeWith(
     Effect.flatMap((request: HttpClientRequest.HttpClientRequest) =>
       Effect.flatMap(CurrentExchange, (exchange) => execute(request, exchange))

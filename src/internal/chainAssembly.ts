@@ -86,6 +86,10 @@ export class ChainAssembly {
     this.pageOptions = { pins, onFinding: (finding) => this.report(finding), onLeaf: options.onLeaf }
   }
 
+  get wantsLeaves(): boolean {
+    return this.options.onLeaf !== undefined
+  }
+
   page(): PageChecks {
     return new PageChecks(this.pageOptions)
   }

@@ -10,9 +10,9 @@ import { ChainReport } from "../domain/ChainReport.ts"
 import { Checkpoint } from "../domain/Checkpoint.ts"
 import type { MerkleProof, MerkleTree } from "../domain/MerkleProof.ts"
 import { Inclusion } from "../domain/TreesReport.ts"
+import { Hasher } from "../Hasher.ts"
 import { invalid, startCheck } from "./chainReport.ts"
-import { runHashing } from "./hashing.ts"
-import { inclusionHashing } from "./inclusion.ts"
+import { inclusionWith } from "./inclusion.ts"
 import { readPage } from "./readLog.ts"
 
 const File = Schema.fromJsonString(Schema.Struct({
@@ -99,7 +99,7 @@ const inclusionOf = (proof: MerkleProof, trees: ReadonlyArray<MerkleTree>, erase
   )
   if (tree === undefined) return Effect.succeed(new Inclusion({ valid: false, reason: "NoTrustedRoot" }))
   return Effect.map(
-    runHashing(() => inclusionHashing(proof, tree)),
+    Effect.flatMap(Hasher, (hasher) => inclusionWith(hasher, proof, tree)),
     // The record itself was found in the rebuilt tree; only the gateway's path to it has changed.
     (inclusion) =>
       !inclusion.valid && erased.has(tree.index)

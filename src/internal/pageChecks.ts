@@ -14,6 +14,7 @@ import {
 } from "../domain/ChainReport.ts"
 import type { Checkpoint } from "../domain/Checkpoint.ts"
 import type { AuditPage, AuditRecordView } from "./auditScanner.ts"
+import type { SoundRun } from "./soundRun.ts"
 
 /** Hashes are kept of so many records from either end of a page, to compare where pages overlap. */
 const keptHashes = 4096
@@ -77,9 +78,7 @@ export class PageChecks {
     const isGenuine = record.recordHashIs(hash)
     const stored = isGenuine ? hash : record.recordHash
     const id = record.id
-    const row = this.rows++
-    if (row < keptHashes) this.firstHashes.push(stored)
-    else this.lastHashes[row % keptHashes] = stored
+    const row = this.keepHash(stored)
     if (row === 0) {
       this.newest = { id, actionId: record.actionId, recordHash: stored }
     } else {
@@ -106,6 +105,29 @@ export class PageChecks {
     onLeaf?.(id, stored, record.erasureStatus === "erased")
   }
 
+  /** Whether a text that was found sound can go on here without a closer look: it follows, and holds no pinned record. */
+  canTake({ hashes, newestId, oldestId, rows }: SoundRun): boolean {
+    const { detached } = this
+    const follows = this.rows === 0 ||
+      (detached !== undefined && newestId < this.lastId && hashes.slice(0, 64) === detached.prevHash)
+    return rows === 0 || (follows && ![...this.options.pins.keys()].some((id) => oldestId <= id && id <= newestId))
+  }
+
+  /** Takes all records of a text that it can take. */
+  take({ hashes, leaves, newestActionId, newestId, oldestId, page, rows }: SoundRun): void {
+    if (rows === 0) return
+    const { onLeaf } = this.options
+    for (let i = 0; i < rows; i++) {
+      const hash = hashes.slice(64 * i, 64 * i + 64)
+      if (this.keepHash(hash) === 0) this.newest = { id: newestId, actionId: newestActionId, recordHash: hash }
+      if (leaves !== undefined) onLeaf?.(leaves.ids[i]!, hash, leaves.erased[i] === 1)
+    }
+    this.lastId = oldestId
+    this.lastHash = hashes.slice(-64)
+    this.detached = undefined
+    this.endText(page)
+  }
+
   /** Ends a stretch of text after which the scanner starts anew. */
   endText(page: AuditPage): void {
     if (page.lastPrevHash === undefined || this.detached !== undefined) return
@@ -128,6 +150,14 @@ export class PageChecks {
       : row >= this.rows - keptHashes
       ? this.lastHashes[row % keptHashes]
       : undefined
+  }
+
+  /** Counts a row, and says which it is. */
+  private keepHash(stored: string): number {
+    const row = this.rows++
+    if (row < keptHashes) this.firstHashes.push(stored)
+    else this.lastHashes[row % keptHashes] = stored
+    return row
   }
 
   private exclude(record: AuditRecordView, stored: string): void {

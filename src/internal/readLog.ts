@@ -12,6 +12,8 @@ import type { ChainAssembly } from "./chainAssembly.ts"
 import { MalformedJson } from "./jsonReader.ts"
 import type { PageChecks } from "./pageChecks.ts"
 import { RecordSplitter } from "./recordSplitter.ts"
+import { RunScanner, scanAhead } from "./scanAhead.ts"
+import type { SoundRun } from "./soundRun.ts"
 
 const pieceSize = 256 * 1024
 
@@ -41,6 +43,19 @@ const check = (
     })
   })
 
+/** The same, unless the text was found sound elsewhere. */
+const take = (
+  page: PageChecks,
+  bytes: Uint8Array,
+  run: SoundRun | undefined,
+  hasher: HasherService
+): Effect.Effect<AuditPage, MalformedJson> =>
+  Effect.suspend(() => {
+    if (run === undefined || !page.canTake(run)) return check(page, bytes, hasher)
+    page.take(run)
+    return Effect.succeed(run.page)
+  })
+
 /**
  * What a page says about itself, and how many records were really in it.
  *
@@ -58,15 +73,33 @@ export interface ReadPage extends AuditPage {
 export const readPage = (
   assembly: ChainAssembly,
   bytes: Uint8Array,
-  hasher: HasherService
+  hasher: HasherService,
+  run?: SoundRun
 ): Effect.Effect<ReadPage, MalformedJson> => {
   const page = assembly.page()
-  return Effect.map(check(page, bytes, hasher), (read) => {
-    page.end(read)
-    assembly.add(page, read)
-    return { ...read, rows: page.rows }
-  })
+  return Effect.map(take(page, bytes, run, hasher), (read) => endPage(assembly, page, read))
 }
+
+const endPage = (assembly: ChainAssembly, page: PageChecks, read: AuditPage): ReadPage => {
+  page.end(read)
+  assembly.add(page, read)
+  return { ...read, rows: page.rows }
+}
+
+/**
+ * Reads one page, or a whole log, that is in memory: cut into pieces where they are scanned elsewhere.
+ *
+ * @internal
+ */
+export const readBytes = (
+  assembly: ChainAssembly,
+  bytes: Uint8Array,
+  hasher: HasherService
+): Effect.Effect<ReadPage, MalformedJson> =>
+  Effect.flatMap(RunScanner, (scanner) =>
+    scanner === undefined
+      ? readPage(assembly, bytes, hasher)
+      : readStream(assembly, Stream.succeed(bytes), hasher))
 
 /**
  * Reads one page, or a whole log, as it streams in: memory does not grow with its length.
@@ -81,25 +114,27 @@ export const readStream = <E, R>(
   Effect.suspend(() => {
     const page = assembly.page()
     const splitter = new RecordSplitter(pieceSize)
-    const checkPieces = Effect.fnUntraced(function*(chunk: Uint8Array) {
-      const pieces = splitter.push(chunk)
-      for (;;) {
-        // One at a time: the next piece takes the place of this one.
-        const { done, value: piece } = yield* splitting(() => pieces.next())
-        if (done === true) return
-        yield* Effect.mapError(
-          check(page, piece.bytes, hasher),
-          ({ expected, position }) => new MalformedJson(piece.offset + position, expected)
-        )
-      }
-    })
-    return Stream.runForEach(chunks, checkPieces).pipe(
+    const splitAndScan = scanAhead<void, MalformedJson | E, R>(assembly.wantsLeaves, (push) =>
+      Stream.runForEach(
+        chunks,
+        Effect.fnUntraced(function*(chunk) {
+          const pieces = splitter.push(chunk)
+          for (;;) {
+            // One at a time: the next piece takes the place of this one.
+            const { done, value: piece } = yield* splitting(() => pieces.next())
+            if (done === true) return
+            const { bytes, offset } = piece
+            yield* push(bytes, (text, run) =>
+              Effect.mapError(
+                Effect.asVoid(take(page, text, run, hasher)),
+                ({ expected, position }) => new MalformedJson(offset + position, expected)
+              ))
+          }
+        })
+      ))
+    return splitAndScan.pipe(
       Effect.andThen(Effect.suspend(() => Effect.fromResult(scanAuditPage(splitter.end().bytes, noRecord)))),
-      Effect.map((read) => {
-        page.end(read)
-        assembly.add(page, read)
-        return { ...read, rows: page.rows }
-      })
+      Effect.map((read) => endPage(assembly, page, read))
     )
   })
 

@@ -7,8 +7,12 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
 
-/** Effect's own tracer shows its spans to nobody, and a span costs as much as the rest of a call. */
-const isTraced = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unknown>): boolean =>
+/**
+ * Effect's own tracer shows its spans to nobody, and a span costs as much as the rest of a call.
+ *
+ * @internal
+ */
+export const isTraced = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unknown>): boolean =>
   tracerEnabled && tracer !== undefined && tracer !== Tracer.nativeTracer
 
 /**
@@ -22,7 +26,9 @@ export const withSpan = <A, E, R>(
   attributes?: Readonly<Record<string, string>>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
-    isTraced(fiber) ? Effect.withSpan(effect, name, { attributes }) as Effect.Effect<A, E, R> : effect
+    isTraced(fiber)
+      ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) as Effect.Effect<A, E, R>
+      : effect
   )
 
 /**

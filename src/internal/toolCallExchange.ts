@@ -50,7 +50,7 @@ type Decided = Effect.Effect<Allowed | typeof Pending202.Type, typeof Blocked403
 
 const decoder = new TextDecoder()
 
-const parse = (bytes: ArrayBuffer): unknown => {
+const parse = (bytes: Uint8Array): unknown => {
   try {
     return JSON.parse(decoder.decode(bytes))
   } catch {
@@ -71,9 +71,5 @@ export const exchangeToolCall = (
 ) =>
   Effect.flatMap(
     execute(HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(body), "application/json"))),
-    (response) =>
-      Effect.flatMap(
-        response.arrayBuffer,
-        (bytes) => read(response.status, parse(bytes)) ?? reread(client.toolCalls.call({ payload: body }))
-      )
+    ({ bytes, status }) => read(status, parse(bytes)) ?? reread(client.toolCalls.call({ payload: body }))
   )

@@ -17,7 +17,7 @@ import {
   UncoveredRecords
 } from "../domain/TreesReport.ts"
 import type { HasherService } from "../Hasher.ts"
-import { rootWith } from "./hashing.ts"
+import { rootWith } from "./merkleNodes.ts"
 
 /** SHA-256 of `VARGATE_GENESIS`: what stands before the first tree. */
 const genesis = "985b9a42b5bb7f8c229b6dfd8d10624037c02eaad045ebe6bbf77b2689cc4d83"

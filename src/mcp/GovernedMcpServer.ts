@@ -37,7 +37,8 @@ import type * as Governed from "../Governed.ts"
  * **Details**
  *
  * The tools are listed as they are. A call that is refused is a result with `isError` that says that it was not performed
- * and why. A client that cancels a call ends its wait. The agent is that of the context of the layer.
+ * and why. A client that cancels a call ends its wait. The agent is that of the context of the layer. Each call is a span,
+ * `execute_tool NAME` (see `Clearance`), without `gen_ai.tool.call.id`, since Effect's server does not tell it.
  *
  * Building the layer fails with an `AiError` where the toolkit holds a tool that a provider executes itself.
  *

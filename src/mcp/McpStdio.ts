@@ -66,7 +66,13 @@ export const server = Effect.fnUntraced(function*(
     ChildProcess.make(command, args, {
       cwd,
       // The key is the proxy's: with it a server could ask for leave, and in the name of the agent.
-      env: { VARGATE_API_KEY: undefined, VARGATE_WEBHOOK_SECRET: undefined, ...env },
+      env: {
+        VARGATE_API_KEY: undefined,
+        VARGATE_WEBHOOK_SECRET: undefined,
+        VARGATE_POSTGRES_URL: undefined,
+        VARGATE_REDIS_URL: undefined,
+        ...env
+      },
       extendEnv: true,
       stdin: { stream: Stream.encodeText(Stream.fromQueue(lines)) },
       stderr: "inherit",

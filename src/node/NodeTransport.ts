@@ -43,6 +43,7 @@ import { ArrivingResponse } from "../internal/ArrivingResponse.ts"
 import { BufferedResponse } from "../internal/BufferedResponse.ts"
 import { compileSchemas } from "../internal/compiledSchemas.ts"
 import { concatBytes } from "../internal/concatBytes.ts"
+import { makeTimed } from "../internal/timedClient.ts"
 import { InvalidRequest, VargateError } from "../VargateError.ts"
 
 /**
@@ -76,9 +77,12 @@ export interface Options {
  */
 export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
   compileSchemas()
-  return HttpClient.makeWith(
-    Effect.flatMap((request: HttpClientRequest.HttpClientRequest) => send(dispatcher, request)),
-    (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
+  return makeTimed(
+    HttpClient.makeWith(
+      Effect.flatMap((request: HttpClientRequest.HttpClientRequest) => send(dispatcher, request)),
+      (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
+    ),
+    (request, millis, onLate) => send(dispatcher, request, { millis, onLate })
   )
 }
 
@@ -120,9 +124,19 @@ const checkOptions = (options: Options): Effect.Effect<void, VargateError> => {
 
 // --- sending ---------------------------------------------------------------------------------------------------------
 
-type Sent = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+type Sent<E = never> = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError | E>
 
-const send = (dispatcher: Dispatcher, request: HttpClientRequest.HttpClientRequest): Sent => {
+/** How long the head of the answer may take, and what then. */
+interface Limit<E> {
+  readonly millis: number
+  readonly onLate: () => Effect.Effect<never, E>
+}
+
+const send = <E = never>(
+  dispatcher: Dispatcher,
+  request: HttpClientRequest.HttpClientRequest,
+  limit?: Limit<E>
+): Sent<E> => {
   const place = placeOf(request)
   if (place === undefined) {
     return fail(new HttpClientError.InvalidUrlError({ request, description: "not an http or https URL" }))
@@ -130,35 +144,38 @@ const send = (dispatcher: Dispatcher, request: HttpClientRequest.HttpClientReque
   const { body } = request
   switch (body._tag) {
     case "Empty":
-      return exchange(dispatcher, request, place, null)
+      return exchange(dispatcher, request, place, null, limit)
     case "Uint8Array":
-      return exchange(dispatcher, request, place, body.text ?? body.body)
+      return exchange(dispatcher, request, place, body.text ?? body.body, limit)
     case "Raw":
-      return exchange(dispatcher, request, place, body.body as Dispatcher.DispatchOptions["body"])
+      return exchange(dispatcher, request, place, body.body as Dispatcher.DispatchOptions["body"], limit)
     case "Stream":
       return Effect.flatMap(
         Effect.context(),
-        (context) => exchange(dispatcher, request, place, Stream.toAsyncIterableWith(body.stream, context) as never)
+        (context) =>
+          exchange(dispatcher, request, place, Stream.toAsyncIterableWith(body.stream, context) as never, limit)
       )
     case "FormData":
-      return sendForm(dispatcher, request, place, body)
+      return sendForm(dispatcher, request, place, body, limit)
   }
 }
 
 /** Only a web `Response` writes multipart bodies, and only it knows the boundary. */
-const sendForm = (
+const sendForm = <E>(
   dispatcher: Dispatcher,
   request: HttpClientRequest.HttpClientRequest,
   place: Place,
-  { formData }: HttpBody.FormData
-): Sent => {
+  { formData }: HttpBody.FormData,
+  limit: Limit<E> | undefined
+): Sent<E> => {
   const form = new Response(formData)
   return Effect.flatMap(Effect.promise(() => form.bytes()), (bytes) =>
     exchange(
       dispatcher,
       HttpClientRequest.setHeader(request, "content-type", form.headers.get("content-type")!),
       place,
-      bytes
+      bytes,
+      limit
     ))
 }
 
@@ -168,14 +185,23 @@ const fail = (reason: HttpClientError.HttpClientErrorReason) =>
 /** An answer up to this size is waited for as a whole, which spares its reader a second step. */
 const smallBody = 64 * 1024
 
-const exchange = (
+const exchange = <E>(
   dispatcher: Dispatcher,
   request: HttpClientRequest.HttpClientRequest,
   place: Place,
-  body: Dispatcher.DispatchOptions["body"]
-): Sent =>
+  body: Dispatcher.DispatchOptions["body"],
+  limit: Limit<E> | undefined
+): Sent<E> =>
   Effect.callback((resume) => {
-    const handler = new Handler(request, resume)
+    const handler = new Handler(request, (sent) => {
+      clearTimeout(timer)
+      resume(sent)
+    })
+    const timer = limit && setTimeout(() => {
+      // First, since the end of the exchange is an error of its own.
+      resume(limit.onLate())
+      handler.interrupt()
+    }, limit.millis)
     dispatcher.dispatch(
       {
         origin: place.origin,
@@ -186,7 +212,10 @@ const exchange = (
       },
       handler
     )
-    return Effect.sync(() => handler.interrupt())
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      handler.interrupt()
+    })
   })
 
 /** What undici calls while a request goes out and its answer comes in. */

@@ -1,24 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Tracer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { Agent } from "effect-vargate"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import { LanguageModel } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { actionOf, handlers, layerGateway, layerRuns, review, Tools, waiting } from "../support/payments.ts"
+import { recording } from "../support/recording.ts"
 import * as ScriptedModel from "../support/scriptedModel.ts"
-
-/** A tracer that keeps its spans. */
-const recording = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, layer: Layer.succeed(Tracer.Tracer, tracer) }
-}
 
 const world = Layer.mergeAll(
   Layer.provideMerge(Tools.toLayer(handlers), Layer.merge(layerRuns, layerGateway)),

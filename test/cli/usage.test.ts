@@ -41,6 +41,7 @@ const commands: ReadonlyArray<string> = [
   "credentials log",
   "session",
   "session tenants",
+  "mcp-proxy",
   "dev"
 ]
 

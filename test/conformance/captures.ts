@@ -54,6 +54,8 @@ export const capturesOf = (method: string, path: RegExp): ReadonlyArray<Capture>
 /** The captured routes that this package speaks. */
 export const routes = {
   "POST /mcp/tools/call": capturesOf("POST", /^\/mcp\/tools\/call$/),
+  "POST /mcp/server": capturesOf("POST", /^\/mcp\/server(?:\/initialize|\/tools\/(?:call|list))?$/),
+  "GET /mcp/server/health": capturesOf("GET", /^\/mcp\/server\/health$/),
   "GET /audit/log": capturesOf("GET", /^\/audit\/log$/),
   "GET /audit/verify": capturesOf("GET", /^\/audit\/verify$/),
   "POST /audit/replay": capturesOf("POST", /^\/audit\/replay$/),

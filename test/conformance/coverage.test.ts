@@ -3,6 +3,8 @@ import { hasCaptures, index, reason, routes } from "./captures.ts"
 
 const counts = {
   "POST /mcp/tools/call": 80,
+  "POST /mcp/server": 31,
+  "GET /mcp/server/health": 1,
   "GET /audit/log": 25,
   "GET /audit/verify": 14,
   "POST /audit/replay": 17,
@@ -73,6 +75,8 @@ const strays = [/^GET \/managed\/sessions\/[^/]+$/]
 const others = new Set([
   "GET /mcp/tools/call",
   "OPTIONS /mcp/tools/call",
+  "GET /mcp/server",
+  "DELETE /mcp/server",
   "POST /audit/replay-bulk",
   // Not there, although the guide has them; and a redirect for browsers.
   "POST /auth/login",
@@ -81,7 +85,7 @@ const others = new Set([
 ])
 
 const groups = [
-  "mcp/tools/",
+  "mcp/",
   "audit/(?:log|verify|replay|merkle)",
   "appro",
   "reject",

@@ -62,6 +62,8 @@ const spoken: Readonly<Record<string, OperationName>> = {
   "POST /managed/sessions/{session_id}/interrupt": "ManagedAgents.interrupt",
   "POST /managed/sessions/{session_id}/replay": "ManagedAgents.replay",
   "GET /managed/sessions/{session_id}/status": "ManagedAgents.status",
+  "POST /mcp/server": "McpDoor.call",
+  "GET /mcp/server/health": "McpDoor.health",
   "POST /mcp/tools/call": "ToolCalls.call",
   "GET /merkle/roots": "Anchors.roots",
   "GET /metrics": "System.metrics",
@@ -79,7 +81,6 @@ const spoken: Readonly<Record<string, OperationName>> = {
 const demo = "falsifies the log, to demonstrate that this is noticed"
 const browser = "a browser is sent there and back"
 const hsm = "keys of the gateway's own vault, past its log: AuditLog.erase deletes one the right way"
-const mcp = "the MCP door: an MCP client speaks it"
 const mcpPart = "the same as POST /mcp/server, with the method in the path"
 
 const unspoken: Readonly<Record<string, string>> = {
@@ -95,9 +96,7 @@ const unspoken: Readonly<Record<string, string>> = {
   "POST /hsm/keys": hsm,
   "DELETE /hsm/keys/{subject_id}": hsm,
   "GET /hsm/keys/{subject_id}/status": hsm,
-  "GET /mcp/server": mcp,
-  "POST /mcp/server": mcp,
-  "GET /mcp/server/health": "tells that the MCP door is there, as its initialize does",
+  "GET /mcp/server": "a stream that tells old MCP clients where to post, and nothing else",
   "POST /mcp/server/initialize": mcpPart,
   "POST /mcp/server/tools/call": mcpPart,
   "POST /mcp/server/tools/list": mcpPart,
@@ -136,6 +135,9 @@ describe("operations", () => {
     assert.deepStrictEqual(others.sort(), [
       "Compliance.pdf",
       "ManagedAgents.watch",
+      "McpDoor.info",
+      "McpDoor.ping",
+      "McpDoor.tools",
       "Tenant.plan",
       "Tenant.settings",
       "ToolCalls.decide"

@@ -197,6 +197,8 @@ describe("requests that are sent", () => {
       assert.include(sent.body, { agent_id: "ambient", agent_type: "unknown", agent_version: "2.0.0" })
     }))
 
+  const rpc = (method: string, params: object) => ({ jsonrpc: "2.0", id: 1, method, params })
+
   const table = {
     "ToolCalls.decide": ["POST", "/mcp/tools/call"],
     "ToolCalls.call": ["POST", "/mcp/tools/call"],
@@ -248,6 +250,23 @@ describe("requests that are sent", () => {
     "ManagedAgents.interrupt": ["POST", `/managed/sessions/${sessionId}/interrupt`, { reason: "enough" }],
     "ManagedAgents.consumers": ["GET", "/managed/consumers"],
     "ManagedAgents.watch": ["GET", `/managed/sessions/${sessionId}/status`],
+    "McpDoor.info": [
+      "POST",
+      "/mcp/server",
+      rpc("initialize", {
+        protocolVersion: "2024-11-05",
+        capabilities: {},
+        clientInfo: { name: "effect-vargate", version: "0.1.0" }
+      })
+    ],
+    "McpDoor.ping": ["POST", "/mcp/server", rpc("ping", {})],
+    "McpDoor.tools": ["POST", "/mcp/server", rpc("tools/list", { _vargate_agent_id: agentId })],
+    "McpDoor.call": [
+      "POST",
+      "/mcp/server",
+      rpc("tools/call", { name: "post_slack", arguments: { text: "hello", _vargate_agent_id: "effect-agent" } })
+    ],
+    "McpDoor.health": ["GET", "/mcp/server/health"],
     "Tenant.me": ["GET", "/dashboard/me"],
     "Tenant.settings": ["GET", "/dashboard/me"],
     "Tenant.plan": ["GET", "/dashboard/me"],

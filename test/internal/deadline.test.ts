@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { withDeadline } from "../../src/internal/deadline.ts"
 
@@ -8,8 +8,8 @@ const timed = <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.Input =
     withDeadline(self, {
       duration: Duration.fromInputUnsafe(duration),
       onLate: () => Effect.fail("late" as const),
-      context
-    })
+      clock: Context.get(context, Clock.Clock)
+    }, context)
   )
 
 describe("withDeadline", () => {
@@ -81,8 +81,8 @@ describe("withDeadline", () => {
       const read = withDeadline(Effect.flatMap(Name, Effect.succeed), {
         duration: Duration.seconds(1),
         onLate: () => Effect.fail("late"),
-        context: Context.make(Name, "somebody")
-      })
+        clock: yield* Clock.Clock
+      }, Context.make(Name, "somebody"))
       assert.strictEqual(yield* read, "somebody")
     }))
 })

@@ -6,6 +6,7 @@ import type { Message } from "effect-vargate/mcp/JsonRpc"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import { TestClock } from "effect/testing"
 import { decide, gateway, scripted, waitingFor } from "../support/mcp.ts"
+import { recording, told } from "../support/recording.ts"
 
 const start = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options = {}) {
   const client = yield* scripted
@@ -116,6 +117,43 @@ describe("GovernedMcpProxy", () => {
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(progress().length, 3)
       }))
+
+    live("is a span with the decision and the wait", () => {
+      const { layer, spans } = recording()
+      return Effect.gen(function*() {
+        const { answerOf, call, serve } = yield* start()
+        yield* call(1, "forbidden")
+        yield* answerOf(1)
+        yield* call(2, "delicate a")
+        const actionId = yield* waitingFor("delicate a")
+        yield* TestClock.adjust("20 seconds")
+        yield* decide("reject", "delicate a")
+        yield* TestClock.adjust("10 seconds")
+        yield* answerOf(2)
+        yield* call(3, "hello")
+        yield* serve(3)
+        yield* answerOf(3)
+        const [denied, rejected, allowed] = spans.filter(({ name }) => name === "execute_tool echo")
+        const common = (id: string) => ({
+          kind: "internal",
+          "gen_ai.operation.name": "execute_tool",
+          "gen_ai.tool.name": "echo",
+          "gen_ai.tool.call.id": id,
+          "gen_ai.agent.id": "scribe"
+        })
+        assert.deepInclude(told(denied!), { ...common("1"), "vargate.decision": "Denied", "error.type": "Denied" })
+        assert.deepInclude(told(rejected!), {
+          ...common("2"),
+          "vargate.action_id": actionId,
+          "vargate.decision": "PendingApproval",
+          "vargate.approval.outcome": "Rejected",
+          "error.type": "Rejected"
+        })
+        assert.isAtLeast(told(rejected!)["vargate.approval.wait_ms"] as number, 20_000)
+        assert.deepInclude(told(allowed!), { ...common("3"), "vargate.decision": "Allowed" })
+        for (const span of [denied, rejected, allowed]) assert.strictEqual(span!.status._tag, "Ended")
+      }).pipe(Effect.provideService(Agent.Agent, { id: "scribe" }), Effect.provide(layer))
+    })
 
     live("says of what is rejected that it was not performed, and the reviewer's note", () =>
       Effect.gen(function*() {

@@ -10,6 +10,7 @@ import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { decide, GatewayUrl, overSocket, textOf, waitingFor } from "../support/mcp.ts"
 import { options, ran } from "../support/mcpServer.ts"
+import { recording, told } from "../support/recording.ts"
 
 const program = fileURLToPath(new URL("../support/mcpServer.ts", import.meta.url))
 
@@ -26,12 +27,15 @@ const http = Effect.map(
     new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${"port" in address ? address.port : 0}/mcp`))
 )
 
+const { layer: tracer, spans } = recording()
+
 const served = HttpRouter.serve(McpServer.layerHttp({ ...options, path: "/mcp" }), {
   disableListenLog: true,
   disableLogger: true
 }).pipe(
   Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
-  Layer.provideMerge(overSocket)
+  Layer.provideMerge(overSocket),
+  Layer.provide(tracer)
 )
 
 /** The official client's whole conversation with the server. */
@@ -95,6 +99,19 @@ describe("GovernedMcpServer", () => {
     Effect.gen(function*() {
       yield* conversation(http)
       assert.deepStrictEqual(ran, ["hello", "delicate a", "still here", "and here"])
+      const calls = spans.filter(({ name }) => name === "execute_tool words__echo").map(told)
+      const outcomes = (key: string) => calls.flatMap((attributes) => attributes[key] ?? []).sort()
+      const decisions = ["Allowed", "Allowed", "Allowed", "Denied", ...Array(3).fill("PendingApproval")]
+      assert.deepStrictEqual(outcomes("vargate.decision"), decisions)
+      assert.deepStrictEqual(outcomes("vargate.approval.outcome"), ["Approved", "Rejected"])
+      assert.lengthOf(outcomes("vargate.action_id"), 7)
+      for (const attributes of calls) {
+        assert.deepInclude(attributes, {
+          "gen_ai.operation.name": "execute_tool",
+          "gen_ai.tool.name": "words__echo",
+          "gen_ai.agent.id": "effect-agent"
+        })
+      }
     })
   )
 })

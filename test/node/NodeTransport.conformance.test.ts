@@ -4,12 +4,13 @@ import { Effect, Layer, type Result } from "effect"
 import { createServer } from "node:http"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import * as Vargate from "../../src/Vargate.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "../conformance/captures.ts"
-import { emptyGateway, type OperationName, operations, run } from "../operations.ts"
+import { emptyGateway, everyService, type OperationName, operations, run } from "../operations.ts"
 
 const operationOf: Readonly<Record<keyof typeof routes, OperationName>> = {
   "POST /mcp/tools/call": "ToolCalls.call",
+  "POST /mcp/server": "McpDoor.call",
+  "GET /mcp/server/health": "McpDoor.health",
   "GET /audit/log": "AuditLog.page",
   "GET /audit/verify": "AuditLog.verify",
   "POST /audit/replay": "Replay.replay",
@@ -105,7 +106,7 @@ const overSocket = Effect.fnUntraced(function*(operation: OperationName, capture
   const { url } = yield* replaying(capture)
   return yield* Effect.result(operations[operation]).pipe(
     Effect.provide(
-      Vargate.layerOperator({ apiKey: "test-key", url }).pipe(Layer.provide(NodeTransport.layer()))
+      Layer.provide(everyService({ url }), NodeTransport.layer())
     )
   )
 })

@@ -1,9 +1,11 @@
 /** The client against servers that write bytes by hand: what no polite server would send, too. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
 import { Cookies, HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { createServer, type Socket } from "node:net"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
+import * as ToolCalls from "../../src/ToolCalls.ts"
+import * as Vargate from "../../src/Vargate.ts"
 
 interface Conversation {
   readonly socket: Socket
@@ -420,6 +422,61 @@ describe("interruption", () => {
     isSilent = false
     assert.strictEqual(yield* Effect.flatMap(HttpClient.get(server.url), textOf), "ok")
     assert.strictEqual(process.listenerCount("beforeExit") + process.listenerCount("exit"), listeners)
+  })
+})
+
+describe("a governed call's deadline", () => {
+  const call = (url: string, timeout: Duration.Input = "50 millis") =>
+    ToolCalls.ToolCalls.use((toolCalls) => toolCalls.call({ tool: "bank", method: "pay" })).pipe(
+      Effect.provide(Vargate.layer({ apiKey: "key", url, timeout }))
+    )
+
+  const allowed = JSON.stringify({ status: "allowed", action_id: "a-1", execution_result: "x".repeat(100_000) })
+
+  for (
+    const [where, words] of [
+      ["before the head", ""],
+      ["within the head", "HTTP/1.1 200 OK\r\nContent-Le"],
+      ["within a small body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\""],
+      [
+        "within a large body",
+        `HTTP/1.1 200 OK\r\nContent-Length: ${allowed.length}\r\n\r\n${allowed.slice(0, 70_000)}`
+      ],
+      ["within a body of unknown length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"status\r\n"],
+      ["within a refusal", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n{"]
+    ] as const
+  ) {
+    test(`holds ${where}`, function*() {
+      const server = yield* serve(saying(words))
+      const error = yield* Effect.flip(call(server.url))
+      assert(error._tag === "OutcomeUnknown")
+      assert.strictEqual(error.cause._tag, "Timeout")
+      yield* Effect.repeat(Effect.sleep(1), { until: () => server.open() === 0 })
+      assert.strictEqual(server.requests.length, 1)
+    })
+  }
+
+  test("does not cut off what is there in time", function*() {
+    const server = yield* serve(saying(ok(allowed)))
+    for (let n = 0; n < 3; n++) {
+      const { execution } = yield* call(server.url)
+      assert.strictEqual(execution._tag, "Executed")
+    }
+  })
+
+  test("leaves no timer behind", function*() {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+    const server = yield* serve(({ socket }, count) =>
+      count % 2 === 0 ? socket.destroy() : saying(ok("{}"))({ socket, heard: () => "" })
+    )
+    const before = timers()
+    for (let n = 0; n < 10; n++) yield* Effect.exit(call(server.url, "1 hour"))
+    const fibers = yield* Effect.forEach(
+      Array.from({ length: 10 }),
+      () => Effect.forkChild(call(server.url, "1 hour"), { startImmediately: true })
+    )
+    yield* Fiber.interruptAll(fibers)
+    assert.isAtMost(timers(), before + 2)
   })
 })
 

@@ -111,6 +111,8 @@ export const bodiesWith = (key: string): Readonly<Record<string, unknown>> => ({
   "a limit": { detail: { error: "rate_limit_exceeded", tenant_id: key, rate_limit_rps: 1, rate_limit_burst: 1 } },
   "a bare limit": { error: "rate_limit_exceeded", tenant_id: key },
   "a pending approval": { status: "pending_approval", action_id: actionId, message: `held for ${key}` },
+  "an error by JSON-RPC": { jsonrpc: "2.0", id: null, error: { code: -32602, message: `bad ${key}`, data: key } },
+  "a fault by JSON-RPC": { jsonrpc: "2.0", id: null, error: { code: -32603, message: `bad ${key}` } },
   "another shape": { [key]: key, status: key, action_id: `${key} `, pending: [{ [key]: key }], records: [key] },
   "a list": [key, [key]],
   "nothing": ""

@@ -44,7 +44,7 @@ export const measured = <A, E, R>(
     return { result, seconds: (clock.currentTimeMillisUnsafe() - started) / 1000 }
   })
 
-const counting = ({ hash, hashAll, hashNodes }: HasherService, tick: (hashes: number) => void): HasherService => ({
+const counting = ({ hash, hashAll, hashInto }: HasherService, tick: (hashes: number) => void): HasherService => ({
   hashAll: (texts) => {
     tick(texts.length)
     return hashAll(texts)
@@ -53,7 +53,7 @@ const counting = ({ hash, hashAll, hashNodes }: HasherService, tick: (hashes: nu
     tick(1)
     return hash(text)
   }),
-  hashNodes
+  hashInto
 })
 
 const bar = (label: string, fraction: number, records: number, millis: number): Line => {
