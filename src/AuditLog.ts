@@ -16,6 +16,7 @@ import type { AgentActivity } from "./domain/AgentActivity.ts"
 import type { AuditPage, AuditRecord, ChainStatus } from "./domain/AuditRecord.ts"
 import type { Checkpoint } from "./domain/Checkpoint.ts"
 import type { ErasureCheck, ErasureReceipt, Subject } from "./domain/Erasure.ts"
+import { checkObject } from "./internal/checkInput.ts"
 import { newestFirst, oldestFirst } from "./internal/recordStream.ts"
 import * as Transport from "./Transport.ts"
 import { InvalidRequest, NotFound, type OperationError, VargateError } from "./VargateError.ts"
@@ -107,7 +108,9 @@ export const make = Effect.gen(function*() {
       })
     )
 
-  const page = Effect.fn("AuditLog.page")((options: PageOptions = {}) => pageFor("AuditLog.page", options))
+  const page = Effect.fn("AuditLog.page")((options: PageOptions = {}) =>
+    Effect.flatMap(checkObject("AuditLog.page", options), (options) => pageFor("AuditLog.page", options))
+  )
 
   const recordsFor = (name: string, options: RecordsOptions) => {
     const { onGap = warn, order = "newest", pageSize = maxPageSize, since } = options
@@ -119,7 +122,10 @@ export const make = Effect.gen(function*() {
     return read({ page: (options) => pageFor(name, options), pageSize, since, onGap })
   }
 
-  const records = (options: RecordsOptions = {}) => recordsFor("AuditLog.records", options)
+  const records = (options: RecordsOptions = {}) =>
+    Stream.unwrap(
+      Effect.map(checkObject("AuditLog.records", options), (options) => recordsFor("AuditLog.records", options))
+    )
 
   const record = Effect.fn("AuditLog.record")(function*(actionId: ActionId) {
     const name = "AuditLog.record"
@@ -138,7 +144,8 @@ export const make = Effect.gen(function*() {
     client.audit.verify({})
   ).pipe(Effect.withSpan("AuditLog.verify"))
 
-  const agents = Effect.fn("AuditLog.agents")(function*({ limit }: { readonly limit?: number | undefined } = {}) {
+  const agents = Effect.fn("AuditLog.agents")(function*(options: { readonly limit?: number | undefined } = {}) {
+    const { limit } = yield* checkObject("AuditLog.agents", options)
     const { agents } = yield* transport.request(
       { name: "AuditLog.agents", sideEffect: "none" },
       client.audit.agents({ query: limit === undefined ? {} : { limit } })

@@ -35,7 +35,7 @@ import * as Transport from "./Transport.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "./VargateError.ts"
 
 /**
- * What to export. The days are those of UTC, and both are included.
+ * What to export. The days are those of UTC, and both are included; the first must not be after the last.
  *
  * @category options
  * @since 0.1.0
@@ -70,11 +70,18 @@ export class Compliance extends Context.Service<Compliance, {
   readonly pdf: (options?: ExportOptions) => Stream.Stream<Uint8Array, OperationError>
 }>()("effect-vargate/Compliance") {}
 
+const dayOf = DateTime.formatIsoDateUtc
+
 const Day = Schema.optional(Schema.Union([Schema.DateTimeUtc, Schema.DateTimeZoned]))
 
 const checkOptions = checkInput(
   "options",
-  Schema.Struct({ tenantId: Schema.optional(Schema.String), from: Day, to: Day })
+  Schema.Struct({ tenantId: Schema.optional(Schema.String), from: Day, to: Day }).check(
+    // A gateway would export nothing, as if there were nothing.
+    Schema.makeFilter(({ from, to }) => from === undefined || to === undefined || dayOf(from) <= dayOf(to), {
+      expected: "a first day that is not after the last"
+    })
+  )
 )
 
 const mediaType = "application/pdf"
@@ -100,8 +107,8 @@ export const make = Effect.gen(function*() {
       params: { tenant_id },
       query: {
         format,
-        ...(from === undefined ? {} : { from: DateTime.formatIsoDateUtc(from) }),
-        ...(to === undefined ? {} : { to: DateTime.formatIsoDateUtc(to) })
+        ...(from === undefined ? {} : { from: dayOf(from) }),
+        ...(to === undefined ? {} : { to: dayOf(to) })
       }
     }
   })

@@ -21,6 +21,7 @@ import type { RecordHash } from "./domain/RecordHash.ts"
 import { Inclusion, type TreesReport } from "./domain/TreesReport.ts"
 import type { TreeConsistency, TreesStatus } from "./domain/TreesStatus.ts"
 import { Hasher } from "./Hasher.ts"
+import { checkObject } from "./internal/checkInput.ts"
 import { inclusionWith, type TrustedTree as Trusted } from "./internal/inclusion.ts"
 import { rootWith } from "./internal/merkleNodes.ts"
 import { TreeRebuild } from "./internal/treeRebuild.ts"
@@ -125,8 +126,8 @@ export const make = Effect.gen(function*() {
       client.merkle.proof({ params: { hash: recordHash } })
     )
 
-  const roots = Effect.fn("Merkle.roots")(({ limit }: { readonly limit?: number | undefined } = {}) =>
-    rootsFor("Merkle.roots", limit)
+  const roots = Effect.fn("Merkle.roots")((options: { readonly limit?: number | undefined } = {}) =>
+    Effect.flatMap(checkObject("Merkle.roots", options), ({ limit }) => rootsFor("Merkle.roots", limit))
   )
 
   const proof = Effect.fn("Merkle.proof")((recordHash: RecordHash) => proofFor("Merkle.proof", recordHash))

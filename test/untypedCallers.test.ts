@@ -1,11 +1,13 @@
-/** What callers without types may pass to operators' services: a typed failure, and nothing is sent. */
+/** What callers without types may pass: a typed failure, and nothing is sent. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Context, DateTime, Effect, Exit, Redacted, Schedule, Stream } from "effect"
 import { Account } from "../src/Account.ts"
+import { AuditLog } from "../src/AuditLog.ts"
 import { Compliance } from "../src/Compliance.ts"
 import { Credentials } from "../src/Credentials.ts"
 import { Session } from "../src/domain/Session.ts"
 import { ManagedAgents } from "../src/ManagedAgents.ts"
+import { Merkle } from "../src/Merkle.ts"
 import { Tenant } from "../src/Tenant.ts"
 import { TenantDirectory } from "../src/TenantDirectory.ts"
 import * as ScriptedTransport from "../src/testing/ScriptedTransport.ts"
@@ -37,6 +39,9 @@ const noSecret = [undefined, null, secret, 1, {}, Redacted.make(""), Redacted.ma
 const noSession = [null, secret, Redacted.make(secret), { token: secret, tenantId: "t" }]
 const noSchedule = [null, "1 second", 1000, {}, () => Effect.void]
 
+const day = (text: string) => DateTime.makeUnsafe(text)
+const noRange = [{ from: day("2026-07-02"), to: day("2026-07-01") }]
+
 const table: Readonly<Record<string, readonly [take: (input: unknown) => Attempt, inputs: ReadonlyArray<unknown>]>> = {
   "Tenant.plan": [attempt(Tenant, "plan"), [undefined, ...noObject]],
   "Tenant.apply": [attempt(Tenant, "apply"), [undefined, ...noObject]],
@@ -57,11 +62,15 @@ const table: Readonly<Record<string, readonly [take: (input: unknown) => Attempt
   "Account.tenants session": [within("session", attempt(Account, "tenants")), noSession],
   "Account.switchTenant": [attempt(Account, "switchTenant", "t"), noObject],
   "Account.switchTenant session": [within("session", attempt(Account, "switchTenant", "t")), noSession],
-  "Compliance.export": [attempt(Compliance, "export"), noObject],
+  "AuditLog.page": [attempt(AuditLog, "page"), noObject],
+  "AuditLog.records": [attempt(AuditLog, "records"), noObject],
+  "AuditLog.agents": [attempt(AuditLog, "agents"), noObject],
+  "Merkle.roots": [attempt(Merkle, "roots"), noObject],
+  "Compliance.export": [attempt(Compliance, "export"), [...noObject, ...noRange]],
   "Compliance.export from": [within("from", attempt(Compliance, "export")), noDate],
   "Compliance.export to": [within("to", attempt(Compliance, "export")), noDate],
   "Compliance.export tenantId": [within("tenantId", attempt(Compliance, "export")), [null, 1, "", ".", ".."]],
-  "Compliance.pdf": [attempt(Compliance, "pdf"), noObject],
+  "Compliance.pdf": [attempt(Compliance, "pdf"), [...noObject, ...noRange]],
   "Compliance.pdf from": [within("from", attempt(Compliance, "pdf")), noDate],
   "ManagedAgents.register": [attempt(ManagedAgents, "register"), [undefined, ...noObject]],
   "ManagedAgents.start": [attempt(ManagedAgents, "start", agentId), noObject],
@@ -96,8 +105,9 @@ describe("what is left out", () => {
   it.effect("is no mistake, and neither is a good value", () =>
     Effect.gen(function*() {
       const session = new Session({ token: Redacted.make("jwt"), tenantId: "t" })
-      const from = DateTime.makeUnsafe("2026-07-01")
-      const to = DateTime.makeZonedUnsafe(from, { timeZone: "Europe/Berlin" })
+      // One day, and the two at different times of it.
+      const from = day("2026-07-01T12:00:00Z")
+      const to = DateTime.makeZonedUnsafe("2026-07-01T09:00:00Z", { timeZone: "Europe/Berlin" })
       const good: Readonly<Record<string, Attempt>> = {
         tenants: Account.use((account) => Effect.andThen(account.tenants(), account.tenants({ session }))),
         export: Compliance.use((compliance) => compliance.export({ tenantId: "t", from, to })),
