@@ -4,6 +4,9 @@
  * @internal
  */
 
+/** The limit is V8's: types of other runtimes do not know it. Where there is none, setting it does nothing. */
+const Traced: ErrorConstructor & { stackTraceLimit?: number | undefined } = Error
+
 /**
  * Makes an error without a stack trace. Where a policy says no nothing is broken, a trace would lead into this package
  * alone, and taking it costs as much as the rest of the call.
@@ -11,11 +14,11 @@
  * @internal
  */
 export const withoutStack = <A extends Error>(make: () => A): A => {
-  const { stackTraceLimit } = Error
+  const { stackTraceLimit } = Traced
   try {
-    Error.stackTraceLimit = 0
+    Traced.stackTraceLimit = 0
     return make()
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    Traced.stackTraceLimit = stackTraceLimit
   }
 }
