@@ -14,33 +14,43 @@ const maxDepth = 200
 
 const tooLong = `Expected at most ${maxLength} characters as the gateway counts them (non-ASCII as \\uXXXX)`
 
+/** A value, and the way to it: a path of its own for each would cost more than looking at it. */
 interface Place {
   readonly value: unknown
-  readonly path: ReadonlyArray<string | number>
+  readonly key: string | number
+  readonly parent: Place | undefined
+  readonly depth: number
 }
+
+const pathOf = (place: Place): ReadonlyArray<string | number> => {
+  const path: Array<string | number> = []
+  for (let at: Place | undefined = place; at !== undefined; at = at.parent) path.push(at.key)
+  return [...root, ...path.reverse().slice(1)]
+}
+
+const root = ["body", "params"]
 
 /** @internal */
 export const checkParams = (params: Readonly<Record<string, unknown>>): ReadonlyArray<FieldIssue> => {
-  const root = ["body", "params"]
   const issues: Array<FieldIssue> = []
-  const places: Array<Place> = [{ value: params, path: root }]
+  const places: Array<Place> = [{ value: params, key: "params", parent: undefined, depth: 0 }]
   let visited = 0
   for (let place = places.pop(); place !== undefined && issues.length < 10; place = places.pop()) {
-    const { path, value } = place
+    const { depth, value } = place
     // Every value takes at least a character. Shared objects would otherwise be walked again and again.
     if (++visited > maxLength) return [{ path: root, message: tooLong }]
-    const problem = path.length - root.length > maxDepth
-      ? `Expected at most ${maxDepth} levels of nesting`
-      : problemOf(value)
+    const problem = depth > maxDepth ? `Expected at most ${maxDepth} levels of nesting` : problemOf(value)
     if (problem !== undefined) {
-      issues.push({ path, message: problem })
+      issues.push({ path: pathOf(place), message: problem })
     } else if (Array.isArray(value)) {
-      for (let i = 0; i < value.length; i++) places.push({ value: value[i], path: [...path, i] })
+      for (let i = 0; i < value.length; i++) places.push({ value: value[i], key: i, parent: place, depth: depth + 1 })
     } else if (typeof value === "object" && value !== null) {
-      for (const [key, inner] of Object.entries(value)) {
-        if (!key.isWellFormed()) issues.push({ path, message: "Expected keys without lone surrogates" })
-        // JSON leaves such keys out, and so do we.
-        else if (inner !== undefined) places.push({ value: inner, path: [...path, key] })
+      for (const key of Object.keys(value)) {
+        const inner = (value as Readonly<Record<string, unknown>>)[key]
+        if (!key.isWellFormed()) {
+          issues.push({ path: pathOf(place), message: "Expected keys without lone surrogates" })
+        } // JSON leaves such keys out, and so do we.
+        else if (inner !== undefined) places.push({ value: inner, key, parent: place, depth: depth + 1 })
       }
     }
   }

@@ -12,10 +12,21 @@ type JsonObject = Readonly<Record<string, unknown>>
  *
  * @internal
  */
-export const copyJson = (value: JsonObject): JsonObject =>
-  Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined).map(([key, member]) => [key, copy(member)])
-  )
+export const copyJson = (value: JsonObject): JsonObject => {
+  const copied: Record<string, unknown> = {}
+  for (const key of Object.keys(value)) {
+    const member = value[key]
+    if (member === undefined) continue
+    // An assignment would set the prototype.
+    if (key === "__proto__") define(copied, key, copy(member))
+    else copied[key] = copy(member)
+  }
+  return copied
+}
+
+const define = (target: object, key: string, value: unknown): void => {
+  Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+}
 
 const copy = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(copy)

@@ -22,17 +22,15 @@ import type { Client, Direct } from "../Transport.ts"
 
 const request = HttpClientRequest.post("/mcp/tools/call")
 
-const decodeAllowed = Schema.decodeUnknownResult(AllowedBody)
+const isAllowed = Schema.is(AllowedBody)
 const decodePending = Schema.decodeUnknownResult(Pending202)
 const decodeBlocked = Schema.decodeUnknownResult(Blocked403)
 
 /** What the policy decided, where an answer is plainly one of its three. */
 const read = (status: number, body: unknown): Decided | undefined => {
   switch (status) {
-    case 200: {
-      const allowed = decodeAllowed(body)
-      return Result.isSuccess(allowed) ? Effect.succeed(readAllowed(allowed.success)) : undefined
-    }
+    case 200:
+      return isAllowed(body) ? Effect.succeed(readAllowed(body)) : undefined
     case 202: {
       const pending = decodePending(body)
       return Result.isSuccess(pending) ? Effect.succeed(pending.success) : undefined
