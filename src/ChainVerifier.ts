@@ -44,7 +44,7 @@ import type { MerkleTree } from "./domain/MerkleProof.ts"
 import { invalid, startCheck } from "./internal/chainReport.ts"
 import { BadGzip, gunzip, gunzipBytes } from "./internal/gunzip.ts"
 import { MalformedJson } from "./internal/jsonReader.ts"
-import { readRawPage } from "./internal/rawAuditPage.ts"
+import { rawPageReader } from "./internal/rawAuditPage.ts"
 import { readBytes, readPage, readStream } from "./internal/readLog.ts"
 import { scanAhead } from "./internal/scanAhead.ts"
 import { stepOver } from "./internal/stepOver.ts"
@@ -128,7 +128,7 @@ export const make = Effect.gen(function*() {
     ({ trees }) => trees
   )
 
-  const read = (query: { readonly limit: number; readonly offset: number }) => readRawPage(transport, operation, query)
+  const read = rawPageReader(transport, operation)
 
   const verify = Effect.fn("ChainVerifier.verify")(function*(options: VerifyOptions = {}) {
     const { pageSize = maxPageSize, since, trees = false } = options

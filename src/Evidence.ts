@@ -38,7 +38,7 @@ import { invalid } from "./internal/chainReport.ts"
 import { contradictionsOf, decodeFile, encodeFile, examine } from "./internal/evidenceFile.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
 import { gunzipBytes } from "./internal/gunzip.ts"
-import { readRawPage } from "./internal/rawAuditPage.ts"
+import { rawPageReader } from "./internal/rawAuditPage.ts"
 import { stepOver } from "./internal/stepOver.ts"
 import * as Transport from "./Transport.ts"
 import { InvalidRequest, type OperationError, VargateError } from "./VargateError.ts"
@@ -100,7 +100,7 @@ export const make = Effect.gen(function*() {
   const operation = "Evidence.export"
   const request = { name: operation, sideEffect: "none" } as const
 
-  const read = (query: { readonly limit: number; readonly offset: number }) => readRawPage(transport, operation, query)
+  const read = rawPageReader(transport, operation)
 
   const pagesOf = Effect.fnUntraced(function*({ fromId = 0, pageSize = maxPageSize, toId = Infinity }: Range) {
     if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > maxPageSize) {

@@ -26,22 +26,21 @@ const refusal = (response: HttpClientResponse.HttpClientResponse) => {
 }
 
 /**
- * Reads one page (GET /audit/log).
+ * Reads pages, one at a time (GET /audit/log).
  *
  * @internal
  */
-export const readRawPage = (
-  transport: Transport["Service"],
-  operation: string,
-  query: { readonly limit: number; readonly offset: number }
-): Effect.Effect<Uint8Array, OperationError> =>
-  transport.request(
-    { name: operation, sideEffect: "none" },
-    Effect.flatMap(
-      transport.client(AuditApi).audit.log({ query, responseMode: "response-only" }),
-      (response) =>
-        response.status === 200
-          ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
-          : refusal(response)
+export const rawPageReader = (transport: Transport["Service"], operation: string) => {
+  const client = transport.client(AuditApi)
+  return (query: { readonly limit: number; readonly offset: number }): Effect.Effect<Uint8Array, OperationError> =>
+    transport.request(
+      { name: operation, sideEffect: "none" },
+      Effect.flatMap(
+        client.audit.log({ query, responseMode: "response-only" }),
+        (response) =>
+          response.status === 200
+            ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
+            : refusal(response)
+      )
     )
-  )
+}
