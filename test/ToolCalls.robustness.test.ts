@@ -96,7 +96,9 @@ const check = (name: OperationName, exit: Exit.Exit<unknown, Failure>, status: n
   if (name.startsWith("ToolCalls.")) return checkToolCall(exit, status, text)
   const outcome = valueOrError(exit)
   if (Exit.isSuccess(exit)) assert.strictEqual(status, 200)
-  // 501 says that nothing can have been done.
+  else if (name === "McpDoor.call" && (outcome as Failure)._tag === "OpaUnavailable") {
+    assert.isTrue(status === 502 && saysOpa(parse(text)))
+  } // 501 says that nothing can have been done.
   else if (hasSideEffect(name) && status >= 500 && status !== 501) {
     assert.strictEqual((outcome as Failure).sideEffect, "possible")
   }

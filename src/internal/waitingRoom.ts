@@ -105,6 +105,8 @@ export const make = Effect.fnUntraced(function*(
 
   const looking = Effect.gen(function*() {
     yield* occupied.await
+    // Many often come in one breath, and share the first look.
+    yield* Effect.yieldNow
     const step = yield* Schedule.toStep(rhythm)
     seenAt = yield* Clock.currentTimeMillis
     let pause: Duration.Duration | undefined

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net"
 import type { Page } from "playwright-core"
 import { ActionId } from "../../../src/domain/ActionId.ts"
 import { PendingAction } from "../../../src/domain/Approval.ts"
+import { maxBodyLevels } from "../../../src/gateway/bodyLimits.ts"
 import { Ledger } from "../../../src/gateway/Ledger.ts"
 import * as ToolCalls from "../../../src/ToolCalls.ts"
 import { approve, hold, log } from "../suite/cases.ts"
@@ -106,9 +107,11 @@ describe(`what agents send${needs}`, () => {
     const { card, logIn, page } = yield* person()
     yield* logIn()
     const shown = (name: string) => act(() => card(name).getByRole("region").evaluate((box) => box.textContent!))
+    // The body and its params are two levels of their own.
+    const deepest = maxBodyLevels - 2
     const texts = {
       proto: `{"__proto__":{"isAdmin":true},"constructor":{"prototype":1},"toString":"x","10":1,"2":2}`,
-      deep: `{"d":${"[".repeat(2000)}1${"]".repeat(2000)}}`,
+      deep: `{"d":${"[".repeat(deepest)}1${"]".repeat(deepest)}}`,
       long: JSON.stringify({ long: `${"x".repeat(64_000)} and the end` })
     }
     for (const [tool, params] of Object.entries(texts)) {
