@@ -9,6 +9,7 @@ import { Chat, LanguageModel, Prompt, Tool, Toolkit } from "effect/ai"
 import { TestClock } from "effect/testing"
 import {
   actionOf,
+  eventually,
   handlers,
   layerGateway,
   layerRuns,
@@ -77,6 +78,7 @@ describe("GovernedToolkit.govern", () => {
       ],
       Effect.gen(function*() {
         const conversation = yield* Effect.forkChild(round, { startImmediately: true })
+        yield* eventually(Effect.map(ran, ([first]) => first))
         yield* TestClock.adjust("5 seconds")
         assert.deepStrictEqual(yield* ran, ["note 5"])
         yield* review("approve", 2000)
