@@ -81,8 +81,8 @@ export interface Direct {
   readonly execute: (
     request: HttpClientRequest.HttpClientRequest
   ) => Effect.Effect<WholeResponse, HttpClientError.HttpClientError | VargateError>
-  /** Has a call of the derived client read the answer that has arrived. Nothing is sent. */
-  readonly reread: <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  /** Has a call of the derived client read an answer that has arrived. Nothing is sent. */
+  readonly reread: <A, E>(answer: WholeResponse, call: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
 
 /**
@@ -256,9 +256,9 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       const context = () => Context.add(quietened(fiber.context), AuthorizedClient.CurrentExchange, exchange)
       const sending = typeof call !== "function" ? withDeadline(call, deadline, context()) : call({
         execute: (request) => authorized.executeWithin(request, exchange, deadline, context),
-        reread: (call) =>
+        reread: (answer, call) =>
           Effect.suspend(() => {
-            exchange.isReread = true
+            exchange.reread = answer
             return Effect.provideContext(call, context())
           })
       })

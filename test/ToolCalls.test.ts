@@ -62,6 +62,29 @@ describe("ToolCalls.call", () => {
     ]))))
 })
 
+describe("a call is sent once, whatever the answer", () => {
+  const answers = {
+    "allowed": ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" }),
+    "held": ScriptedTransport.json(202, { status: "pending_approval", action_id: "a-1" }),
+    "denied": ScriptedTransport.json(403, { detail: { status: "blocked", action_id: "a-1", violations: [] } }),
+    "allowed, but of no known shape": ScriptedTransport.json(200, { status: "allowed" }),
+    "forbidden": ScriptedTransport.json(403, { detail: "not you" }),
+    "a refused key": ScriptedTransport.json(401, { detail: "Invalid API key" }),
+    "too many": ScriptedTransport.json(429, { detail: "Too many requests" }),
+    "no policy engine": ScriptedTransport.json(502, { detail: "OPA unreachable: gone" }),
+    "no JSON": ScriptedTransport.text(200, "<html>"),
+    "nothing": ScriptedTransport.text(200, ""),
+    "half of it": ScriptedTransport.cut(ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" }), 9)
+  }
+
+  it.effect.each(Object.entries(answers))("%s", ([, answer]) =>
+    Effect.gen(function*() {
+      yield* Effect.exit(ToolCalls.call({ tool: "t", method: "m" }))
+      const { requests } = yield* ScriptedTransport.ScriptedTransport
+      assert.lengthOf(yield* requests, 1)
+    }).pipe(Effect.provide(vargate([answer, answer, answer]))))
+})
+
 describe("a broken connection", () => {
   const failure = (code: string, syscall: string) =>
     connectionFailure(Object.assign(new Error(code), { code, syscall }))

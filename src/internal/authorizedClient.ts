@@ -35,8 +35,8 @@ export interface Exchange {
   response: HttpClientResponse.HttpClientResponse | undefined
   /** Whether a request is out of which nobody knows yet what it does. */
   isOut: boolean
-  /** Whether the response is to be read once more, in the place of sending anything. */
-  isReread: boolean
+  /** An answer to be read once more. While it stands here, nothing is sent. */
+  reread: HttpClientResponse.HttpClientResponse | undefined
   /** Why there was no other key for a request that was refused. */
   keyFailure: KeyUnavailable | undefined
 }
@@ -50,7 +50,7 @@ export const makeExchange = (
   trace: options.trace,
   response: undefined,
   isOut: false,
-  isReread: false,
+  reread: undefined,
   keyFailure: undefined
 })
 
@@ -159,7 +159,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
 
   const execute: AuthorizedClient["execute"] = (request, exchange) =>
     Effect.suspend(() => {
-      if (exchange.isReread && exchange.response !== undefined) return Effect.succeed(exchange.response)
+      if (exchange.reread !== undefined) return Effect.succeed(exchange.reread)
       const ticket = ticketFor(exchange)
       return Effect.flatMap(
         send(request, exchange, ticket),

@@ -69,5 +69,5 @@ export const exchangeToolCall = (
 ) =>
   Effect.flatMap(
     execute(HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(body), "application/json"))),
-    ({ bytes, status }) => read(status, parse(bytes)) ?? reread(client.toolCalls.call({ payload: body }))
+    (answer) => read(answer.status, parse(answer.bytes)) ?? reread(answer, client.toolCalls.call({ payload: body }))
   )
