@@ -17,12 +17,12 @@ import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
-import { checkParams } from "./internal/checkParams.ts"
+import { checkLength, checkValues } from "./internal/checkParams.ts"
 import { CurrentClaims } from "./internal/claims.ts"
 import { copyJson } from "./internal/copyJson.ts"
 import { digestOf } from "./internal/digest.ts"
 import { fieldIssues } from "./internal/fieldIssues.ts"
-import { annotate, withSpan } from "./internal/spans.ts"
+import { annotate, inSpan } from "./internal/spans.ts"
 import { exchangeToolCall } from "./internal/toolCallExchange.ts"
 import { withoutStack } from "./internal/withoutStack.ts"
 import { decisions, unknownOutcomes } from "./Metrics.ts"
@@ -82,11 +82,15 @@ export const make = Effect.gen(function*() {
   const builtWith = yield* CallLimiter
 
   // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
-  const submit = (operation: string, request: ToolCallRequest): Effect.Effect<Decision, SubmitError> =>
-    Effect.withFiber((fiber) => {
+  const submit = <A, E>(
+    operation: string,
+    request: ToolCallRequest,
+    conclude: (decision: Decision) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | SubmitError> =>
+    inSpan(operation, (fiber) => {
       const checked = check(request, fiber)
       if (Result.isFailure(checked)) return invalid(operation, checked.failure)
-      const call = checked.success
+      const { call } = checked.success
       annotate(fiber, () => ({
         "vargate.agent_id": call.agentId,
         "vargate.tool": call.tool,
@@ -94,76 +98,76 @@ export const make = Effect.gen(function*() {
       }))
       const ambient = fiber.getRef(CallLimiter)
       const limiter = ambient === unlimited ? builtWith : ambient
-      const sending = Effect.suspend(() => send(operation, call, limiter, fiber))
-      return limiter === unlimited ? sending : Effect.andThen(limiter.admit, sending)
+      const sent = () => send(operation, checked.success, limiter, fiber, conclude)
+      return limiter === unlimited ? sent() : Effect.andThen(limiter.admit, Effect.suspend(sent))
     })
 
-  const send = (operation: string, call: Checked, limiter: Limiter, fiber: Fiber.Fiber<unknown, unknown>) => {
+  const send = <A, E>(
+    operation: string,
+    { call, payload, text }: Checked,
+    limiter: Limiter,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    conclude: (decision: Decision) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | SubmitError> => {
     const claims = fiber.getRef(CurrentClaims)
     const clock = fiber.getRef(Clock.Clock)
     const sentAt = clock.currentTimeMillisUnsafe()
-    // Departs inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
-    return Effect.suspend(() => {
+
+    const decided = (decision: Decision) => {
+      const { _tag, actionId } = decision
+      // Before the call counts as arrived, so that no identical call whose answer is lost can take this record.
+      claims.answered(actionId, clock.currentTimeMillisUnsafe())
+      decisions.updateUnsafe(_tag, fiber.context)
+      annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
+      return conclude(decision)
+    }
+
+    const sending = transport.request({ name: operation, sideEffect: "possible" }, (direct) => {
+      // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
       claims.depart(call)
-      return transport.request(
-        { name: operation, sideEffect: "possible" },
-        (direct) => exchangeToolCall(toBody(call), client, direct)
-      )
-    }).pipe(
-      Effect.matchEffect({
-        onSuccess: (answer): Effect.Effect<Decision> =>
-          Effect.succeed(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
-        onFailure: (error): Effect.Effect<Decision, SubmitError> => {
-          switch (error._tag) {
-            case "Blocked403":
-              return Effect.succeed(deniedBy(error, transport.redact))
-            case "OpaUnreachable502":
-              return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
-            case "RateLimited":
-              return Effect.andThen(limiter.report(error), Effect.fail(error))
-            case "VargateError":
-              if (error.sideEffect === "none") return Effect.fail(error)
-              unknownOutcomes.updateUnsafe(1, fiber.context)
-              return Effect.fail(
-                new OutcomeUnknown({
-                  request: new ToolCall(call),
-                  sentAt: DateTime.makeUnsafe(sentAt),
-                  cause: error.reason
-                })
-              )
-          }
+      return exchangeToolCall(payload, text, client, direct)
+    })
+    const answered = Effect.matchEffect(sending, {
+      onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
+      onFailure: (error): Effect.Effect<A, E | SubmitError> => {
+        switch (error._tag) {
+          case "Blocked403":
+            return decided(deniedBy(error, transport.redact))
+          case "OpaUnreachable502":
+            return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
+          case "RateLimited":
+            return Effect.andThen(limiter.report(error), Effect.fail(error))
+          case "VargateError":
+            if (error.sideEffect === "none") return Effect.fail(error)
+            unknownOutcomes.updateUnsafe(1, fiber.context)
+            return Effect.fail(
+              new OutcomeUnknown({
+                request: new ToolCall(call),
+                sentAt: DateTime.makeUnsafe(sentAt),
+                cause: error.reason
+              })
+            )
         }
-      }),
-      Effect.onExit((exit) => {
-        const now = clock.currentTimeMillisUnsafe()
-        if (Exit.isSuccess(exit)) {
-          const { _tag, actionId } = exit.value
-          // In one step, so that no identical call whose answer is lost can take this record in between.
-          claims.claim(actionId, now)
-          decisions.updateUnsafe(_tag, fiber.context)
-          annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
-        } else if (Exit.hasInterrupts(exit)) {
-          claims.abandon(call, now)
-          return logInterruption(call, sentAt)
-        }
-        claims.arrive(call)
-        return Effect.void
-      })
-    )
+      }
+    })
+    return Effect.onExit(answered, (exit) => {
+      if (Exit.hasInterrupts(exit)) {
+        claims.abandon(call, clock.currentTimeMillisUnsafe())
+        return logInterruption(call, sentAt)
+      }
+      claims.arrive(call)
+      return Effect.void
+    })
   }
 
   return ToolCalls.of({
-    decide: (request) => withSpan("ToolCalls.decide", submit("ToolCalls.decide", request)),
-    call: (request) =>
-      withSpan(
-        "ToolCalls.call",
-        Effect.flatMap(
-          submit("ToolCalls.call", request),
-          (decision) => decision._tag === "Allowed" ? Effect.succeed(decision) : Effect.fail(decision)
-        )
-      )
+    decide: (request) => submit("ToolCalls.decide", request, Effect.succeed),
+    call: (request) => submit("ToolCalls.call", request, allowedOnly)
   })
 })
+
+const allowedOnly = (decision: Decision): Effect.Effect<Allowed, Denied | PendingApproval> =>
+  decision._tag === "Allowed" ? Effect.succeed(decision) : Effect.fail(decision)
 
 /**
  * The service over a transport.
@@ -214,7 +218,7 @@ const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => 
   )
 
 /** Whoever interrupts a call may later want to know what it was. */
-const logInterruption = Effect.fnUntraced(function*(call: Checked, sentAt: number) {
+const logInterruption = Effect.fnUntraced(function*(call: typeof ToolCall.Encoded, sentAt: number) {
   yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
     Effect.annotateLogs({
       agentId: call.agentId,
@@ -228,9 +232,14 @@ const logInterruption = Effect.fnUntraced(function*(call: Checked, sentAt: numbe
 
 // --- checking and writing a request ----------------------------------------------------------------------------------
 
-type Checked = typeof ToolCall.Encoded
+/** A call, and how it is written. */
+interface Checked {
+  readonly call: typeof ToolCall.Encoded
+  readonly payload: typeof ToolCallBody.Type
+  readonly text: string
+}
 
-const toBody = (call: Checked): typeof ToolCallBody.Type => ({
+const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
   agent_id: call.agentId,
   agent_type: call.agentType,
   agent_version: call.agentVersion,
@@ -268,15 +277,17 @@ const check = (
     const all = collectIssues(body)
     return Result.fail(Result.isFailure(all) ? fieldIssues(all.failure.issue, ["body"]) : [])
   }
-  const issues = checkParams(call.params)
+  const issues = checkValues(call.params)
   if (issues.length > 0) return Result.fail(issues)
   const params = copyJson(call.params)
-  if (request.reference !== "params") return Result.succeed({ ...call, params })
-  const withReference = { ...params, vargate_reference: reference() }
-  const tooLong = checkParams(withReference)
-  return tooLong.length === 0
-    ? Result.succeed({ ...call, params: withReference })
-    : Result.fail(tooLong)
+  const sent = {
+    ...call,
+    params: request.reference === "params" ? { ...params, vargate_reference: reference() } : params
+  }
+  const payload = toBody(sent)
+  const text = JSON.stringify(payload)
+  const tooLong = checkLength(sent.params, text)
+  return tooLong.length === 0 ? Result.succeed({ call: sent, payload, text }) : Result.fail(tooLong)
 }
 
 /** Without dashes, so that it is never taken for a sort code and encrypted. */

@@ -15,6 +15,7 @@ import type * as Fiber from "effect/Fiber"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -77,10 +78,12 @@ export interface Operation {
  * @since 0.1.0
  */
 export interface Direct {
-  /** Sends a request of the operation to the gateway, with the key, and reads its whole answer. */
-  readonly execute: (
-    request: HttpClientRequest.HttpClientRequest
-  ) => Effect.Effect<WholeResponse, HttpClientError.HttpClientError | VargateError>
+  /** Sends a request of the operation to the gateway, with the key and a body, and has its whole answer read. */
+  readonly execute: <A, E>(
+    request: HttpClientRequest.HttpClientRequest,
+    body: HttpBody.HttpBody,
+    read: (answer: WholeResponse) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | HttpClientError.HttpClientError | VargateError>
   /** Has a call of the derived client read an answer that has arrived. Nothing is sent. */
   readonly reread: <A, E>(answer: WholeResponse, call: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
@@ -242,10 +245,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
       recordRetry(operation.name, fiber)
-      const exchange = AuthorizedClient.makeExchange({
-        ...operation,
-        trace: propagateTrace ? traceOf(fiber) : undefined
-      })
+      const exchange = AuthorizedClient.makeExchange(operation, propagateTrace ? traceOf(fiber) : undefined)
       const failure = (reason: Reason) => Effect.fail(new VargateError({ operation: operation.name, reason }))
       const deadline: Deadline<VargateError> = {
         duration: timeout,
@@ -255,7 +255,8 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       }
       const context = () => Context.add(quietened(fiber.context), AuthorizedClient.CurrentExchange, exchange)
       const sending = typeof call !== "function" ? withDeadline(call, deadline, context()) : call({
-        execute: (request) => authorized.executeWithin(request, exchange, deadline, context),
+        execute: (request, body, read) =>
+          authorized.executeWithin(request, body, { exchange, deadline, context }, read),
         reread: (answer, call) =>
           Effect.suspend(() => {
             exchange.reread = answer

@@ -15,6 +15,7 @@ const reasonOf = (request: unknown) =>
 
 describe("ToolCalls, given what no type allows", () => {
   const shared = Array.from({ length: 30 }).reduce<unknown>((inner) => ({ a: inner, b: inner }), 1)
+  const texts = Array.from({ length: 10 }, () => "x".repeat(100_000_000))
   for (
     const [title, request] of [
       ["nothing", undefined],
@@ -22,7 +23,8 @@ describe("ToolCalls, given what no type allows", () => {
       ["a text", "call"],
       ["an array as params, with a reference", { tool: "t", method: "m", params: [1, 2], reference: "params" }],
       ["a date as params, with a reference", { tool: "t", method: "m", params: new Date(0), reference: "params" }],
-      ["shared objects without end", { tool: "t", method: "m", params: { shared } }]
+      ["shared objects without end", { tool: "t", method: "m", params: { shared } }],
+      ["more text than a string can hold", { tool: "t", method: "m", params: { texts } }]
     ] as const
   ) {
     it.effect(`${title} is InvalidRequest, and nothing is sent`, () =>
@@ -43,6 +45,34 @@ describe("ToolCalls.call", () => {
         execution_result: null
       })
     ]))))
+
+  const referenceLength = `, "vargate_reference": "${"0".repeat(32)}"`.length
+  it.effect.each(
+    [
+      ["a", 1, {}, 0],
+      ["é", 6, {}, 0],
+      ["😀", 12, {}, 0],
+      ["a", 1, { reference: "params" }, referenceLength]
+    ] as const
+  )(
+    "takes params up to the gateway's limit of 65,536 characters: %s",
+    ([unit, width, options, more]) =>
+      Effect.gen(function*() {
+        const room = 65_536 - more - `{"t": "", "f": ""}`.length
+        const call = (excess: number) =>
+          ToolCalls.call({
+            tool: "t",
+            method: "m",
+            params: { t: unit.repeat(Math.floor(room / width)), f: "f".repeat(room % width + excess) },
+            ...options
+          })
+        yield* call(0)
+        const error = yield* Effect.flip(call(1))
+        assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+        assert.deepStrictEqual(error.reason.issues.map(({ path }) => path), [["body", "params"]])
+        assert.include(error.message, "at most 65536 characters")
+      }).pipe(Effect.provide(vargate([ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })])))
+  )
 
   it.effect("a reference is one key more, and another one each time", () =>
     Effect.gen(function*() {

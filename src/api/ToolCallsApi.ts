@@ -131,12 +131,14 @@ export const AllowedBody = Schema.Struct({
  * @since 0.1.0
  */
 export const readAllowed = (body: typeof AllowedBody.Type): Allowed =>
+  // The body has been checked: to check its parts again would cost more than all the rest.
   new Allowed({
     actionId: body.action_id,
     execution: isExecuted(body.execution_mode, body.execution_result)
       ? readToolAnswer(body.execution_result, readLatency(body.latency))
-      : notExecuted
-  })
+      : notExecuted,
+    reconciled: false
+  }, { disableChecks: true })
 
 const notExecuted = new NotExecuted()
 

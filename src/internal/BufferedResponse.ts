@@ -31,17 +31,23 @@ export class BufferedResponse extends Inspectable.Class implements HttpClientRes
   readonly [HttpClientResponse.TypeId] = HttpClientResponse.TypeId
   readonly request: HttpClientRequest.HttpClientRequest
   readonly status: number
-  readonly headers: Headers.Headers
-  readonly cookies: Cookies.Cookies
   readonly bytes: Uint8Array<ArrayBuffer>
+  private readonly head: ResponseHead
 
   constructor(head: ResponseHead, bytes: Uint8Array<ArrayBuffer>) {
     super()
     this.request = head.request
     this.status = head.status
-    this.headers = head.headers
-    this.cookies = head.cookies ?? Cookies.empty
     this.bytes = bytes
+    this.head = head
+  }
+
+  get headers(): Headers.Headers {
+    return this.head.headers
+  }
+
+  get cookies(): Cookies.Cookies {
+    return this.head.cookies ?? Cookies.empty
   }
 
   get url() {

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -43,11 +44,12 @@ export interface Exchange {
 
 /** @internal */
 export const makeExchange = (
-  options: Partial<Pick<Exchange, "session" | "leaveOpen" | "trace">> = {}
+  operation: Partial<Pick<Exchange, "session" | "leaveOpen">> = {},
+  trace?: Headers.Headers | undefined
 ): Exchange => ({
-  session: options.session,
-  leaveOpen: options.leaveOpen,
-  trace: options.trace,
+  session: operation.session,
+  leaveOpen: operation.leaveOpen,
+  trace,
   response: undefined,
   isOut: false,
   reread: undefined,
@@ -71,13 +73,24 @@ type Answering = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClient
  */
 export interface AuthorizedClient {
   readonly execute: (request: HttpClientRequest.HttpClientRequest, exchange: Exchange) => Answering
-  /** The same up to the last byte of the answer, within a deadline. */
-  readonly executeWithin: <E>(
+  /** The same with a body, up to the last byte of the answer, within a deadline. Then the answer is read. */
+  readonly executeWithin: <A, E, E2>(
     request: HttpClientRequest.HttpClientRequest,
-    exchange: Exchange,
-    deadline: Deadline<E>,
-    context: () => Context.Context<never>
-  ) => Effect.Effect<BufferedResponse, HttpClientError.HttpClientError | E>
+    body: HttpBody.HttpBody,
+    within: Within<E>,
+    read: (answer: BufferedResponse) => Effect.Effect<A, E2>
+  ) => Effect.Effect<A, HttpClientError.HttpClientError | E | E2>
+}
+
+/**
+ * The limits of an exchange, and the context of whatever needs one.
+ *
+ * @internal
+ */
+export interface Within<E> {
+  readonly exchange: Exchange
+  readonly deadline: Deadline<E>
+  readonly context: () => Context.Context<never>
 }
 
 /**
@@ -113,6 +126,12 @@ const whole = (response: HttpClientResponse.HttpClientResponse) =>
     ? Effect.succeed(response)
     : Effect.map(response.arrayBuffer, (bytes) => new BufferedResponse(response, new Uint8Array(bytes)))
 
+/** With the headers as they are: to copy them for each body costs more than to send them. */
+const withBody = (
+  { hash, headers, method, url, urlParams }: HttpClientRequest.HttpClientRequest,
+  body: HttpBody.HttpBody
+) => HttpClientRequest.makeWith(method, url, urlParams, hash, headers, body)
+
 /** @internal */
 export const make = (httpClient: HttpClient.HttpClient, options: {
   readonly baseUrl: string
@@ -132,6 +151,21 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
     return ticket === undefined
       ? addressed
       : HttpClientRequest.setHeader(addressed, ApiKey.header, Redacted.value(ticket.key))
+  }
+
+  /** Requests that differ by their bodies alone share the rest. */
+  let last: {
+    readonly request: HttpClientRequest.HttpClientRequest
+    readonly key: Redacted.Redacted | undefined
+    readonly addressed: HttpClientRequest.HttpClientRequest
+  } | undefined
+  const addressOnce: typeof address = (request, exchange, ticket) => {
+    if (exchange.session !== undefined || exchange.trace !== undefined) return address(request, exchange, ticket)
+    const key = ticket?.key
+    if (last?.request !== request || last.key !== key) {
+      last = { request, key, addressed: address(request, exchange, ticket) }
+    }
+    return last.addressed
   }
 
   const send = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange, ticket?: Ticket): Answering => {
@@ -167,26 +201,28 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
       )
     })
 
-  const executeWithin: AuthorizedClient["executeWithin"] = (request, exchange, deadline, context) =>
+  const executeWithin: AuthorizedClient["executeWithin"] = (request, body, { context, deadline, exchange }, read) =>
     Effect.suspend(() => {
       const millis = machineTimer(deadline)
       if (timed === undefined || millis === undefined) {
-        return withDeadline(Effect.flatMap(execute(request, exchange), whole), deadline, context())
+        const sending = Effect.flatMap(execute(withBody(request, body), exchange), whole)
+        return Effect.flatMap(withDeadline(sending, deadline, context()), read)
       }
       const startedAt = Date.now()
       const ticket = ticketFor(exchange)
+      const addressed = withBody(addressOnce(request, exchange, ticket), body)
       exchange.isOut = true
-      return Effect.flatMap(timed(address(request, exchange, ticket), millis, deadline.onLate), (response) => {
+      return Effect.flatMap(timed(addressed, millis, deadline.onLate), (response) => {
         exchange.response = response
         if (
           response instanceof BufferedResponse && response.status !== 401 && response.bytes.byteLength <= maxBodyBytes
-        ) return Effect.succeed(response)
+        ) return read(response)
         const rest = bounded(response, exchange).pipe(
-          Effect.flatMap((response) => accepted(response, request, exchange, ticket)),
+          Effect.flatMap((response) => accepted(response, withBody(request, body), exchange, ticket)),
           Effect.flatMap(whole)
         )
         const duration = Duration.millis(Math.max(0, millis - (Date.now() - startedAt)))
-        return withDeadline(rest, { ...deadline, duration }, context())
+        return Effect.flatMap(withDeadline(rest, { ...deadline, duration }, context()), read)
       })
     })
 

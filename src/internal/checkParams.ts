@@ -12,8 +12,6 @@ const maxLength = 65_536
 /** The gateway accepts deeper ones, and then answers 500 to every audit page that holds the record. */
 const maxDepth = 200
 
-const tooLong = `Expected at most ${maxLength} characters as the gateway counts them (non-ASCII as \\uXXXX)`
-
 /** A value, and the way to it: a path of its own for each would cost more than looking at it. */
 interface Place {
   readonly value: unknown
@@ -30,15 +28,25 @@ const pathOf = (place: Place): ReadonlyArray<string | number> => {
 
 const root = ["body", "params"]
 
-/** @internal */
-export const checkParams = (params: Readonly<Record<string, unknown>>): ReadonlyArray<FieldIssue> => {
+const tooLong: FieldIssue = {
+  path: root,
+  message: `Expected at most ${maxLength} characters as the gateway counts them (non-ASCII as \\uXXXX)`
+}
+
+/**
+ * Looks at the values, one by one.
+ *
+ * @internal
+ */
+export const checkValues = (params: Readonly<Record<string, unknown>>): ReadonlyArray<FieldIssue> => {
   const issues: Array<FieldIssue> = []
   const places: Array<Place> = [{ value: params, key: "params", parent: undefined, depth: 0 }]
-  let visited = 0
+  let size = 0
   for (let place = places.pop(); place !== undefined && issues.length < 10; place = places.pop()) {
     const { depth, value } = place
-    // Every value takes at least a character. Shared objects would otherwise be walked again and again.
-    if (++visited > maxLength) return [{ path: root, message: tooLong }]
+    // Shared objects would otherwise be walked again and again, and long texts written for nothing.
+    size += typeof value === "string" ? 1 + value.length : 1
+    if (size > maxLength) return [tooLong]
     const problem = depth > maxDepth ? `Expected at most ${maxDepth} levels of nesting` : problemOf(value)
     if (problem !== undefined) {
       issues.push({ path: pathOf(place), message: problem })
@@ -54,10 +62,26 @@ export const checkParams = (params: Readonly<Record<string, unknown>>): Readonly
       }
     }
   }
-  if (issues.length === 0 && pythonLength(params) > maxLength) {
-    issues.push({ path: root, message: tooLong })
-  }
   return issues
+}
+
+/**
+ * Looks at the length of sound params. `text` is a JSON text that they are a part of.
+ *
+ * @internal
+ */
+export const checkLength = (params: Readonly<Record<string, unknown>>, text: string): ReadonlyArray<FieldIssue> =>
+  // No character becomes more than `\uXXXX`, which spares most params the counting.
+  6 * text.length > maxLength && pythonLength(params) > maxLength ? [tooLong] : []
+
+/**
+ * Looks at both.
+ *
+ * @internal
+ */
+export const checkParams = (params: Readonly<Record<string, unknown>>): ReadonlyArray<FieldIssue> => {
+  const issues = checkValues(params)
+  return issues.length > 0 ? issues : checkLength(params, JSON.stringify(params))
 }
 
 const problemOf = (value: unknown): string | undefined => {

@@ -10,6 +10,23 @@ import { sameParams } from "./sameParams.ts"
 /** What tells calls apart in the log. */
 type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
 
+/** Every answer adds an id, and only a lost answer has somebody look for one: the index waits until then. */
+class Generation {
+  private readonly ids: Array<string> = []
+  private readonly index = new Set<string>()
+  private indexed = 0
+
+  /** How many there are now. */
+  add(id: string): number {
+    return this.ids.push(id)
+  }
+
+  has(id: string): boolean {
+    while (this.indexed < this.ids.length) this.index.add(this.ids[this.indexed++]!)
+    return this.index.has(id)
+  }
+}
+
 /**
  * Remembers the latest action ids that calls of this process were answered with. Older ones are forgotten, and the time
  * until which that happened is known, so that forgetting is never mistaken for knowing.
@@ -18,8 +35,8 @@ type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
  */
 export class Claims {
   /** Half of the capacity each: forgetting a whole generation costs nothing, forgetting one id a call does. */
-  private claimed = new Set<string>()
-  private claimedBefore = new Set<string>()
+  private claimed = new Generation()
+  private claimedBefore = new Generation()
   private lastClaimedBefore = -Infinity
   private readonly underWay = new Set<CallFacts>()
   /** In the order of giving up: until when each counts. */
@@ -35,14 +52,17 @@ export class Claims {
   /** Claims an action for one call. False when another call has it. */
   claim(actionId: string, now: number): boolean {
     if (this.has(actionId)) return false
-    this.claimed.add(actionId)
-    if (this.claimed.size >= this.generation) {
-      this.forgottenUntil = this.lastClaimedBefore
-      this.claimedBefore = this.claimed
-      this.lastClaimedBefore = now
-      this.claimed = new Set()
-    }
+    this.answered(actionId, now)
     return true
+  }
+
+  /** Claims an action for the call that the gateway itself gave it to. */
+  answered(actionId: string, now: number): void {
+    if (this.claimed.add(actionId) < this.generation) return
+    this.forgottenUntil = this.lastClaimedBefore
+    this.claimedBefore = this.claimed
+    this.lastClaimedBefore = now
+    this.claimed = new Generation()
   }
 
   has(actionId: string): boolean {

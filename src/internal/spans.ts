@@ -24,11 +24,26 @@ export const withSpan = <A, E, R>(
   name: string,
   effect: Effect.Effect<A, E, R>,
   attributes?: Readonly<Record<string, string>>
+): Effect.Effect<A, E, R> => inSpan(name, () => effect, attributes)
+
+/**
+ * The same for what is made for the fiber that runs it.
+ *
+ * @internal
+ */
+export const inSpan = <A, E, R>(
+  name: string,
+  body: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<A, E, R>,
+  attributes?: Readonly<Record<string, string>>
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
     isTraced(fiber)
-      ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) as Effect.Effect<A, E, R>
-      : effect
+      ? Effect.withSpan(Effect.withFiber(body), name, { attributes, captureStackTrace: false }) as Effect.Effect<
+        A,
+        E,
+        R
+      >
+      : body(fiber)
   )
 
 /**

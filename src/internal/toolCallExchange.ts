@@ -20,7 +20,8 @@ import {
 import type { Allowed } from "../domain/Allowed.ts"
 import type { Client, Direct } from "../Transport.ts"
 
-const request = HttpClientRequest.post("/mcp/tools/call")
+const contentType = "application/json"
+const request = HttpClientRequest.post("/mcp/tools/call", { headers: { "content-type": contentType } })
 
 const isAllowed = Schema.is(AllowedBody)
 const decodePending = Schema.decodeUnknownResult(Pending202)
@@ -57,17 +58,19 @@ const parse = (bytes: Uint8Array): unknown => {
 }
 
 /**
- * Sends the call once. An answer that is not plainly one of the policy's is left to the derived client, which reads it as
+ * Sends a call once. `text` is its payload as it is sent. An answer that is not plainly one of the policy's is left to the derived client, which reads it as
  * the contract says and knows every error.
  *
  * @internal
  */
 export const exchangeToolCall = (
-  body: typeof ToolCallBody.Type,
+  payload: typeof ToolCallBody.Type,
+  text: string,
   client: Client<[typeof ToolCallsApi]>,
   { execute, reread }: Direct
 ) =>
-  Effect.flatMap(
-    execute(HttpClientRequest.setBody(request, HttpBody.text(JSON.stringify(body), "application/json"))),
-    (answer) => read(answer.status, parse(answer.bytes)) ?? reread(answer, client.toolCalls.call({ payload: body }))
+  execute(
+    request,
+    HttpBody.text(text, contentType),
+    (answer) => read(answer.status, parse(answer.bytes)) ?? reread(answer, client.toolCalls.call({ payload }))
   )

@@ -40,7 +40,7 @@ import type { buildConnector, Dispatcher } from "undici"
 import Agent from "undici/lib/dispatcher/agent.js"
 import { ArrivingBody } from "../internal/ArrivingBody.ts"
 import { ArrivingResponse } from "../internal/ArrivingResponse.ts"
-import { BufferedResponse } from "../internal/BufferedResponse.ts"
+import { BufferedResponse, type ResponseHead } from "../internal/BufferedResponse.ts"
 import { compileSchemas } from "../internal/compiledSchemas.ts"
 import { concatBytes } from "../internal/concatBytes.ts"
 import { makeTimed } from "../internal/timedClient.ts"
@@ -224,7 +224,7 @@ class Handler implements Dispatcher.DispatchHandler {
   private readonly resume: (sent: Sent) => void
   private controller: Dispatcher.DispatchController | undefined
   private isInterrupted = false
-  private head: ConstructorParameters<typeof BufferedResponse>[0] | undefined
+  private head: Head | undefined
   private chunks: Array<Uint8Array> = []
   private arriving: ArrivingBody | undefined
 
@@ -246,13 +246,7 @@ class Handler implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders) {
     // 1xx is word that an answer will come.
     if (status < 200) return
-    const cookies = headers["set-cookie"]
-    this.head = {
-      request: this.request,
-      status,
-      headers: headersOf(headers),
-      ...(cookies === undefined ? {} : { cookies: Cookies.fromSetCookie(cookies) })
-    }
+    this.head = new Head(this.request, status, headers)
     if (isSmall(this.request.method, status, headers)) return
     this.arriving = new ArrivingBody(controller)
     this.resume(Effect.succeed(new ArrivingResponse(this.head, this.arriving)))
@@ -282,6 +276,28 @@ class Handler implements Dispatcher.DispatchHandler {
 const isSmall = (method: string, status: number, headers: IncomingHttpHeaders): boolean =>
   Number(headers["content-length"]) <= smallBody || method === "HEAD" || status === 204 || status === 304
 
+/** Most answers are read for their bodies alone. */
+class Head implements ResponseHead {
+  readonly request: HttpClientRequest.HttpClientRequest
+  readonly status: number
+  private readonly incoming: IncomingHttpHeaders
+  private asked: Headers.Headers | undefined
+
+  constructor(request: HttpClientRequest.HttpClientRequest, status: number, incoming: IncomingHttpHeaders) {
+    this.request = request
+    this.status = status
+    this.incoming = incoming
+  }
+
+  get headers() {
+    return this.asked ??= headersOf(this.incoming)
+  }
+
+  get cookies() {
+    return Cookies.fromSetCookie(this.incoming["set-cookie"] ?? [])
+  }
+}
+
 /** undici gives names in lower case, in an object of its own for each answer, and lists only what came more than once. */
 const headersOf = (headers: IncomingHttpHeaders): Headers.Headers =>
   Object.values(headers).some(Array.isArray)
@@ -301,11 +317,18 @@ const plainUrl = /^(https?:\/\/[a-z0-9.-]+(?::[1-9]\d{0,4})?)((?:\/[\w~!$&'()*+,
 /** Parsing a URL costs more than everything else here, and a program says the same few over and over. */
 const placeOf = (request: HttpClientRequest.HttpClientRequest): Place | undefined => {
   if (request.urlParams.params.length === 0) {
+    if (last?.url === request.url) return last.place
     const plain = plainUrl.exec(request.url)
-    if (plain !== null) return { origin: plain[1]!, path: plain[2]! }
+    if (plain !== null) {
+      const place = { origin: plain[1]!, path: plain[2]! }
+      last = { url: request.url, place }
+      return place
+    }
   }
   const parsed = Url.make(request.url, request.urlParams, Option.getOrUndefined(request.hash))
   if (Result.isFailure(parsed)) return undefined
   const { origin, pathname, protocol, search } = parsed.success
   return protocol === "http:" || protocol === "https:" ? { origin, path: pathname + search } : undefined
 }
+
+let last: { readonly url: string; readonly place: Place } | undefined

@@ -12,6 +12,17 @@ describe("Claims", () => {
     assert.isFalse(claims.has("b"))
   })
 
+  it("gives nobody else an action that a call was answered with", () => {
+    const claims = new Claims(4)
+    claims.answered("a", 1)
+    assert.isFalse(claims.claim("a", 2))
+    assert.isTrue(claims.claim("b", 3))
+    claims.answered("c", 4)
+    claims.answered("d", 5)
+    assert.deepStrictEqual(["a", "b", "c", "d"].map((id) => claims.has(id)), [false, false, true, true])
+    assert.strictEqual(claims.forgottenUntil, 3)
+  })
+
   it("remembers at least half of its capacity, and never more than all of it", () => {
     const claims = new Claims(10)
     for (let n = 0; n < 1000; n++) {
