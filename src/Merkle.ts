@@ -201,7 +201,7 @@ export const make = Effect.gen(function*() {
 
   const verify = transport.request(
     { name: "Merkle.verify", sideEffect: "none" },
-    client.merkle.verify({})
+    Effect.suspend(() => client.merkle.verify({}))
   ).pipe(Effect.withSpan("Merkle.verify"))
 
   const consistency = Effect.fn("Merkle.consistency")((from: number, to: number) =>

@@ -108,7 +108,10 @@ export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
   /** The largest response body that is read, in bytes. */
   readonly maxBodyBytes: number
-  /** The client of some groups. Its calls go through `request` only. */
+  /**
+   * The client of some groups. Its calls go through `request` only. A group is derived when it is first asked for: to
+   * derive all of them takes longer than everything else at the start of a program.
+   */
   readonly client: <const G extends Groups>(...groups: G) => Client<G>
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
@@ -233,11 +236,16 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   })
   const quietened = remembering(Context.merge(quiet))
   const authorizedClient = AuthorizedClient.clientOf(authorized)
-  const client = <const G extends Groups>(...groups: G) =>
+  const derive = once((group: Groups[number]) =>
     Effect.runSync(
       // No middleware of the contract has anything to do in a client.
-      HttpApiClient.makeWith(apiOf(...groups), { httpClient: authorizedClient }) as Effect.Effect<Client<G>>
-    )
+      HttpApiClient.makeWith(apiOf(group), { httpClient: authorizedClient }) as Effect.Effect<Record<string, unknown>>
+    )[group.identifier]
+  )
+  const client = <const G extends Groups>(...groups: G) => {
+    const derived = groups.map((group) => [group.identifier, { get: () => derive(group), enumerable: true }] as const)
+    return Object.defineProperties({}, Object.fromEntries(derived)) as Client<G>
+  }
 
   const request = <A, E>(
     operation: Operation,
@@ -299,6 +307,14 @@ const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>) =>
 const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {
   let last: { readonly a: A; readonly b: B } | undefined
   return (a) => (last?.a === a ? last : last = { a, b: f(a) }).b
+}
+
+const once = <A, B>(f: (a: A) => B): (a: A) => B => {
+  const results = new Map<A, B>()
+  return (a) => {
+    if (!results.has(a)) results.set(a, f(a))
+    return results.get(a)!
+  }
 }
 
 /** The texts of an operation also lose the secrets that it carries itself. */
