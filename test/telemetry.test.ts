@@ -1,25 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Metric, References, Schedule, Stream, Tracer } from "effect"
+import { Effect, Fiber, Logger, Metric, References, Schedule, Stream, Tracer } from "effect"
 import { AuditLog, ChainVerifier, Governed, Metrics, RetryPolicy, Reviews, ToolCalls } from "effect-vargate"
 import * as NodeHasher from "effect-vargate/node/NodeHasher"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { operationNames, operations, request, scripted } from "./operations.ts"
+import { recording } from "./support/recording.ts"
 import { inProcess, Wiretap, type World } from "./support/worlds.ts"
-
-/** A tracer that keeps its spans. */
-const recording = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, layer: Layer.succeed(Tracer.Tracer, tracer) }
-}
 
 const attributesOf = (spans: ReadonlyArray<Tracer.NativeSpan>, name: string) => {
   const span = spans.find((span) => span.name === name)
