@@ -17,6 +17,7 @@ const names: ReadonlyArray<ClientName> = [
   "ToolCalls over NodeTransport, spans exported",
   "ToolCalls over @effect/platform-node's undici",
   "fetch",
+  "effect's FetchHttpClient",
   "ToolCalls over fetch",
   "ky",
   "axios",

@@ -57,6 +57,23 @@ const plain = {
       const response = await fetch(url + path, { method: "POST", headers, body: textOf(tool) })
       return await response.json()
     }),
+  "effect's FetchHttpClient": async (url) => {
+    const [Effect, { layer }, HttpBody, HttpClient] = await Promise.all([
+      import("effect/Effect"),
+      import("effect/http/FetchHttpClient"),
+      import("effect/http/HttpBody"),
+      import("effect/http/HttpClient")
+    ])
+    const client = await Effect.runPromise(Effect.provide(HttpClient.HttpClient, layer))
+    const call = (tool: string) =>
+      Effect.flatMap(
+        client.post(url + path, { headers, body: HttpBody.text(textOf(tool), headers["content-type"]) }),
+        (response) => response.json
+      )
+    return looping((tool) =>
+      Effect.runPromise(Effect.provideService(call(tool), HttpClient.TracerDisabledWhen, () => true))
+    )
+  },
   "ky": async (url) => {
     const { default: ky } = await import("ky")
     const client = ky.create({ headers })
