@@ -1,5 +1,5 @@
 /**
- * The ASCII characters that JSON gives a meaning to, as bytes.
+ * The ASCII characters that JSON gives a meaning to, as bytes. What is in `wasm/` reads these as well.
  *
  * @internal
  */
@@ -32,4 +32,6 @@ export const rubout = 0x7f
  *
  * @internal
  */
-export const isDigit = (byte: number): boolean => byte >= zero && byte <= nine
+export function isDigit(byte: number): boolean {
+  return byte >= zero && byte <= nine
+}
