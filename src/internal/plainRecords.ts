@@ -10,7 +10,7 @@ import { plainRecordsBinary } from "./plainRecordsBinary.ts"
 /** What `wasm/plainRecord.ts` exports. The numbers are addresses and sizes: `wasm/layout.ts` explains them. */
 interface Exports {
   readonly memory: WebAssembly.Memory
-  readonly defineField: (index: number, length: number, ...flags: ReadonlyArray<boolean>) => number
+  readonly addField: (leadLength: number, ...flags: ReadonlyArray<boolean>) => number
   readonly readRecord: (at: number) => number
   readonly payloadLength: () => number
   readonly maxDepth: WebAssembly.Global
@@ -28,7 +28,7 @@ const alignment = 8
 const maxFailures = 8
 const none = -1
 
-class Module {
+class RecordModule {
   readonly readRecord: Exports["readRecord"]
   readonly maxDepth: number
   readonly memory: Uint8Array
@@ -54,10 +54,10 @@ class Module {
     this.windowSize = exports.windowSize.value
     this.payload = exports.payload.value
     const encoder = new TextEncoder()
-    auditFields.forEach(({ isHashed, isNested, isRequired, leadText }, index) => {
+    for (const { isHashed, isNested, isRequired, leadText } of auditFields) {
       const lead = encoder.encode(leadText)
-      this.memory.set(lead, exports.defineField(index, lead.length, isRequired, isHashed, isNested))
-    })
+      this.memory.set(lead, exports.addField(lead.length, isRequired, isHashed, isNested))
+    }
   }
 
   /** Payloads begin at the same place, so one view of each usual length will do: to make one takes time and garbage. */
@@ -73,17 +73,17 @@ class Module {
 }
 
 /** Gives `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. */
-const instantiate = (): Module | undefined => {
+const instantiate = (): RecordModule | undefined => {
   try {
     const binary = Uint8Array.from(atob(plainRecordsBinary), (character) => character.charCodeAt(0))
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary))
-    return new Module(exports as unknown as Exports)
+    return new RecordModule(exports as unknown as Exports)
   } catch {
     return undefined
   }
 }
 
-let shared: { readonly module: Module | undefined } | undefined
+let shared: { readonly module: RecordModule | undefined } | undefined
 /** There is one memory. A page that is scanned while another page's records are looked at does without. */
 let isClaimed = false
 
@@ -94,7 +94,7 @@ let isClaimed = false
  * @internal
  */
 export class PlainRecords {
-  private readonly module: Module
+  private readonly module: RecordModule
   private readonly bytes: Uint8Array
   private windowStart = 0
   private windowEnd = 0
@@ -102,7 +102,7 @@ export class PlainRecords {
   private shift = 0
   private failures = 0
 
-  private constructor(module: Module, bytes: Uint8Array) {
+  private constructor(module: RecordModule, bytes: Uint8Array) {
     this.module = module
     this.bytes = bytes
   }

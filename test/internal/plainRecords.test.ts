@@ -241,6 +241,16 @@ describe("records see the same with and without the module", () => {
     }
   })
 
+  it("in windows that begin anywhere, where a field is missing", () => {
+    const { erasure_status: _, ...rest } = members()
+    for (let i = 0; i < 40; i++) {
+      const { records } = assertSame(
+        pageText(...Array.from({ length: 300 }, () => text({ ...rest, source: stringOf(i) })))
+      )
+      assert.isTrue(records.every(({ erasureStatus }) => erasureStatus === undefined))
+    }
+  })
+
   it("when a window grows to its largest payload", () => {
     for (const filling of ["é", "ü\"", "\"", "\\", "😀", "日", "\n"]) {
       const size = Math.floor((windowSize - 1500) / encoder.encode(JSON.stringify(filling)).length)

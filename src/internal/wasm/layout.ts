@@ -5,7 +5,12 @@
  * more than 32 bytes at a time: that is why no address is ever compared with an end.
  */
 
-export const fieldCount: i32 = 24
+/** Where the value of each field of a record begins and ends, in tables of 32 addresses. 0 for a field that is missing. */
+export const starts: i32 = 64
+export const ends: i32 = starts + 32 * 4
+
+/** The fields in their order. */
+export const fields: i32 = ends + 32 * 4
 
 // Of a field: what stands before its value, filled up with zeros, a mask of 0xff for each byte of it, and the rest.
 export const lead: i32 = 0
@@ -15,14 +20,6 @@ export const isRequired: i32 = 68
 export const isHashed: i32 = 72
 export const isNested: i32 = 76
 export const fieldSize: i32 = 80
-
-/** The fields in their order. */
-export const fields: i32 = 64
-export const fieldsEnd: i32 = fields + fieldCount * fieldSize
-
-/** Where the value of each field of a record was found, 4 bytes each. 0 where it has none. */
-export const starts: i32 = fieldsEnd
-export const ends: i32 = starts + fieldCount * 4
 
 /** A stretch of the page. */
 export const window: i32 = 4096

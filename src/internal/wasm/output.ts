@@ -1,8 +1,8 @@
-/** The end of what has been written so far. Nothing is compared with: see `layout.ts`. */
+/** Where writing goes on. There is always room: see `layout.ts`. */
+import { backslash } from "../asciiBytes"
 
 let end: i32 = 0
 
-/** Writing goes on at an address. */
 export function writeAt(at: i32): void {
   end = at
 }
@@ -17,6 +17,6 @@ export function put(byte: i32): void {
 
 /** Inside of a string, a backslash is escaped. */
 export function putBackslash(nested: bool): void {
-  put(0x5c)
-  if (nested) put(0x5c)
+  put(backslash)
+  if (nested) put(backslash)
 }

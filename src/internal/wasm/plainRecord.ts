@@ -7,7 +7,6 @@ import { copyValue } from "./jsonValue"
 import {
   ends,
   fields,
-  fieldsEnd,
   fieldSize,
   isHashed,
   isNested,
@@ -23,17 +22,21 @@ import { outputEnd, put, writeAt } from "./output"
 export { maxDepth } from "./jsonValue"
 export { ends, payload, starts, window, windowSize } from "./layout"
 
+let fieldsEnd: i32 = fields
+
 /**
- * Says what a field is like, and gives the address where what stands before its value is to be written: separator, key
- * and colon, at most 32 bytes. What is not required is not hashed either. What is nested is hashed as a string.
+ * Adds the next field, of at most 32, and gives the address where what stands before its value is to be written:
+ * separator, key and colon, at most 32 bytes. What is not required is not hashed either. What is nested is hashed as a
+ * string.
  */
-export function defineField(index: i32, length: i32, required: bool, hashed: bool, nested: bool): i32 {
-  const field = fields + index * fieldSize
+export function addField(length: i32, required: bool, hashed: bool, nested: bool): i32 {
+  const field = fieldsEnd
   memory.fill(field + leadMask, 0xff, length)
   store<i32>(field, length, leadLength)
   store<i32>(field, i32(required), isRequired)
   store<i32>(field, i32(hashed), isHashed)
   store<i32>(field, i32(nested), isNested)
+  fieldsEnd += fieldSize
   return field + lead
 }
 
@@ -60,7 +63,7 @@ export function readRecord(at: i32): i32 {
     position = copyValue(position, nested)
     if (position < 0) return position
     if (nested) put(quote)
-    // Copying is the way to check, too.
+    // Copied to be checked. Nothing of it stays.
     if (!load<i32>(field, isHashed)) writeAt(before)
     store<i32>(place, position, ends)
   }
