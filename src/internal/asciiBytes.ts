@@ -28,7 +28,8 @@ export const closeBrace = 0x7d
 export const rubout = 0x7f
 
 /**
- * Whether a byte is one of `0` to `9`.
+ * Whether a byte is one of `0` to `9`. A declaration: a function that is a constant would be compiled into the module of
+ * `wasm/`, which has its own.
  *
  * @internal
  */

@@ -163,7 +163,7 @@ class Scanner implements AuditRecordView {
         }
         case "tenant_id": {
           const end = json.skipString(at)
-          page.set(key, this.json.text(at, end))
+          page.set(key, json.text(at, end))
           return end
         }
         default:
@@ -195,7 +195,7 @@ class Scanner implements AuditRecordView {
     if (json.bytes[position] === closeBrace) return position + 1
     for (;;) {
       const keyEnd = json.skipString(position)
-      const key = this.json.text(position, keyEnd)
+      const key = json.text(position, keyEnd)
       position = json.skipBlanks(onMember(key, json.skipPunctuation(keyEnd, colon)))
       if (json.bytes[position] === closeBrace) return position + 1
       if (json.bytes[position] !== comma) throw new MalformedJson(position, "\",\" or \"}\"")

@@ -72,7 +72,10 @@ class RecordModule {
   }
 }
 
-/** Gives `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. */
+/**
+ * Gives `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. Compiling does not wait:
+ * there is less than the 4 kB that every browser takes at once.
+ */
 const instantiate = (): RecordModule | undefined => {
   try {
     const binary = Uint8Array.from(atob(plainRecordsBinary), (character) => character.charCodeAt(0))
@@ -134,6 +137,7 @@ export class PlainRecords {
     if (at >= this.windowEnd) this.moveWindow(at)
     const { module } = this
     let end = module.readRecord(at - this.shift)
+    // The end of the window may have cut the record off.
     if (end < 0 && this.windowStart + alignment <= at && this.isCut(this.shift - end)) {
       this.moveWindow(at)
       end = module.readRecord(at - this.shift)

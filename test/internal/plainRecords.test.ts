@@ -172,7 +172,7 @@ describe("the module", () => {
   })
 })
 
-describe("records see the same with and without the module", () => {
+describe("a scan sees the same with and without the module", () => {
   it("in random pages", () => {
     const random = seeded(1)
     for (let i = 0; i < 1000; i++) {
