@@ -16,6 +16,13 @@ import { none, RecordReader } from "./recordReader.ts"
 const { closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } = Ascii
 
 /**
+ * The characters of a SHA-256 in hex.
+ *
+ * @internal
+ */
+export const hashSize = 64
+
+/**
  * One record of the page being scanned. The view is reused: it and its `payload` hold good during the callback only,
  * strings taken from it stay. The texts are decoded when they are asked for.
  *
@@ -31,6 +38,8 @@ export interface AuditRecordView {
   readonly erasureStatus: string | undefined
   /** Whether `recordHash` is this text, without decoding it. */
   readonly recordHashIs: (hash: string) => boolean
+  /** Copies the bytes of `recordHash` as they are spelled. Gives `false` if they are not as many as those of a SHA-256. */
+  readonly copyRecordHash: (target: DataView, at: number) => boolean
   /**
    * Whether the record before this one on the page, the next newer one, names this one's `recordHash` as its
    * `prevHash`, without decoding either. `undefined` for the first record of a page.
@@ -121,6 +130,13 @@ class Scanner implements AuditRecordView {
       if (bytes[start + i] !== hash.charCodeAt(i)) return this.recordHash === hash
     }
     return start + hash.length + 1 === this.ends[recordHash] || this.recordHash === hash
+  }
+
+  copyRecordHash(target: DataView, at: number): boolean {
+    const start = this.starts[recordHash]! + 1
+    if (this.ends[recordHash]! - 1 - start !== hashSize) return false
+    this.json.copyBytes(start, hashSize, target, at)
+    return true
   }
 
   get isLinked(): boolean | undefined {

@@ -220,6 +220,12 @@ export class JsonReader {
     return true
   }
 
+  /** Copies bytes elsewhere, four at a time: `length` is a multiple of that. */
+  copyBytes(at: number, length: number, target: DataView, targetAt: number): void {
+    const view = this.view
+    for (let i = 0; i < length; i += 4) target.setInt32(targetAt + i, view.getInt32(at + i))
+  }
+
   /** The number that a value is, if it is an integer that JavaScript has. */
   integer(start: number, end: number): number {
     const { bytes } = this
