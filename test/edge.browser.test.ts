@@ -97,6 +97,7 @@ describe.skipIf(!existsSync(executablePath))(`the core in a browser (needs ${exe
       assert.deepStrictEqual(outcome.chain, { valid: true, records: 2, findings: 0 })
       assert.strictEqual(outcome.webhook, "TestPing")
       assert.match(outcome.refusal, /does not fit the body/)
+      assert.isTrue(outcome.hasWebAssembly)
       assert.isFalse(outcome.hasNode)
     }).pipe(Effect.scoped))
 })

@@ -1,5 +1,5 @@
 /**
- * The ASCII characters that JSON gives a meaning to, as bytes.
+ * The ASCII characters that JSON gives a meaning to, as bytes. What is in `wasm/` reads these as well.
  *
  * @internal
  */
@@ -28,8 +28,11 @@ export const closeBrace = 0x7d
 export const rubout = 0x7f
 
 /**
- * Whether a byte is one of `0` to `9`.
+ * Whether a byte is one of `0` to `9`. A declaration: a function that is a constant would be compiled into the module of
+ * `wasm/`, which has its own.
  *
  * @internal
  */
-export const isDigit = (byte: number): boolean => byte >= zero && byte <= nine
+export function isDigit(byte: number): boolean {
+  return byte >= zero && byte <= nine
+}

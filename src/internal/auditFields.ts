@@ -16,6 +16,12 @@ export interface AuditField {
   readonly key: Token
   /** All that stands before the value in compact JSON: separator, key, colon. */
   readonly lead: Token
+  /** The same as text. */
+  readonly leadText: string
+  /** Whether a record must have it. */
+  readonly isRequired: boolean
+  /** Whether the hash payload holds it. */
+  readonly isHashed: boolean
   /** Params and violations are strings inside the payload. */
   readonly isNested: boolean
 }
@@ -48,17 +54,26 @@ const names: ReadonlyArray<string> = [
   "managed_session_id"
 ]
 
+const notHashed: ReadonlySet<string> = new Set(["id", "alert_tier", "record_hash"])
+const lastRequired = names.indexOf("record_hash")
+
 /**
  * The fields of a record in the order in which the gateway sends them.
  *
  * @internal
  */
-export const auditFields: ReadonlyArray<AuditField> = names.map((name, index) => ({
-  name,
-  key: token(`"${name}"`),
-  lead: token(`${index === 0 ? "{" : ","}"${name}":`),
-  isNested: name === "params" || name === "violations"
-}))
+export const auditFields: ReadonlyArray<AuditField> = names.map((name, index) => {
+  const leadText = `${index === 0 ? "{" : ","}"${name}":`
+  return {
+    name,
+    key: token(`"${name}"`),
+    lead: token(leadText),
+    leadText,
+    isRequired: index <= lastRequired && name !== "alert_tier",
+    isHashed: index <= lastRequired && !notHashed.has(name),
+    isNested: name === "params" || name === "violations"
+  }
+})
 
 /**
  * The place of a name in `auditFields`, or -1.
@@ -87,9 +102,6 @@ export const fieldsOfKeyLength = (length: number): ReadonlyArray<number> => fiel
  */
 export const firstHashed = fieldIndex("action_id")
 
-const isHashed = (index: number): boolean =>
-  index >= firstHashed && index <= fieldIndex("prev_hash") && names[index] !== "alert_tier"
-
 /**
  * The field of the hash payload that follows a given field, or -1.
  *
@@ -97,5 +109,5 @@ const isHashed = (index: number): boolean =>
  */
 export const nextHashed: Int8Array = Int8Array.from(
   names,
-  (_, after) => names.findIndex((_, index) => index > after && isHashed(index))
+  (_, after) => auditFields.findIndex(({ isHashed }, index) => index > after && isHashed)
 )

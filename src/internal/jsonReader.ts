@@ -67,6 +67,9 @@ export const token = (text: string): Token => {
   return { length, words }
 }
 
+// A byte order mark inside the text is a character like any other.
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+
 const trueToken = token("true")
 const falseToken = token("false")
 const nullToken = token("null")
@@ -215,5 +218,32 @@ export class JsonReader {
       if (view.getInt8(at + i) !== view.getInt8(later + i)) return false
     }
     return true
+  }
+
+  /** Copies bytes elsewhere, four at a time: `length` is a multiple of that. */
+  copyBytes(at: number, length: number, target: DataView, targetAt: number): void {
+    const view = this.view
+    for (let i = 0; i < length; i += 4) target.setInt32(targetAt + i, view.getInt32(at + i))
+  }
+
+  /** The number that a value is, if it is an integer that JavaScript has. */
+  integer(start: number, end: number): number {
+    const { bytes } = this
+    let value = 0
+    let position = start
+    while (position < end && isDigit(bytes[position]!)) value = value * 10 + bytes[position++]! - zero
+    // A sign, a fraction or an exponent. It has been checked as JSON: what begins like a number is one.
+    if (position < end && (position > start || bytes[start] === minus)) {
+      value = Number(utf8.decode(bytes.subarray(start, end)))
+      position = end
+    }
+    if (position < end || !Number.isSafeInteger(value)) throw new MalformedJson(start, "an integer")
+    return value
+  }
+
+  /** What a string between two positions, quotes included, stands for. */
+  text(start: number, end: number): string {
+    const text = utf8.decode(this.bytes.subarray(start + 1, end - 1))
+    return text.includes("\\") ? JSON.parse(`"${text}"`) : text
   }
 }

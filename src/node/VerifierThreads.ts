@@ -44,7 +44,7 @@ const maxDefault = 8
 const textsPerThread = 2
 
 /** What a thread leaves behind is short-lived: V8 would let much of it pile up. */
-const resourceLimits = { maxYoungGenerationSizeMb: 3 }
+const resourceLimits = { maxYoungGenerationSizeMb: 6 }
 
 /** The module of a thread, as source or built: whichever this one is. */
 const spawn = () => {

@@ -5,6 +5,7 @@
 import { Effect, Layer } from "effect"
 import { ChainVerifier, Governed, Vargate, Webhooks } from "effect-vargate"
 import { FetchHttpClient } from "effect/http"
+import { PlainRecords } from "../../src/internal/plainRecords.ts"
 
 const program = Effect.gen(function*() {
   const governed = yield* Governed.run(
@@ -26,6 +27,7 @@ const program = Effect.gen(function*() {
     chain: { valid, records, findings: findings.length },
     webhook: event._tag,
     refusal: refusal.message,
+    hasWebAssembly: PlainRecords.claim(new Uint8Array(), Infinity) !== undefined,
     hasNode: "process" in globalThis || "Buffer" in globalThis
   }
 }).pipe(
