@@ -6,7 +6,7 @@
  *
  * The threads scan and hash; what they find sound is put together in the order of the log. A stretch in which they find
  * anything wrong is read again, by the one who asked, so that findings are the same to the letter. Memory does not grow
- * with the length of the log; each thread takes about 12 MB. Logs that come over the network arrive more slowly than one
+ * with the length of the log; each thread takes about 25 MB. Logs that come over the network arrive more slowly than one
  * thread reads them, so `ChainVerifier.verify` does not use threads.
  *
  * **Gotchas**
