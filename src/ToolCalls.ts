@@ -11,17 +11,16 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import { type Blocked403, type Pending202, ToolCallBody, ToolCallsApi } from "./api/ToolCallsApi.ts"
+import { type Blocked403, type Pending202, type ToolCallBody, ToolCallsApi } from "./api/ToolCallsApi.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { Agent } from "./domain/Agent.ts"
 import type { Allowed } from "./domain/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "./domain/ToolCall.ts"
+import { checkBody } from "./internal/checkBody.ts"
 import { checkLength, checkValues } from "./internal/checkParams.ts"
 import { CurrentClaims } from "./internal/claims.ts"
 import { copyJson } from "./internal/copyJson.ts"
 import { digestOf } from "./internal/digest.ts"
-import { fieldIssues } from "./internal/fieldIssues.ts"
 import { annotate, inSpan } from "./internal/spans.ts"
 import { exchangeToolCall } from "./internal/toolCallExchange.ts"
 import { withoutStack } from "./internal/withoutStack.ts"
@@ -249,11 +248,6 @@ const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
   ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
 })
 
-const isBody = Schema.is(ToolCallBody)
-
-/** To collect issues takes longer, and is for nothing where there is none. */
-const collectIssues = Schema.decodeUnknownResult(ToolCallBody, { errors: "all" })
-
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
 const check = (
   request: ToolCallRequest,
@@ -272,13 +266,10 @@ const check = (
     params: request.params ?? {},
     isBusinessHours: request.isBusinessHours
   }
-  const body = toBody(call)
-  if (!isBody(body)) {
-    const all = collectIssues(body)
-    return Result.fail(Result.isFailure(all) ? fieldIssues(all.failure.issue, ["body"]) : [])
-  }
-  const issues = checkValues(call.params)
-  if (issues.length > 0) return Result.fail(issues)
+  const unfit = checkBody(toBody(call))
+  if (unfit.length > 0) return Result.fail(unfit)
+  const unfitParams = checkValues(call.params)
+  if (unfitParams.length > 0) return Result.fail(unfitParams)
   const params = copyJson(call.params)
   const sent = {
     ...call,

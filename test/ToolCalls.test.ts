@@ -32,6 +32,28 @@ describe("ToolCalls, given what no type allows", () => {
   }
 })
 
+describe("ToolCalls, given what is nearly a call that was good", () => {
+  const good = { tool: "t", method: "m", agent: { id: "a", type: "b", version: "1.0.0" }, params: { n: 1 } }
+  const agent = good.agent
+  it.effect.each(
+    [
+      ["method", { ...good, method: "m m" }],
+      ["agent_id", { ...good, agent: { ...agent, id: "" } }],
+      ["agent_type", { ...good, agent: { ...agent, type: 1 } }],
+      ["agent_version", { ...good, agent: { ...agent, version: "one" } }],
+      ["params", { ...good, params: [1] }],
+      ["params", { ...good, params: "n" }],
+      ["context_override", { ...good, isBusinessHours: "yes" }]
+    ] as const
+  )("finds a bad %s all the same", ([field, request]) =>
+    Effect.gen(function*() {
+      yield* ToolCalls.call(good)
+      const error = yield* Effect.flip(ToolCalls.call(request as typeof good))
+      assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest", error.message)
+      assert.deepStrictEqual(error.reason.issues[0]?.path.slice(0, 2), ["body", field])
+    }).pipe(Effect.provide(vargate([ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })]))))
+})
+
 describe("ToolCalls.call", () => {
   it.effect("agent_direct executed nothing, whatever stands beside it", () =>
     Effect.gen(function*() {

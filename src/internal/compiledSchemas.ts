@@ -5,9 +5,17 @@
  * @internal
  */
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import * as SchemaAST from "effect/SchemaAST"
 import { AllowedBody, Blocked403, Pending202, ToolCallBody } from "../api/ToolCallsApi.ts"
+import { Allowed } from "../domain/Allowed.ts"
+import { Denied, PendingApproval } from "../VargateError.ts"
+
+/** A class is made from its fields as they are in memory. */
+const fieldsOf = ({ ast }: { readonly ast: SchemaAST.Declaration }) => ast.typeParameters.map(SchemaAST.toType)
 
 /** @internal */
 export const compileSchemas = (): void => {
-  for (const { ast } of [ToolCallBody, AllowedBody, Pending202, Blocked403]) SchemaJITCompiler.enable(ast)
+  const read = [ToolCallBody, AllowedBody, Pending202, Blocked403].map(({ ast }) => ast)
+  const made = [Allowed, Denied, PendingApproval].flatMap(fieldsOf)
+  for (const ast of [...read, ...made]) SchemaJITCompiler.enable(ast)
 }

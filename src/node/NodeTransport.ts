@@ -259,8 +259,8 @@ class Handler implements Dispatcher.DispatchHandler {
 
   onResponseEnd() {
     if (this.arriving !== undefined) return this.arriving.end()
-    const [first, ...others] = this.chunks
-    const bytes = first !== undefined && others.length === 0 ? first : concatBytes(this.chunks)
+    const { chunks } = this
+    const bytes = chunks.length === 1 ? chunks[0] : concatBytes(chunks)
     this.resume(Effect.succeed(new BufferedResponse(this.head!, bytes as Uint8Array<ArrayBuffer>)))
   }
 
