@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, Metric, References, Schedule, Stream, Tracer } from "effect"
+import { Effect, Fiber, Logger, Metric, References, Schedule, Stream, type Tracer } from "effect"
 import { AuditLog, ChainVerifier, Governed, Metrics, RetryPolicy, Reviews, ToolCalls } from "effect-vargate"
 import * as NodeHasher from "effect-vargate/node/NodeHasher"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"

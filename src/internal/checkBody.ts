@@ -29,13 +29,13 @@ export const checkBody = (body: Body): ReadonlyArray<FieldIssue> => {
 
 // --- bodies that differ by their params alone ------------------------------------------------------------------------
 
-/** The latest sound body for each tool, but for its params. To look at one again costs as much as to write it. */
-const known = new Map<string, Omit<Body, "params">>()
+/** The latest sound body for each tool, without its params. To look at one again costs as much as to write it. */
+const known = new Map<string, Body>()
 const capacity = 256
 
-const remember = ({ params: _, ...head }: Body) => {
+const remember = (body: Body) => {
   if (known.size >= capacity) known.clear()
-  known.set(head.tool, head)
+  known.set(body.tool, { ...body, params: {} })
 }
 
 const isKnown = (body: Body): boolean => {
