@@ -21,7 +21,7 @@ import type { RecordHash } from "./domain/RecordHash.ts"
 import { Inclusion, type TreesReport } from "./domain/TreesReport.ts"
 import type { TreeConsistency, TreesStatus } from "./domain/TreesStatus.ts"
 import { Hasher } from "./Hasher.ts"
-import { checkObject } from "./internal/checkInput.ts"
+import { checkDuration, checkObject } from "./internal/checkInput.ts"
 import { inclusionWith, type TrustedTree as Trusted } from "./internal/inclusion.ts"
 import { rootWith } from "./internal/merkleNodes.ts"
 import { TreeRebuild } from "./internal/treeRebuild.ts"
@@ -182,8 +182,10 @@ export const make = Effect.gen(function*() {
     recordHash: RecordHash,
     options: { readonly timeout?: Duration.Input | undefined } = {}
   ) {
+    const { timeout: limit = "90 minutes" } = yield* checkObject("Merkle.awaitProof", options)
+    const timeout = yield* checkDuration("Merkle.awaitProof", "timeout", limit)
     const started = yield* Clock.currentTimeMillis
-    const deadline = started + Duration.toMillis(Duration.fromInputUnsafe(options.timeout ?? "90 minutes"))
+    const deadline = started + Duration.toMillis(timeout)
     const firstTry = (Math.floor(started / hour) + 1) * hour + settling
     const attempt: Effect.Effect<ProvenRecord, OperationError> = Effect.catchIf(
       proveAs("Merkle.awaitProof", recordHash, undefined),

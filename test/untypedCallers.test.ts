@@ -37,6 +37,7 @@ const noObject = [null, "text", 1, true, Symbol("x")]
 const noDate = [null, "2026-07-01", 0, Number.NaN, {}, [], new Date(Number.NaN), new Date(0)]
 const noSecret = [undefined, null, secret, 1, {}, Redacted.make(""), Redacted.make({ secret }), Redacted.make(1n)]
 const noSession = [null, secret, Redacted.make(secret), { token: secret, tenantId: "t" }]
+const noDuration = [null, "soon", true, Symbol("x")]
 const noSchedule = [null, "1 second", 1000, {}, () => Effect.void]
 
 const day = (text: string) => DateTime.makeUnsafe(text)
@@ -66,6 +67,8 @@ const table: Readonly<Record<string, readonly [take: (input: unknown) => Attempt
   "AuditLog.records": [attempt(AuditLog, "records"), noObject],
   "AuditLog.agents": [attempt(AuditLog, "agents"), noObject],
   "Merkle.roots": [attempt(Merkle, "roots"), noObject],
+  "Merkle.awaitProof": [attempt(Merkle, "awaitProof", "0".repeat(64)), noObject],
+  "Merkle.awaitProof timeout": [within("timeout", attempt(Merkle, "awaitProof", "0".repeat(64))), noDuration],
   "Compliance.export": [attempt(Compliance, "export"), [...noObject, ...noRange]],
   "Compliance.export from": [within("from", attempt(Compliance, "export")), noDate],
   "Compliance.export to": [within("to", attempt(Compliance, "export")), noDate],

@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
@@ -33,3 +34,18 @@ const isObject = checkInput("options", Schema.ObjectKeyword)
  */
 export const checkObject = <A extends object>(operation: string, options: A): Effect.Effect<A, VargateError> =>
   Effect.as(isObject(operation, options), options)
+
+/**
+ * Fails with `InvalidRequest`, under `name`, where a value is no duration.
+ *
+ * @internal
+ */
+export const checkDuration = (
+  operation: string,
+  name: string,
+  input: Duration.Input
+): Effect.Effect<Duration.Duration, VargateError> =>
+  Effect.mapError(Effect.fromOption(Duration.fromInput(input)), () => {
+    const message = "Expected a duration, like \"30 seconds\""
+    return new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: [name], message }] }) })
+  })
