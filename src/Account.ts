@@ -123,7 +123,7 @@ export const make = Effect.gen(function*() {
 
   const session = transport.request(
     { name: "Account.session", sideEffect: "none", isAnswerSecret: true },
-    Effect.suspend(() => client.account.session({}))
+    client.account.session({})
   ).pipe(
     Effect.map(({ session_token, tenant_id }) => new Session({ token: session_token, tenantId: tenant_id })),
     Effect.withSpan("Account.session")
@@ -202,13 +202,13 @@ export const layerSignup = (
   Layer.effect(Signup, Effect.map(Transport.makeWithoutKey(options), signingUp))
 
 const signingUp = (transport: Pick<Transport.Transport["Service"], "client" | "request">): Signup["Service"] => {
-  const client = transport.client(AccountApi)
+  const { account } = transport.client(AccountApi)
   return {
     signup: Effect.fn("Account.signup")(function*(person: { readonly email: string; readonly name: string }) {
       const { email, name } = yield* checkObject("Account.signup", person)
       return yield* transport.request(
         { name: "Account.signup", sideEffect: "possible" },
-        client.account.signup({ payload: { email, name } })
+        account.signup({ payload: { email, name } })
       )
     }),
 
@@ -216,7 +216,7 @@ const signingUp = (transport: Pick<Transport.Transport["Service"], "client" | "r
       const checked = yield* checkToken("Account.verifyEmail", token)
       const answer = yield* transport.request(
         { name: "Account.verifyEmail", sideEffect: "possible", secrets: [checked], isAnswerSecret: true },
-        client.account.verifyEmail({ query: { token: checked } })
+        account.verifyEmail({ query: { token: checked } })
       )
       const { api_key: apiKey, dashboard_url: dashboardUrl, session_token, tenant_id: tenantId } = answer
       const session = session_token && new Session({ token: session_token, tenantId })

@@ -106,12 +106,12 @@ export const makeReader = (transport: Transport.Transport["Service"]) => {
 
   const pending = transport.request(
     { name: "Approvals.pending", sideEffect: "none" },
-    Effect.suspend(() => client.approvals.pending({}))
+    client.approvals.pending({})
   ).pipe(Effect.withSpan("Approvals.pending"))
 
   const history = transport.request(
     { name: "Approvals.history", sideEffect: "none" },
-    Effect.suspend(() => client.approvals.history({}))
+    client.approvals.history({})
   ).pipe(Effect.map(({ history }) => history), Effect.withSpan("Approvals.history"))
 
   const source: ApprovalLook.Source = {

@@ -141,7 +141,7 @@ export const make = Effect.gen(function*() {
 
   const verify = transport.request(
     { name: "AuditLog.verify", sideEffect: "none" },
-    Effect.suspend(() => client.audit.verify({}))
+    client.audit.verify({})
   ).pipe(Effect.withSpan("AuditLog.verify"))
 
   const agents = Effect.fn("AuditLog.agents")(function*(options: { readonly limit?: number | undefined } = {}) {
@@ -155,7 +155,7 @@ export const make = Effect.gen(function*() {
 
   const subjects = transport.request(
     { name: "AuditLog.subjects", sideEffect: "none" },
-    Effect.suspend(() => client.subjects.list({}))
+    client.subjects.list({})
   ).pipe(Effect.map(({ subjects }) => subjects), Effect.withSpan("AuditLog.subjects"))
 
   const erase = Effect.fn("AuditLog.erase")((subjectId: string) =>

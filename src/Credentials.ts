@@ -79,7 +79,7 @@ export const make = Effect.gen(function*() {
 
   const list = transport.request(
     { name: "Credentials.list", sideEffect: "none" },
-    Effect.suspend(() => client.credentials.list({}))
+    client.credentials.list({})
   ).pipe(Effect.map(({ credentials }) => credentials), Effect.withSpan("Credentials.list"))
 
   const status = Effect.fn("Credentials.status")((toolId: string) =>
@@ -99,7 +99,7 @@ export const make = Effect.gen(function*() {
 
   const accessLog = transport.request(
     { name: "Credentials.accessLog", sideEffect: "none" },
-    Effect.suspend(() => client.credentials.accessLog({}))
+    client.credentials.accessLog({})
   ).pipe(Effect.map(({ entries }) => entries), Effect.withSpan("Credentials.accessLog"))
 
   return Credentials.of({ register, list, status, remove, accessLog })

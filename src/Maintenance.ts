@@ -61,7 +61,7 @@ export const make = Effect.gen(function*() {
 
   const backup = transport.request(
     { name: "Maintenance.backup", sideEffect: "possible" },
-    Effect.suspend(() => client.system.backup({}))
+    client.system.backup({})
   ).pipe(Effect.map(({ backup }) => backup), Effect.withSpan("Maintenance.backup"))
 
   return Maintenance.of({ clearHistory, clearCounters, backup })

@@ -203,7 +203,7 @@ export const make = Effect.gen(function*() {
 
   const verify = transport.request(
     { name: "Merkle.verify", sideEffect: "none" },
-    Effect.suspend(() => client.merkle.verify({}))
+    client.merkle.verify({})
   ).pipe(Effect.withSpan("Merkle.verify"))
 
   const consistency = Effect.fn("Merkle.consistency")((from: number, to: number) =>

@@ -40,17 +40,17 @@ export const make = Effect.gen(function*() {
 
   const templates = transport.request(
     { name: "Policies.templates", sideEffect: "none" },
-    Effect.suspend(() => client.policies.templates({}))
+    client.policies.templates({})
   ).pipe(Effect.map(({ templates }) => templates), Effect.withSpan("Policies.templates"))
 
   const rules = transport.request(
     { name: "Policies.rules", sideEffect: "none" },
-    Effect.suspend(() => client.policies.rules({}))
+    client.policies.rules({})
   ).pipe(Effect.withSpan("Policies.rules"))
 
   const bundle = transport.request(
     { name: "Policies.bundle", sideEffect: "none" },
-    Effect.suspend(() => client.policies.bundle({}))
+    client.policies.bundle({})
   ).pipe(Effect.withSpan("Policies.bundle"))
 
   return Policies.of({ templates, rules, bundle })

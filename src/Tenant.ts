@@ -121,7 +121,7 @@ export const make = Effect.gen(function*() {
 
   const testWebhook = transport.request(
     { name: "Tenant.testWebhook", sideEffect: "possible" },
-    Effect.suspend(() => client.tenant.testWebhook({}))
+    client.tenant.testWebhook({})
   ).pipe(
     Effect.map(({ webhook_url }) => webhook_url),
     Effect.catchTag("WebhookFailed502", ({ message = "no reason given", webhook_url }) =>

@@ -76,7 +76,7 @@ export const make = Effect.gen(function*() {
 
   const list = transport.request(
     { name: "TenantDirectory.list", sideEffect: "none" },
-    Effect.suspend(() => client.tenants.list({}))
+    client.tenants.list({})
   ).pipe(Effect.map(({ tenants }) => tenants), Effect.withSpan("TenantDirectory.list"))
 
   const get = Effect.fn("TenantDirectory.get")((tenantId: string) =>

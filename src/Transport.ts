@@ -22,6 +22,7 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { apiOf, type Groups } from "./api/apiOf.ts"
 import type { RequestValidation } from "./api/RequestValidation.ts"
@@ -108,10 +109,7 @@ export class Transport extends Context.Service<Transport, {
   readonly baseUrl: string
   /** The largest response body that is read, in bytes. */
   readonly maxBodyBytes: number
-  /**
-   * The client of some groups. Its calls go through `request` only. A group is derived when it is first asked for: to
-   * derive all of them takes longer than everything else at the start of a program.
-   */
+  /** The client of some groups. Its calls go through `request` only. A route is derived when it is first called. */
   readonly client: <const G extends Groups>(...groups: G) => Client<G>
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
@@ -236,16 +234,13 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   })
   const quietened = remembering(Context.merge(quiet))
   const authorizedClient = AuthorizedClient.clientOf(authorized)
-  const derive = once((group: Groups[number]) =>
-    Effect.runSync(
-      // No middleware of the contract has anything to do in a client.
-      HttpApiClient.makeWith(apiOf(group), { httpClient: authorizedClient }) as Effect.Effect<Record<string, unknown>>
-    )[group.identifier]
-  )
-  const client = <const G extends Groups>(...groups: G) => {
-    const derived = groups.map((group) => [group.identifier, { get: () => derive(group), enumerable: true }] as const)
-    return Object.defineProperties({}, Object.fromEntries(derived)) as Client<G>
-  }
+  const client = <const G extends Groups>(...groups: G) =>
+    Object.fromEntries(
+      groups.map((group) => [
+        group.identifier,
+        Record.map(group.endpoints, (_, name) => deriveOnCall(group, name, authorizedClient))
+      ])
+    ) as Client<G>
 
   const request = <A, E>(
     operation: Operation,
@@ -309,12 +304,22 @@ const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {
   return (a) => (last?.a === a ? last : last = { a, b: f(a) }).b
 }
 
-const once = <A, B>(f: (a: A) => B): (a: A) => B => {
-  const results = new Map<A, B>()
-  return (a) => {
-    if (!results.has(a)) results.set(a, f(a))
-    return results.get(a)!
-  }
+type Call = (request: unknown) => Effect.Effect<unknown, unknown>
+
+/** To derive all routes takes longer than everything else at the start of a program, and most call few of them. */
+const deriveOnCall = (group: Groups[number], endpoint: string, httpClient: HttpClient.HttpClient): Call => {
+  let derived: Call | undefined
+  const derive = () =>
+    Effect.runSync(
+      // No middleware of the contract has anything to do in a client.
+      HttpApiClient.endpoint(apiOf(group), {
+        // The names of a group that is known no closer have no type.
+        group: group.identifier as never,
+        endpoint: endpoint as never,
+        httpClient
+      }) as Effect.Effect<Call>
+    )
+  return (request) => Effect.suspend(() => (derived ??= derive())(request))
 }
 
 /** The texts of an operation also lose the secrets that it carries itself. */

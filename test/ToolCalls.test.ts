@@ -16,6 +16,7 @@ const reasonOf = (request: unknown) =>
 describe("ToolCalls, given what no type allows", () => {
   const shared = Array.from({ length: 30 }).reduce<unknown>((inner) => ({ a: inner, b: inner }), 1)
   const texts = Array.from({ length: 10 }, () => "x".repeat(100_000_000))
+  const keys = texts.map((text) => ({ [text]: 1 }))
   for (
     const [title, request] of [
       ["nothing", undefined],
@@ -24,7 +25,8 @@ describe("ToolCalls, given what no type allows", () => {
       ["an array as params, with a reference", { tool: "t", method: "m", params: [1, 2], reference: "params" }],
       ["a date as params, with a reference", { tool: "t", method: "m", params: new Date(0), reference: "params" }],
       ["shared objects without end", { tool: "t", method: "m", params: { shared } }],
-      ["more text than a string can hold", { tool: "t", method: "m", params: { texts } }]
+      ["more text than a string can hold", { tool: "t", method: "m", params: { texts } }],
+      ["longer keys than a string can hold", { tool: "t", method: "m", params: { keys } }]
     ] as const
   ) {
     it.effect(`${title} is InvalidRequest, and nothing is sent`, () =>

@@ -58,7 +58,10 @@ export const checkValues = (params: Readonly<Record<string, unknown>>): Readonly
         if (!key.isWellFormed()) {
           issues.push({ path: pathOf(place), message: "Expected keys without lone surrogates" })
         } // JSON leaves such keys out, and so do we.
-        else if (inner !== undefined) places.push({ value: inner, key, parent: place, depth: depth + 1 })
+        else if (inner !== undefined) {
+          size += key.length
+          places.push({ value: inner, key, parent: place, depth: depth + 1 })
+        }
       }
     }
   }

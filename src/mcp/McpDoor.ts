@@ -139,7 +139,7 @@ export class McpDoor extends Context.Service<McpDoor, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
-  const client = transport.client(McpDoorApi.McpDoorApi)
+  const { mcpDoor } = transport.client(McpDoorApi.McpDoorApi)
   let lastId = 0
 
   const unexpected = ({ name, sideEffect }: Transport.Operation, detail: string) =>
@@ -175,7 +175,7 @@ export const make = Effect.gen(function*() {
       const id = ++lastId
       const answer = yield* transport.request(
         operation,
-        client.mcpDoor.exchange({ payload: { jsonrpc: "2.0", id, method, params } })
+        mcpDoor.exchange({ payload: { jsonrpc: "2.0", id, method, params } })
       )
       if (answer.id !== id && answer.id !== null) return yield* unexpected(operation, "it answers another request")
       if (answer.error !== undefined) return yield* rpcError(operation, answer.error)
@@ -268,10 +268,7 @@ export const make = Effect.gen(function*() {
       return Effect.map(ask("McpDoor.tools", "tools/list", params, McpDoorApi.ToolsResult), ({ tools }) => tools)
     },
     call,
-    health: transport.request(
-      { name: "McpDoor.health", sideEffect: "none" },
-      Effect.suspend(() => client.mcpDoor.health({}))
-    ).pipe(
+    health: transport.request({ name: "McpDoor.health", sideEffect: "none" }, mcpDoor.health({})).pipe(
       Effect.map(({ protocol_version, service, status }) => ({ status, service, protocolVersion: protocol_version })),
       Effect.withSpan("McpDoor.health")
     )
