@@ -18,7 +18,21 @@ const namespace = ({ name, path }: { readonly name: string; readonly path: strin
   return `${comment}\nexport * as ${name} from "${path}"\n`
 }
 
-const modules = [...modulesIn(""), ...modulesIn("domain/")].sort((a, b) => a.name.localeCompare(b.name))
+const folders = [
+  "",
+  "model/",
+  "errors/",
+  "transport/",
+  "audit/",
+  "verify/",
+  "webhooks/",
+  "calls/",
+  "approvals/",
+  "operator/",
+  "governed/"
+]
+
+const modules = folders.flatMap(modulesIn).sort((a, b) => a.name.localeCompare(b.name))
 const text = modules.map(namespace).join("\n")
 const target = new URL("../src/index.ts", import.meta.url)
 

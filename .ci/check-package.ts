@@ -18,7 +18,7 @@ const consumer = `
 import { Effect } from "effect"
 import { ToolCalls } from "effect-vargate"
 import * as Output from "effect-vargate/cli/Output"
-import * as ToolCallsByPath from "effect-vargate/ToolCalls"
+import * as ToolCallsByPath from "effect-vargate/calls/ToolCalls"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
 const program: Effect.Effect<string, ToolCalls.Decision | unknown> = ToolCallsByPath.call({ tool: "http", method: "GET" }).pipe(

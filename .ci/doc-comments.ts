@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const files = globSync("src/**/*.ts", {
   cwd: root,
   exclude: (path) =>
-    path === "src/internal" || path === "src/gateway/inbox" || path === "src/index.ts" || path.endsWith(".d.ts")
+    /\binternal$/.test(path) || path === "src/gateway/inbox/page" || path === "src/index.ts" || path.endsWith(".d.ts")
 })
 
 const comment = String.raw`/\*\*(?:(?!\*/)[\s\S])*\*/`

@@ -1,15 +1,15 @@
 /**
- * Bundles the inbox page of the embedded gateway into `dist/gateway/inbox/`, where the gateway finds it, whether it runs
+ * Bundles the inbox page of the embedded gateway into `dist/gateway/inbox/page/`, where the gateway finds it, whether it runs
  * from `src` or from `dist`. Runs after `npm install` in a clone and in `npm run build`.
  */
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
 
-const inbox = (file: string) => fileURLToPath(new URL(`../src/gateway/inbox/${file}`, import.meta.url))
+const inbox = (file: string) => fileURLToPath(new URL(`../src/gateway/inbox/page/page/${file}`, import.meta.url))
 
 await build({
   entryPoints: ["app.ts", "inbox.css", "index.html", "icon.svg"].map(inbox),
-  outdir: fileURLToPath(new URL("../dist/gateway/inbox", import.meta.url)),
+  outdir: fileURLToPath(new URL("../dist/gateway/inbox/page", import.meta.url)),
   loader: { ".html": "copy", ".svg": "copy" },
   bundle: true,
   minify: true,

@@ -1,12 +1,12 @@
 /**
- * Compiles `src/internal/wasm/`, which is AssemblyScript, into `src/internal/plainRecordsBinary.ts`. With `--check` it
+ * Compiles `src/verify/internal/wasm/`, which is AssemblyScript, into `src/verify/internal/plainRecordsBinary.ts`. With `--check` it
  * only compares.
  */
 import { main } from "assemblyscript/asc"
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-const target = new URL("../src/internal/plainRecordsBinary.ts", import.meta.url)
+const target = new URL("../src/verify/internal/plainRecordsBinary.ts", import.meta.url)
 
 const options = {
   outFile: "plainRecord.wasm",
@@ -21,7 +21,10 @@ const options = {
 
 let binary = ""
 const { error, stderr } = await main(
-  ["src/internal/wasm/plainRecord.ts", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])],
+  [
+    "src/verify/internal/wasm/plainRecord.ts",
+    ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+  ],
   {
     writeFile: (_, contents) => {
       binary = Buffer.from(contents).toString("base64")
@@ -45,6 +48,6 @@ export const plainRecordsBinary =
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text)
 } else if (readFileSync(target, "utf8") !== text) {
-  console.error("src/internal/plainRecordsBinary.ts is not up to date: run `npm run build:wasm`")
+  console.error("src/verify/internal/plainRecordsBinary.ts is not up to date: run `npm run build:wasm`")
   process.exit(1)
 }

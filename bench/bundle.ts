@@ -28,11 +28,11 @@ const programs: Readonly<Record<string, string>> = {
     import * as Effect from "effect/Effect"
     import * as FetchHttpClient from "effect/http/FetchHttpClient"
     import * as Layer from "effect/Layer"
-    import * as Approvals from "effect-vargate/Approvals"
-    import * as Governed from "effect-vargate/Governed"
-    import * as RetryPolicy from "effect-vargate/RetryPolicy"
-    import * as ToolCalls from "effect-vargate/ToolCalls"
-    import * as Transport from "effect-vargate/Transport"
+    import * as Approvals from "effect-vargate/approvals/Approvals"
+    import * as Governed from "effect-vargate/governed/Governed"
+    import * as RetryPolicy from "effect-vargate/transport/RetryPolicy"
+    import * as ToolCalls from "effect-vargate/calls/ToolCalls"
+    import * as Transport from "effect-vargate/transport/Transport"
     const layer = Layer.mergeAll(ToolCalls.layer, Approvals.layer).pipe(
       Layer.provideMerge(Transport.layer({ apiKey: "key" })),
       Layer.provide(FetchHttpClient.layer)
@@ -44,7 +44,7 @@ const programs: Readonly<Record<string, string>> = {
   "the same with Vargate.layer": `
     import * as Effect from "effect/Effect"
     import * as FetchHttpClient from "effect/http/FetchHttpClient"
-    import * as Governed from "effect-vargate/Governed"
+    import * as Governed from "effect-vargate/governed/Governed"
     import * as Vargate from "effect-vargate/Vargate"
     Effect.runFork(Governed.run({ tool: "t", method: "m", onPending: Governed.wait() }, Effect.void).pipe(
       Effect.provide(Vargate.layer({ apiKey: "key" })),
@@ -52,8 +52,8 @@ const programs: Readonly<Record<string, string>> = {
     ))`,
   "webhooks as a fetch handler": `
     import * as Effect from "effect/Effect"
-    import * as WebhookRoute from "effect-vargate/WebhookRoute"
-    import * as Webhooks from "effect-vargate/Webhooks"
+    import * as WebhookRoute from "effect-vargate/webhooks/WebhookRoute"
+    import * as Webhooks from "effect-vargate/webhooks/Webhooks"
     export default { fetch: WebhookRoute.toWebHandler(Webhooks.layer({ secret: "s", handle: Effect.log })).handler }`,
   "everything in the barrel": `
     import * as vargate from "effect-vargate"

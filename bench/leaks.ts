@@ -1,6 +1,6 @@
 /** What calls leave behind: heap over a million of them; sockets, fibers and listeners after ten thousand interruptions. */
+import * as ToolCalls from "effect-vargate/calls/ToolCalls"
 import * as NodeTransport from "effect-vargate/node/NodeTransport"
-import * as ToolCalls from "effect-vargate/ToolCalls"
 import * as Vargate from "effect-vargate/Vargate"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -8,7 +8,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Schedule, Stream } from "effect"
 import { ManagedAgents } from "effect-vargate"
 import type * as Gateway from "effect-vargate/gateway/Gateway"
-import type * as ManagedSessions from "effect-vargate/gateway/ManagedSessions"
+import type * as ManagedSessions from "effect-vargate/gateway/managed/ManagedSessions"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
 /** Charges more and more, whatever it is told. */

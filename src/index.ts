@@ -3,70 +3,70 @@
  *
  * @since 0.1.0
  */
-export * as Account from "./Account.ts"
+export * as Account from "./operator/Account.ts"
 
 /**
  * The name of one governed action. Every answer to a tool call, every audit record and every approval carries it.
  *
  * @since 0.1.0
  */
-export * as ActionId from "./domain/ActionId.ts"
+export * as ActionId from "./model/ActionId.ts"
 
 /**
  * Who acts. The gateway keeps history, anomaly scores and limits per agent id, so give each agent its own.
  *
  * @since 0.1.0
  */
-export * as Agent from "./domain/Agent.ts"
+export * as Agent from "./model/Agent.ts"
 
 /**
  * What an agent has been doing.
  *
  * @since 0.1.0
  */
-export * as AgentActivity from "./domain/AgentActivity.ts"
+export * as AgentActivity from "./audit/AgentActivity.ts"
 
 /**
  * The policy's yes.
  *
  * @since 0.1.0
  */
-export * as Allowed from "./domain/Allowed.ts"
+export * as Allowed from "./model/Allowed.ts"
 
 /**
  * Roots of the audit log on a blockchain.
  *
  * @since 0.1.0
  */
-export * as Anchor from "./domain/Anchor.ts"
+export * as Anchor from "./operator/Anchor.ts"
 
 /**
  * Roots of the audit log on a blockchain.
  *
  * @since 0.1.0
  */
-export * as Anchors from "./Anchors.ts"
+export * as Anchors from "./operator/Anchors.ts"
 
 /**
  * Actions that wait for people, and what people decided.
  *
  * @since 0.1.0
  */
-export * as Approval from "./domain/Approval.ts"
+export * as Approval from "./approvals/Approval.ts"
 
 /**
  * Actions that wait for people, seen from the agent's side: it can look and wait, never decide.
  *
  * @since 0.1.0
  */
-export * as Approvals from "./Approvals.ts"
+export * as Approvals from "./approvals/Approvals.ts"
 
 /**
  * The audit log: what was decided, in a chain of hashes.
  *
  * @since 0.1.0
  */
-export * as AuditLog from "./AuditLog.ts"
+export * as AuditLog from "./audit/AuditLog.ts"
 
 /**
  * Watches an audit log: verifies what is new against the checkpoint kept last, on a schedule.
@@ -85,21 +85,21 @@ export * as AuditLog from "./AuditLog.ts"
  *
  * @since 0.1.0
  */
-export * as AuditMonitor from "./AuditMonitor.ts"
+export * as AuditMonitor from "./verify/AuditMonitor.ts"
 
 /**
  * The audit log: one record per decision, chained by hashes, one chain per tenant.
  *
  * @since 0.1.0
  */
-export * as AuditRecord from "./domain/AuditRecord.ts"
+export * as AuditRecord from "./audit/AuditRecord.ts"
 
 /**
  * Copies of the gateway's database.
  *
  * @since 0.1.0
  */
-export * as Backup from "./domain/Backup.ts"
+export * as Backup from "./operator/Backup.ts"
 
 /**
  * Keeps a program's tool calls under the tenant's limit, so that the gateway never has to turn one away.
@@ -117,14 +117,14 @@ export * as Backup from "./domain/Backup.ts"
  *
  * @since 0.1.0
  */
-export * as CallLimiter from "./CallLimiter.ts"
+export * as CallLimiter from "./calls/CallLimiter.ts"
 
 /**
  * What an independent verification of the audit log found, and why.
  *
  * @since 0.1.0
  */
-export * as ChainReport from "./domain/ChainReport.ts"
+export * as ChainReport from "./verify/ChainReport.ts"
 
 /**
  * Verifies the audit log without trusting the gateway: every hash is recomputed from the very bytes that it sent.
@@ -161,14 +161,14 @@ export * as ChainReport from "./domain/ChainReport.ts"
  *
  * @since 0.1.0
  */
-export * as ChainVerifier from "./ChainVerifier.ts"
+export * as ChainVerifier from "./verify/ChainVerifier.ts"
 
 /**
  * What one party was shown of a log: kept after a good verification, and held against everything shown later.
  *
  * @since 0.1.0
  */
-export * as Checkpoint from "./domain/Checkpoint.ts"
+export * as Checkpoint from "./audit/Checkpoint.ts"
 
 /**
  * Checkpoints, kept where the gateway cannot reach them. Holding the log against them shows what a self-consistent
@@ -190,7 +190,15 @@ export * as Checkpoint from "./domain/Checkpoint.ts"
  *
  * @since 0.1.0
  */
-export * as Checkpoints from "./Checkpoints.ts"
+export * as Checkpoints from "./verify/Checkpoints.ts"
+
+/**
+ * Leave to act: submits a call, waits for a person where that is asked for, and says who is to do it. What governed
+ * toolkits and governed MCP servers have in common.
+ *
+ * @since 0.1.0
+ */
+export * as Clearance from "./governed/Clearance.ts"
 
 /**
  * The package that the gateway puts together for an auditor.
@@ -210,21 +218,21 @@ export * as Checkpoints from "./Checkpoints.ts"
  *
  * @since 0.1.0
  */
-export * as Compliance from "./Compliance.ts"
+export * as Compliance from "./operator/Compliance.ts"
 
 /**
  * The package that a gateway puts together for an auditor.
  *
  * @since 0.1.0
  */
-export * as ComplianceExport from "./domain/ComplianceExport.ts"
+export * as ComplianceExport from "./operator/ComplianceExport.ts"
 
 /**
  * Credentials of tools that the gateway keeps, so that it can act without showing them to an agent.
  *
  * @since 0.1.0
  */
-export * as Credential from "./domain/Credential.ts"
+export * as Credential from "./operator/Credential.ts"
 
 /**
  * The vault of credentials: what the gateway needs to act on a tool itself, put there by an operator and never shown
@@ -232,7 +240,7 @@ export * as Credential from "./domain/Credential.ts"
  *
  * @since 0.1.0
  */
-export * as Credentials from "./Credentials.ts"
+export * as Credentials from "./operator/Credentials.ts"
 
 /**
  * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
@@ -240,7 +248,7 @@ export * as Credentials from "./Credentials.ts"
  *
  * @since 0.1.0
  */
-export * as Erasure from "./domain/Erasure.ts"
+export * as Erasure from "./audit/Erasure.ts"
 
 /**
  * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our own
@@ -264,21 +272,21 @@ export * as Erasure from "./domain/Erasure.ts"
  *
  * @since 0.1.0
  */
-export * as Evidence from "./Evidence.ts"
+export * as Evidence from "./verify/Evidence.ts"
 
 /**
  * What checking a file of evidence found.
  *
  * @since 0.1.0
  */
-export * as EvidenceReport from "./domain/EvidenceReport.ts"
+export * as EvidenceReport from "./verify/EvidenceReport.ts"
 
 /**
  * What became of the action itself. "Allowed" and "approved" are words about policy; only this says what was done.
  *
  * @since 0.1.0
  */
-export * as Execution from "./domain/Execution.ts"
+export * as Execution from "./model/Execution.ts"
 
 /**
  * The flow that people come for: submit, wait for approval where one is needed, act once, say who acted.
@@ -302,7 +310,7 @@ export * as Execution from "./domain/Execution.ts"
  *
  * @since 0.1.0
  */
-export * as Governed from "./Governed.ts"
+export * as Governed from "./governed/Governed.ts"
 
 /**
  * SHA-256 for everything that is verified here. By default Web Crypto computes it, so that verification runs wherever
@@ -310,63 +318,63 @@ export * as Governed from "./Governed.ts"
  *
  * @since 0.1.0
  */
-export * as Hasher from "./Hasher.ts"
+export * as Hasher from "./verify/Hasher.ts"
 
 /**
  * The gateway's health.
  *
  * @since 0.1.0
  */
-export * as Health from "./domain/Health.ts"
+export * as Health from "./operator/Health.ts"
 
 /**
  * Where the API key comes from, if not from the options: a secrets manager, a file, another service.
  *
  * @since 0.1.0
  */
-export * as KeyProvider from "./KeyProvider.ts"
+export * as KeyProvider from "./transport/KeyProvider.ts"
 
 /**
  * What wipes or copies the gateway's own state.
  *
  * @since 0.1.0
  */
-export * as Maintenance from "./Maintenance.ts"
+export * as Maintenance from "./operator/Maintenance.ts"
 
 /**
  * Agents that are run elsewhere on a tenant's behalf, and governed by the gateway.
  *
  * @since 0.1.0
  */
-export * as ManagedAgent from "./domain/ManagedAgent.ts"
+export * as ManagedAgent from "./model/ManagedAgent.ts"
 
 /**
  * Failures of those who look after managed agents. They belong to the table in `VargateError`.
  *
  * @since 0.1.0
  */
-export * as ManagedAgentError from "./ManagedAgentError.ts"
+export * as ManagedAgentError from "./errors/ManagedAgentError.ts"
 
 /**
  * Agents that run elsewhere on a tenant's behalf: what they may do, their sessions, and how to stop one.
  *
  * @since 0.1.0
  */
-export * as ManagedAgents from "./ManagedAgents.ts"
+export * as ManagedAgents from "./operator/ManagedAgents.ts"
 
 /**
  * Sessions of managed agents.
  *
  * @since 0.1.0
  */
-export * as ManagedSession from "./domain/ManagedSession.ts"
+export * as ManagedSession from "./model/ManagedSession.ts"
 
 /**
  * Failures of calls through the gateway's own MCP door. They belong to the table in `VargateError`.
  *
  * @since 0.1.0
  */
-export * as McpDoorError from "./McpDoorError.ts"
+export * as McpDoorError from "./errors/McpDoorError.ts"
 
 /**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
@@ -379,21 +387,21 @@ export * as McpDoorError from "./McpDoorError.ts"
  *
  * @since 0.1.0
  */
-export * as Merkle from "./Merkle.ts"
+export * as Merkle from "./verify/Merkle.ts"
 
 /**
  * Merkle trees over the audit log: one tree per full hour and tenant.
  *
  * @since 0.1.0
  */
-export * as MerkleProof from "./domain/MerkleProof.ts"
+export * as MerkleProof from "./verify/MerkleProof.ts"
 
 /**
  * The gateway's metrics.
  *
  * @since 0.1.0
  */
-export * as MetricFamily from "./domain/MetricFamily.ts"
+export * as MetricFamily from "./operator/MetricFamily.ts"
 
 /**
  * What to watch of governed calls. Every figure goes to Effect's metric registry, from where `effect/observability` exports
@@ -412,14 +420,14 @@ export * as MetricFamily from "./domain/MetricFamily.ts"
  *
  * @since 0.1.0
  */
-export * as Metrics from "./Metrics.ts"
+export * as Metrics from "./transport/Metrics.ts"
 
 /**
  * What watching a log brings to light.
  *
  * @since 0.1.0
  */
-export * as MonitorEvent from "./domain/MonitorEvent.ts"
+export * as MonitorEvent from "./verify/MonitorEvent.ts"
 
 /**
  * The policies in force: templates to choose from, rules, and the bundle that the policy engine runs. To choose among
@@ -427,21 +435,21 @@ export * as MonitorEvent from "./domain/MonitorEvent.ts"
  *
  * @since 0.1.0
  */
-export * as Policies from "./Policies.ts"
+export * as Policies from "./operator/Policies.ts"
 
 /**
  * The rules that decide, as the gateway describes them.
  *
  * @since 0.1.0
  */
-export * as PolicyRules from "./domain/PolicyRules.ts"
+export * as PolicyRules from "./operator/PolicyRules.ts"
 
 /**
  * The policy templates that a tenant chooses from, and what each can be tuned with.
  *
  * @since 0.1.0
  */
-export * as PolicyTemplate from "./domain/PolicyTemplate.ts"
+export * as PolicyTemplate from "./model/PolicyTemplate.ts"
 
 /**
  * Why an operation failed, other than by one of the answers of a governed call: the `reason` of a `VargateError`.
@@ -462,7 +470,7 @@ export * as PolicyTemplate from "./domain/PolicyTemplate.ts"
  *
  * @since 0.1.0
  */
-export * as Reason from "./Reason.ts"
+export * as Reason from "./errors/Reason.ts"
 
 /**
  * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
@@ -483,28 +491,36 @@ export * as Reason from "./Reason.ts"
  *
  * @since 0.1.0
  */
-export * as Reconcile from "./Reconcile.ts"
+export * as Reconcile from "./calls/Reconcile.ts"
 
 /**
  * Hashes of the audit log.
  *
  * @since 0.1.0
  */
-export * as RecordHash from "./domain/RecordHash.ts"
+export * as RecordHash from "./model/RecordHash.ts"
+
+/**
+ * What a model is told when a governed action was not performed, or when nobody knows: in plain words, so that it does not
+ * tell its user that it was done.
+ *
+ * @since 0.1.0
+ */
+export * as Refusal from "./governed/Refusal.ts"
 
 /**
  * Taking decisions again.
  *
  * @since 0.1.0
  */
-export * as Replay from "./Replay.ts"
+export * as Replay from "./audit/Replay.ts"
 
 /**
  * A decision, taken again.
  *
  * @since 0.1.0
  */
-export * as ReplayReport from "./domain/ReplayReport.ts"
+export * as ReplayReport from "./audit/ReplayReport.ts"
 
 /**
  * When to try again, as values. Nothing in this package repeats an operation by itself; a program says
@@ -522,7 +538,7 @@ export * as ReplayReport from "./domain/ReplayReport.ts"
  *
  * @since 0.1.0
  */
-export * as RetryPolicy from "./RetryPolicy.ts"
+export * as RetryPolicy from "./transport/RetryPolicy.ts"
 
 /**
  * Decisions of people over held actions. A service of its own, so that a program which is not given it cannot approve
@@ -530,35 +546,35 @@ export * as RetryPolicy from "./RetryPolicy.ts"
  *
  * @since 0.1.0
  */
-export * as Reviews from "./Reviews.ts"
+export * as Reviews from "./approvals/Reviews.ts"
 
 /**
  * Accounts: signing up, keys, sessions, and the tenants of one person.
  *
  * @since 0.1.0
  */
-export * as Session from "./domain/Session.ts"
+export * as Session from "./operator/Session.ts"
 
 /**
  * What can be said about a session of a managed agent afterwards.
  *
  * @since 0.1.0
  */
-export * as SessionReport from "./domain/SessionReport.ts"
+export * as SessionReport from "./operator/SessionReport.ts"
 
 /**
  * What applying settings would change, and what became of it.
  *
  * @since 0.1.0
  */
-export * as SettingsPlan from "./domain/SettingsPlan.ts"
+export * as SettingsPlan from "./operator/SettingsPlan.ts"
 
 /**
  * The gateway itself, as everybody may see it.
  *
  * @since 0.1.0
  */
-export * as System from "./System.ts"
+export * as System from "./operator/System.ts"
 
 /**
  * The tenant itself: what it is, and its settings as values that can be planned, applied and read back.
@@ -567,70 +583,70 @@ export * as System from "./System.ts"
  *
  * @since 0.1.0
  */
-export * as Tenant from "./Tenant.ts"
+export * as Tenant from "./operator/Tenant.ts"
 
 /**
  * The tenants of a gateway, for those who run it.
  *
  * @since 0.1.0
  */
-export * as TenantDirectory from "./TenantDirectory.ts"
+export * as TenantDirectory from "./operator/TenantDirectory.ts"
 
 /**
  * Tenants in a gateway's directory.
  *
  * @since 0.1.0
  */
-export * as TenantEntry from "./domain/TenantEntry.ts"
+export * as TenantEntry from "./operator/TenantEntry.ts"
 
 /**
  * Failures of those who look after a tenant. They belong to the table in `VargateError`.
  *
  * @since 0.1.0
  */
-export * as TenantError from "./TenantError.ts"
+export * as TenantError from "./errors/TenantError.ts"
 
 /**
  * The name of a tenant.
  *
  * @since 0.1.0
  */
-export * as TenantId from "./domain/TenantId.ts"
+export * as TenantId from "./model/TenantId.ts"
 
 /**
  * What a gateway shows of a tenant.
  *
  * @since 0.1.0
  */
-export * as TenantProfile from "./domain/TenantProfile.ts"
+export * as TenantProfile from "./operator/TenantProfile.ts"
 
 /**
  * What a tenant can set: its policy, what happens while something is away, who is told.
  *
  * @since 0.1.0
  */
-export * as TenantSettings from "./domain/TenantSettings.ts"
+export * as TenantSettings from "./model/TenantSettings.ts"
 
 /**
  * A tool call: what an agent wants to do, before anybody has said yes.
  *
  * @since 0.1.0
  */
-export * as ToolCall from "./domain/ToolCall.ts"
+export * as ToolCall from "./model/ToolCall.ts"
 
 /**
  * Governed tool calls: ask first, act only on a yes.
  *
  * @since 0.1.0
  */
-export * as ToolCalls from "./ToolCalls.ts"
+export * as ToolCalls from "./calls/ToolCalls.ts"
 
 /**
  * What a gateway tells the public.
  *
  * @since 0.1.0
  */
-export * as Transparency from "./domain/Transparency.ts"
+export * as Transparency from "./operator/Transparency.ts"
 
 /**
  * The one way to the gateway: base URL, key, deadlines, size limits. Every service stands on it, and its only
@@ -640,21 +656,21 @@ export * as Transparency from "./domain/Transparency.ts"
  *
  * @since 0.1.0
  */
-export * as Transport from "./Transport.ts"
+export * as Transport from "./transport/Transport.ts"
 
 /**
  * What rebuilding the stored Merkle trees from the verified records found, and whether one proof holds.
  *
  * @since 0.1.0
  */
-export * as TreesReport from "./domain/TreesReport.ts"
+export * as TreesReport from "./verify/TreesReport.ts"
 
 /**
  * What the gateway says about its own Merkle trees.
  *
  * @since 0.1.0
  */
-export * as TreesStatus from "./domain/TreesStatus.ts"
+export * as TreesStatus from "./verify/TreesStatus.ts"
 
 /**
  * The front door: every service over one transport.
@@ -662,6 +678,14 @@ export * as TreesStatus from "./domain/TreesStatus.ts"
  * @since 0.1.0
  */
 export * as Vargate from "./Vargate.ts"
+
+/**
+ * The whole HTTP interface of the gateway, stated once: the typed client, the embedded gateway, the test client and the
+ * OpenAPI page all derive from it.
+ *
+ * @since 0.1.0
+ */
+export * as VargateApi from "./VargateApi.ts"
 
 /**
  * Every failure of this package, as a table.
@@ -691,14 +715,14 @@ export * as Vargate from "./Vargate.ts"
  *
  * @since 0.1.0
  */
-export * as VargateError from "./VargateError.ts"
+export * as VargateError from "./errors/VargateError.ts"
 
 /**
  * What every error of this package says about itself: what may have happened, and whether to try again.
  *
  * @since 0.1.0
  */
-export * as Verdict from "./Verdict.ts"
+export * as Verdict from "./errors/Verdict.ts"
 
 /**
  * Failures of receiving webhooks. They belong to the same table as `VargateError`.
@@ -712,14 +736,14 @@ export * as Verdict from "./Verdict.ts"
  *
  * @since 0.1.0
  */
-export * as WebhookError from "./WebhookError.ts"
+export * as WebhookError from "./errors/WebhookError.ts"
 
 /**
  * What a gateway tells by webhook.
  *
  * @since 0.1.0
  */
-export * as WebhookEvent from "./domain/WebhookEvent.ts"
+export * as WebhookEvent from "./webhooks/WebhookEvent.ts"
 
 /**
  * Puts `Webhooks` on the network: as a route of an HTTP router, or as a `fetch`-style handler for edge runtimes.
@@ -737,11 +761,11 @@ export * as WebhookEvent from "./domain/WebhookEvent.ts"
  *
  * @since 0.1.0
  */
-export * as WebhookRoute from "./WebhookRoute.ts"
+export * as WebhookRoute from "./webhooks/WebhookRoute.ts"
 
 /**
  * Receives what a gateway tells by webhook: only what it signed, only what is new, and each event once.
  *
  * @since 0.1.0
  */
-export * as Webhooks from "./Webhooks.ts"
+export * as Webhooks from "./webhooks/Webhooks.ts"

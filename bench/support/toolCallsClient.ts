@@ -1,4 +1,4 @@
-import * as ToolCalls from "effect-vargate/ToolCalls"
+import * as ToolCalls from "effect-vargate/calls/ToolCalls"
 import * as Vargate from "effect-vargate/Vargate"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"

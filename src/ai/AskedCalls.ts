@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Schema from "effect/Schema"
-import { ActionId } from "../domain/ActionId.ts"
+import { StorageFailed } from "../errors/VargateError.ts"
 import { digestOf } from "../internal/digest.ts"
-import { StorageFailed } from "../VargateError.ts"
+import { ActionId } from "../model/ActionId.ts"
 
 /**
  * Where asked calls are kept, by the id of the tool call: any `KeyValueStore` will do.

@@ -38,11 +38,11 @@ import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Approvals from "../Approvals.ts"
-import type * as Governed from "../Governed.ts"
-import * as Clearance from "./Clearance.ts"
+import type * as Approvals from "../approvals/Approvals.ts"
+import * as Clearance from "../governed/Clearance.ts"
+import type * as Governed from "../governed/Governed.ts"
+import * as Refusal from "../governed/Refusal.ts"
 import * as GovernedTool from "./GovernedTool.ts"
-import * as Refusal from "./Refusal.ts"
 
 // --- options ---------------------------------------------------------------------------------------------------------
 

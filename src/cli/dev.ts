@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type { VargateError } from "../errors/VargateError.ts"
 import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
-import type { VargateError } from "../VargateError.ts"
 import { readKeyFile } from "./core/connection.ts"
 import { Usage } from "./core/failure.ts"
 import { KeyFile } from "./core/flags.ts"
@@ -55,8 +55,8 @@ const notAnOpa = ({ reason }: VargateError) =>
 
 /** Loaded only here, since no other command serves anything. */
 const policyOf = Effect.fnUntraced(function*(url: string) {
-  const OpaEngine = yield* Effect.promise(() => import("../gateway/OpaEngine.ts"))
-  const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/PolicyEngine.ts"))
+  const OpaEngine = yield* Effect.promise(() => import("../gateway/policy/OpaEngine.ts"))
+  const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/policy/PolicyEngine.ts"))
   return Layer.succeed(PolicyEngine, yield* Effect.mapError(OpaEngine.make({ url }), notAnOpa))
 })
 

@@ -23,11 +23,11 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { createServer, type Server } from "node:http"
-import { newKey } from "./apiKeys.ts"
 import * as Gateway from "./Gateway.ts"
 import { ListenError } from "./ListenError.ts"
-import type { StorageError } from "./StorageError.ts"
-import { type Tenant, Tenants } from "./Tenants.ts"
+import type { StorageError } from "./sqlite/StorageError.ts"
+import { newKey } from "./tenants/apiKeys.ts"
+import { type Tenant, Tenants } from "./tenants/Tenants.ts"
 
 /**
  * The server at hand.

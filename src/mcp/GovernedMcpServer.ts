@@ -28,7 +28,7 @@ import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as GovernedToolkit from "../ai/GovernedToolkit.ts"
-import type * as Governed from "../Governed.ts"
+import type * as Governed from "../governed/Governed.ts"
 
 /**
  * Registers a toolkit with Effect's `McpServer`, as `McpServer.toolkit` does, under the governance of

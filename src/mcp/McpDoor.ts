@@ -14,18 +14,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as McpDoorApi from "../api/McpDoorApi.ts"
-import { readToolAnswer } from "../api/ToolCallsApi.ts"
-import { Agent } from "../domain/Agent.ts"
-import { Allowed } from "../domain/Allowed.ts"
-import { NotExecuted } from "../domain/Execution.ts"
-import type { ManagedAgentId } from "../domain/ManagedAgent.ts"
-import type { ManagedSessionId } from "../domain/ManagedSession.ts"
-import { checkParams } from "../internal/checkParams.ts"
-import { copyJson } from "../internal/copyJson.ts"
-import { fieldIssues } from "../internal/fieldIssues.ts"
-import { version } from "../internal/version.ts"
-import * as Transport from "../Transport.ts"
+import { checkParams } from "../calls/internal/checkParams.ts"
+import { readToolAnswer } from "../calls/wire/ToolCallsApi.ts"
+import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import {
   Denied,
   type FieldIssue,
@@ -36,7 +27,16 @@ import {
   RateLimited,
   UnexpectedResponse,
   VargateError
-} from "../VargateError.ts"
+} from "../errors/VargateError.ts"
+import { copyJson } from "../internal/copyJson.ts"
+import { version } from "../internal/version.ts"
+import { Agent } from "../model/Agent.ts"
+import { Allowed } from "../model/Allowed.ts"
+import { NotExecuted } from "../model/Execution.ts"
+import type { ManagedAgentId } from "../model/ManagedAgent.ts"
+import type { ManagedSessionId } from "../model/ManagedSession.ts"
+import * as Transport from "../transport/Transport.ts"
+import * as McpDoorApi from "./wire/McpDoorApi.ts"
 
 // --- models ----------------------------------------------------------------------------------------------------------
 

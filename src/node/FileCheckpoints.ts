@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { open, readFile, rename } from "node:fs/promises"
-import { CheckpointStore, make } from "../Checkpoints.ts"
-import { StorageFailed } from "../VargateError.ts"
+import { StorageFailed } from "../errors/VargateError.ts"
+import { CheckpointStore, make } from "../verify/Checkpoints.ts"
 
 /** The file system's code says enough; its messages hold paths. */
 const failed = (operation: string) => (cause: unknown) =>

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { hash } from "node:crypto"
-import { Hasher, type HasherService } from "../Hasher.ts"
+import { Hasher, type HasherService } from "../verify/Hasher.ts"
 
 // Node hands out a digest as a string twice as fast as it hands out the bytes.
 const sha256 = (text: Uint8Array): string => hash("sha256", text, "hex")

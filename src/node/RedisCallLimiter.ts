@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import type { RedisError } from "effect/persistence/Redis"
 import * as Redacted from "effect/Redacted"
-import * as CallLimiter from "../CallLimiter.ts"
+import * as CallLimiter from "../calls/CallLimiter.ts"
 
 /**
  * Where Redis is, and what the limit is.

@@ -22,11 +22,11 @@ import type * as Scope from "effect/Scope"
 import { WorkerError, WorkerSpawnError } from "effect/workers/WorkerError"
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
-import { invalid } from "../internal/chainReport.ts"
-import { RunScanner } from "../internal/scanAhead.ts"
-import type { SoundRun } from "../internal/soundRun.ts"
-import type { ScanRequest } from "../internal/verifierThread.ts"
-import type { VargateError } from "../VargateError.ts"
+import type { VargateError } from "../errors/VargateError.ts"
+import { invalid } from "../verify/internal/chainReport.ts"
+import { RunScanner } from "../verify/internal/scanAhead.ts"
+import type { SoundRun } from "../verify/internal/soundRun.ts"
+import type { ScanRequest } from "./internal/verifierThread.ts"
 
 /**
  * How many threads there are.
@@ -49,7 +49,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 6 }
 /** The module of a thread, as source or built: whichever this one is. */
 const spawn = () => {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
-  return new Worker(new URL(`../internal/verifierThread.${extension}`, import.meta.url), { resourceLimits })
+  return new Worker(new URL(`./internal/verifierThread.${extension}`, import.meta.url), { resourceLimits })
 }
 
 class Thread {

@@ -29,8 +29,8 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import { BufferedResponse } from "../internal/BufferedResponse.ts"
 import { makeRandom } from "../internal/seededRandom.ts"
+import { BufferedResponse } from "../transport/internal/BufferedResponse.ts"
 
 /**
  * What can happen to a request.

@@ -30,7 +30,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import { BufferedResponse } from "../internal/BufferedResponse.ts"
+import { BufferedResponse } from "../transport/internal/BufferedResponse.ts"
 
 /**
  * A request as it left the client. The key is not in it.

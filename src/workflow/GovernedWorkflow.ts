@@ -41,15 +41,10 @@ import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as Workflow from "effect/workflow/Workflow"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
-import type { AuditLog } from "../AuditLog.ts"
-import { ActionId } from "../domain/ActionId.ts"
-import { Agent, type AgentIdentity } from "../domain/Agent.ts"
-import { Allowed } from "../domain/Allowed.ts"
-import { Approved } from "../domain/Approval.ts"
-import type * as Governed from "../Governed.ts"
-import { digestOf } from "../internal/digest.ts"
-import { fieldIssues } from "../internal/fieldIssues.ts"
-import type { ToolCalls } from "../ToolCalls.ts"
+import { Approved } from "../approvals/Approval.ts"
+import type { AuditLog } from "../audit/AuditLog.ts"
+import type { ToolCalls } from "../calls/ToolCalls.ts"
+import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import {
   ApprovalTimeout,
   Denied,
@@ -63,7 +58,12 @@ import {
   type StorageFailed,
   ToolFailed,
   VargateError
-} from "../VargateError.ts"
+} from "../errors/VargateError.ts"
+import type * as Governed from "../governed/Governed.ts"
+import { digestOf } from "../internal/digest.ts"
+import { ActionId } from "../model/ActionId.ts"
+import { Agent, type AgentIdentity } from "../model/Agent.ts"
+import { Allowed } from "../model/Allowed.ts"
 import { Journal } from "./Journal.ts"
 import { registry } from "./registry.ts"
 import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./steps.ts"

@@ -14,8 +14,8 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { ActionId } from "../domain/ActionId.ts"
-import type { StorageFailed } from "../VargateError.ts"
+import type { StorageFailed } from "../errors/VargateError.ts"
+import { ActionId } from "../model/ActionId.ts"
 
 /**
  * How far an execution has come. `held` waits for a person; `acting` may be doing what was allowed.

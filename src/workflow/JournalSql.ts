@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { StorageFailed } from "../VargateError.ts"
+import { StorageFailed } from "../errors/VargateError.ts"
 import { type Claim, GovernedExecution, Journal } from "./Journal.ts"
 
 const migrations = Migrator.make({})({

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Reviews from "../../src/approvals/Reviews.ts"
+import { decide } from "../../src/calls/ToolCalls.ts"
 import { Failure, Outcome, Pending } from "../../src/cli/Output.ts"
-import { ActionId } from "../../src/domain/ActionId.ts"
-import * as Reviews from "../../src/Reviews.ts"
+import { ActionId } from "../../src/model/ActionId.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decide } from "../../src/ToolCalls.ts"
 import { decodeLines, prepare, run } from "../support/cli.ts"
 
 const gateway = () =>

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { decide } from "../../src/calls/ToolCalls.ts"
 import { Record } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decide } from "../../src/ToolCalls.ts"
 import { decodeLines, prepare, run } from "../support/cli.ts"
 
 const gateway = () =>

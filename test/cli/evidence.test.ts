@@ -4,9 +4,9 @@ import { TestClock } from "effect/testing"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { EvidenceVerdict, Exported } from "../../src/cli/Output.ts"
-import { seeded } from "../internal/generateJson.ts"
 import { decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
+import { seeded } from "../support/generateJson.ts"
 import { gateway, submitSome, tenant } from "../support/rawLog.ts"
 
 const evidence = (...args: ReadonlyArray<string>) =>

@@ -6,7 +6,7 @@ import { readFileSync, statSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import * as Output from "../../src/cli/Output.ts"
-import { Ledger } from "../../src/gateway/Ledger.ts"
+import { Ledger } from "../../src/gateway/ledger/Ledger.ts"
 import {
   decodeLines,
   environment,

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { AuditRecord } from "../../src/audit/AuditRecord.ts"
+import { decide } from "../../src/calls/ToolCalls.ts"
 import { Drift, Replayed } from "../../src/cli/Output.ts"
-import { AuditRecord } from "../../src/domain/AuditRecord.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decide } from "../../src/ToolCalls.ts"
 import { decodeLines, run } from "../support/cli.ts"
 
 const gateway = () =>

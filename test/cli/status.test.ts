@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { AuditRecord } from "../../src/audit/AuditRecord.ts"
+import { decide } from "../../src/calls/ToolCalls.ts"
 import { Status } from "../../src/cli/Output.ts"
-import { AuditRecord } from "../../src/domain/AuditRecord.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decide } from "../../src/ToolCalls.ts"
 import { answering, decodeLines, run } from "../support/cli.ts"
 
 const some = Effect.gen(function*() {

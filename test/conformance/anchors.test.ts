@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { run } from "../operations.ts"
+import { run } from "../support/operations.ts"
 import { type Capture, hasCaptures, reason, routes, time } from "./captures.ts"
 import { rows, suite } from "./suite.ts"
 

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { actionId, agentId, type OperationName, recordHash, run, sessionId } from "../operations.ts"
+import { actionId, agentId, type OperationName, recordHash, run, sessionId } from "../support/operations.ts"
 import { plain } from "./captures.ts"
 
 const { json } = ScriptedTransport

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { type OperationName, operations, scripted } from "../operations.ts"
+import { type OperationName, operations, scripted } from "../support/operations.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "./captures.ts"
 import { checkRefusal } from "./refusals.ts"
 import { type Raw, suite } from "./suite.ts"

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { emptyGateway, type OperationName, operations, scripted } from "../operations.ts"
+import { emptyGateway, type OperationName, operations, scripted } from "../support/operations.ts"
 import { hasCaptures, reason, routesOfOpenApi } from "./captures.ts"
 
 /** By route, the operation that sends it. */

@@ -1,6 +1,6 @@
 /** What an answer other than a yes must become, worked out from its raw text. */
 import { assert } from "@effect/vitest"
-import { type Failure, hasSideEffect, type OperationName } from "../operations.ts"
+import { type Failure, hasSideEffect, type OperationName } from "../support/operations.ts"
 import { type Capture, plain } from "./captures.ts"
 
 interface RawIssue {

@@ -1,19 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
-import { AuditLog } from "../../src/AuditLog.ts"
-import { Compliance } from "../../src/Compliance.ts"
-import { Credentials } from "../../src/Credentials.ts"
-import { Agent } from "../../src/domain/Agent.ts"
-import type { ToolCallRequest } from "../../src/domain/ToolCall.ts"
-import { Maintenance } from "../../src/Maintenance.ts"
-import { ManagedAgents } from "../../src/ManagedAgents.ts"
-import { Merkle } from "../../src/Merkle.ts"
-import { Reviews } from "../../src/Reviews.ts"
-import { System } from "../../src/System.ts"
-import { Tenant } from "../../src/Tenant.ts"
-import { TenantDirectory } from "../../src/TenantDirectory.ts"
+import { Reviews } from "../../src/approvals/Reviews.ts"
+import { AuditLog } from "../../src/audit/AuditLog.ts"
+import { ToolCalls } from "../../src/calls/ToolCalls.ts"
+import { Agent } from "../../src/model/Agent.ts"
+import type { ToolCallRequest } from "../../src/model/ToolCall.ts"
+import { Compliance } from "../../src/operator/Compliance.ts"
+import { Credentials } from "../../src/operator/Credentials.ts"
+import { Maintenance } from "../../src/operator/Maintenance.ts"
+import { ManagedAgents } from "../../src/operator/ManagedAgents.ts"
+import { System } from "../../src/operator/System.ts"
+import { Tenant } from "../../src/operator/Tenant.ts"
+import { TenantDirectory } from "../../src/operator/TenantDirectory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { ToolCalls } from "../../src/ToolCalls.ts"
+import { Merkle } from "../../src/verify/Merkle.ts"
 import {
   actionId,
   agentId,
@@ -24,7 +24,7 @@ import {
   recordHash,
   scripted,
   sessionId
-} from "../operations.ts"
+} from "../support/operations.ts"
 import { type Capture, hasCaptures, reason, routes } from "./captures.ts"
 
 const allowed = ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })

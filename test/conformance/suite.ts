@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { type OperationName, run } from "../operations.ts"
+import { type OperationName, run } from "../support/operations.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "./captures.ts"
 import { checkRefusal } from "./refusals.ts"
 

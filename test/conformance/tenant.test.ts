@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { PolicyBundle } from "../../src/domain/PolicyRules.ts"
+import type { PolicyBundle } from "../../src/operator/PolicyRules.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { profile, run } from "../operations.ts"
+import { profile, run } from "../support/operations.ts"
 import { hasCaptures, reason, routes, time } from "./captures.ts"
 import { type Raw, rows, suite } from "./suite.ts"
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import { ToolCalls } from "../../src/calls/ToolCalls.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
-import { ToolCalls } from "../../src/ToolCalls.ts"
-import { answering, request } from "../operations.ts"
+import { answering, request } from "../support/operations.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "./captures.ts"
 import { checkReason, checkRefusal } from "./refusals.ts"
 

@@ -11,9 +11,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as Gateway from "../../src/gateway/Gateway.ts"
-import { Ledger } from "../../src/gateway/Ledger.ts"
-import { PolicyOutage } from "../../src/gateway/PolicyOutage.ts"
-import type { TenantOptions } from "../../src/gateway/Tenants.ts"
+import { Ledger } from "../../src/gateway/ledger/Ledger.ts"
+import { PolicyOutage } from "../../src/gateway/policy/PolicyOutage.ts"
+import type { TenantOptions } from "../../src/gateway/tenants/Tenants.ts"
 
 const exec = promisify(execFile)
 

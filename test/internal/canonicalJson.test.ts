@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import { asciiString, auditPayload, canonicalJson } from "../../src/internal/canonicalJson.ts"
-import { generateJson, seeded } from "./generateJson.ts"
-import { hasPython, python } from "./python.ts"
+import { generateJson, seeded } from "../support/generateJson.ts"
+import { hasPython, python } from "../support/python.ts"
 
 describe("asciiString", () => {
   it("escapes as Python does", () => {

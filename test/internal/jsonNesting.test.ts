@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { isNestedDeeper } from "../../src/internal/jsonNesting.ts"
-import { generateJson, seeded } from "./generateJson.ts"
+import { generateJson, seeded } from "../support/generateJson.ts"
 
 /** The depth as parsing shows it. */
 const depthOf = (value: unknown): number =>

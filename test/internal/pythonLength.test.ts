@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { pythonLength } from "../../src/internal/pythonLength.ts"
-import { generateJson, seeded } from "./generateJson.ts"
-import { hasPython, python } from "./python.ts"
+import { generateJson, seeded } from "../support/generateJson.ts"
+import { hasPython, python } from "../support/python.ts"
 
 describe("pythonLength", () => {
   it("counts Python's separators and escapes", () => {

@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "../conformance/captures.ts"
-import { emptyGateway, everyService, type OperationName, operations, run } from "../operations.ts"
+import { emptyGateway, everyService, type OperationName, operations, run } from "../support/operations.ts"
 
 const operationOf: Readonly<Record<keyof typeof routes, OperationName>> = {
   "POST /mcp/tools/call": "ToolCalls.call",

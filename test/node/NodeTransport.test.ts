@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
 import { Cookies, HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { createServer, type Socket } from "node:net"
+import * as ToolCalls from "../../src/calls/ToolCalls.ts"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
-import * as ToolCalls from "../../src/ToolCalls.ts"
 import * as Vargate from "../../src/Vargate.ts"
 
 interface Conversation {

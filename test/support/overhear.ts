@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger, Tracer } from "effect"
 import { inspect } from "node:util"
-import { actionId } from "../operations.ts"
+import { actionId } from "./operations.ts"
 
 /** Quotes and backslashes change their looks in JSON; the core never does. */
 export const core = "S3CR3TC0R3"

@@ -2,10 +2,10 @@
 import { Effect, Layer } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
+import { ToolCalls } from "../../src/calls/ToolCalls.ts"
 import * as NodeHasher from "../../src/node/NodeHasher.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { ToolCalls } from "../../src/ToolCalls.ts"
-import { generateJson, type Random } from "../internal/generateJson.ts"
+import { generateJson, type Random } from "./generateJson.ts"
 
 export const tenant = { id: "t", apiKey: "test-key", policyTemplate: "financial", burst: 1_000_000 } as const
 

@@ -6,9 +6,9 @@
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Approvals } from "../../Approvals.ts"
-import { ActionId } from "../../domain/ActionId.ts"
-import { NotFound, VargateError } from "../../VargateError.ts"
+import { Approvals } from "../../approvals/Approvals.ts"
+import { NotFound, VargateError } from "../../errors/VargateError.ts"
+import { ActionId } from "../../model/ActionId.ts"
 import { Usage } from "../core/failure.ts"
 
 /** @internal */

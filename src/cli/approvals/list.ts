@@ -6,7 +6,7 @@
 import * as Command from "effect/cli/Command"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { Approvals } from "../../Approvals.ts"
+import { Approvals } from "../../approvals/Approvals.ts"
 import { connected } from "../core/connection.ts"
 import { Pending } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"

@@ -4,7 +4,7 @@
  * @internal
  */
 import type * as DateTime from "effect/DateTime"
-import type { PendingAction, PendingList } from "../../domain/Approval.ts"
+import type { PendingAction, PendingList } from "../../approvals/Approval.ts"
 import { shortId, withValue } from "../core/outcome.ts"
 import type { Column, Row } from "../screen/table.ts"
 import { bold, dim, type Line, red, spansOf, yellow } from "../screen/text.ts"

@@ -6,7 +6,7 @@
 import * as Flag from "effect/cli/Flag"
 import type * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import type { AuditRecord } from "../../domain/AuditRecord.ts"
+import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import { moment } from "../core/flags.ts"
 
 const text = (name: string, metavar: string, description: string) =>

@@ -4,7 +4,7 @@
  * @internal
  */
 import type * as DateTime from "effect/DateTime"
-import type { AuditRecord } from "../../domain/AuditRecord.ts"
+import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import { withValue } from "../core/outcome.ts"
 import type { Column, Row } from "../screen/table.ts"
 import { bold, dim, type Line, spansOf } from "../screen/text.ts"

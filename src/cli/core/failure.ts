@@ -6,8 +6,6 @@
 import * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
 import type * as PlatformError from "effect/PlatformError"
-import type { ListenError } from "../../gateway/ListenError.ts"
-import type { StorageError } from "../../gateway/StorageError.ts"
 import type {
   ApprovalTimeout,
   Denied,
@@ -23,7 +21,9 @@ import type {
   StorageFailed,
   ToolFailed,
   VargateError
-} from "../../VargateError.ts"
+} from "../../errors/VargateError.ts"
+import type { ListenError } from "../../gateway/ListenError.ts"
+import type { StorageError } from "../../gateway/sqlite/StorageError.ts"
 import { ExitCode, type Failure } from "../Output.ts"
 import type { BrokenPipe } from "../screen/Screen.ts"
 

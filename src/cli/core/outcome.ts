@@ -4,9 +4,9 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { Allowed } from "../../domain/Allowed.ts"
-import type { Approved, Waiting } from "../../domain/Approval.ts"
-import type { Denied, Expired, PendingApproval, Rejected } from "../../VargateError.ts"
+import type { Approved, Waiting } from "../../approvals/Approval.ts"
+import type { Denied, Expired, PendingApproval, Rejected } from "../../errors/VargateError.ts"
+import type { Allowed } from "../../model/Allowed.ts"
 import { ExitCode } from "../Output.ts"
 import { facts } from "../screen/table.ts"
 import { bold, dim, green, type Line, red, yellow } from "../screen/text.ts"

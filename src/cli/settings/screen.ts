@@ -3,8 +3,8 @@
  *
  * @internal
  */
-import type { SettingsPlan } from "../../domain/SettingsPlan.ts"
-import type { TenantSettings } from "../../domain/TenantSettings.ts"
+import type { TenantSettings } from "../../model/TenantSettings.ts"
+import type { SettingsPlan } from "../../operator/SettingsPlan.ts"
 import { facts } from "../screen/table.ts"
 import { bold, dim, green, type Line, red, yellow } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"

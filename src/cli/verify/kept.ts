@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Checkpoints from "../../Checkpoints.ts"
-import type { Checkpoint } from "../../domain/Checkpoint.ts"
+import type { Checkpoint } from "../../audit/Checkpoint.ts"
+import * as Checkpoints from "../../verify/Checkpoints.ts"
 import { FileFailed, Usage } from "../core/failure.ts"
 
 /**

@@ -5,7 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { Hasher, type HasherService } from "../../Hasher.ts"
+import { Hasher, type HasherService } from "../../verify/Hasher.ts"
 import { Printer } from "../screen/Printer.ts"
 import { cyan, dim, type Line } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"

@@ -3,8 +3,8 @@
  *
  * @internal
  */
-import type { ChainReport, Finding } from "../../domain/ChainReport.ts"
-import type { TreeFinding, TreesReport } from "../../domain/TreesReport.ts"
+import type { ChainReport, Finding } from "../../verify/ChainReport.ts"
+import type { TreeFinding, TreesReport } from "../../verify/TreesReport.ts"
 import { dim, green, type Line, red, wrap, yellow } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 import { rate } from "./progress.ts"

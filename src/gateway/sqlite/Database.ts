@@ -12,11 +12,11 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { createHmac, randomBytes } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
 import * as SqliteClient from "../../internal/sqliteClient.ts"
-import { seal, unseal } from "../sealing.ts"
-import { StorageError, type StorageProblem } from "../StorageError.ts"
+import { seal, unseal } from "../ledger/sealing.ts"
 import * as GroupCommit from "./groupCommit.ts"
 import { keyPathOf, readKey } from "./keyFile.ts"
 import { currentVersion, migrate, versionOf } from "./migrations.ts"
+import { StorageError, type StorageProblem } from "./StorageError.ts"
 
 /**
  * The database of a gateway. A query that SQLite cannot carry out is a defect: the disk is full, or the file is broken.

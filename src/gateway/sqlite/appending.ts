@@ -6,10 +6,10 @@
  */
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { PendingAction } from "../../domain/Approval.ts"
+import type { PendingAction } from "../../approvals/Approval.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
-import { genesis, linked } from "../chain.ts"
-import type { Entry } from "../Ledger.ts"
+import { genesis, linked } from "../ledger/chain.ts"
+import type { Entry } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { remember } from "./history.ts"
 import { toColumn } from "./losslessText.ts"

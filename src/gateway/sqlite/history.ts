@@ -5,10 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { AgentHistory, day, historyOf, rounded } from "../AgentHistory.ts"
-import type { Entry } from "../Ledger.ts"
-import { recipients } from "../PolicyInput.ts"
-import { nextAnomalyScore } from "../PolicyTemplates.ts"
+import { AgentHistory, day, historyOf, rounded } from "../ledger/AgentHistory.ts"
+import type { Entry } from "../ledger/Ledger.ts"
+import { recipients } from "../policy/PolicyInput.ts"
+import { nextAnomalyScore } from "../policy/PolicyTemplates.ts"
 import type { Database } from "./Database.ts"
 import { toColumn } from "./losslessText.ts"
 

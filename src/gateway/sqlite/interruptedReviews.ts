@@ -5,8 +5,8 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { ActionId } from "../../domain/ActionId.ts"
-import { interruptedApprovalOf } from "../reviewEntry.ts"
+import { ActionId } from "../../model/ActionId.ts"
+import { interruptedApprovalOf } from "../ledger/reviewEntry.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
 import { fromColumnOrNull } from "./losslessText.ts"

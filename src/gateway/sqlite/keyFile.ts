@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { type FileHandle, open } from "node:fs/promises"
 import { dirname } from "node:path"
-import { StorageError, type StorageProblem } from "../StorageError.ts"
+import { StorageError, type StorageProblem } from "./StorageError.ts"
 
 const keyLength = 32
 const isKey = /^[0-9a-f]{64}$/i

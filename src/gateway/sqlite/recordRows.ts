@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
-import { ActionId } from "../../domain/ActionId.ts"
-import { AuditRecord } from "../../domain/AuditRecord.ts"
-import { RecordHash } from "../../domain/RecordHash.ts"
+import { AuditRecord } from "../../audit/AuditRecord.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
+import { ActionId } from "../../model/ActionId.ts"
+import { RecordHash } from "../../model/RecordHash.ts"
 import { lenientJson } from "./lenientJson.ts"
 import { fromColumn, fromColumnOrNull, toColumn, toColumnOrNull } from "./losslessText.ts"
 

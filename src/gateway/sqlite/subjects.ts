@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { Subject } from "../../domain/Erasure.ts"
-import type { Ledger } from "../Ledger.ts"
+import { Subject } from "../../audit/Erasure.ts"
+import type { Ledger } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { fromColumn, toColumn } from "./losslessText.ts"
 import { fromMillis, toMillis } from "./recordRows.ts"

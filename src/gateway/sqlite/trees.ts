@@ -6,9 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { MerkleTree } from "../../domain/MerkleProof.ts"
-import { RecordHash } from "../../domain/RecordHash.ts"
-import type { Ledger } from "../Ledger.ts"
+import { RecordHash } from "../../model/RecordHash.ts"
+import { MerkleTree } from "../../verify/MerkleProof.ts"
+import type { Ledger } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { fromMillis, toMillis } from "./recordRows.ts"
 

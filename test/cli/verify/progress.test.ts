@@ -4,8 +4,8 @@ import { TestClock } from "effect/testing"
 import { make } from "../../../src/cli/screen/Printer.ts"
 import { Printer } from "../../../src/cli/screen/Printer.ts"
 import { measured } from "../../../src/cli/verify/progress.ts"
-import { Hasher } from "../../../src/Hasher.ts"
 import * as NodeHasher from "../../../src/node/NodeHasher.ts"
+import { Hasher } from "../../../src/verify/Hasher.ts"
 
 /** Hashes a record every 10 milliseconds. */
 const slowly = (records: number) =>

@@ -15,7 +15,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Database, layer } from "../../../src/gateway/sqlite/Database.ts"
 import { currentVersion } from "../../../src/gateway/sqlite/migrations.ts"
-import type { StorageProblem } from "../../../src/gateway/StorageError.ts"
+import type { StorageProblem } from "../../../src/gateway/sqlite/StorageError.ts"
 import { folder } from "../../support/folder.ts"
 
 const open = <A, E>(filename: string, use: (database: Database["Service"]) => Effect.Effect<A, E>) =>

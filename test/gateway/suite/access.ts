@@ -1,8 +1,8 @@
 /** Who gets in, and what is refused at the door. */
 import { assert, describe } from "@effect/vitest"
-import { Tenants } from "../../../src/gateway/Tenants.ts"
-import { System } from "../../../src/System.ts"
-import * as ToolCalls from "../../../src/ToolCalls.ts"
+import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
+import { Tenants } from "../../../src/gateway/tenants/Tenants.ts"
+import { System } from "../../../src/operator/System.ts"
 import { allowed, denied, forbidding, log, reasonOf } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, type Method, send, type Sent, wireCall } from "./doors.ts"
 

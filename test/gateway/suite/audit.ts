@@ -2,9 +2,9 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
-import { AuditLog } from "../../../src/AuditLog.ts"
-import type { AuditRecord } from "../../../src/domain/AuditRecord.ts"
-import * as ToolCalls from "../../../src/ToolCalls.ts"
+import { AuditLog } from "../../../src/audit/AuditLog.ts"
+import type { AuditRecord } from "../../../src/audit/AuditRecord.ts"
+import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import { allowed, approve, denied, forbidding, history, hold, log, tamper, upTo } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, send, wireCall } from "./doors.ts"
 

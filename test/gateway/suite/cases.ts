@@ -1,16 +1,16 @@
 /** Words that several topics share. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { Approvals } from "../../../src/Approvals.ts"
-import { AuditLog } from "../../../src/AuditLog.ts"
-import type { ActionId } from "../../../src/domain/ActionId.ts"
-import { AuditRecord } from "../../../src/domain/AuditRecord.ts"
-import type { ToolCallRequest } from "../../../src/domain/ToolCall.ts"
-import { Ledger } from "../../../src/gateway/Ledger.ts"
-import type * as PolicyEngine from "../../../src/gateway/PolicyEngine.ts"
-import { Reviews } from "../../../src/Reviews.ts"
-import * as ToolCalls from "../../../src/ToolCalls.ts"
-import type { OperationError } from "../../../src/VargateError.ts"
+import { Approvals } from "../../../src/approvals/Approvals.ts"
+import { Reviews } from "../../../src/approvals/Reviews.ts"
+import { AuditLog } from "../../../src/audit/AuditLog.ts"
+import { AuditRecord } from "../../../src/audit/AuditRecord.ts"
+import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
+import type { OperationError } from "../../../src/errors/VargateError.ts"
+import { Ledger } from "../../../src/gateway/ledger/Ledger.ts"
+import type * as PolicyEngine from "../../../src/gateway/policy/PolicyEngine.ts"
+import type { ActionId } from "../../../src/model/ActionId.ts"
+import type { ToolCallRequest } from "../../../src/model/ToolCall.ts"
 
 /** Denies the tool `forbidden`; the template `general` holds the method `delete`. */
 export const forbidding: PolicyEngine.Options = {

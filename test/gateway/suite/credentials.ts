@@ -2,8 +2,8 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Credentials } from "../../../src/Credentials.ts"
-import * as ToolCalls from "../../../src/ToolCalls.ts"
+import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
+import { Credentials } from "../../../src/operator/Credentials.ts"
 import { approve, hold, log, newest, reasonOf } from "./cases.ts"
 import { as, caseOf, type Door, globex, send } from "./doors.ts"
 

@@ -6,9 +6,9 @@ import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effe
 import { createServer } from "node:http"
 import { join } from "node:path"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
-import type { TenantOptions } from "../../../src/gateway/Tenants.ts"
+import type { TenantOptions } from "../../../src/gateway/tenants/Tenants.ts"
 import * as NodeTransport from "../../../src/node/NodeTransport.ts"
-import * as Transport from "../../../src/Transport.ts"
+import * as Transport from "../../../src/transport/Transport.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 import { folder } from "../../support/folder.ts"
 

@@ -1,9 +1,9 @@
 /** What every store of managed agents and sessions does, wherever it keeps them. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer } from "effect"
-import { ManagedAgent, ManagedAgentId } from "../../../src/domain/ManagedAgent.ts"
-import { ManagedSession, ManagedSessionId } from "../../../src/domain/ManagedSession.ts"
-import { ManagedStore, type SessionLimits } from "../../../src/gateway/ManagedStore.ts"
+import { ManagedStore, type SessionLimits } from "../../../src/gateway/managed/ManagedStore.ts"
+import { ManagedAgent, ManagedAgentId } from "../../../src/model/ManagedAgent.ts"
+import { ManagedSession, ManagedSessionId } from "../../../src/model/ManagedSession.ts"
 import { upTo } from "./cases.ts"
 
 const at = (text: string) => DateTime.makeUnsafe(text)

@@ -1,12 +1,12 @@
 /** Decisions taken again. */
 import { assert, describe } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { ActionId } from "../../../src/domain/ActionId.ts"
+import { Replay } from "../../../src/audit/Replay.ts"
+import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
-import { Ledger } from "../../../src/gateway/Ledger.ts"
-import { PolicyOutage } from "../../../src/gateway/PolicyOutage.ts"
-import { Replay } from "../../../src/Replay.ts"
-import * as ToolCalls from "../../../src/ToolCalls.ts"
+import { Ledger } from "../../../src/gateway/ledger/Ledger.ts"
+import { PolicyOutage } from "../../../src/gateway/policy/PolicyOutage.ts"
+import { ActionId } from "../../../src/model/ActionId.ts"
 import { allowed, approve, denied, forbidding, hold, newest, reasonOf, upTo } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, send } from "./doors.ts"
 

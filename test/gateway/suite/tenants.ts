@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { type TenantOptions, Tenants } from "../../../src/gateway/Tenants.ts"
+import { type TenantOptions, Tenants } from "../../../src/gateway/tenants/Tenants.ts"
 
 const acme = { id: "acme", apiKey: "acme-key" } as const
 const globex = { id: "globex", apiKey: "globex-key", email: "boss@globex.example", slug: "globex" } as const

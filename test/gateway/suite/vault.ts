@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, type Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { CredentialVault } from "../../../src/gateway/CredentialVault.ts"
+import { CredentialVault } from "../../../src/gateway/tenants/CredentialVault.ts"
 
 const use = { actionId: "action-1", agentId: "agent-1" }
 

@@ -1,0 +1,185 @@
+/**
+ * Many fibers that wait for verdicts, one that looks: only while anybody waits, and once for all of them.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { ActionId } from "../../model/ActionId.ts"
+import { pollLag } from "../../transport/Metrics.ts"
+import { makeWatch, type Verdict, type Watch } from "./approvalLook.ts"
+
+/**
+ * One waiting fiber. At most one of its callbacks is called, and none after it has left.
+ *
+ * @internal
+ */
+export interface Guest {
+  /** In epoch milliseconds; undefined waits for ever. */
+  readonly deadline: number | undefined
+  readonly onVerdict: (verdict: Verdict) => void
+  readonly onDeadline: (lastFailure: string | undefined) => void
+  /** The room closes: no verdict will come. */
+  readonly onClose: () => void
+}
+
+/** @internal */
+export interface WaitingRoom {
+  /** Enters, and returns the way out. */
+  readonly enter: (actionId: ActionId, guest: Guest) => () => void
+  /** Looks at once, or again when a look is under way. The next tick comes a whole pause later. */
+  readonly nudge: Effect.Effect<void>
+  /** How many looks have begun. */
+  readonly looks: () => number
+}
+
+/** Timers of more than 24 days overflow; the next one takes over. */
+const longestTimer = 2 ** 31 - 1
+
+interface Table {
+  readonly watch: Watch
+  readonly guests: Set<Guest>
+}
+
+/**
+ * Opens a room in the current scope. `look` asks for verdicts on the watched actions; a look that fails is only noted,
+ * since the guests have deadlines of their own.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function*(
+  look: (
+    watches: ReadonlyMap<string, Watch>
+  ) => Effect.Effect<ReadonlyMap<Watch, Verdict>, { readonly message: string }>,
+  rhythm: Schedule.Schedule<unknown>
+): Effect.fn.Return<WaitingRoom, never, Scope.Scope> {
+  const tables = new Map<string, Table>()
+  const occupied = Latch.makeUnsafe()
+  const nudged = Latch.makeUnsafe()
+  const deadlineSet = Latch.makeUnsafe()
+  let nextDeadline = Infinity
+  let looks = 0
+  let isClosed = false
+  let lastFailure: string | undefined
+  /** When the queue was seen last; a look that failed has not seen it. */
+  let seenAt = 0
+
+  const recordLag = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const lag = (now - seenAt) / 1000
+    if (lastFailure === undefined) seenAt = now
+    return Metric.update(pollLag, lag)
+  })
+
+  const lookOnce = Effect.suspend(() => look(new Map([...tables].map(([id, { watch }]) => [id, watch])))).pipe(
+    Effect.map((verdicts) => {
+      lastFailure = undefined
+      const served = [...verdicts].map(([{ actionId }, verdict]) => {
+        const guests = tables.get(actionId)?.guests ?? []
+        tables.delete(actionId)
+        return { guests, verdict }
+      })
+      // Before anybody hears of it: who then comes back at once is the first of a new round.
+      const isEmptied = tables.size === 0
+      for (const { guests, verdict } of served) {
+        for (const guest of guests) guest.onVerdict(verdict)
+      }
+      return isEmptied
+    }),
+    Effect.catchCauseIf(
+      (cause) => !Cause.hasInterruptsOnly(cause),
+      (cause) => {
+        const failure = Cause.squash(cause)
+        lastFailure = failure instanceof Error ? failure.message : String(failure)
+        return Effect.as(Effect.logDebug("A look at the approvals failed", lastFailure), false)
+      }
+    )
+  )
+
+  const looking = Effect.gen(function*() {
+    yield* occupied.await
+    // Many often come in one breath, and share the first look.
+    yield* Effect.yieldNow
+    const step = yield* Schedule.toStep(rhythm)
+    seenAt = yield* Clock.currentTimeMillis
+    let pause: Duration.Duration | undefined
+    while (tables.size > 0) {
+      nudged.closeUnsafe()
+      looks++
+      const isEmptied = yield* lookOnce
+      yield* recordLag
+      if (isEmptied) break
+      pause ??= yield* step(yield* Clock.currentTimeMillis, undefined).pipe(
+        Effect.map(([, duration]) => duration),
+        Pull.catchDone(() => Effect.succeed(Duration.infinity))
+      )
+      // A nudge takes no step: it would wear out a rhythm that grows or ends.
+      if (Option.isNone(yield* Effect.timeoutOption(nudged.await, pause))) pause = undefined
+    }
+    if (tables.size === 0) occupied.closeUnsafe()
+  })
+
+  const keepingDeadlines = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    deadlineSet.closeUnsafe()
+    nextDeadline = Infinity
+    for (const [actionId, { guests }] of tables) {
+      for (const guest of guests) {
+        if (guest.deadline === undefined) continue
+        if (guest.deadline > now) nextDeadline = Math.min(nextDeadline, guest.deadline)
+        else {
+          leave(actionId, guest)
+          guest.onDeadline(lastFailure)
+        }
+      }
+    }
+    yield* Effect.timeoutOption(deadlineSet.await, Math.min(nextDeadline - now, longestTimer))
+  })
+
+  const leave = (actionId: string, guest: Guest) => {
+    const table = tables.get(actionId)
+    if (table?.guests.delete(guest) !== true || table.guests.size > 0) return
+    tables.delete(actionId)
+    // With nobody left there is nothing to look for: let the looking fiber go to rest.
+    if (tables.size === 0) nudged.openUnsafe()
+  }
+
+  yield* Effect.forkScoped(Effect.forever(looking))
+  yield* Effect.forkScoped(Effect.forever(keepingDeadlines))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+      for (const { guests } of tables.values()) {
+        for (const guest of guests) guest.onClose()
+      }
+      tables.clear()
+    })
+  )
+
+  return {
+    enter: (actionId, guest) => {
+      if (isClosed) {
+        guest.onClose()
+        return () => {}
+      }
+      const table = tables.get(actionId) ?? { watch: makeWatch(actionId), guests: new Set() }
+      tables.set(actionId, table)
+      table.guests.add(guest)
+      if (guest.deadline !== undefined && guest.deadline < nextDeadline) {
+        nextDeadline = guest.deadline
+        deadlineSet.openUnsafe()
+      }
+      occupied.openUnsafe()
+      return () => leave(actionId, guest)
+    },
+    nudge: Effect.sync(() => void nudged.openUnsafe()),
+    looks: () => looks
+  }
+})

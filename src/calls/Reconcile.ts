@@ -1,0 +1,249 @@
+/**
+ * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
+ * what happened, so we look instead of sending again.
+ *
+ * **Details**
+ *
+ * A call's record has the same agent, tool and method, params of equal value (numbers by value, key order free, fields
+ * that the gateway encrypted match anything), was written after the call was sent, and belongs to no other call of this
+ * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. Looks that happen at the
+ * same time read the log once for all, back to the time of sending, at most 10,000 records.
+ *
+ * **Gotchas**
+ *
+ * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
+ * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
+ * under the same agent id cannot be told apart; give such calls a reference (`reference: "params"` on the request).
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as AuditLog from "../audit/AuditLog.ts"
+import type { AuditRecord } from "../audit/AuditRecord.ts"
+import { Denied, OutcomeUnknown, PendingApproval } from "../errors/VargateError.ts"
+import { sameParams } from "../internal/sameParams.ts"
+import { Allowed } from "../model/Allowed.ts"
+import { ExecutedUnseen, NotExecuted } from "../model/Execution.ts"
+import type { ToolCall } from "../model/ToolCall.ts"
+import * as Transport from "../transport/Transport.ts"
+import { CurrentClaims } from "./internal/claims.ts"
+import { RecordTail } from "./internal/recordTail.ts"
+import type * as ToolCalls from "./ToolCalls.ts"
+
+/**
+ * How to look.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How long to look for the record before giving up; a look that has begun is ended first. Default: 30 seconds. */
+  readonly wait?: Duration.Input | undefined
+  /** When to look again. Default: pauses that grow from a quarter of a second to 5 seconds. */
+  readonly poll?: Schedule.Schedule<unknown> | undefined
+  /** How far the gateway's clock may be behind ours. Default: 10 seconds. */
+  readonly clockSkew?: Duration.Input | undefined
+  /** See {@link resendAfter}. */
+  readonly resend?: boolean | undefined
+}
+
+/**
+ * For calls that may be repeated: looks for this long, and if there is still no record, sends the call once more.
+ *
+ * **Gotchas**
+ *
+ * A call that is still being executed has no record either. Choose a time longer than the gateway lets a tool run.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const resendAfter = (wait: Duration.Input): Options => ({ wait, resend: true })
+
+/**
+ * Looks for what became of a call. Fails with the same `OutcomeUnknown`, plus the evidence, when the log does not tell.
+ *
+ * @category reconciling
+ * @since 0.1.0
+ */
+export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
+  lost: OutcomeUnknown,
+  options: Options = {}
+): Effect.fn.Return<ToolCalls.Decision, OutcomeUnknown, AuditLog.AuditLog> {
+  const auditLog = yield* AuditLog.AuditLog
+  const claims = yield* CurrentClaims
+  const transport = yield* Effect.serviceOption(Transport.Transport)
+  const redact = Option.match(transport, { onNone: () => identity<string>, onSome: ({ redact }) => redact })
+  const tail = tailOf(auditLog)
+  const wait = Duration.fromInputUnsafe(options.wait ?? "30 seconds")
+  const skew = Duration.toMillis(Duration.fromInputUnsafe(options.clockSkew ?? "10 seconds"))
+  const since = lost.sentAt.epochMilliseconds - skew
+  const started = yield* Clock.currentTimeMillis
+
+  const unknown = Effect.fnUntraced(function*(
+    evidence: NonNullable<OutcomeUnknown["evidence"]>,
+    candidates: ReadonlyArray<AuditRecord> = []
+  ) {
+    const waited = Duration.millis((yield* Clock.currentTimeMillis) - started)
+    return yield* new OutcomeUnknown({
+      request: lost.request,
+      sentAt: lost.sentAt,
+      cause: lost.cause,
+      evidence,
+      waited,
+      candidates: candidates.map(({ actionId }) => actionId)
+    })
+  })
+
+  const reader = { since }
+  const look = Effect.gen(function*() {
+    const { isComplete, records } = yield* tail.read(reader)
+    const found = records.filter((record) => isRecordOf(lost.request, record))
+    const free = found.filter(({ actionId }) => !claims.has(actionId))
+    const [record, ...others] = free
+    if (record === undefined) return yield* unknown(isComplete ? "not recorded" : "log unreadable")
+    const now = yield* Clock.currentTimeMillis
+    // The record of a like call that has no answer yet, or that is long forgotten, would look just like this one.
+    const isDoubtful = !hasReference(lost.request) &&
+      (claims.isContended(lost.request, now) || record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
+    const decision = readDecision(record, redact)
+    if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
+      return yield* unknown("ambiguous", free)
+    }
+    yield* Effect.annotateCurrentSpan({ "vargate.action_id": record.actionId })
+    return decision
+  })
+
+  const looking = look.pipe(
+    Effect.catchTags({
+      RateLimited: () => unknown("log unreadable"),
+      VargateError: () => unknown("log unreadable")
+    }),
+    Effect.retry(
+      (options.poll ?? growing).pipe(
+        Schedule.setInputType<OutcomeUnknown>(),
+        Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(wait)),
+        // The last look comes when the time is over, not before.
+        Schedule.modifyDelay(({ duration, elapsed }) =>
+          Effect.succeed(Duration.min(duration, Duration.millis(Math.ceil(Duration.toMillis(wait) - elapsed))))
+        )
+      )
+    )
+  )
+  return yield* Effect.acquireUseRelease(
+    Effect.sync(() => tail.enter(reader)),
+    () => looking,
+    () => Effect.sync(() => tail.leave(reader))
+  )
+})
+
+const growing = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")])
+
+/**
+ * Turns the `OutcomeUnknown` of `ToolCalls.call` into the answer that was lost, where the audit log has it.
+ *
+ * **Example** (Never twice, and still an answer)
+ *
+ * ```ts
+ * import { Reconcile, ToolCalls } from "effect-vargate"
+ *
+ * const charge = ToolCalls.call({ tool: "stripe", method: "create_charge", params: { amount: 50 } }).pipe(
+ *   Reconcile.reconcile()
+ * )
+ * ```
+ *
+ * @category reconciling
+ * @since 0.1.0
+ */
+export const reconcile = (options: Options = {}) =>
+<E, R>(
+  call: Effect.Effect<Allowed, E, R>
+): Effect.Effect<Allowed, E | Denied | PendingApproval | OutcomeUnknown, R | AuditLog.AuditLog> =>
+  Effect.flatMap(
+    reconcileDecision(options)(call),
+    (decision): Effect.Effect<Allowed, Denied | PendingApproval> =>
+      decision._tag === "Allowed" ? Effect.succeed(decision) : Effect.fail(decision)
+  )
+
+/**
+ * The same for `ToolCalls.decide`: decisions are values.
+ *
+ * @category reconciling
+ * @since 0.1.0
+ */
+export const reconcileDecision = (options: Options = {}) =>
+<E, R>(
+  call: Effect.Effect<ToolCalls.Decision, E, R>
+): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> => {
+  const once = (
+    resend: boolean
+  ): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> =>
+    Effect.catch(
+      call,
+      (error): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> =>
+        error instanceof OutcomeUnknown
+          ? Effect.catchIf(
+            lookUp(error, options),
+            ({ evidence }) => resend && evidence === "not recorded",
+            () => once(false)
+          )
+          : Effect.fail(error)
+    )
+  return once(options.resend ?? false)
+}
+
+// --- the log ---------------------------------------------------------------------------------------------------------
+
+/** How far back a look goes at most, in pages of 100 records. */
+const maxPages = 100
+
+/** One for each audit log, so that all look-ups over it read it once. */
+const tails = new WeakMap<AuditLog.AuditLog["Service"], RecordTail>()
+
+const tailOf = (auditLog: AuditLog.AuditLog["Service"]) => {
+  const tail = tails.get(auditLog) ?? new RecordTail(auditLog.page, maxPages)
+  tails.set(auditLog, tail)
+  return tail
+}
+
+const hasReference = (call: ToolCall) => Object.hasOwn(call.params, "vargate_reference")
+
+const isRecordOf = (call: ToolCall, record: AuditRecord) =>
+  record.agentId === call.agentId && record.tool === call.tool && record.method === call.method &&
+  sameParams(call.params, record.params)
+
+/** Where the log does not say who was to act, nothing may be concluded: the agent would act, or not, on a guess. */
+const executions: Readonly<Record<string, Allowed["execution"]>> = {
+  agent_direct: new NotExecuted(),
+  vargate_brokered: new ExecutedUnseen()
+}
+
+const readDecision = (record: AuditRecord, redact: (text: string) => string): ToolCalls.Decision | undefined => {
+  const { actionId } = record
+  const execution = executions[record.executionMode ?? ""]
+  switch (record.decision) {
+    case "allow":
+      return execution && new Allowed({
+        actionId,
+        reconciled: true,
+        execution
+      })
+    case "deny":
+      return new Denied({
+        actionId,
+        violations: record.violations.map(redact),
+        severity: redact(record.severity),
+        alertTier: redact(record.alertTier ?? "none")
+      })
+    case "pending_approval":
+      return new PendingApproval({
+        actionId,
+        message: `The action waits for a human. Wait for the decision on ${actionId}; do not submit the call again.`
+      })
+  }
+  return undefined
+}

@@ -1,0 +1,288 @@
+/**
+ * Governed tool calls: ask first, act only on a yes.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import {
+  type CallError,
+  Denied,
+  type FieldIssue,
+  InvalidRequest,
+  OpaUnavailable,
+  OutcomeUnknown,
+  PendingApproval,
+  type SubmitError,
+  VargateError
+} from "../errors/VargateError.ts"
+import { copyJson } from "../internal/copyJson.ts"
+import { digestOf } from "../internal/digest.ts"
+import { annotate, inSpan } from "../internal/spans.ts"
+import { withoutStack } from "../internal/withoutStack.ts"
+import { Agent } from "../model/Agent.ts"
+import type { Allowed } from "../model/Allowed.ts"
+import { ToolCall, type ToolCallRequest } from "../model/ToolCall.ts"
+import { decisions, unknownOutcomes } from "../transport/Metrics.ts"
+import * as Transport from "../transport/Transport.ts"
+import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
+import { checkBody } from "./internal/checkBody.ts"
+import { checkLength, checkValues } from "./internal/checkParams.ts"
+import { CurrentClaims } from "./internal/claims.ts"
+import { exchangeToolCall } from "./internal/toolCallExchange.ts"
+import { type Blocked403, type Pending202, type ToolCallBody, ToolCallsApi } from "./wire/ToolCallsApi.ts"
+
+/**
+ * The three answers of the policy, as values. `Denied` and `PendingApproval` are the classes that `call` fails with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decision = Allowed | Denied | PendingApproval
+
+/**
+ * Submits tool calls (POST /mcp/tools/call).
+ *
+ * **Details**
+ *
+ * Both methods send **once**. Input that the gateway would refuse fails with `InvalidRequest` before anything is sent.
+ * `OutcomeUnknown` means that the answer was lost and the action may have been executed; retry with `RetryPolicy` only,
+ * which never repeats that.
+ *
+ * **Gotchas**
+ *
+ * `Allowed` does not mean done: look at its `execution`. Where it is `NotExecuted` the agent acts itself.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ToolCalls extends Context.Service<ToolCalls, {
+  /** Succeeds with the policy's decision, whatever it is. */
+  readonly decide: (request: ToolCallRequest) => Effect.Effect<Decision, SubmitError>
+  /** Succeeds only when allowed; a denial or a pending approval is a failure. */
+  readonly call: (request: ToolCallRequest) => Effect.Effect<Allowed, CallError>
+}>()("effect-vargate/ToolCalls") {}
+
+/**
+ * Builds the service over the transport in context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const transport = yield* Transport.Transport
+  const client = transport.client(ToolCallsApi)
+  const builtWith = yield* CallLimiter
+
+  // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
+  const submit = <A, E>(
+    operation: string,
+    request: ToolCallRequest,
+    conclude: (decision: Decision) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | SubmitError> =>
+    inSpan(operation, (fiber) => {
+      const checked = check(request, fiber)
+      if (Result.isFailure(checked)) return invalid(operation, checked.failure)
+      const { call } = checked.success
+      annotate(fiber, () => ({
+        "vargate.agent_id": call.agentId,
+        "vargate.tool": call.tool,
+        "vargate.method": call.method
+      }))
+      const ambient = fiber.getRef(CallLimiter)
+      const limiter = ambient === unlimited ? builtWith : ambient
+      const sent = () => send(operation, checked.success, limiter, fiber, conclude)
+      return limiter === unlimited ? sent() : Effect.andThen(limiter.admit, Effect.suspend(sent))
+    })
+
+  const send = <A, E>(
+    operation: string,
+    { call, payload, text }: Checked,
+    limiter: Limiter,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    conclude: (decision: Decision) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | SubmitError> => {
+    const claims = fiber.getRef(CurrentClaims)
+    const clock = fiber.getRef(Clock.Clock)
+    const sentAt = clock.currentTimeMillisUnsafe()
+
+    const decided = (decision: Decision) => {
+      const { _tag, actionId } = decision
+      // Before the call counts as arrived, so that no identical call whose answer is lost can take this record.
+      claims.answered(actionId, clock.currentTimeMillisUnsafe())
+      decisions.updateUnsafe(_tag, fiber.context)
+      annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
+      return conclude(decision)
+    }
+
+    const sending = transport.request({ name: operation, sideEffect: "possible" }, (direct) => {
+      // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
+      claims.depart(call)
+      return exchangeToolCall(payload, text, client, direct)
+    })
+    const answered = Effect.matchEffect(sending, {
+      onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
+      onFailure: (error): Effect.Effect<A, E | SubmitError> => {
+        switch (error._tag) {
+          case "Blocked403":
+            return decided(deniedBy(error, transport.redact))
+          case "OpaUnreachable502":
+            return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
+          case "RateLimited":
+            return Effect.andThen(limiter.report(error), Effect.fail(error))
+          case "VargateError":
+            if (error.sideEffect === "none") return Effect.fail(error)
+            unknownOutcomes.updateUnsafe(1, fiber.context)
+            return Effect.fail(
+              new OutcomeUnknown({
+                request: new ToolCall(call),
+                sentAt: DateTime.makeUnsafe(sentAt),
+                cause: error.reason
+              })
+            )
+        }
+      }
+    })
+    return Effect.onExit(answered, (exit) => {
+      if (Exit.hasInterrupts(exit)) {
+        claims.abandon(call, clock.currentTimeMillisUnsafe())
+        return logInterruption(call, sentAt)
+      }
+      claims.arrive(call)
+      return Effect.void
+    })
+  }
+
+  return ToolCalls.of({
+    decide: (request) => submit("ToolCalls.decide", request, Effect.succeed),
+    call: (request) => submit("ToolCalls.call", request, allowedOnly)
+  })
+})
+
+const allowedOnly = (decision: Decision): Effect.Effect<Allowed, Denied | PendingApproval> =>
+  decision._tag === "Allowed" ? Effect.succeed(decision) : Effect.fail(decision)
+
+/**
+ * The service over a transport.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<ToolCalls, never, Transport.Transport> = Layer.effect(ToolCalls, make)
+
+/**
+ * `ToolCalls.decide` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const decide = (request: ToolCallRequest): Effect.Effect<Decision, SubmitError, ToolCalls> =>
+  ToolCalls.use((toolCalls) => toolCalls.decide(request))
+
+/**
+ * `ToolCalls.call` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> =>
+  ToolCalls.use((toolCalls) => toolCalls.call(request))
+
+// --- reading an answer -----------------------------------------------------------------------------------------------
+
+const heldBy = ({ action_id: actionId, message }: typeof Pending202.Type, redact: (text: string) => string) =>
+  withoutStack(() =>
+    new PendingApproval({
+      actionId,
+      message: `${
+        redact(message ?? "The action waits for a human.")
+      } Wait for the decision on ${actionId}; do not submit the call again.`
+    })
+  )
+
+const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => string) =>
+  withoutStack(() =>
+    new Denied({
+      actionId: detail.action_id,
+      violations: detail.violations.map(redact),
+      severity: redact(detail.severity ?? "none"),
+      alertTier: redact(detail.alert_tier ?? "none")
+    })
+  )
+
+/** Whoever interrupts a call may later want to know what it was. */
+const logInterruption = Effect.fnUntraced(function*(call: typeof ToolCall.Encoded, sentAt: number) {
+  yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
+    Effect.annotateLogs({
+      agentId: call.agentId,
+      tool: call.tool,
+      method: call.method,
+      paramsDigest: yield* digestOf(call.params),
+      sentAt: DateTime.formatIso(DateTime.makeUnsafe(sentAt))
+    })
+  )
+})
+
+// --- checking and writing a request ----------------------------------------------------------------------------------
+
+/** A call, and how it is written. */
+interface Checked {
+  readonly call: typeof ToolCall.Encoded
+  readonly payload: typeof ToolCallBody.Type
+  readonly text: string
+}
+
+const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
+  agent_id: call.agentId,
+  agent_type: call.agentType,
+  agent_version: call.agentVersion,
+  tool: call.tool,
+  method: call.method,
+  params: call.params,
+  ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
+})
+
+/** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
+const check = (
+  request: ToolCallRequest,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Result.Result<Checked, ReadonlyArray<FieldIssue>> => {
+  if (typeof request !== "object" || request === null) {
+    return Result.fail([{ path: ["body"], message: "Expected a request: { tool, method, params }" }])
+  }
+  const agent = request.agent ?? fiber.getRef(Agent)
+  const call = {
+    agentId: agent.id,
+    agentType: agent.type ?? "unknown",
+    agentVersion: agent.version ?? "0.0.0",
+    tool: request.tool,
+    method: request.method,
+    params: request.params ?? {},
+    isBusinessHours: request.isBusinessHours
+  }
+  const unfit = checkBody(toBody(call))
+  if (unfit.length > 0) return Result.fail(unfit)
+  const unfitParams = checkValues(call.params)
+  if (unfitParams.length > 0) return Result.fail(unfitParams)
+  const params = copyJson(call.params)
+  const sent = {
+    ...call,
+    params: request.reference === "params" ? { ...params, vargate_reference: reference() } : params
+  }
+  const payload = toBody(sent)
+  const text = JSON.stringify(payload)
+  const tooLong = checkLength(sent.params, text)
+  return tooLong.length === 0 ? Result.succeed({ call: sent, payload, text }) : Result.fail(tooLong)
+}
+
+/** Without dashes, so that it is never taken for a sort code and encrypted. */
+const reference = () => crypto.randomUUID().replaceAll("-", "")
+
+const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
+  Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues }) }))

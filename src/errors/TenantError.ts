@@ -1,0 +1,100 @@
+/**
+ * Failures of those who look after a tenant. They belong to the table in `VargateError`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { SettingName } from "../model/TenantSettings.ts"
+import { InvalidRequest, Reason, type Verdict } from "./Reason.ts"
+
+/**
+ * A setting that is not as it was wished, although it was sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const UnmetSetting = Schema.Struct({
+  setting: SettingName,
+  wanted: Schema.Unknown,
+  found: Schema.Unknown
+})
+
+/**
+ * Settings were sent and read back, and at least one is not as wished. The others may have been applied.
+ *
+ * **Details**
+ *
+ * A gateway ignores some values that it does not know, and answers 200 all the same. And where it refuses one of several
+ * settings (400), it may have applied those before it: then `refusal` says why, and `unmet` what is missing, as far as
+ * the gateway shows it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SettingNotApplied
+  extends Schema.TaggedError<SettingNotApplied>("effect-vargate/SettingNotApplied")("SettingNotApplied", {
+    unmet: Schema.Array(UnmetSetting),
+    /** What was read back as wished. */
+    confirmed: Schema.Array(SettingName),
+    /** What the gateway does not show. */
+    unconfirmed: Schema.Array(SettingName),
+    refusal: Schema.optional(InvalidRequest)
+  })
+  implements Verdict
+{
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const unmet = this.unmet.map(describe).join("; ") || "none that the gateway shows"
+    const hidden = this.unconfirmed.length === 0 ? "" : ` Nobody can tell about ${this.unconfirmed.join(", ")}.`
+    if (this.refusal === undefined) {
+      return `The gateway accepted the settings and did not apply all of them: ${unmet}.${hidden} Use values that it knows.`
+    }
+    const why = this.refusal.issues.map(({ message }) => message).join("; ")
+    return `The gateway refused a setting (${why}) and may have applied others. Not applied: ${unmet}.${hidden} Correct it and apply them again.`
+  }
+  override toJSON() {
+    return {
+      _tag: this._tag,
+      unmet: this.unmet.map(({ setting }) => setting),
+      confirmed: this.confirmed,
+      unconfirmed: this.unconfirmed,
+      message: this.message,
+      sideEffect: this.sideEffect,
+      refusal: this.refusal?.toJSON()
+    }
+  }
+}
+
+/** A webhook's URL may hold a secret. */
+const describe = ({ found, setting, wanted }: typeof UnmetSetting.Type): string =>
+  setting === "webhookUrl"
+    ? setting
+    : `${setting} should be ${JSON.stringify(wanted)} and is ${JSON.stringify(found)}`
+
+/**
+ * The answer to a rotation was lost: the old key may be dead, and then the new one was in that answer.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RotationUnknown extends Schema.TaggedError<RotationUnknown>("effect-vargate/RotationUnknown")(
+  "RotationUnknown",
+  { cause: Reason }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `Nobody knows whether the API key was replaced: ${this.cause.message} While calls still succeed, the old key is alive. Once they are refused, rotate again with a session that was opened before, rotateKey({ session }), or sign in to the dashboard for a new key.`
+  }
+  override toJSON() {
+    return {
+      _tag: this._tag,
+      message: this.message,
+      sideEffect: this.sideEffect,
+      cause: this.cause.toJSON()
+    }
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * Every failure of this package, as a table.
+ *
+ * | error | what happened | may something have happened? | try again? |
+ * | --- | --- | --- | --- |
+ * | `Denied` | policy said no | no | no: change the call or the policy |
+ * | `PendingApproval` | held for a human | yes: a reviewer may release it | no: wait for the decision |
+ * | `RateLimited` | too many calls in a second | no | after a full second of silence |
+ * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
+ * | `OutcomeUnknown` | the answer was lost | **yes** | never blindly: look it up |
+ * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
+ * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
+ * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
+ * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
+ * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
+ * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
+ * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
+ * | `VargateError` | everything else; see its `reason` | see `sideEffect` | see `isRetryable` |
+ *
+ * All of them have `sideEffect`, `isRetryable` and `retryAfter`; a `message` that says what to do next; and a `toJSON`
+ * that holds no key, no header and no body.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { ActionId } from "../model/ActionId.ts"
+import { ToolCall } from "../model/ToolCall.ts"
+import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
+
+/**
+ * The reasons stand in a file of their own and belong to the same table.
+ *
+ * @since 0.1.0
+ */
+export * from "./Reason.ts"
+
+/**
+ * So do the failures of those who look after managed agents.
+ *
+ * @since 0.1.0
+ */
+export * from "./ManagedAgentError.ts"
+
+/**
+ * So do the failures of calls through the gateway's MCP door.
+ *
+ * @since 0.1.0
+ */
+export * from "./McpDoorError.ts"
+
+/**
+ * So do the failures of operators.
+ *
+ * @since 0.1.0
+ */
+export * from "./TenantError.ts"
+
+/**
+ * So do the failures of receiving webhooks.
+ *
+ * @since 0.1.0
+ */
+export * from "./WebhookError.ts"
+
+// --- the answers of a governed call ----------------------------------------------------------------------------------
+
+/**
+ * The policy denied the call (403 with an object). `violations` names the rules and may be empty.
+ *
+ * **Details**
+ *
+ * `severity` (none, low, medium, high, critical) and `alertTier` (none, slack_alert, soc_ticket, soc_page, P1 to P4) are
+ * open vocabularies. A call denied because the gateway could not reach its secrets store looks the same.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Denied extends Schema.TaggedError<Denied>("effect-vargate/Denied")("Denied", {
+  actionId: ActionId,
+  violations: Schema.Array(Schema.String),
+  severity: Schema.String,
+  alertTier: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const why = this.violations.length === 0 ? "no violation was named" : this.violations.join(", ")
+    return `Action ${this.actionId} was denied by policy (${why}). Nothing was done: change the call or the policy before asking again.`
+  }
+}
+
+/**
+ * The call is held for a human (202). It may be executed as soon as somebody approves it, so it is never submitted again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PendingApproval extends Schema.TaggedError<PendingApproval>("effect-vargate/PendingApproval")(
+  "PendingApproval",
+  {
+    actionId: ActionId,
+    message: Schema.String
+  }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+}
+
+/**
+ * The tenant's limit was hit (429 with an object): nothing was evaluated or recorded.
+ *
+ * **Details**
+ *
+ * The gateway lets `burst` calls through in any sliding second and counts the rejected ones too, so `retryAfter` is at
+ * least a full second of silence; a proxy's Retry-After lengthens it. `limit` is reported but not what is enforced.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("effect-vargate/RateLimited")("RateLimited", {
+  tenantId: Schema.optional(Schema.String),
+  limit: Schema.optional(Schema.Finite),
+  burst: Schema.optional(Schema.Finite),
+  retryAfter: Schema.Duration
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = true
+  override get message() {
+    const limit = this.burst === undefined ? "" : ` of ${this.burst} calls a second`
+    return `The tenant's limit${limit} was hit. Keep every caller silent for ${
+      Duration.format(this.retryAfter)
+    }, then try again: rejected calls count too.`
+  }
+}
+
+/**
+ * The gateway could not ask its policy engine and the tenant fails closed (502 that says so). Nothing was executed or
+ * recorded; sending again is safe.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OpaUnavailable extends Schema.TaggedError<OpaUnavailable>("effect-vargate/OpaUnavailable")(
+  "OpaUnavailable",
+  { detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = true
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway's policy engine cannot be reached (${this.detail}). Nothing was done: try again with growing pauses, or set the tenant's failure mode.`
+  }
+}
+
+// --- the answers of people -------------------------------------------------------------------------------------------
+
+/**
+ * A reviewer rejected the action. `reviewer` is unknown where only the audit log tells.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Rejected extends Schema.TaggedError<Rejected>("effect-vargate/Rejected")("Rejected", {
+  actionId: ActionId,
+  reviewer: Schema.NullOr(Schema.String),
+  note: Schema.NullOr(Schema.String),
+  reviewedAt: Schema.optional(Schema.NullOr(Schema.DateTimeUtc))
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    // The gateway writes "unknown" for a reviewer who came with an API key.
+    const reviewer = this.reviewer === null || this.reviewer === "unknown" ? "a reviewer" : this.reviewer
+    return `Action ${this.actionId} was rejected by ${reviewer}${this.note ? ` (${this.note})` : ""}. Nothing was done.`
+  }
+}
+
+/**
+ * Nobody decided in time: the gateway gives up one hour after queueing. The action can no longer be approved.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Expired extends Schema.TaggedError<Expired>("effect-vargate/Expired")("Expired", {
+  actionId: ActionId,
+  timeoutAt: Schema.NullOr(Schema.DateTimeUtc)
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `Action ${this.actionId} expired before anybody decided. Nothing was done; submit it anew if it is still wanted.`
+  }
+}
+
+/**
+ * The wait for a decision ended first. The action still waits and may yet be approved and executed.
+ *
+ * **Details**
+ *
+ * `lastFailure` tells why the gateway could not be asked, if it could not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ApprovalTimeout extends Schema.TaggedError<ApprovalTimeout>("effect-vargate/ApprovalTimeout")(
+  "ApprovalTimeout",
+  { actionId: ActionId, waited: Schema.Duration, lastFailure: Schema.optional(Schema.String) }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const failure = this.lastFailure === undefined ? "" : ` The last look at the gateway failed: ${this.lastFailure}`
+    return `No decision on ${this.actionId} within ${
+      Duration.format(this.waited)
+    }. It may still be approved and executed: wait again by its id, do not submit it anew.${failure}`
+  }
+}
+
+/**
+ * The gateway executed the action and the tool failed. What the tool had done by then, only the tool knows.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailed extends Schema.TaggedError<ToolFailed>("effect-vargate/ToolFailed")("ToolFailed", {
+  actionId: ActionId,
+  error: Schema.Unknown
+}) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway executed ${this.actionId}, and the tool failed. Look at what the tool did before asking again.`
+  }
+  override toJSON() {
+    return { _tag: this._tag, actionId: this.actionId, message: this.message, sideEffect: this.sideEffect }
+  }
+}
+
+/**
+ * The gateway executed the action, and its result cannot be used: it was lost, or it does not fit the schema of the tool.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResultUnusable extends Schema.TaggedError<ResultUnusable>("effect-vargate/ResultUnusable")(
+  "ResultUnusable",
+  { actionId: ActionId, detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `The gateway executed ${this.actionId}, but its result cannot be used: ${this.detail}. Do not submit it again; correct the tool's schema, or look the action up in the audit log.`
+  }
+}
+
+// --- everything else -------------------------------------------------------------------------------------------------
+
+/**
+ * An operation failed. `operation` is the method's name (`AuditLog.verify`), `reason` says why; handle one reason with
+ * `Effect.catchReason("VargateError", "NotFound", ...)`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class VargateError extends Schema.TaggedError<VargateError>("effect-vargate/VargateError")("VargateError", {
+  operation: Schema.String,
+  reason: Reason
+}) implements Verdict {
+  override readonly cause = this.reason
+  get sideEffect(): SideEffect {
+    return this.reason.sideEffect
+  }
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+  get retryAfter(): Duration.Duration | undefined {
+    return this.reason.retryAfter
+  }
+  override get message() {
+    return `${this.operation}: ${this.reason.message}`
+  }
+  override toJSON() {
+    return {
+      _tag: this._tag,
+      operation: this.operation,
+      message: this.message,
+      sideEffect: this.sideEffect,
+      reason: this.reason.toJSON()
+    }
+  }
+}
+
+/**
+ * The answer to a tool call was lost: a time-out, a connection that broke after sending, a 5xx that is not OPA's, or an
+ * answer that cannot be read. The action **may have been executed**.
+ *
+ * **Details**
+ *
+ * The gateway has no idempotency key: the same request twice is two actions. Look the call up in the audit log before
+ * deciding (`Reconcile` does). `request` is what was sent (its params stay out of `toJSON`), `sentAt` when, by this
+ * machine's clock.
+ *
+ * After a look, `evidence` says what the log told: no record after `waited` ("not recorded", which proves nothing while
+ * the gateway may still be executing), several that fit (`candidates`), or nothing, because it could not be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-vargate/OutcomeUnknown")(
+  "OutcomeUnknown",
+  {
+    request: ToolCall,
+    sentAt: Schema.DateTimeUtc,
+    cause: Reason,
+    evidence: Schema.optional(Schema.Literals(["not recorded", "ambiguous", "log unreadable"])),
+    waited: Schema.optional(Schema.Duration),
+    candidates: Schema.optional(Schema.Array(ActionId))
+  }
+) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `Nobody knows whether ${this.request.tool}/${this.request.method} was executed: ${this.cause.message} Do not repeat it blindly; the audit log knows.`
+  }
+  override toJSON() {
+    const { agentId, method, tool } = this.request
+    return {
+      _tag: this._tag,
+      request: { agentId, tool, method },
+      sentAt: DateTime.formatIso(this.sentAt),
+      message: this.message,
+      sideEffect: this.sideEffect,
+      evidence: this.evidence,
+      waited: this.waited === undefined ? undefined : Duration.format(this.waited),
+      candidates: this.candidates,
+      cause: this.cause.toJSON()
+    }
+  }
+}
+
+/**
+ * Checkpoints could not be read from where they are kept, or not be written there. Whatever was verified meanwhile is not
+ * remembered.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StorageFailed extends Schema.TaggedError<StorageFailed>("effect-vargate/StorageFailed")("StorageFailed", {
+  operation: Schema.String,
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `${this.operation}: ${this.detail}. Nothing was lost of what was kept before; see that the storage can be read and written.`
+  }
+}
+
+/**
+ * Everything that submitting a tool call can fail with when decisions are values (`ToolCalls.decide`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SubmitError = RateLimited | OpaUnavailable | OutcomeUnknown | VargateError
+
+/**
+ * Everything that a governed call can fail with (`ToolCalls.call`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CallError = Denied | PendingApproval | SubmitError
+
+/**
+ * Everything that an operation other than a tool call can fail with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OperationError = RateLimited | VargateError
+
+/**
+ * Everything that waiting for a decision can fail with (`Approvals.await`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ApprovalError = Rejected | Expired | ApprovalTimeout | VargateError

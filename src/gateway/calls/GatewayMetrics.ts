@@ -1,0 +1,127 @@
+/**
+ * What the gateway counts about itself, for GET /metrics. Each gateway counts for itself.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { VargateApi } from "../../VargateApi.ts"
+
+/**
+ * Counts, and writes the counts down.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class GatewayMetrics extends Context.Service<GatewayMetrics, {
+  /** A tool call was decided. */
+  readonly decided: (tenantId: string, decision: string) => Effect.Effect<void>
+  /** A request came in. */
+  readonly began: Effect.Effect<void>
+  /** It was answered. */
+  readonly answered: (request: {
+    readonly method: string
+    readonly path: string
+    readonly status: number
+    readonly seconds: number
+  }) => Effect.Effect<void>
+  /** Everything in the Prometheus text format, with the lengths of the tenants' chains as they are now. */
+  readonly text: (chainLengths: ReadonlyMap<string, number>) => Effect.Effect<string>
+}>()("effect-vargate/gateway/GatewayMetrics") {}
+
+const actions = Metric.counter("gateway_actions_total", { description: "Total tool call decisions", incremental: true })
+const requests = Metric.counter("gateway_requests_total", { description: "Total HTTP requests", incremental: true })
+const errors = Metric.counter("gateway_errors_total", { description: "Total errors by type", incremental: true })
+const active = Metric.gauge("gateway_active_requests", { description: "Number of in-flight HTTP requests" })
+const chainLength = Metric.gauge("gateway_audit_chain_length", {
+  description: "Number of records in the audit chain"
+})
+const duration = Metric.histogram("gateway_request_duration_seconds", {
+  description: "HTTP request duration in seconds",
+  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+})
+
+/**
+ * Counts in memory.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<GatewayMetrics> = Layer.sync(GatewayMetrics, () => {
+  const registry: Metric.MetricRegistry = new Map()
+  const counted = Effect.provideService(Metric.MetricRegistry, registry)
+  return GatewayMetrics.of({
+    decided: (tenantId, decision) =>
+      counted(Metric.update(Metric.withAttributes(actions, { decision, tenant_id: tenantId }), 1)),
+    began: counted(Metric.modify(active, 1)),
+    answered: ({ method, path, seconds, status }) => {
+      const attributes = { method, path, status: String(status) }
+      return counted(Effect.all([
+        Metric.modify(active, -1),
+        Metric.update(Metric.withAttributes(requests, attributes), 1),
+        Metric.update(Metric.withAttributes(duration, attributes), seconds),
+        ...(status < 500 ? [] : [Metric.update(Metric.withAttributes(errors, { type: `http_${status}` }), 1)])
+      ], { discard: true }))
+    },
+    text: (chainLengths) =>
+      counted(Effect.andThen(
+        Effect.forEach(
+          chainLengths,
+          ([tenantId, length]) => Metric.update(Metric.withAttributes(chainLength, { tenant_id: tenantId }), length),
+          { discard: true }
+        ),
+        PrometheusMetrics.format()
+      ))
+  })
+})
+
+/** Paths as the contract writes them: with ids in them there would be a series for each id. */
+const templates: ReadonlyArray<{ readonly pattern: RegExp; readonly path: string }> = Object.values(VargateApi.groups)
+  .flatMap((group) => Object.values(group.endpoints))
+  .map(({ path }) => ({
+    pattern: new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}$`),
+    path: path.replace(/:(\w+)/g, "{$1}")
+  }))
+  // A literal path goes before one with a place for an id that would fit as well.
+  .sort((a, b) => a.path.split("{").length - b.path.split("{").length)
+
+const templateOf = (url: string): string => {
+  const path = url.replace(/[?#].*$/, "")
+  return templates.find(({ pattern }) => pattern.test(path))?.path ?? "other"
+}
+
+/**
+ * Counts every request.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const meter = HttpRouter.middleware(
+  Effect.map(GatewayMetrics, (metrics) => (handler) =>
+    Effect.gen(function*() {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const started = yield* Clock.currentTimeMillis
+      const answered = (status: number) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          metrics.answered({
+            method: request.method,
+            path: templateOf(request.url),
+            status,
+            seconds: (now - started) / 1000
+          }))
+      yield* metrics.began
+      return yield* handler.pipe(
+        Effect.tap(({ status }) => answered(status)),
+        // 499: whoever asked did not wait for the answer.
+        Effect.onError((cause) => answered(Cause.hasInterruptsOnly(cause) ? 499 : 500))
+      )
+    })),
+  { global: true }
+)

@@ -1,0 +1,143 @@
+/**
+ * Where people decide over held actions: settle, execute on approval, record.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../../approvals/Approval.ts"
+import type { ActionId } from "../../model/ActionId.ts"
+import { type Execution, NotExecuted } from "../../model/Execution.ts"
+import { type Entry, Ledger } from "../ledger/Ledger.ts"
+import { approvalOf, rejectionOf, type Review } from "../ledger/reviewEntry.ts"
+import { recipients } from "../policy/PolicyInput.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+
+/**
+ * The tenant has no such action.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnknownAction extends Data.TaggedError("UnknownAction") {}
+
+/**
+ * Somebody was faster, or time was.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AlreadySettled extends Data.TaggedError("AlreadySettled")<{ readonly status: string }> {}
+
+/**
+ * The action's time was over when it was to be approved.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JustExpired extends Data.TaggedError("JustExpired") {}
+
+/**
+ * Carries out reviewers' decisions.
+ *
+ * **Details**
+ *
+ * As measured: a rejection does not look at the clock; an approval does, and executes where the gateway has the tool. The
+ * audit record `approval-{id}` comes after the execution and holds its result. A reviewer without a name is `unknown`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ReviewDesk extends Context.Service<ReviewDesk, {
+  readonly approve: (
+    tenantId: string,
+    actionId: ActionId,
+    note: string | null | undefined,
+    reviewer?: string
+  ) => Effect.Effect<ApprovalReceipt, UnknownAction | AlreadySettled | JustExpired>
+  readonly reject: (
+    tenantId: string,
+    actionId: ActionId,
+    note: string | null | undefined,
+    reviewer?: string
+  ) => Effect.Effect<RejectionReceipt, UnknownAction | AlreadySettled>
+}>()("effect-vargate/gateway/ReviewDesk") {}
+
+/** An API key is nobody in particular; the gateway knows a person only by a session. */
+const nobody = "unknown"
+
+const make = Effect.gen(function*() {
+  const ledger = yield* Ledger
+  const tools = yield* ToolRunner
+
+  const waiting = Effect.fnUntraced(function*(tenantId: string, actionId: ActionId) {
+    const held = yield* ledger.held(tenantId, actionId)
+    if (held === undefined) return yield* new UnknownAction()
+    return held.status === "pending" ? held.action : yield* new AlreadySettled({ status: held.status })
+  })
+
+  /** Fails where another reviewer, or time, was faster. */
+  const settle = Effect.fnUntraced(function*(
+    status: "approved" | "rejected",
+    reviewer: string,
+    { actionId, at, note, tenantId }: Review,
+    entry?: Entry
+  ) {
+    const settlement = { status, reviewer, note: note ?? "", reviewedAt: at }
+    if (!(yield* ledger.settle(tenantId, actionId, settlement, entry))) yield* waiting(tenantId, actionId)
+  })
+
+  const approve = Effect.fn("ReviewDesk.approve")(function*(
+    tenantId: string,
+    actionId: ActionId,
+    note: string | null | undefined,
+    reviewer: string = nobody
+  ) {
+    const action = yield* waiting(tenantId, actionId)
+    const now = yield* DateTime.now
+    if (action.timeoutAt !== undefined && DateTime.isGreaterThan(now, action.timeoutAt)) {
+      yield* ledger.expire(tenantId, now)
+      return yield* new JustExpired()
+    }
+    const review = { tenantId, actionId, note, at: now }
+    const call = { tool: action.tool, method: action.method, params: paramsOf(action) }
+    const contacts = recipients(call.params)
+    let execution: Execution = new NotExecuted()
+    if (tools.has(call)) {
+      // Settled first, so that of two reviewers only one executes.
+      yield* settle("approved", reviewer, review)
+      execution = yield* tools.run({ ...call, tenantId, actionId, agentId: action.agentId })
+      yield* ledger.append(approvalOf({ ...review, at: yield* DateTime.now }, execution, contacts))
+    } else {
+      yield* settle("approved", reviewer, review, approvalOf(review, execution, contacts))
+    }
+    return new ApprovalReceipt({ actionId, reviewer, reviewedAt: now, ...call, execution })
+  })
+
+  const reject = Effect.fn("ReviewDesk.reject")(function*(
+    tenantId: string,
+    actionId: ActionId,
+    note: string | null | undefined,
+    reviewer: string = nobody
+  ) {
+    yield* waiting(tenantId, actionId)
+    const review = { tenantId, actionId, note, at: yield* DateTime.now }
+    yield* settle("rejected", reviewer, review, rejectionOf(review))
+    return new RejectionReceipt({ actionId, reviewer, reviewedAt: review.at })
+  })
+
+  return ReviewDesk.of({ approve, reject })
+})
+
+const paramsOf = (action: PendingAction) => action.params as Readonly<Record<string, unknown>>
+
+/**
+ * The desk over the gateway's parts.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<ReviewDesk, never, Ledger | ToolRunner> = Layer.effect(ReviewDesk, make)

@@ -1,0 +1,229 @@
+/**
+ * The way of one tool call through the gateway: ask the policy, obey the tenant's switches, execute, record, tell.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { randomUUID } from "node:crypto"
+import { PendingAction } from "../../approvals/Approval.ts"
+import { ActionId } from "../../model/ActionId.ts"
+import { type Execution, NotExecuted } from "../../model/Execution.ts"
+import type { ToolCall } from "../../model/ToolCall.ts"
+import { AgentHistory } from "../ledger/AgentHistory.ts"
+import { Ledger } from "../ledger/Ledger.ts"
+import { SubjectKeys } from "../ledger/SubjectKeys.ts"
+import * as PersonalData from "../policy/PersonalData.ts"
+import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "../policy/PolicyEngine.ts"
+import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "../policy/PolicyInput.ts"
+import { PolicyOutage } from "../policy/PolicyOutage.ts"
+import type { Tenant } from "../tenants/Tenants.ts"
+import { GatewayMetrics } from "./GatewayMetrics.ts"
+import { ToolRunner } from "./ToolRunner.ts"
+import { WebhookSender } from "./WebhookSender.ts"
+
+/**
+ * What became of a tool call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome {
+  readonly actionId: ActionId
+  readonly decision: "allow" | "deny" | "pending_approval"
+  readonly violations: ReadonlyArray<string>
+  readonly severity: string
+  readonly alertTier: string
+  readonly execution: Execution
+}
+
+/**
+ * The session of a managed agent in which a call is made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Origin {
+  readonly source: "mcp_governed"
+  readonly managedSessionId?: string | undefined
+}
+
+/**
+ * Decides, executes and records tool calls.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Submissions extends Context.Service<Submissions, {
+  /**
+   * Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. As
+   * measured, a call of a managed agent that needs a human is recorded as pending and never queued.
+   */
+  readonly submit: (tenant: Tenant, call: ToolCall, origin?: Origin) => Effect.Effect<Outcome, PolicyUnavailable>
+}>()("effect-vargate/gateway/Submissions") {}
+
+const approvalHours = 1
+
+const eventNames = { allow: "action.allowed", deny: "action.denied", pending_approval: "action.pending" } as const
+
+const make = Effect.gen(function*() {
+  const engine = yield* PolicyEngine
+  const outage = yield* PolicyOutage
+  const history = yield* AgentHistory
+  const ledger = yield* Ledger
+  const tools = yield* ToolRunner
+  const keys = yield* SubjectKeys
+  const metrics = yield* GatewayMetrics
+  const webhooks = yield* WebhookSender
+
+  const documentOf = Effect.fnUntraced(function*(
+    tenant: Tenant,
+    call: ToolCall,
+    actionId: ActionId,
+    now: DateTime.Utc
+  ): Effect.fn.Return<PolicyInput> {
+    return {
+      tenant: {
+        id: tenant.id,
+        name: tenant.name,
+        policy_template: tenant.policyTemplate,
+        policy_config: tenant.policyConfig
+      },
+      agent: { id: call.agentId, type: call.agentType, version: call.agentVersion },
+      action: {
+        id: actionId,
+        tool: call.tool,
+        method: call.method,
+        params: call.params,
+        requested_at: DateTime.formatIso(now)
+      },
+      context: contextAt(now, { is_business_hours: call.isBusinessHours }),
+      data: { ...PersonalData.detect(call.params), recipients: recipients(call.params) },
+      history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
+    }
+  })
+
+  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
+    const actionId = ActionId.make(randomUUID())
+    const now = yield* DateTime.now
+    const input = yield* documentOf(tenant, call, actionId, now)
+    const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
+      Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
+    )
+    const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
+    const decision = !policy.allow ? "deny" : policy.requires_human && !isPreapproved ? "pending_approval" : "allow"
+    const violations = isPreapproved ? ["auto_approved"] : policy.violations
+    const execution = decision === "allow"
+      ? yield* tools.run({ ...call, tenantId: tenant.id, actionId })
+      : new NotExecuted()
+
+    const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
+    // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
+    yield* ledger.append(
+      {
+        tenantId: tenant.id,
+        actionId,
+        agentId: call.agentId,
+        tool: call.tool,
+        method: call.method,
+        params: subjectId === undefined
+          ? call.params
+          : yield* keys.encryptFields(tenant.id, subjectId, call.params, input.data.pii_fields),
+        requestedAt: now,
+        decision,
+        violations,
+        severity: policy.severity,
+        alertTier: policy.alert_tier,
+        bundleRevision: revision,
+        executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
+        anomalyScore: input.history.anomaly_score,
+        containsPii: input.data.contains_pii,
+        piiFields: input.data.pii_fields,
+        piiSubjectId: subjectId,
+        input,
+        contacts: decision === "allow" ? input.data.recipients : [],
+        ...origin
+      },
+      decision === "pending_approval" && origin === undefined ? heldAction(call, actionId, policy, now) : undefined
+    )
+    yield* metrics.decided(tenant.id, decision)
+    yield* webhooks.announce(
+      tenant,
+      eventNames[decision],
+      origin === undefined
+        ? {
+          action_id: actionId,
+          agent_id: call.agentId,
+          tool: call.tool,
+          method: call.method,
+          decision,
+          violations,
+          severity: policy.severity,
+          requires_human: policy.requires_human
+        }
+        // As measured, calls of managed agents are told of in fewer words.
+        : { action_id: actionId, tool: call.tool, method: call.method, decision, source: origin.source }
+    )
+    return {
+      actionId,
+      decision,
+      violations,
+      severity: policy.severity,
+      alertTier: policy.alert_tier,
+      execution
+    } as const
+  })
+
+  return Submissions.of({ submit })
+})
+
+const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, now: DateTime.Utc) =>
+  new PendingAction({
+    actionId,
+    agentId: call.agentId,
+    tool: call.tool,
+    method: call.method,
+    params: call.params,
+    violations: policy.violations,
+    severity: policy.severity,
+    createdAt: now,
+    timeoutAt: DateTime.add(now, { hours: approvalHours }),
+    policyDecision: policy
+  })
+
+/** The tenant's choice for a time without a policy engine. */
+const withoutPolicy = (
+  tenant: Tenant,
+  error: PolicyUnavailable
+): Effect.Effect<Ruling, PolicyUnavailable> =>
+  tenant.opaFailure === "fail_closed" ? Effect.fail(error) : Effect.succeed({
+    decision: {
+      allow: true,
+      requires_human: tenant.opaFailure === "fail_to_queue",
+      violations: [],
+      severity: "none",
+      alert_tier: "none"
+    },
+    revision: noRevision
+  })
+
+/**
+ * Submissions over the gateway's parts.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Submissions,
+  never,
+  | PolicyEngine
+  | PolicyOutage
+  | AgentHistory
+  | Ledger
+  | ToolRunner
+  | SubjectKeys
+  | GatewayMetrics
+  | WebhookSender
+> = Layer.effect(Submissions, make)

@@ -1,0 +1,140 @@
+/**
+ * Accounts, sessions and keys, answered by the embedded gateway.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { Membership, RotatedKey, SignupReceipt } from "../../../operator/Session.ts"
+import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
+import {
+  BadGateway502,
+  BadRequest400,
+  Conflict409,
+  Forbidden403,
+  Unauthorized401,
+  Unprocessable422
+} from "../../../transport/wire/ErrorBodies.ts"
+import { VargateApi } from "../../../VargateApi.ts"
+import { newKey } from "../../tenants/apiKeys.ts"
+import { Sessions } from "../../tenants/Sessions.ts"
+import { Signups } from "../../tenants/Signups.ts"
+import { isOfOnePerson, Tenants } from "../../tenants/Tenants.ts"
+
+const disposable = new Set(["mailinator.com", "guerrillamail.com", "10minutemail.com", "tempmail.com", "yopmail.com"])
+
+/**
+ * The handlers of this group.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const layer = HttpApiBuilder.group(
+  VargateApi,
+  "account",
+  Effect.fnUntraced(function*(handlers) {
+    const tenants = yield* Tenants
+    const sessions = yield* Sessions
+    const signups = yield* Signups
+
+    return handlers
+      .handle(
+        "session",
+        Effect.fnUntraced(function*() {
+          const { apiKey } = yield* CurrentTenant
+          const tenant = yield* tenants.current
+          return apiKey === undefined
+            ? yield* Effect.fail(Unprocessable422.make({
+              detail: [{ type: "missing", loc: ["header", "x-api-key"], msg: "Field required" }]
+            }))
+            : { session_token: yield* sessions.open(tenant), tenant_id: tenant.id }
+        })
+      )
+      .handle(
+        "rotateKey",
+        Effect.fnUntraced(function*() {
+          const current = yield* CurrentTenant
+          const tenant = yield* tenants.current
+          const apiKey = newKey()
+          // Somebody else may rotate at the same moment, and then the key that this request came with is dead.
+          return (yield* tenants.rotateKey(tenant.id, current.apiKey ?? tenant.apiKey, apiKey))
+            ? new RotatedKey({ tenantId: tenant.id, apiKey, rotatedAt: yield* DateTime.now })
+            : yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+        })
+      )
+      .handle(
+        "tenants",
+        Effect.fnUntraced(function*() {
+          const current = yield* tenants.current
+          const mine = (yield* tenants.all).filter((tenant) => isOfOnePerson(tenant, current))
+          return {
+            tenants: mine.map(({ id, name }) => new Membership({ tenantId: id, name, current: id === current.id }))
+          }
+        })
+      )
+      .handle(
+        "switchTenant",
+        Effect.fnUntraced(function*({ payload: { tenant_id: id } }) {
+          if (id === undefined || id === "") {
+            return yield* Effect.fail(BadRequest400.make({ detail: "tenant_id required" }))
+          }
+          const current = yield* tenants.current
+          if (current.githubLogin === null) {
+            return yield* Effect.fail(
+              Forbidden403.make({ detail: "Cannot switch tenants without GitHub authentication" })
+            )
+          }
+          const target = yield* tenants.byId(id)
+          return target !== undefined && isOfOnePerson(target, current)
+            ? { session_token: yield* sessions.open(target), tenant_id: target.id }
+            : yield* Effect.fail(Forbidden403.make({ detail: "No access to this tenant" }))
+        })
+      )
+      .handle(
+        "signup",
+        Effect.fnUntraced(function*({ payload: { email, name } }) {
+          const [, domain] = /^[^\s@]+@([^\s@]+\.[^\s@]+)$/.exec(email) ?? []
+          if (domain === undefined) return yield* Effect.fail(BadRequest400.make({ detail: "Invalid email format" }))
+          if (disposable.has(domain.toLowerCase())) {
+            return yield* Effect.fail(BadRequest400.make({ detail: "Disposable email addresses are not allowed" }))
+          }
+          if ((yield* tenants.all).some((tenant) => tenant.email === email)) {
+            return yield* Effect.fail(Conflict409.make({ detail: "Email already registered" }))
+          }
+          return (yield* signups.begin({ email, name }))
+            ? new SignupReceipt({ status: "verification_sent", email })
+            : yield* Effect.fail(BadGateway502.make({ detail: "This gateway has no way to send mail" }))
+        })
+      )
+      .handle(
+        "verifyEmail",
+        Effect.fnUntraced(function*({ query: { token } }) {
+          const person = yield* signups.redeem(token)
+          const tenant = person && (yield* open(tenants, person))
+          return tenant === undefined
+            ? yield* Effect.fail(BadRequest400.make({ detail: "Invalid or expired verification token" }))
+            : {
+              status: "verified",
+              tenant_id: tenant.id,
+              api_key: tenant.apiKey,
+              session_token: yield* sessions.open(tenant),
+              dashboard_url: `/dashboard/${tenant.slug}`
+            }
+        })
+      )
+  })
+)
+
+/** Undefined where the address has a tenant by now. */
+const open = Effect.fnUntraced(function*(
+  tenants: Tenants["Service"],
+  { email, name }: { readonly email: string; readonly name: string }
+) {
+  const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "") || "tenant"
+  for (let attempt = 1;; attempt++) {
+    const id = attempt === 1 ? slug : `${slug}-${attempt}`
+    const added = yield* tenants.add({ id, slug: id, name, email, apiKey: newKey() })
+    if (added !== undefined || (yield* tenants.all).some((tenant) => tenant.email === email)) return added
+  }
+})

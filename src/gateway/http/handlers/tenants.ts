@@ -1,0 +1,67 @@
+/**
+ * The directory of tenants, answered by the embedded gateway.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { NewTenant, TenantEntry } from "../../../operator/TenantEntry.ts"
+import { Conflict409, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
+import { VargateApi } from "../../../VargateApi.ts"
+import { keyPrefix, newKey } from "../../tenants/apiKeys.ts"
+import { isOfOnePerson, reportedRate, type Tenant, Tenants } from "../../tenants/Tenants.ts"
+
+/**
+ * The handlers of this group. A tenant sees itself and those of the same person; what it makes belongs to that person too.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const layer = HttpApiBuilder.group(
+  VargateApi,
+  "tenants",
+  Effect.fnUntraced(function*(handlers) {
+    const tenants = yield* Tenants
+
+    return handlers
+      .handle(
+        "create",
+        Effect.fnUntraced(function*({ payload: { name, rate_limit_burst: burst, tenant_id: id } }) {
+          const { githubLogin } = yield* tenants.current
+          const apiKey = newKey()
+          const added = yield* tenants.add({ id, name, burst, apiKey, githubLogin: githubLogin ?? undefined })
+          return added === undefined
+            ? yield* Effect.fail(Conflict409.make({ detail: `Tenant already exists: ${id}` }))
+            : new NewTenant({
+              tenantId: id,
+              name,
+              apiKey,
+              createdAt: added.createdAt,
+              rateLimit: reportedRate,
+              burst: added.burst
+            })
+        })
+      )
+      .handle(
+        "list",
+        Effect.fnUntraced(function*() {
+          const current = yield* tenants.current
+          const shown = (yield* tenants.all).filter((tenant) => isOfOnePerson(tenant, current))
+          return { tenants: shown.map(entryOf) }
+        })
+      )
+      .handle(
+        "get",
+        Effect.fnUntraced(function*({ params: { tenant_id: id } }) {
+          const current = yield* tenants.current
+          const tenant = yield* tenants.byId(id)
+          return tenant !== undefined && isOfOnePerson(tenant, current)
+            ? entryOf(tenant)
+            : yield* Effect.fail(NotFound404.make({ detail: `Tenant not found: ${id}` }))
+        })
+      )
+  })
+)
+
+const entryOf = ({ apiKey, burst, createdAt, id, name }: Tenant) =>
+  new TenantEntry({ tenantId: id, name, keyPrefix: keyPrefix(apiKey), createdAt, rateLimit: reportedRate, burst })

@@ -1,0 +1,180 @@
+/**
+ * What stands before the handlers: keys and request checks.
+ *
+ * @since 0.1.0
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
+import { ApiKey, CurrentTenant, header } from "../../transport/wire/ApiKey.ts"
+import { Unauthorized401, Unprocessable422 } from "../../transport/wire/ErrorBodies.ts"
+import { RequestValidation } from "../../transport/wire/RequestValidation.ts"
+import { VargateApi } from "../../VargateApi.ts"
+import { Sessions } from "../tenants/Sessions.ts"
+import { Tenants } from "../tenants/Tenants.ts"
+import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
+import { type Hosts, refusalOf } from "./crossSite.ts"
+
+/**
+ * Requires the key of a registered tenant, or a session. A missing or unknown key is 401: the measured gateway's habit of
+ * falling back to a default tenant is not copied. Where both are sent the session counts, even a bad one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effect(
+  ApiKey,
+  Effect.gen(function*() {
+    const tenants = yield* Tenants
+    const sessions = yield* Sessions
+
+    const bySession = Effect.fnUntraced(function*(token: Redacted.Redacted) {
+      const claims = yield* sessions.read(token)
+      return claims === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
+        : {
+          id: claims.tenant_id,
+          email: claims.email,
+          isStillGood: Effect.map(sessions.read(token), (claims) => claims !== undefined)
+        }
+    })
+
+    const byKey = Effect.fnUntraced(function*(apiKey: Redacted.Redacted) {
+      if (Redacted.value(apiKey) === "") {
+        return yield* Effect.fail(
+          Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
+        )
+      }
+      const tenant = yield* tenants.byKey(apiKey)
+      return tenant === undefined
+        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+        : {
+          id: tenant.id,
+          apiKey,
+          isStillGood: Effect.map(tenants.byKey(apiKey), (now) => now?.id === tenant.id)
+        }
+    })
+
+    // Whichever scheme is asked about: the two are not alternatives to be tried in turn.
+    const authenticate = Effect.fnUntraced(function*<A, E, R>(handler: Effect.Effect<A, E, R>) {
+      const { headers } = yield* HttpServerRequest.HttpServerRequest
+      const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
+      const tenant = token === undefined
+        ? yield* byKey(Redacted.make(headers[header] ?? ""))
+        : yield* bySession(Redacted.make(token))
+      return yield* Effect.provideService(handler, CurrentTenant, tenant)
+    })
+
+    return ApiKey.of({ apiKey: authenticate, session: authenticate })
+  })
+)
+
+const slots = { Params: "path", Headers: "header", Query: "query", Payload: "body" } as const
+
+/**
+ * Answers 422 with paths and messages where a request does not fit the contract.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const requestValidation: Layer.Layer<RequestValidation> = HttpApiMiddleware.layerSchemaErrorTransform(
+  RequestValidation,
+  (error) =>
+    error.kind === "Body" || error.kind === "ResponseHeaders" ? Effect.fail(error) : Effect.fail(
+      Unprocessable422.make({
+        detail: fieldIssues(error.cause.issue, [slots[error.kind]]).map(({ message, path }) => ({
+          type: "value_error",
+          loc: path,
+          msg: message
+        }))
+      })
+    )
+)
+
+/** The paths of the contract, to tell a wrong method from a wrong path. */
+const knownPaths: ReadonlyArray<RegExp> = Object.values(VargateApi.groups).flatMap((group) =>
+  Object.values(group.endpoints).map(({ path }) => new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}$`))
+)
+
+/**
+ * Answers as the gateway does where no route fits: 405 where only the method is wrong, otherwise 404.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const noRoute = HttpRouter.add("*", "/*", (request) => {
+  const path = request.url.replace(/[?#].*$/, "")
+  return Effect.succeed(knownPaths.some((known) => known.test(path)) ? methodNotAllowed : notFound)
+})
+
+const notFound = HttpServerResponse.jsonUnsafe({ detail: "Not Found" }, { status: 404 })
+const methodNotAllowed = HttpServerResponse.jsonUnsafe({ detail: "Method Not Allowed" }, { status: 405 })
+
+/** The router gives up on a path that is no proper encoding of anything, even where a route takes every path. */
+const isUnreadablePath = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+}
+
+/** As a rule the client has hung up, and nobody is left who could read an answer. */
+const isUnreadableBody = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  return HttpServerError.isHttpServerError(error) && error.reason._tag === "RequestParseError"
+}
+
+const unreadableBody = HttpServerResponse.jsonUnsafe({ detail: "The body could not be read" }, { status: 400 })
+const failed = HttpServerResponse.text("Internal Server Error", { status: 500 })
+
+const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (isUnreadablePath(cause)) return Effect.succeed(notFound)
+  return isUnreadableBody(cause)
+    ? Effect.as(Effect.logDebug("A body could not be read to its end", cause), unreadableBody)
+    : Effect.as(Effect.logError("The gateway failed to answer", cause), failed)
+}
+
+/** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
+const safely = HttpServerResponse.setHeaders({
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+})
+
+const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
+
+/**
+ * Refuses what pages of other sites make a browser send and bodies beyond the limits, and answers 500 with a plain text
+ * where a handler fails: the cause is logged, not sent.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const guard = (hosts: Hosts) =>
+  HttpRouter.middleware(
+    (handler) =>
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request) => {
+          const refusal = refusalOf(request, hosts)
+          if (refusal !== undefined) return Effect.succeed(refuse(refusal))
+          return Effect.flatMap(
+            refusalOfBody(request),
+            (refusal) => refusal === undefined ? handler : Effect.succeed(refusal)
+          )
+        }
+      ).pipe(
+        Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), answerTo),
+        Effect.map(safely),
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
+      ),
+    { global: true }
+  )

@@ -1,0 +1,145 @@
+/**
+ * What policies ask about the past: how busy an agent was, how often it was denied, how odd it looks, and whom the tenant
+ * has written to before.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import { type PolicyInput, recipients } from "../policy/PolicyInput.ts"
+import { nextAnomalyScore } from "../policy/PolicyTemplates.ts"
+import type { Entry } from "./Ledger.ts"
+
+/**
+ * Tells what the ledger has recorded about an agent. It is the ledger that adds to the history, with every append.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class AgentHistory extends Context.Service<AgentHistory, {
+  /** What the policy's decision document says under `history`; the call at hand is not counted. */
+  readonly of: (call: {
+    readonly tenantId: string
+    readonly agentId: string
+    readonly params: Readonly<Record<string, unknown>>
+    readonly at: DateTime.Utc
+  }) => Effect.Effect<PolicyInput["history"]>
+  /** The anomaly score as it is now; 0 for an unknown agent. */
+  readonly score: (tenantId: string, agentId: string) => Effect.Effect<number>
+  /** Forgets an agent's actions and violations, and its score unless that is to be kept. */
+  readonly clear: (
+    tenantId: string,
+    agentId: string,
+    options: { readonly keepScore: boolean }
+  ) => Effect.Effect<void>
+}>()("effect-vargate/gateway/AgentHistory") {}
+
+/**
+ * A score as it is shown: without the noise of its arithmetic.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rounded = (score: number): number => Math.round(score * 1e6) / 1e6
+
+/**
+ * How long an action counts, in milliseconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const day = 24 * 60 * 60 * 1000
+
+/**
+ * The `history` of a decision document, from what was counted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const historyOf = (counted: {
+  readonly score: number
+  readonly actions: number
+  readonly violations: number
+  /** In epoch milliseconds. */
+  readonly lastViolation: number | undefined
+  readonly knowsRecipients: boolean
+}): PolicyInput["history"] => ({
+  anomaly_score: rounded(counted.score),
+  last_24h: {
+    action_count: counted.actions,
+    policy_violations: counted.violations,
+    last_violation_at: counted.lastViolation === undefined
+      ? null
+      : DateTime.formatIso(DateTime.makeUnsafe(counted.lastViolation))
+  },
+  known_recipient: counted.knowsRecipients
+})
+
+interface Agent {
+  score: number
+  /** Times of the last 24 hours in epoch milliseconds, oldest first. */
+  actions: Array<number>
+  violations: Array<number>
+}
+
+/**
+ * A history in memory, for a ledger in memory to add to.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: Entry) => void } => {
+  const agents = new Map<string, Agent>()
+  const contacts = new Set<string>()
+  const keyOf = (tenantId: string, name: string) => JSON.stringify([tenantId, name])
+
+  const agentAt = (tenantId: string, agentId: string, now: number): Agent => {
+    const key = keyOf(tenantId, agentId)
+    const agent = agents.get(key) ?? { score: 0, actions: [], violations: [] }
+    agents.set(key, agent)
+    const isRecent = (time: number) => time > now - day
+    // Times arrive in order, so the list needs a new copy only when its head has grown too old.
+    if (agent.actions.length > 0 && !isRecent(agent.actions[0]!)) agent.actions = agent.actions.filter(isRecent)
+    if (agent.violations.length > 0 && !isRecent(agent.violations[0]!)) {
+      agent.violations = agent.violations.filter(isRecent)
+    }
+    return agent
+  }
+
+  return {
+    of: ({ agentId, at, params, tenantId }) =>
+      Effect.sync(() => {
+        const agent = agentAt(tenantId, agentId, at.epochMilliseconds)
+        const to = recipients(params)
+        return historyOf({
+          score: agent.score,
+          actions: agent.actions.length,
+          violations: agent.violations.length,
+          lastViolation: agent.violations.at(-1),
+          knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
+        })
+      }),
+
+    score: (tenantId, agentId) => Effect.sync(() => rounded(agents.get(keyOf(tenantId, agentId))?.score ?? 0)),
+
+    clear: (tenantId, agentId, { keepScore }) =>
+      Effect.sync(() => {
+        const key = keyOf(tenantId, agentId)
+        const score = agents.get(key)?.score
+        agents.delete(key)
+        if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [] })
+      }),
+
+    add: ({ agentId, contacts: written = [], decision, input, requestedAt, tenantId }) => {
+      for (const address of written) contacts.add(keyOf(tenantId, address))
+      if (input === undefined) return
+      const at = requestedAt.epochMilliseconds
+      const agent = agentAt(tenantId, agentId, at)
+      const denied = decision === "deny"
+      agent.score = nextAnomalyScore(agent.score, { denied, amount: input.action.params.amount })
+      agent.actions.push(at)
+      if (denied) agent.violations.push(at)
+    }
+  }
+}

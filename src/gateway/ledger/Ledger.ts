@@ -1,0 +1,184 @@
+/**
+ * What the gateway remembers: audit records in a chain of hashes, held actions, Merkle trees. The layer decides where.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { DecidedAction, PendingAction } from "../../approvals/Approval.ts"
+import type { AgentActivity } from "../../audit/AgentActivity.ts"
+import type { AuditRecord } from "../../audit/AuditRecord.ts"
+import type { Subject } from "../../audit/Erasure.ts"
+import type { ActionId } from "../../model/ActionId.ts"
+import type { RecordHash } from "../../model/RecordHash.ts"
+import type { MerkleTree } from "../../verify/MerkleProof.ts"
+import type { PolicyInput } from "../policy/PolicyInput.ts"
+
+/**
+ * A record before it has a place in the chain.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Entry {
+  readonly tenantId: string
+  readonly actionId: ActionId
+  readonly agentId: string
+  readonly tool: string
+  readonly method: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly requestedAt: DateTime.Utc
+  readonly decision: "allow" | "deny" | "pending_approval"
+  readonly violations: ReadonlyArray<string>
+  readonly severity: string
+  readonly alertTier: string
+  readonly bundleRevision: string
+  readonly executionMode: "agent_direct" | "vargate_brokered"
+  readonly anomalyScore: number
+  readonly containsPii: boolean
+  readonly piiFields: ReadonlyArray<string>
+  /** Whose data is in `piiFields`. */
+  readonly piiSubjectId?: string | undefined
+  /** What the policy was asked, for replay. Absent for reviewers' decisions, which do not count in an agent's history. */
+  readonly input?: PolicyInput | undefined
+  /** Which way the action came. Default: `direct`. */
+  readonly source?: "direct" | "mcp_governed" | "control_plane" | undefined
+  /** The session of a managed agent that it belongs to. */
+  readonly managedSessionId?: string | undefined
+  /** Mail addresses that the tenant has written to by this action: later policies know them. */
+  readonly contacts?: ReadonlyArray<string> | undefined
+  /** The held action whose execution this entry records. Its own record is marked; no hash covers the execution mode. */
+  readonly executed?: ActionId | undefined
+}
+
+/**
+ * A held action with its whole story.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HeldAction {
+  readonly action: PendingAction
+  readonly status: "pending" | "approved" | "rejected" | "expired"
+  readonly reviewer: string | null
+  readonly note: string | null
+  readonly reviewedAt: DateTime.Utc | null
+}
+
+/**
+ * How a held action ends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settlement {
+  readonly status: "approved" | "rejected"
+  readonly reviewer: string
+  readonly note: string
+  readonly reviewedAt: DateTime.Utc
+}
+
+/**
+ * A key of one person's data. Its secret is gone once it is erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SubjectKey {
+  readonly version: number
+  readonly secret: Uint8Array | undefined
+  readonly erasedAt: DateTime.Utc | undefined
+}
+
+/**
+ * What a Merkle tree holds of a record.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Leaf {
+  readonly id: number
+  readonly recordHash: RecordHash
+  readonly createdAt: DateTime.Utc
+}
+
+/**
+ * The ledger. Every method is atomic: a record is appended together with its chain link and with what it adds to the
+ * agent's history, and a held action together with its record. What is answered has been kept.
+ *
+ * **Details**
+ *
+ * Streams read a bounded part at a time, so that a long log never stands in memory as a whole.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Ledger extends Context.Service<Ledger, {
+  /** Appends a record, and holds the action for review where `hold` is given. */
+  readonly append: (entry: Entry, hold?: PendingAction) => Effect.Effect<AuditRecord>
+  /** Records newest first; `total` counts all of the tenant. */
+  readonly page: (tenantId: string, limit: number, offset: number) => Effect.Effect<{
+    readonly records: ReadonlyArray<AuditRecord>
+    readonly total: number
+  }>
+  /** All records of a tenant at once, oldest first: for tests and small logs. */
+  readonly records: (tenantId: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
+  /** All records of a tenant, oldest first. */
+  readonly stream: (tenantId: string) => Stream.Stream<AuditRecord>
+  /** The record at a place in the tenant's chain. The first is 1. */
+  readonly nth: (tenantId: string, place: number) => Effect.Effect<AuditRecord | undefined>
+  readonly find: (tenantId: string, actionId: string) => Effect.Effect<AuditRecord | undefined>
+  readonly findByHash: (tenantId: string, recordHash: RecordHash) => Effect.Effect<AuditRecord | undefined>
+  readonly inputOf: (tenantId: string, actionId: string) => Effect.Effect<PolicyInput | undefined>
+  /** Who has been doing what, the busiest first. */
+  readonly agents: (tenantId: string, limit: number) => Effect.Effect<ReadonlyArray<AgentActivity>>
+
+  /** People with data in the log, by their ids. */
+  readonly subjects: (tenantId: string) => Effect.Effect<ReadonlyArray<Subject>>
+  /** The records with a person's data, oldest first. */
+  readonly recordsOf: (tenantId: string, subjectId: string) => Stream.Stream<AuditRecord>
+  /** A person's keys, oldest first. */
+  readonly subjectKeys: (tenantId: string, subjectId: string) => Effect.Effect<ReadonlyArray<SubjectKey>>
+  /** Adds a key, or puts it in the place of the one with its version. */
+  readonly putSubjectKey: (tenantId: string, subjectId: string, key: SubjectKey) => Effect.Effect<void>
+  /**
+   * Marks a person's records as erased, and says how many they are. What the policy was asked about them is forgotten,
+   * and so are the params of those that people have decided over. The hash does not cover the mark.
+   */
+  readonly markErased: (tenantId: string, subjectId: string) => Effect.Effect<number>
+  /**
+   * Puts other records in the place of a tenant's, oldest first, unchecked: to show what tampering does. No interface of
+   * the gateway leads here.
+   */
+  readonly replaceRecords: (tenantId: string, records: ReadonlyArray<AuditRecord>) => Effect.Effect<void>
+
+  /** The newest 50 waiting actions by the time of queueing. */
+  readonly pending: (tenantId: string) => Effect.Effect<ReadonlyArray<PendingAction>>
+  /** The newest 50 decided actions by the time of queueing. */
+  readonly decided: (tenantId: string) => Effect.Effect<ReadonlyArray<DecidedAction>>
+  readonly approvalStats: (tenantId: string) => Effect.Effect<Readonly<Record<HeldAction["status"], number>>>
+  readonly held: (tenantId: string, actionId: string) => Effect.Effect<HeldAction | undefined>
+  /**
+   * Settles an action that still waits, and says whether it did: of two reviewers only one wins. The entry, where there is
+   * one, is appended by the winner alone, in the same step.
+   */
+  readonly settle: (
+    tenantId: string,
+    actionId: ActionId,
+    settlement: Settlement,
+    entry?: Entry
+  ) => Effect.Effect<boolean>
+  /** Expires what has waited past its time, and says what that is. */
+  readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<ReadonlyArray<ActionId>>
+
+  /**
+   * What trees are built of: the records after one record and up to another, by their ids, oldest first, without those
+   * that were erased. Default: all.
+   */
+  readonly leaves: (tenantId: string, afterId?: number, toId?: number) => Stream.Stream<Leaf>
+  /** Stored trees, oldest first. */
+  readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
+  readonly addTree: (tenantId: string, tree: MerkleTree) => Effect.Effect<void>
+}>()("effect-vargate/gateway/Ledger") {}

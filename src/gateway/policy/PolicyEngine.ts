@@ -1,0 +1,246 @@
+/**
+ * Decides whether a tool call may happen: allowed, held for a human, or denied.
+ *
+ * The engine built in here runs the tenant's template and the rules of the program beside it. An engine elsewhere, such as
+ * an OPA server, is another layer of the same service.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { type PolicyDecision, type PolicyInput, Severity } from "./PolicyInput.ts"
+import { type ApprovalRule, type Parameters, parametersOf, type PolicyRule } from "./PolicyRule.ts"
+import * as PolicyTemplates from "./PolicyTemplates.ts"
+
+/**
+ * The policy engine could not be reached or had no decision, so nothing was decided. What follows is the tenant's choice
+ * (`failure_config.opa`): fail closed, fail open, or queue the call for a human. The built-in engine never fails so.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyUnavailable
+  extends Schema.TaggedError<PolicyUnavailable>("effect-vargate/gateway/PolicyUnavailable")("PolicyUnavailable", {
+    detail: Schema.String
+  })
+{
+  override get message() {
+    return `The policy engine gave no decision (${this.detail}). Nothing was decided: ask again when it is back.`
+  }
+}
+
+/**
+ * A decision, and the rules that took it.
+ *
+ * **Details**
+ *
+ * `revision` is recorded with the decision (`bundle_revision`): it changes when the rules do, and the same document under
+ * the same revision gets the same decision. It is {@link noRevision} where the engine cannot tell.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ruling {
+  readonly decision: PolicyDecision
+  readonly revision: string
+}
+
+/**
+ * The revision of decisions that no known rules took: a reviewer's, a switch's while the engine was away, or those of an
+ * engine that cannot tell its rules. They cannot be replayed.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const noRevision = "none"
+
+/**
+ * Evaluates decision documents.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PolicyEngine extends Context.Service<PolicyEngine, {
+  readonly evaluate: (input: PolicyInput) => Effect.Effect<Ruling, PolicyUnavailable>
+  /** What a tenant with this template is under. An engine that cannot tell leaves it out. */
+  readonly describe?: ((template: string) => RuleBook) | undefined
+}>()("effect-vargate/gateway/PolicyEngine") {}
+
+/**
+ * The rules of an engine, for people to read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RuleBook {
+  readonly revision: string
+  readonly rules: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    /** The template that it belongs to, or `program`. */
+    readonly source: string
+    /** Pairs `tool/method`. None means any. */
+    readonly tools?: ReadonlyArray<string> | undefined
+  }>
+}
+
+/**
+ * The rules of the program, which the built-in engine applies to every tenant beside the tenant's own template.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly rules?: ReadonlyArray<PolicyRule> | undefined
+  readonly approvals?: ReadonlyArray<ApprovalRule> | undefined
+}
+
+/**
+ * Makes the built-in engine.
+ *
+ * **Details**
+ *
+ * Any violation denies, with the severity of the worst. Without one, an approval rule that fires holds the call. A rule of
+ * the program that throws fails closed: the call gains the violation `policy_rule_failed_{name}`, of severity high, and
+ * the cause is logged. An approval rule goes by the name of its function, or `approval_{n}`, counted from 1.
+ *
+ * **Gotchas**
+ *
+ * The revision knows the program's rules by name, severity and number. Give a rule another name (`refund_limit_v2`) when its
+ * meaning changes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): PolicyEngine["Service"] => {
+  const programRules: ReadonlyArray<Rule> = [
+    ...options.rules ?? [],
+    ...(options.approvals ?? []).map((when, index) => approval(when.name || `approval_${index + 1}`, when))
+  ]
+  const revision = revisionOf(programRules)
+
+  const evaluate = Effect.fn("PolicyEngine.evaluate")(function*(input: PolicyInput) {
+    const template = PolicyTemplates.byId(input.tenant.policy_template)
+    const isConcerned = template.tools?.includes(input.action.tool) ?? true
+    const templateRules = isConcerned ? [...template.rules, approval(template.id, template.approval)] : []
+    const parameters = parametersOf(template, input.tenant.policy_config)
+    const findings = [...templateRules, ...programRules].flatMap((rule) => findingsOf(rule, input, parameters))
+    for (const { cause, name } of findings) {
+      if (cause !== undefined) yield* Effect.logError(`A policy rule threw, so the call is denied: ${name}`, cause)
+    }
+    return { decision: decide(findings), revision }
+  })
+
+  const describe = (templateId: string): RuleBook => {
+    const { approval: when, id, rules } = PolicyTemplates.byId(templateId)
+    const book = (source: string, rules: ReadonlyArray<Rule>) =>
+      rules.map(({ name, severity }) =>
+        severity === "none"
+          ? { name: `requires_human_approval:${name}`, type: "approval", source }
+          : { name, type: "deny", source }
+      )
+    return {
+      revision,
+      rules: [...book(`templates/${id}`, [...rules, approval(id, when)]), ...book("program", programRules)]
+    }
+  }
+
+  return PolicyEngine.of({ evaluate, describe })
+}
+
+/**
+ * The built-in engine with the five templates.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<PolicyEngine> = Layer.sync(PolicyEngine, () => make())
+
+/**
+ * The built-in engine with rules of the program's own beside the templates. See {@link make}.
+ *
+ * **Example** (Deny refunds to other currencies)
+ *
+ * ```ts
+ * import * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"
+ *
+ * const engine = PolicyEngine.layerWith({
+ *   rules: [{
+ *     name: "refund_in_foreign_currency",
+ *     severity: "high",
+ *     when: ({ action }) => action.method === "refund" && action.params.currency !== "EUR"
+ *   }]
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (options: Options): Layer.Layer<PolicyEngine> => Layer.sync(PolicyEngine, () => make(options))
+
+/** A rule of severity `none` violates nothing: it holds the call. */
+interface Rule extends Omit<PolicyRule, "severity"> {
+  readonly severity: Severity
+}
+
+interface Finding {
+  readonly name: string
+  readonly severity: Severity
+  readonly cause?: Cause.Cause<never>
+}
+
+const approval = (name: string, when: ApprovalRule): Rule => ({ name, severity: "none", when })
+
+const findingsOf = (rule: Rule, input: PolicyInput, parameters: Parameters): ReadonlyArray<Finding> => {
+  try {
+    const fired = rule.when(input, parameters)
+    const names = typeof fired === "boolean"
+      ? (fired ? [rule.name] : [])
+      : fired.map((thing) => `${rule.name}_${thing}`)
+    return names.map((name) => ({ name, severity: rule.severity }))
+  } catch (error) {
+    return [{ name: `policy_rule_failed_${rule.name}`, severity: "high", cause: Cause.die(error) }]
+  }
+}
+
+const alertTiers: Record<Severity, string> = {
+  none: "none",
+  low: "none",
+  medium: "slack_alert",
+  high: "soc_ticket",
+  critical: "soc_page"
+}
+
+const worst = (findings: ReadonlyArray<Finding>): Severity =>
+  Severity.literals.findLast((severity) => findings.some((finding) => finding.severity === severity)) ?? "none"
+
+const decide = (findings: ReadonlyArray<Finding>): PolicyDecision => {
+  const severity = worst(findings)
+  const violations = findings.filter((finding) => finding.severity !== "none").map(({ name }) => name)
+  return {
+    allow: violations.length === 0,
+    requires_human: violations.length === 0 && findings.length > 0,
+    violations: [...new Set(violations)].sort(),
+    severity,
+    alert_tier: alertTiers[severity]
+  }
+}
+
+const revisionOf = (programRules: ReadonlyArray<Rule>): string => {
+  if (programRules.length === 0) return builtinRevision
+  const names = programRules.map(({ name, severity }) => JSON.stringify([name, severity])).sort()
+  return `${builtinRevision}+${fnv1a(names.join())}`
+}
+
+/** To be raised whenever a template decides something differently. */
+const builtinRevision = "builtin-1"
+
+/** Written out here because revisions are stored in audit records: they must outlive any change of a library's hash. */
+const fnv1a = (text: string): string => {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  return (hash >>> 0).toString(16).padStart(8, "0")
+}

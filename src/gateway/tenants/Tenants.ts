@@ -1,0 +1,237 @@
+/**
+ * The tenants of a gateway: who may call, under which template, with which switches.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
+
+/**
+ * What a gateway does when something behind it is away.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FailureMode = "fail_closed" | "fail_open" | "fail_to_queue"
+
+/**
+ * A tenant of an embedded gateway. Only `id` and `apiKey` are required.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TenantOptions {
+  readonly id: string
+  readonly apiKey: string | Redacted.Redacted
+  readonly name?: string | undefined
+  /** The address of the person who signed up. At most one tenant has it. */
+  readonly email?: string | undefined
+  /** Whose tenant it is on GitHub: sessions switch between the tenants of one person. */
+  readonly githubLogin?: string | undefined
+  /** Where its public dashboard is found. At most one tenant has it. */
+  readonly slug?: string | undefined
+  readonly publicDashboard?: boolean | undefined
+  /** Default: `polygon`. */
+  readonly anchorChain?: string | undefined
+  /** `general` (default), `financial`, `email`, `crm` or `data_access`. */
+  readonly policyTemplate?: string | undefined
+  /** Overrides parameters of the template one by one. */
+  readonly policyConfig?: Readonly<Record<string, unknown>> | undefined
+  /** What to do while the policy engine is away. Default: `fail_closed`. */
+  readonly opaFailure?: FailureMode | undefined
+  /** What to do while the counters are away. Default: `fail_open`. Kept, but nothing here can be away. */
+  readonly redisFailure?: FailureMode | undefined
+  /** What to do while the chain is away. Default: `fail_open`. Kept, but nothing here can be away. */
+  readonly blockchainFailure?: FailureMode | undefined
+  /** Pairs `tool/method` that are allowed where a human would be asked. */
+  readonly autoApproveTools?: ReadonlyArray<string> | undefined
+  /** Where events are sent to. Default: nowhere. */
+  readonly webhookUrl?: string | undefined
+  /** What events are signed with. */
+  readonly webhookSecret?: string | Redacted.Redacted | undefined
+  /** Which events are sent. Default: none. */
+  readonly webhookEvents?: ReadonlyArray<string> | undefined
+  /** Calls in any sliding second. Default: 20. */
+  readonly burst?: number | undefined
+}
+
+/**
+ * A tenant with its defaults filled in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tenant {
+  readonly id: string
+  readonly apiKey: Redacted.Redacted
+  readonly createdAt: DateTime.Utc
+  readonly name: string
+  readonly email: string | null
+  readonly githubLogin: string | null
+  readonly slug: string | null
+  readonly publicDashboard: boolean
+  readonly anchorChain: string
+  readonly policyTemplate: string
+  readonly policyConfig: Readonly<Record<string, unknown>>
+  readonly opaFailure: FailureMode
+  readonly redisFailure: FailureMode
+  readonly blockchainFailure: FailureMode
+  readonly autoApproveTools: ReadonlyArray<string>
+  readonly webhookUrl: string | null
+  /** Stays when the URL goes: a URL that is set again is signed for as before. */
+  readonly webhookSecret: Redacted.Redacted | null
+  readonly webhookEvents: ReadonlyArray<string>
+  readonly burst: number
+}
+
+/**
+ * What can be changed of a tenant by {@link Tenants}' `update`. The key has a way of its own, and what tenants are found
+ * by never changes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TenantChanges = Partial<
+  Omit<Tenant, "id" | "apiKey" | "createdAt" | "email" | "githubLogin" | "slug">
+>
+
+/**
+ * The register of tenants. Every method is atomic. Tenants are never removed.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Tenants extends Context.Service<Tenants, {
+  readonly byKey: (apiKey: Redacted.Redacted) => Effect.Effect<Tenant | undefined>
+  readonly byId: (id: string) => Effect.Effect<Tenant | undefined>
+  /** Every tenant, oldest first. */
+  readonly all: Effect.Effect<ReadonlyArray<Tenant>>
+  /** The tenant of the request at hand. */
+  readonly current: Effect.Effect<Tenant, never, CurrentTenant>
+  /**
+   * Puts a tenant in the place of the one with its id, or adds it. What the options do not name gets its default, except
+   * for the time of creation and the webhook's secret.
+   */
+  readonly put: (tenant: TenantOptions) => Effect.Effect<Tenant>
+  /** Adds a tenant. Undefined where its id, key, e-mail address or slug is taken: of two, only one wins. */
+  readonly add: (tenant: TenantOptions) => Effect.Effect<Tenant | undefined>
+  /** Changes a tenant by what it is at that moment. Undefined where there is none of this id. */
+  readonly update: (id: string, change: (tenant: Tenant) => TenantChanges) => Effect.Effect<Tenant | undefined>
+  /**
+   * Puts one key in the place of another, which opens nothing from then on. False where the tenant's key is not `from`
+   * (any more): of two rotations with the same old key, only one wins.
+   */
+  readonly rotateKey: (id: string, from: Redacted.Redacted, to: Redacted.Redacted) => Effect.Effect<boolean>
+}>()("effect-vargate/gateway/Tenants") {}
+
+const redacted = (secret: string | Redacted.Redacted): Redacted.Redacted =>
+  Redacted.isRedacted(secret) ? secret : Redacted.make(secret)
+
+/**
+ * Fills the defaults in.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant => ({
+  id: options.id,
+  apiKey: redacted(options.apiKey),
+  createdAt,
+  name: options.name ?? options.id,
+  email: options.email ?? null,
+  githubLogin: options.githubLogin ?? null,
+  slug: options.slug ?? null,
+  publicDashboard: options.publicDashboard ?? false,
+  anchorChain: options.anchorChain ?? "polygon",
+  policyTemplate: options.policyTemplate ?? "general",
+  policyConfig: options.policyConfig ?? {},
+  opaFailure: options.opaFailure ?? "fail_closed",
+  redisFailure: options.redisFailure ?? "fail_open",
+  blockchainFailure: options.blockchainFailure ?? "fail_open",
+  autoApproveTools: options.autoApproveTools ?? [],
+  webhookUrl: options.webhookUrl ?? null,
+  webhookSecret: options.webhookSecret === undefined ? null : redacted(options.webhookSecret),
+  webhookEvents: options.webhookEvents ?? [],
+  burst: options.burst ?? 20
+})
+
+/**
+ * Whether two tenants are one, or belong to the same person on GitHub.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isOfOnePerson = (tenant: Tenant, other: Tenant): boolean =>
+  tenant.id === other.id || (tenant.githubLogin !== null && tenant.githubLogin === other.githubLogin)
+
+/**
+ * The calls a second that a gateway reports, which are not what it enforces.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const reportedRate = 10
+
+const isSame = (a: Redacted.Redacted, b: Redacted.Redacted) => Redacted.value(a) === Redacted.value(b)
+
+/** Whether two tenants cannot both be. */
+const collide = (a: Tenant, b: Tenant): boolean =>
+  a.id === b.id || isSame(a.apiKey, b.apiKey) ||
+  (a.email !== null && a.email === b.email) || (a.slug !== null && a.slug === b.slug)
+
+const make = Effect.fnUntraced(function*(initial: ReadonlyArray<TenantOptions>) {
+  const startedAt = yield* DateTime.now
+  const tenants = new Map(initial.map((options) => [options.id, fill(options, startedAt)]))
+  const store = (tenant: Tenant): Tenant => {
+    tenants.set(tenant.id, tenant)
+    return tenant
+  }
+
+  return Tenants.of({
+    byKey: (apiKey) => Effect.sync(() => [...tenants.values()].find((tenant) => isSame(tenant.apiKey, apiKey))),
+    byId: (id) => Effect.sync(() => tenants.get(id)),
+    all: Effect.sync(() => [...tenants.values()]),
+    // Only a key of a registered tenant gets this far, and tenants are never removed.
+    current: Effect.map(CurrentTenant, ({ id }) => tenants.get(id)!),
+
+    put: (options) =>
+      Effect.map(DateTime.now, (now) => {
+        const before = tenants.get(options.id)
+        const tenant = fill(options, before?.createdAt ?? now)
+        return store({ ...tenant, webhookSecret: tenant.webhookSecret ?? before?.webhookSecret ?? null })
+      }),
+
+    add: (options) =>
+      Effect.map(DateTime.now, (now) => {
+        const tenant = fill(options, now)
+        return [...tenants.values()].some((other) => collide(tenant, other)) ? undefined : store(tenant)
+      }),
+
+    update: (id, change) =>
+      Effect.sync(() => {
+        const tenant = tenants.get(id)
+        return tenant === undefined ? undefined : store({ ...tenant, ...change(tenant) })
+      }),
+
+    rotateKey: (id, from, to) =>
+      Effect.sync(() => {
+        const tenant = tenants.get(id)
+        if (tenant === undefined || !isSame(tenant.apiKey, from)) return false
+        store({ ...tenant, apiKey: to })
+        return true
+      })
+  })
+})
+
+/**
+ * Tenants in memory.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (initial: ReadonlyArray<TenantOptions>): Layer.Layer<Tenants> =>
+  Layer.effect(Tenants, make(initial))

@@ -1,0 +1,235 @@
+/**
+ * Leave to act: submits a call, waits for a person where that is asked for, and says who is to do it. What governed
+ * toolkits and governed MCP servers have in common.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+import type { Approved } from "../approvals/Approval.ts"
+import * as Approvals from "../approvals/Approvals.ts"
+import * as AuditLog from "../audit/AuditLog.ts"
+import * as ToolCalls from "../calls/ToolCalls.ts"
+import {
+  type ApprovalError,
+  type Denied,
+  type PendingApproval,
+  ResultUnusable,
+  type SubmitError,
+  ToolFailed
+} from "../errors/VargateError.ts"
+import { isTraced } from "../internal/spans.ts"
+import type { ActionId } from "../model/ActionId.ts"
+import { Agent } from "../model/Agent.ts"
+import type { Allowed } from "../model/Allowed.ts"
+import type { ToolCallRequest } from "../model/ToolCall.ts"
+import * as Transport from "../transport/Transport.ts"
+import * as Governed from "./Governed.ts"
+
+/**
+ * The services that asking needs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services = ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog
+
+/**
+ * What a call is asked with.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Request extends ToolCallRequest, Governed.Submission {
+  /** Default: `Governed.wait()`. */
+  readonly onPending?: Governed.Wait | Governed.Fail | undefined
+  /** Runs while the call waits for a person, and is interrupted when the wait is over. */
+  readonly whileWaiting?: ((pending: PendingApproval) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Leave to act: the policy's yes or a reviewer's. Its `execution` says who acts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Yes = Allowed | Approved
+
+/**
+ * Why there is no leave to act.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalError
+
+/**
+ * Submits a call and, where it is held, waits for the decision. Succeeds with the policy's or the reviewer's yes, whose
+ * `execution` says who is to act.
+ *
+ * **Details**
+ *
+ * Writes on the current span: `vargate.action_id`, `vargate.decision`, and after a wait `vargate.approval.outcome` and
+ * `vargate.approval.wait_ms`.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const ask = Effect.fnUntraced(function*(
+  request: Request
+): Effect.fn.Return<Yes, ClearanceError, Services> {
+  const decision = yield* Governed.decide(request)
+  yield* Effect.annotateCurrentSpan({
+    "vargate.action_id": decision.actionId,
+    "vargate.decision": decision._tag
+  })
+  switch (decision._tag) {
+    case "Allowed":
+      return decision
+    case "Denied":
+      return yield* decision
+    case "PendingApproval": {
+      const { onPending = Governed.wait(), whileWaiting } = request
+      if (onPending._tag === "Fail") return yield* decision
+      const waiting = wait(decision.actionId, onPending)
+      return yield* whileWaiting === undefined
+        ? waiting
+        : Effect.raceFirst(waiting, Effect.andThen(whileWaiting(decision), Effect.never))
+    }
+  }
+})
+
+/**
+ * Waits for the decision on an action that was submitted before, and writes the wait on the current span.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const wait = Effect.fnUntraced(function*(
+  actionId: ActionId,
+  options?: Approvals.AwaitOptions
+): Effect.fn.Return<Approved, ApprovalError, Approvals.Approvals> {
+  const approvals = yield* Approvals.Approvals
+  const since = yield* Clock.currentTimeMillis
+  return yield* approvals.await(actionId, options).pipe(
+    Effect.tap((approved) => annotateOutcome(approved._tag, since)),
+    Effect.tapError((error) => annotateOutcome(error._tag, since))
+  )
+})
+
+const annotateOutcome = (outcome: string, since: number) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.annotateCurrentSpan({
+      "vargate.approval.outcome": outcome,
+      "vargate.approval.wait_ms": now - since
+    }))
+
+/**
+ * Who acts: `"agent"`, or the gateway, which has acted and hands out what the tool answered. Fails where the gateway's
+ * execution failed or its answer was lost.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const actor = (
+  { actionId, execution }: Yes
+): Effect.Effect<"agent" | { readonly result: unknown }, ToolFailed | ResultUnusable> => {
+  switch (execution._tag) {
+    case "NotExecuted":
+      return Effect.succeed("agent")
+    case "Executed":
+      return Effect.succeed({ result: execution.result })
+    case "ExecutedUnseen":
+      return Effect.fail(
+        new ResultUnusable({ actionId, detail: "the answer was lost, and the log does not tell what the tool said" })
+      )
+    case "ExecutionFailed":
+      return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
+  }
+}
+
+/**
+ * The services of the current context, and nothing else of it, for calls that come later on other fibers.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const services: Effect.Effect<Context.Context<Services>, never, Services> = Effect.gen(function*() {
+  const transport = yield* Effect.serviceOption(Transport.Transport)
+  const context = Context.empty().pipe(
+    Context.add(ToolCalls.ToolCalls, yield* ToolCalls.ToolCalls),
+    Context.add(Approvals.Approvals, yield* Approvals.Approvals),
+    Context.add(AuditLog.AuditLog, yield* AuditLog.AuditLog)
+  )
+  // A lost call is looked up with the transport's care for the key.
+  return Option.isSome(transport) ? Context.add(context, Transport.Transport, transport.value) : context
+})
+
+// --- the span of a call ----------------------------------------------------------------------------------------------
+
+const whereTraced = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  inSpan: Effect.Effect<A, E, R | Tracer.ParentSpan>
+): Effect.Effect<A, E, R> => Effect.withFiber((fiber) => isTraced(fiber) ? inSpan as Effect.Effect<A, E, R> : effect)
+
+const noStack = { captureStackTrace: false } as const
+
+const optionsOf = (tool: string, callId: string | undefined) =>
+  Effect.map(Agent, (agent) => ({
+    kind: "internal" as const,
+    attributes: {
+      "gen_ai.operation.name": "execute_tool",
+      "gen_ai.tool.name": tool,
+      "gen_ai.tool.type": "function",
+      "gen_ai.agent.id": agent.id,
+      ...(callId === undefined ? {} : { "gen_ai.tool.call.id": callId })
+    }
+  }))
+
+/**
+ * Runs a call in a span by the names of the OpenTelemetry conventions for generative AI: `execute_tool NAME` with
+ * `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.agent.id` and, where known,
+ * `gen_ai.tool.call.id`. Without a tracer there is no span.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpan =
+  (tool: string, callId: string | undefined) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    whereTraced(
+      effect,
+      Effect.flatMap(
+        optionsOf(tool, callId),
+        (options) => effect.pipe(Effect.withSpan(`execute_tool ${tool}`, options, noStack))
+      )
+    )
+
+/**
+ * Runs a call that results in a stream in the same span, which ends with the stream.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const withSpanStream =
+  (tool: string, callId: string | undefined) =>
+  <A, E, R, E2, R2>(effect: Effect.Effect<Stream.Stream<A, E, R>, E2, R2>): Effect.Effect<
+    Stream.Stream<A, E, R>,
+    E2,
+    R2
+  > => {
+    const spanned = Effect.gen(function*() {
+      const span = yield* Effect.makeSpan(`execute_tool ${tool}`, yield* optionsOf(tool, callId))
+      const end = (exit: Exit.Exit<unknown, unknown>) =>
+        Effect.clockWith((clock) => Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit)))
+      const stream = yield* Effect.withParentSpan(effect, span, noStack).pipe(
+        Effect.onError((cause) => end(Exit.failCause(cause)))
+      )
+      return Stream.onExit(stream, end)
+    })
+    return whereTraced(effect, spanned as typeof effect)
+  }

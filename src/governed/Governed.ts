@@ -1,0 +1,417 @@
+/**
+ * The flow that people come for: submit, wait for approval where one is needed, act once, say who acted.
+ *
+ * **Example** (A refund that a person may have to approve)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Governed } from "effect-vargate"
+ *
+ * const refund = Governed.tool({
+ *   tool: "stripe",
+ *   method: "create_refund",
+ *   params: Schema.Struct({ charge: Schema.String, amount: Schema.Number }),
+ *   onPending: Governed.wait({ timeout: "20 minutes" }),
+ *   run: ({ amount, charge }) => Effect.logInfo(`refunding ${amount} of ${charge}`)
+ * })
+ *
+ * const program = refund({ charge: "ch_1", amount: 50 })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Approvals from "../approvals/Approvals.ts"
+import type * as AuditLog from "../audit/AuditLog.ts"
+import * as Reconcile from "../calls/Reconcile.ts"
+import * as ToolCalls from "../calls/ToolCalls.ts"
+import { fieldIssues } from "../errors/internal/fieldIssues.ts"
+import {
+  type ApprovalError,
+  type Denied,
+  InvalidRequest,
+  type OperationError,
+  type PendingApproval,
+  type SubmitError,
+  ToolFailed,
+  VargateError
+} from "../errors/VargateError.ts"
+import { digestOf } from "../internal/digest.ts"
+import { withSpan } from "../internal/spans.ts"
+import type { ActionId } from "../model/ActionId.ts"
+import type { AgentIdentity } from "../model/Agent.ts"
+import type { Allowed } from "../model/Allowed.ts"
+import type { ToolCallRequest } from "../model/ToolCall.ts"
+import * as RetryPolicy from "../transport/RetryPolicy.ts"
+
+// --- results ---------------------------------------------------------------------------------------------------------
+
+/**
+ * The agent did it: `result` is what its own action returned.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DoneByAgent<A> {
+  readonly executedBy: "agent"
+  readonly actionId: ActionId
+  readonly result: A
+}
+
+/**
+ * The gateway did it: `result` is the tool's own JSON. The agent's action was not run.
+ *
+ * **Details**
+ *
+ * `isResultLost` is true where the answer was lost and only the audit log tells of the execution: then `result` is
+ * undefined, and whether the tool failed is unknown.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DoneByGateway {
+  readonly executedBy: "gateway"
+  readonly actionId: ActionId
+  readonly result: unknown
+  readonly isResultLost: boolean
+}
+
+/**
+ * A governed action that was done, and by whom.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Done<A> = DoneByAgent<A> | DoneByGateway
+
+/**
+ * A held action that the program did not wait for.
+ *
+ * **Details**
+ *
+ * `await` waits for the decision and then acts like {@link run}; however often it is run, the agent's action runs at most
+ * once, and later runs get the first one's result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Detached<A, E, R> {
+  readonly executedBy: "nobody"
+  readonly actionId: ActionId
+  readonly await: Effect.Effect<Done<A>, ApprovalError | ToolFailed | E, R>
+  readonly outcome: Effect.Effect<Approvals.Outcome, OperationError>
+}
+
+// --- what to do when a call is held ----------------------------------------------------------------------------------
+
+/**
+ * Waits for the decision.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wait extends Approvals.AwaitOptions {
+  readonly _tag: "Wait"
+}
+
+/**
+ * Fails with `PendingApproval`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fail {
+  readonly _tag: "Fail"
+}
+
+/**
+ * Goes on with a handle.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Detach {
+  readonly _tag: "Detach"
+}
+
+/**
+ * What to do when a call is held for a human.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OnPending = Wait | Fail | Detach
+
+/**
+ * Waits for the decision: this long at most (default: 65 minutes, until the action has expired), looking at this rhythm.
+ *
+ * @category strategies
+ * @since 0.1.0
+ */
+export const wait = (options: Approvals.AwaitOptions = {}): Wait => ({ _tag: "Wait", ...options })
+
+/**
+ * Fails with `PendingApproval`. The action stays queued and may still be approved and executed.
+ *
+ * @category strategies
+ * @since 0.1.0
+ */
+export const fail: Fail = { _tag: "Fail" }
+
+/**
+ * Returns a handle and lets the program carry on with other work.
+ *
+ * @category strategies
+ * @since 0.1.0
+ */
+export const detach: Detach = { _tag: "Detach" }
+
+type Held<P extends OnPending, A, E, R> = P extends Detach ? Detached<A, E, R> : never
+type HeldError<P extends OnPending> = P extends Wait ? ApprovalError : P extends Fail ? PendingApproval : never
+
+// --- run -------------------------------------------------------------------------------------------------------------
+
+/**
+ * How a call is submitted.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Submission {
+  /** When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. */
+  readonly retry?: RetryPolicy.RetryPolicy | undefined
+  /**
+   * How to find out what became of a call whose answer was lost. Default: as `Reconcile.reconcile` does; `false` leaves it
+   * unknown.
+   */
+  readonly reconcile?: Reconcile.Options | false | undefined
+}
+
+/**
+ * How a governed action is submitted, and what to do when it is held.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<P extends OnPending = Wait> extends Submission {
+  /** Default: {@link wait}. */
+  readonly onPending?: P | undefined
+}
+
+/**
+ * The first half of {@link run}, for programs that act in a way of their own: submits a call, repeats what certainly did
+ * nothing, looks up what was lost, and gives the policy's decision.
+ *
+ * **Gotchas**
+ *
+ * `Allowed` does not mean done, nor that the agent is to act: only where its `execution` is `NotExecuted`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const decide = (
+  request: ToolCallRequest & Submission
+): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
+  Effect.flatMap(ToolCalls.ToolCalls, (toolCalls) => {
+    const submit = toolCalls.decide(request)
+    // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
+    const submitting = Effect.catch(submit, (error) => {
+      let isFirst = true
+      const submitAgain = Effect.suspend(() => {
+        if (!isFirst) return submit
+        isFirst = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(submitAgain, RetryPolicy.make(request.retry ?? RetryPolicy.standard))
+    })
+    return request.reconcile === false ? submitting : Reconcile.reconcileDecision(request.reconcile)(submitting)
+  })
+
+/**
+ * Submits a call and, if it is allowed or approved, sees it done exactly once: by the gateway where it executed the call,
+ * otherwise by `action`.
+ *
+ * **Details**
+ *
+ * `action` never runs after a denial, a rejection, an expiry, a failed execution or an unknown outcome, and at most once
+ * otherwise.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run: <A, E, R, P extends OnPending = Wait>(
+  request: ToolCallRequest & Options<P>,
+  action: Effect.Effect<A, E, R>
+) => Effect.Effect<
+  Done<A> | Held<P, A, E, R>,
+  SubmitError | Denied | ToolFailed | HeldError<P> | E,
+  ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
+> = Effect.fn("Governed.run")(function*<A, E, R>(
+  request: ToolCallRequest & Options<OnPending>,
+  action: Effect.Effect<A, E, R>
+) {
+  const decision = yield* decide(request)
+  switch (decision._tag) {
+    case "Denied":
+      return yield* decision
+    case "Allowed":
+      return yield* settle(decision.actionId, decision.execution, action)
+    case "PendingApproval": {
+      const strategy = request.onPending ?? wait()
+      if (strategy._tag === "Fail") return yield* decision
+      const approvals = yield* Approvals.Approvals
+      const handle = yield* detached(approvals, decision.actionId, action, strategy)
+      return strategy._tag === "Detach" ? handle : yield* handle.await
+    }
+  }
+}) as never
+
+/** Takes the gateway's execution for the deed, or has the agent act. */
+const settle = <A, E, R>(
+  actionId: ActionId,
+  execution: Allowed["execution"],
+  action: Effect.Effect<A, E, R>
+): Effect.Effect<Done<A>, ToolFailed | E, R> => {
+  switch (execution._tag) {
+    case "Executed":
+      return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result, isResultLost: false })
+    case "ExecutedUnseen":
+      return Effect.succeed({ executedBy: "gateway", actionId, result: undefined, isResultLost: true })
+    case "ExecutionFailed":
+      return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
+    case "NotExecuted":
+      return Effect.map(act(actionId, action), (result) => ({ executedBy: "agent", actionId, result }))
+  }
+}
+
+/** Whatever an agent logs while it acts says which action it belongs to. */
+const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const names = { "vargate.action_id": actionId }
+  return withSpan("Governed.act", Effect.annotateLogs(action, names), names)
+}
+
+const detached = Effect.fnUntraced(function*<A, E, R>(
+  approvals: Approvals.Approvals["Service"],
+  actionId: ActionId,
+  action: Effect.Effect<A, E, R>,
+  strategy: Wait | Detach
+) {
+  const acting = yield* once(action)
+  return {
+    executedBy: "nobody" as const,
+    actionId,
+    await: Effect.flatMap(
+      approvals.await(actionId, strategy._tag === "Wait" ? strategy : {}),
+      ({ execution }) => settle(actionId, execution, acting)
+    ),
+    outcome: approvals.outcome(actionId)
+  }
+})
+
+/** The first run does it; every other run gets the first one's exit, even if that was an interruption. */
+const once = Effect.fnUntraced(function*<A, E, R>(action: Effect.Effect<A, E, R>) {
+  const exit = yield* Deferred.make<A, E>()
+  let isStarted = false
+  // An interruption between starting and watching over the action would leave the others waiting for ever.
+  return Effect.uninterruptibleMask((restore): Effect.Effect<A, E, R> => {
+    if (isStarted) return restore(Deferred.await(exit))
+    isStarted = true
+    return Effect.onExit(restore(action), (result) => Deferred.done(exit, result))
+  })
+})
+
+// --- tools -----------------------------------------------------------------------------------------------------------
+
+/**
+ * A tool that is governed: its name, the schema of its params, and what to do once it may.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPending = Wait> extends Options<P> {
+  readonly tool: string
+  readonly method: string
+  readonly params: S
+  readonly agent?: AgentIdentity | undefined
+  readonly isBusinessHours?: boolean | undefined
+  readonly reference?: ToolCallRequest["reference"]
+  readonly run: (params: S["Type"]) => Effect.Effect<A, E, R>
+}
+
+/**
+ * Makes a function of a tool's params that submits them and, once allowed or approved, runs the handler.
+ *
+ * **Details**
+ *
+ * The params that were approved are the params that run: they are encoded to JSON, submitted, and the handler receives
+ * what that very JSON decodes to. A digest of it stands on the span as `vargate.params_digest`.
+ *
+ * @category tools
+ * @since 0.1.0
+ */
+export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending = Wait>(
+  definition: Definition<S, A, E, R, P>
+): (
+  params: S["Type"]
+) => Effect.Effect<
+  Done<A> | Held<P, A, E, R>,
+  SubmitError | Denied | ToolFailed | HeldError<P> | E,
+  | ToolCalls.ToolCalls
+  | Approvals.Approvals
+  | AuditLog.AuditLog
+  | S["EncodingServices"]
+  | S["DecodingServices"]
+  | R
+> => {
+  const codec = Schema.toCodecJson(definition.params)
+  const encode = Schema.encodeUnknownEffect(codec)
+  const decode = Schema.decodeUnknownEffect(codec)
+  const name = `${definition.tool}/${definition.method}`
+
+  return Effect.fn(`Governed.tool ${name}`)(function*(params: S["Type"]) {
+    const invalid = Effect.mapError(({ issue }: Schema.SchemaError) =>
+      new VargateError({
+        operation: name,
+        reason: new InvalidRequest({ issues: fieldIssues(issue, ["body", "params"]) })
+      })
+    )
+    const encoded = yield* invalid(encode(params))
+    if (!isRecord(encoded)) {
+      return yield* new VargateError({
+        operation: name,
+        reason: new InvalidRequest({ issues: [{ path: ["body", "params"], message: "Expected object" }] })
+      })
+    }
+    // Decoded before anything is sent: a handler that could not read its params must not be approved.
+    const submitted = structuredClone(encoded)
+    const decoded = yield* invalid(decode(structuredClone(encoded)))
+    yield* Effect.annotateCurrentSpan("vargate.params_digest", yield* digestOf(submitted))
+    const { params: _, run: handler, ...request } = definition
+    return yield* run(
+      { ...request, params: submitted },
+      Effect.suspend(() => handler(decoded))
+    )
+  })
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+// --- many ------------------------------------------------------------------------------------------------------------
+
+/**
+ * Runs many governed actions and collects what became of each, in order. One denial does not disturb the others.
+ *
+ * **When to use**
+ *
+ * Use plain `Effect.forEach` with a concurrency where the first failure should cancel the rest.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const all = <A, E, R>(
+  actions: Iterable<Effect.Effect<A, E, R>>,
+  options?: { readonly concurrency?: number | "unbounded" | undefined }
+) => Effect.forEach(actions, Effect.result, { concurrency: options?.concurrency ?? 1 })

@@ -1,0 +1,124 @@
+/**
+ * What a model is told when a governed action was not performed, or when nobody knows: in plain words, so that it does not
+ * tell its user that it was done.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
+import type { ResultUnusable, StorageFailed, ToolFailed } from "../errors/VargateError.ts"
+import type { ActionId } from "../model/ActionId.ts"
+import type { ClearanceError } from "./Clearance.ts"
+
+/**
+ * Everything that can stand in the way of a governed tool call, before its handler has run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Refused = ClearanceError | ToolFailed | ResultUnusable | StorageFailed
+
+/**
+ * What the model gets in place of a result. It has the shape of Effect AI's own `ExecutionFailure`, which every tool's
+ * failure type includes: `execution-denied` where nothing was done, `execution-interrupted` where something may have been,
+ * or may yet be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Refusal {
+  readonly type: "execution-denied" | "execution-interrupted"
+  readonly reason: string
+}
+
+/**
+ * The refusal that an error stands for. `words` writes the reason; the default is {@link reasonOf}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (error: Refused, words: (error: Refused) => string = reasonOf): Refusal => ({
+  type: error.sideEffect === "none" ? "execution-denied" : "execution-interrupted",
+  reason: words(error)
+})
+
+/**
+ * The action that an error is about, where it got as far as having an id.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const actionIdOf = (error: Refused): ActionId | undefined => "actionId" in error ? error.actionId : undefined
+
+const notDone = "Do not report it as done."
+const notAgain = "Do not call the tool again for it: that would be a second action."
+
+/**
+ * Says what happened, what did not, and what the model must not make of it. Every text begins with the verdict in capital
+ * letters: `NOT PERFORMED`, `NOT PERFORMED YET`, `FAILED`, `OUTCOME UNKNOWN` or `PERFORMED, RESULT UNKNOWN`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function reasonOf(error: Refused): string {
+  switch (error._tag) {
+    case "Denied": {
+      const why = error.violations.length === 0 ? "no rule was named" : error.violations.join(", ")
+      return `NOT PERFORMED: the policy denied this action (${why}). ${notDone} Do not try the same again. Action id: ${error.actionId}.`
+    }
+    case "Rejected":
+      return `NOT PERFORMED: a reviewer rejected this action${
+        error.note ? ` (${error.note})` : ""
+      }. ${notDone} Do not try the same again. Action id: ${error.actionId}.`
+    case "Expired":
+      return `NOT PERFORMED: nobody approved this action in time, and it can no longer be approved. ${notDone} Ask for it anew only if it is still wanted. Action id: ${error.actionId}.`
+    case "PendingApproval":
+    case "ApprovalTimeout":
+      return `NOT PERFORMED YET: this action waits for a person's approval as ${error.actionId}. ${notDone} ${notAgain}`
+    case "RateLimited":
+      return `NOT PERFORMED: too many actions were asked for in a short time. ${notDone} It may be tried again later.`
+    case "OpaUnavailable":
+      return `NOT PERFORMED: nobody could decide on this action, because the policy engine is out of reach. ${notDone} It may be tried again later.`
+    case "OutcomeUnknown":
+      return `OUTCOME UNKNOWN: the answer to this action was lost, so it may or may not have been performed. Report it neither as done nor as not done, do not repeat it, and say that a person has to look it up.`
+    case "ToolFailed":
+      return `FAILED: this action was executed, and the tool failed: ${
+        wordsOf(error.error)
+      }. It may have done part of its work. ${notDone} Do not repeat it blindly. Action id: ${error.actionId}.`
+    case "ResultUnusable":
+      return `PERFORMED, RESULT UNKNOWN: this action was executed for you, but its result cannot be used (${error.detail}). Do not repeat it: it was done. Action id: ${error.actionId}.`
+    case "StorageFailed":
+      return `NOT PERFORMED: it could not be looked up whether this action was approved. ${notDone} ${notAgain}`
+    case "VargateError":
+      return error.sideEffect === "possible"
+        ? `OUTCOME UNKNOWN: this action may or may not have been performed. Report it neither as done nor as not done, and do not repeat it. (${error.message})`
+        : error.reason._tag === "InvalidRequest"
+        ? `NOT PERFORMED: this action cannot be submitted as it is. ${notDone} (${error.reason.message})`
+        : `NOT PERFORMED: nobody could be asked for leave to do this. ${notDone} (${error.message})`
+  }
+}
+
+/** A tool's failure is any JSON. */
+const wordsOf = (error: unknown): string => {
+  const text = typeof error === "string" ? error : Formatter.formatJson(error)
+  return text.length <= 500 ? text : `${text.slice(0, 500)}...`
+}
+
+/**
+ * Notes what a model is told instead of a program: as `error.type` on the current span, and in the log, a decision at
+ * debug level, what the operator should see as a warning.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const report = (tool: string, error: Refused): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.annotateCurrentSpan("error.type", error._tag),
+    isDecision(error)
+      ? Effect.logDebug(`${tool}: ${error.message}`)
+      : Effect.logWarning(`${tool}: ${error.message}`)
+  )
+
+const isDecision = ({ _tag }: Refused): boolean =>
+  _tag === "Denied" || _tag === "Rejected" || _tag === "Expired" || _tag === "PendingApproval" ||
+  _tag === "ApprovalTimeout"

@@ -1,0 +1,25 @@
+/**
+ * What runs in each of the `VerifierThreads`. It loads the scanner and little else, so that a thread starts soon and takes
+ * little memory.
+ *
+ * @internal
+ */
+import { hash } from "node:crypto"
+import { parentPort } from "node:worker_threads"
+import { scanSoundRun } from "../../verify/internal/soundRun.ts"
+
+/** @internal */
+export interface ScanRequest {
+  readonly text: Uint8Array<SharedArrayBuffer>
+  readonly withLeaves: boolean
+}
+
+const sha256 = (payload: Uint8Array): string => hash("sha256", payload, "hex")
+
+parentPort?.on("message", ({ text, withLeaves }: ScanRequest) => {
+  parentPort?.postMessage(scanSoundRun(text, sha256, withLeaves))
+})
+
+/** Said once, before any answer. */
+const ready = undefined
+parentPort?.postMessage(ready)

@@ -1,0 +1,115 @@
+/**
+ * What to watch of governed calls. Every figure goes to Effect's metric registry, from where `effect/observability` exports
+ * it (Prometheus, OTLP).
+ *
+ * | metric | kind | meaning |
+ * | --- | --- | --- |
+ * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
+ * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: somebody must look what was done |
+ * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
+ * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
+ * | `vargate_approval_poll_lag_seconds` | gauge | how long nobody had seen the queue when a look ended |
+ * | `vargate_verifier_records_per_second` | gauge | how fast the last verification of a log went |
+ *
+ * Metrics of durable calls stand in `effect-vargate/workflow/WorkflowMetrics`.
+ *
+ * @since 0.1.0
+ */
+import type * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Schedule from "effect/Schedule"
+import type { Verdict } from "../errors/Verdict.ts"
+
+/**
+ * What the policy decided.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const decisions = Metric.frequency("vargate_decisions", {
+  description: "What the policy decided",
+  preregisteredWords: ["Allowed", "Denied", "PendingApproval"]
+})
+
+/**
+ * Tool calls whose answer was lost (`OutcomeUnknown`).
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const unknownOutcomes = Metric.counter("vargate_unknown_outcomes", {
+  description: "Tool calls whose answer was lost",
+  incremental: true
+})
+
+/**
+ * Operations that were sent again after one of our errors, by their names.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const retries = Metric.frequency("vargate_retries", {
+  description: "Operations that were sent again after an error"
+})
+
+/**
+ * How long a wait for a person took, in seconds, whatever its end. A series for each `outcome`: see
+ * {@link approvalWaitOf}.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const approvalWait = Metric.histogram("vargate_approval_wait_seconds", {
+  description: "How long a wait for a person took",
+  boundaries: [1, 5, 15, 60, 300, 900, 1800, 3600]
+})
+
+/**
+ * The series of {@link approvalWait} for one outcome.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const approvalWaitOf = (outcome: "Approved" | "Rejected" | "Expired" | "ApprovalTimeout" | "VargateError") =>
+  waits[outcome]
+
+const waits = {
+  Approved: Metric.withAttributes(approvalWait, { outcome: "Approved" }),
+  Rejected: Metric.withAttributes(approvalWait, { outcome: "Rejected" }),
+  Expired: Metric.withAttributes(approvalWait, { outcome: "Expired" }),
+  ApprovalTimeout: Metric.withAttributes(approvalWait, { outcome: "ApprovalTimeout" }),
+  VargateError: Metric.withAttributes(approvalWait, { outcome: "VargateError" })
+}
+
+/**
+ * How long nobody had seen the queue when a look ended, in seconds: the poller's rhythm, and everything that made it late.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const pollLag = Metric.gauge("vargate_approval_poll_lag_seconds", {
+  description: "How long nobody had seen the approval queue when a look ended"
+})
+
+/**
+ * How fast the last verification of an audit log went.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const verifierRate = Metric.gauge("vargate_verifier_records_per_second", {
+  description: "How fast the last verification of an audit log went"
+})
+
+/**
+ * Counts an operation that is sent again: a schedule brought it back after one of our errors.
+ *
+ * @internal
+ */
+export const recordRetry = (operation: string, fiber: Fiber.Fiber<unknown, unknown>): void => {
+  const { attempt, input } = fiber.getRef(Schedule.CurrentMetadata)
+  if (attempt > 0 && isVerdict(input)) retries.updateUnsafe(operation, fiber.context)
+}
+
+const isVerdict = (input: unknown): input is Verdict =>
+  typeof input === "object" && input !== null && "isRetryable" in input && "sideEffect" in input

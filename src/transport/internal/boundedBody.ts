@@ -1,0 +1,71 @@
+/**
+ * Keeps a response body from filling the memory.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
+import { concatBytes } from "../../internal/concatBytes.ts"
+import { BufferedResponse } from "./BufferedResponse.ts"
+
+/**
+ * Marks the error of a body that was refused for its size.
+ *
+ * @internal
+ */
+export class BodyTooLarge {
+  readonly _tag = "BodyTooLarge"
+  readonly limit: number
+  constructor(limit: number) {
+    this.limit = limit
+  }
+}
+
+const refused = (response: HttpClientResponse.HttpClientResponse, limit: number) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.DecodeError({
+      request: response.request,
+      response,
+      cause: new BodyTooLarge(limit)
+    })
+  })
+
+/**
+ * Refuses a body of more than `limit` bytes: by its declared length before anything is read, otherwise while it streams.
+ *
+ * A declared length is trusted, since HTTP clients read no further than it, except when it is not a number, or the body
+ * is compressed: then it says nothing about what comes out.
+ *
+ * @internal
+ */
+export const boundedBody = (
+  response: HttpClientResponse.HttpClientResponse,
+  limit: number
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
+  const declared = response.headers["content-length"]
+  if (declared !== undefined && /^\d+$/.test(declared) && response.headers["content-encoding"] === undefined) {
+    return Number(declared) <= limit ? Effect.succeed(response) : Effect.fail(refused(response, limit))
+  }
+  return collect(response, limit)
+}
+
+const collect = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse, limit: number) {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  yield* response.stream.pipe(
+    Stream.runForEach((chunk) => {
+      size += chunk.byteLength
+      if (size > limit) return Effect.fail(refused(response, limit))
+      chunks.push(chunk)
+      return Effect.void
+    }),
+    // A response without a body (204, or an empty chunked one) has nothing to stream.
+    Effect.catchIf(
+      (error) => error.reason._tag === "EmptyBodyError",
+      () => Effect.void
+    )
+  )
+  return new BufferedResponse(response, concatBytes(chunks))
+})

@@ -1,0 +1,179 @@
+/**
+ * Watches an audit log: verifies what is new against the checkpoint kept last, on a schedule.
+ *
+ * **Example** (An alarm)
+ *
+ * ```ts
+ * import { Console, Effect, Schedule, Stream } from "effect"
+ * import { AuditMonitor } from "effect-vargate"
+ *
+ * const alarm = AuditMonitor.watch({ schedule: Schedule.spaced("5 minutes") }).pipe(
+ *   Stream.filter((event) => event._tag === "Alert"),
+ *   Stream.runForEach(({ failure, reason, report }) => Console.error(reason, report?.findings ?? failure))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { Checkpoint } from "../audit/Checkpoint.ts"
+import { InvalidRequest, type OperationError, type StorageFailed, VargateError } from "../errors/VargateError.ts"
+import { ChainVerifier } from "./ChainVerifier.ts"
+import { CheckpointStore } from "./Checkpoints.ts"
+import { Alert, type MonitorEvent, Verified } from "./MonitorEvent.ts"
+
+/**
+ * How to look once.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CheckOptions {
+  /** Whose log it is. Needed where the store has checkpoints of several tenants. */
+  readonly tenantId?: string | undefined
+  /** Reads every record again, and not only those since the checkpoint. Default: false. */
+  readonly full?: boolean | undefined
+  /** Looks at the stored Merkle trees as well. Default: true. */
+  readonly trees?: boolean | undefined
+}
+
+/**
+ * How to keep watch.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface WatchOptions extends Omit<CheckOptions, "full"> {
+  /** When to look. Default: one minute after the last look. */
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
+  /** Every record is read again when the last time is longer ago than this, and at the first look. Default: one day. */
+  readonly fullEvery?: Duration.Input | undefined
+  /** How long nothing may be verifiable before that is an alert. Default: 15 minutes. */
+  readonly silence?: Duration.Input | undefined
+}
+
+/**
+ * Everything that a single look can fail with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CheckError = OperationError | StorageFailed
+
+/**
+ * Watches the log of the key's tenant.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class AuditMonitor extends Context.Service<AuditMonitor, {
+  /**
+   * Looks once, and keeps the new checkpoint if all is well. The very first time there is nothing to hold the log
+   * against: what is found then is believed.
+   */
+  readonly check: (options?: CheckOptions) => Effect.Effect<MonitorEvent, CheckError>
+  /**
+   * Looks again and again. Outages of the gateway or of the store are logged as warnings and survived; one that lasts
+   * becomes an alert, once. A tampered log is an alert with every look.
+   */
+  readonly watch: (options?: WatchOptions) => Stream.Stream<MonitorEvent>
+}>()("effect-vargate/AuditMonitor") {}
+
+/**
+ * Builds the service over the verifier and the store in context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const verifier = yield* ChainVerifier
+  const store = yield* CheckpointStore
+
+  const tenantOf = Effect.fnUntraced(function*(tenantId: string | undefined) {
+    if (tenantId !== undefined) return tenantId
+    const tenants = yield* store.tenants
+    if (tenants.length <= 1) return tenants[0]
+    const issue = { path: ["tenantId"], message: `say which: the store has checkpoints of ${tenants.join(", ")}` }
+    return yield* new VargateError({
+      operation: "AuditMonitor.check",
+      reason: new InvalidRequest({ issues: [issue] })
+    })
+  })
+
+  const check = Effect.fn("AuditMonitor.check")(function*(options: CheckOptions = {}) {
+    const tenantId = yield* tenantOf(options.tenantId)
+    const latest = tenantId === undefined ? undefined : yield* store.latest(tenantId)
+    const isFull = latest === undefined || options.full === true
+    const report = yield* verifier.verify({
+      trees: options.trees ?? true,
+      ...(isFull ? { checkpoints: latest === undefined ? [] : [latest] } : { since: latest })
+    })
+    const at = yield* DateTime.now
+    if (!report.valid) return new Alert({ at, reason: "Tampered", report })
+    const { checkpoint } = report
+    // Without the trees, their roots must not be forgotten.
+    const roots = checkpoint?.roots.length === 0 ? latest?.roots ?? [] : checkpoint?.roots
+    if (checkpoint !== undefined) yield* store.keep(new Checkpoint({ ...checkpoint, roots: roots ?? [] }))
+    return new Verified({ at, isFull, report })
+  })
+
+  const watch = (options: WatchOptions = {}): Stream.Stream<MonitorEvent> =>
+    Stream.unwrap(Effect.map(DateTime.now, (started) => {
+      const fullEvery = Duration.fromInputUnsafe(options.fullEvery ?? "1 day")
+      const silence = Duration.fromInputUnsafe(options.silence ?? "15 minutes")
+      let lastFull: DateTime.Utc | undefined
+      let lastSeen = started
+      let isAlerted = false
+
+      const isOlder = (time: DateTime.Utc, than: Duration.Duration, now: DateTime.Utc) =>
+        Duration.isGreaterThanOrEqualTo(DateTime.distance(time, now), than)
+
+      const look = Effect.gen(function*() {
+        const now = yield* DateTime.now
+        const full = lastFull === undefined || isOlder(lastFull, fullEvery, now)
+        const event = yield* check({ tenantId: options.tenantId, trees: options.trees, full })
+        if (full && event._tag === "Verified") lastFull = now
+        lastSeen = now
+        isAlerted = false
+        return [event]
+      })
+
+      const survive = Effect.fnUntraced(function*(error: CheckError) {
+        yield* Effect.logWarning("The audit log could not be verified", error.message)
+        const at = yield* DateTime.now
+        if (isAlerted || !isOlder(lastSeen, silence, at)) return []
+        isAlerted = true
+        return [new Alert({ at, reason: "Unverifiable", failure: error.message })]
+      })
+
+      return Stream.fromEffectSchedule(
+        Effect.catch(look, survive),
+        options.schedule ?? Schedule.spaced("1 minute")
+      ).pipe(Stream.flattenIterable)
+    }))
+
+  return AuditMonitor.of({ check, watch })
+})
+
+/**
+ * The service over a verifier and a store.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<AuditMonitor, never, ChainVerifier | CheckpointStore> = Layer.effect(AuditMonitor, make)
+
+/**
+ * `AuditMonitor.watch` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const watch = (options?: WatchOptions): Stream.Stream<MonitorEvent, never, AuditMonitor> =>
+  Stream.unwrap(Effect.map(AuditMonitor, (monitor) => monitor.watch(options)))

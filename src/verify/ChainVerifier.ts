@@ -1,0 +1,272 @@
+/**
+ * Verifies the audit log without trusting the gateway: every hash is recomputed from the very bytes that it sent.
+ *
+ * **When to use**
+ *
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from the
+ * network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
+ * ({@link verifyFile}). The last two need neither a gateway nor a key.
+ *
+ * **Details**
+ *
+ * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
+ * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
+ * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
+ * {@link verifyFile} use several threads.
+ *
+ * **Example** (A saved log, held against a checkpoint of one's own)
+ *
+ * ```ts
+ * import { NodeFileSystem } from "@effect/platform-node"
+ * import { Console, Effect, FileSystem } from "effect"
+ * import { ChainVerifier, type Checkpoint } from "effect-vargate"
+ * import * as NodeHasher from "effect-vargate/node/NodeHasher"
+ *
+ * const check = (path: string, kept: Checkpoint.Checkpoint) =>
+ *   Effect.gen(function*() {
+ *     const files = yield* FileSystem.FileSystem
+ *     const report = yield* ChainVerifier.verifyFile(files.stream(path), { checkpoints: [kept] })
+ *     yield* Console.log(report.valid ? "valid" : report.findings)
+ *   }).pipe(Effect.provide([NodeFileSystem.layer, NodeHasher.layer]))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type { Checkpoint } from "../audit/Checkpoint.ts"
+import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
+import { stepOver } from "../audit/internal/stepOver.ts"
+import { type OperationError, UnexpectedResponse, VargateError } from "../errors/VargateError.ts"
+import { BadGzip, gunzip, gunzipBytes } from "../internal/gunzip.ts"
+import * as Transport from "../transport/Transport.ts"
+import type { ChainReport } from "./ChainReport.ts"
+import { invalid, startCheck } from "./internal/chainReport.ts"
+import { MalformedJson } from "./internal/jsonReader.ts"
+import { readBytes, readPage, readStream } from "./internal/readLog.ts"
+import { scanAhead } from "./internal/scanAhead.ts"
+import type { MerkleTree } from "./MerkleProof.ts"
+import { MerkleApi } from "./wire/MerkleApi.ts"
+
+/**
+ * What a log is held against.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Checkpoints kept earlier. Those whose record is not in the log any more, or is another, are findings. */
+  readonly checkpoints?: ReadonlyArray<Checkpoint> | undefined
+  /** Stored Merkle trees to rebuild from the same records. */
+  readonly trees?: ReadonlyArray<MerkleTree> | undefined
+  /** The oldest so many findings are kept, the others counted. Default: 100. */
+  readonly maxFindings?: number | undefined
+}
+
+/**
+ * How to verify over the network.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface VerifyOptions extends Omit<Options, "trees"> {
+  /**
+   * Reads down to this checkpoint only, and proves that its record is still there. What is older is fixed by its hash
+   * and not read again.
+   */
+  readonly since?: Checkpoint | undefined
+  /** Records per page, at most 1000. Default: 1000. */
+  readonly pageSize?: number | undefined
+  /** Rebuilds the stored Merkle trees (up to the newest 500) as well. Default: false. */
+  readonly trees?: boolean | undefined
+}
+
+/**
+ * Verifies the log of the key's tenant.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ChainVerifier extends Context.Service<ChainVerifier, {
+  /**
+   * Reads the log newest first (GET /audit/log) and verifies it. A tampered log is a report that is not valid; an error
+   * means that nothing could be found out.
+   *
+   * **Details**
+   *
+   * Records that are appended meanwhile belong to the next time. A page that answers 500 is narrowed down to the record
+   * that cannot be shown, and the report names the gap; with more than 16 of them in one page the gateway is taken to
+   * be down.
+   */
+  readonly verify: (options?: VerifyOptions) => Effect.Effect<ChainReport, OperationError>
+}>()("effect-vargate/ChainVerifier") {}
+
+const maxPageSize = 1000
+/** Since a checkpoint there are often few records, so the first page is a small one. */
+const firstPageSince = 100
+const maxRoots = 500
+
+/**
+ * Builds the service over the transport in context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.gen(function*() {
+  const transport = yield* Transport.Transport
+  const client = transport.client(MerkleApi)
+  const operation = "ChainVerifier.verify"
+
+  const storedTrees = Effect.map(
+    transport.request(
+      { name: operation, sideEffect: "none" },
+      client.merkle.roots({ query: { limit: maxRoots } })
+    ),
+    ({ trees }) => trees
+  )
+
+  const read = rawPageReader(transport, operation)
+
+  const verify = Effect.fn("ChainVerifier.verify")(function*(options: VerifyOptions = {}) {
+    const { pageSize = maxPageSize, since, trees = false } = options
+    if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > maxPageSize) {
+      return yield* invalid(operation, ["pageSize"], `must be between 1 and ${maxPageSize}`)
+    }
+    const check = yield* startCheck(operation, { ...options, trees: trees ? yield* storedTrees : undefined })
+    const { assembly } = check
+    let offset = 0
+    let limit = since === undefined ? pageSize : Math.min(pageSize, firstPageSince)
+    for (;;) {
+      let isOver = true
+      for (const part of yield* stepOver(read, limit, offset)) {
+        offset = part.offset + 1
+        isOver = false
+        if (part._tag === "Gap") {
+          assembly.unreadable++
+          continue
+        }
+        const page = yield* readPage(assembly, part.page, check.hasher).pipe(Effect.mapError(notAPage))
+        yield* check.afterPage(page)
+        offset = part.offset + page.rows
+        isOver = page.rows === 0 || offset >= page.total
+      }
+      const lowest = assembly.lowest
+      if (isOver || (since !== undefined && lowest !== undefined && lowest.id <= since.id)) return yield* check.finish
+      limit = pageSize
+    }
+  })
+
+  const notAPage = ({ expected, position }: MalformedJson) =>
+    new VargateError({
+      operation,
+      reason: new UnexpectedResponse({
+        status: 200,
+        contentType: "application/json",
+        excerpt: "",
+        detail: `it is not a page of an audit log: ${expected} was expected at byte ${position}`,
+        sideEffect: "none"
+      })
+    })
+
+  return ChainVerifier.of({ verify })
+})
+
+/**
+ * The service over a transport.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<ChainVerifier, never, Transport.Transport> = Layer.effect(ChainVerifier, make)
+
+/**
+ * `ChainVerifier.verify` of the service in context.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const verify = (options?: VerifyOptions): Effect.Effect<ChainReport, OperationError, ChainVerifier> =>
+  ChainVerifier.use((verifier) => verifier.verify(options))
+
+// --- what was saved --------------------------------------------------------------------------------------------------
+
+/**
+ * Verifies a log from saved pages: the answers to GET /audit/log, byte for byte, plain or gzipped, in any order. Pages
+ * may overlap, and the log may have grown between them. Fails with `InvalidRequest` where a page is no page, naming the
+ * byte, or where pages are of different tenants.
+ *
+ * **Gotchas**
+ *
+ * Each page is held in memory while it is read. For a single large file take {@link verifyFile}.
+ *
+ * @category verifying
+ * @since 0.1.0
+ */
+export const verifyPages: <E = never, R = never>(
+  pages: Iterable<Uint8Array> | Stream.Stream<Uint8Array, E, R>,
+  options?: Options
+) => Effect.Effect<ChainReport, VargateError | E, R> = Effect.fn("ChainVerifier.verifyPages")(function*<E, R>(
+  pages: Iterable<Uint8Array> | Stream.Stream<Uint8Array, E, R>,
+  options: Options = {}
+) {
+  const operation = "ChainVerifier.verifyPages"
+  const check = yield* startCheck(operation, options)
+  let index = 0
+  yield* scanAhead<void, VargateError | E, R>(check.assembly.wantsLeaves, (push) =>
+    Stream.runForEach(
+      Stream.isStream(pages) ? pages as Stream.Stream<Uint8Array, E, R> : Stream.fromIterable(pages),
+      (bytes) => {
+        const path = ["pages", index++]
+        return Effect.flatMap(
+          Effect.mapError(gunzipBytes(bytes), (error) => unreadable(operation, path, error)),
+          (text) =>
+            push(text, (text, run) =>
+              readPage(check.assembly, text, check.hasher, run).pipe(
+                Effect.mapError((error) => unreadable(operation, path, error)),
+                Effect.flatMap(check.afterPage)
+              ))
+        )
+      }
+    ))
+  return yield* check.finish
+})
+
+/**
+ * Verifies a log from one saved answer to GET /audit/log of any length, plain or gzipped, as it streams in. Fails with
+ * `InvalidRequest` where it is none, naming the byte.
+ *
+ * @category verifying
+ * @since 0.1.0
+ */
+export const verifyFile: <E = never, R = never>(
+  chunks: Uint8Array | Stream.Stream<Uint8Array, E, R>,
+  options?: Options
+) => Effect.Effect<ChainReport, VargateError | E, R> = Effect.fn("ChainVerifier.verifyFile")(function*<E, R>(
+  chunks: Uint8Array | Stream.Stream<Uint8Array, E, R>,
+  options: Options = {}
+) {
+  const operation = "ChainVerifier.verifyFile"
+  const check = yield* startCheck(operation, options)
+  const reading = chunks instanceof Uint8Array
+    ? Effect.flatMap(gunzipBytes(chunks), (text) => readBytes(check.assembly, text, check.hasher))
+    : readStream(check.assembly, gunzip(chunks), check.hasher)
+  const page = yield* reading.pipe(
+    Effect.mapError((error) =>
+      error instanceof MalformedJson || error instanceof BadGzip ? unreadable(operation, [], error) : error
+    )
+  )
+  yield* check.afterPage(page)
+  return yield* check.finish
+})
+
+const unreadable = (operation: string, path: ReadonlyArray<string | number>, error: MalformedJson | BadGzip) =>
+  invalid(
+    operation,
+    path,
+    error._tag === "BadGzip"
+      ? "is not the gzip it begins like"
+      : `is not a page of an audit log: ${error.expected} was expected at byte ${error.position}`
+  )

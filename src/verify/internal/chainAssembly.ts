@@ -1,0 +1,309 @@
+/**
+ * Puts checked pages together to one log, in whatever order they come, and comes to a verdict.
+ *
+ * @internal
+ */
+import type { Checkpoint } from "../../audit/Checkpoint.ts"
+import {
+  BrokenLink,
+  DoesNotReachGenesis,
+  Duplicate,
+  type Finding,
+  type Gap,
+  HashMismatch,
+  MissingRecords,
+  OutOfOrder,
+  type RecordRef,
+  RewrittenSince,
+  TruncatedSince
+} from "../ChainReport.ts"
+import type { AuditPage } from "./auditScanner.ts"
+import { type LooseEnd, PageChecks, type PageOptions, type Pin } from "./pageChecks.ts"
+
+/** What stands before the first record. */
+const genesis = "GENESIS"
+
+const nobody = { id: 0, actionId: "" }
+
+/** A stretch of the log without holes. Places are counted from 0 for the oldest record. */
+interface Segment {
+  top: number
+  bottom: number
+  newest: RecordRef
+  oldest: LooseEnd
+}
+
+/** @internal */
+export interface AssemblyOptions {
+  /** Checkpoints that the log must still contain. */
+  readonly pins: ReadonlyArray<Checkpoint>
+  /** Whether the log may begin later than at `GENESIS`, and end before its newest record. */
+  readonly isPart: boolean
+  /** The checkpoint below which nothing need be read. */
+  readonly since: Checkpoint | undefined
+  readonly maxFindings: number
+  readonly onLeaf: PageOptions["onLeaf"]
+}
+
+/** @internal */
+export interface Verdict {
+  readonly tenantId: string | undefined
+  readonly records: number
+  readonly head: RecordRef | undefined
+  /** The place of the head, counted from 0. */
+  readonly headPosition: number
+  readonly oldest: RecordRef | undefined
+  readonly findings: ReadonlyArray<Finding>
+  readonly omittedFindings: number
+  readonly gaps: ReadonlyArray<Gap>
+  /** Whether the newest record of the log was among those read. */
+  readonly isUpToDate: boolean
+}
+
+/** @internal */
+export class ChainAssembly {
+  private readonly options: AssemblyOptions
+  private readonly pins: ReadonlyArray<Pin>
+  private readonly pageOptions: PageOptions
+  /** Newest first, none touching another. */
+  private readonly segments: Array<Segment> = []
+  private previous: PageChecks | undefined
+  private findings: Array<Finding> = []
+  private omitted = 0
+  private excluded = 0
+  /** The length of the log, by a page that begins with its newest record, and by any page. */
+  private newestTotal: number | undefined
+  private anyTotal = 0
+  /** Records that could not be read one by one. */
+  unreadable = 0
+  tenantId: string | undefined
+
+  constructor(options: AssemblyOptions) {
+    this.options = options
+    const checkpoints = options.since === undefined ? options.pins : [...options.pins, options.since]
+    this.pins = checkpoints.map((checkpoint) => ({ checkpoint, found: undefined }))
+    const pins = Map.groupBy(this.pins, ({ checkpoint }) => checkpoint.id)
+    this.pageOptions = { pins, onFinding: (finding) => this.report(finding), onLeaf: options.onLeaf }
+  }
+
+  get wantsLeaves(): boolean {
+    return this.options.onLeaf !== undefined
+  }
+
+  page(): PageChecks {
+    return new PageChecks(this.pageOptions)
+  }
+
+  /** The lowest place that was read, and its record. */
+  get lowest(): { readonly position: number; readonly id: number } | undefined {
+    const last = this.segments.at(-1)
+    return last === undefined ? undefined : { position: last.bottom, id: last.oldest.id }
+  }
+
+  /** Takes a page that was read to its end. */
+  add(page: PageChecks, { count, offset, tenantId, total }: AuditPage): void {
+    this.tenantId ??= tenantId
+    this.anyTotal = Math.max(this.anyTotal, total)
+    if (offset === 0) this.newestTotal = Math.max(this.newestTotal ?? 0, total)
+    this.excluded += page.excluded
+    if (count !== page.rows) {
+      this.report(new MissingRecords({ ...nobody, ...page.oldest, of: "count", expected: count, found: page.rows }))
+    }
+    if (page.newest === undefined || page.oldest === undefined) return
+    this.compareWithPrevious(page)
+    this.previous = page
+    this.insert(page, { top: page.top, bottom: page.bottom, newest: page.newest, oldest: page.oldest })
+  }
+
+  /** Pages that were read one after the other may overlap by more than their ends. */
+  private compareWithPrevious(page: PageChecks): void {
+    const { previous } = this
+    if (previous === undefined) return
+    const at = Math.min(page.top, previous.top)
+    const expected = previous.hashAt(at)
+    const found = page.hashAt(at)
+    const record = at === page.top ? page.newest! : previous.newest!
+    if (expected !== undefined && found !== undefined && expected !== found) this.rewritten(record, expected, found)
+  }
+
+  private insert(page: PageChecks, segment: Segment): void {
+    const { segments } = this
+    let index = segments.findIndex((other) => other.top < segment.top)
+    if (index === -1) index = segments.length
+    segments.splice(index, 0, segment)
+    if (index + 1 < segments.length) this.join(index, page)
+    if (index > 0) this.join(index - 1, page)
+  }
+
+  /** Makes one of a segment and the next older one, if they touch or overlap. `page` has just become one of them. */
+  private join(index: number, page: PageChecks): void {
+    const upper = this.segments[index]!
+    const lower = this.segments[index + 1]!
+    if (upper.bottom > lower.top + 1) return
+    if (upper.bottom === lower.top + 1) {
+      this.link(upper.oldest, lower.newest)
+    } else if (lower.bottom <= upper.bottom) {
+      const isLowerNew = lower.newest === page.newest
+      const known = isLowerNew ? upper.oldest : lower.newest
+      const shown = page.hashAt(isLowerNew ? upper.bottom : lower.top)
+      if (shown !== undefined && shown !== known.recordHash) this.rewritten(known, known.recordHash, shown)
+    }
+    if (lower.bottom < upper.bottom) {
+      upper.bottom = lower.bottom
+      upper.oldest = lower.oldest
+    }
+    this.segments.splice(index + 1, 1)
+  }
+
+  private link(newer: LooseEnd, older: RecordRef): void {
+    const { actionId, id } = older
+    if (newer.prevHash === older.recordHash) {
+      if (id >= newer.id) this.report(new OutOfOrder({ id, actionId, after: newer.id }))
+    } else if (newer.recordHash === older.recordHash) {
+      this.excluded++
+      this.report(new Duplicate({ id, actionId }))
+    } else {
+      this.report(
+        new BrokenLink({
+          id: newer.id,
+          actionId: newer.actionId,
+          expected: newer.prevHash,
+          found: older.recordHash
+        })
+      )
+      if (id >= newer.id) this.report(new OutOfOrder({ id, actionId, after: newer.id }))
+    }
+  }
+
+  private rewritten({ actionId, id }: RecordRef, expected: string, found: string): void {
+    this.report(new RewrittenSince({ id, actionId, shown: "page", expected, found }))
+  }
+
+  // --- the verdict ---------------------------------------------------------------------------------------------------
+
+  finish(): Verdict {
+    const { isPart } = this.options
+    const total = this.newestTotal ?? this.anyTotal
+    const head = this.segments[0]?.newest
+    const oldest = this.segments.at(-1)?.oldest
+    const positioned = this.segments.reduce((sum, { bottom, top }) => sum + top - bottom + 1, 0)
+    const records = positioned - this.excluded
+    const gaps = this.holes(total)
+    const missing = gaps.reduce((sum, { size }) => sum + size, 0)
+    const isExplained = missing <= this.unreadable
+    if (!isExplained || (!isPart && this.segments.length === 0 && total > 0)) {
+      this.report(
+        new MissingRecords({ ...nobody, ...oldest, of: "total", expected: total, found: total - missing })
+      )
+    }
+    this.checkBeginning(isExplained ? gaps : [])
+    for (const pin of this.pins) this.checkPin(pin, head, oldest, isExplained ? gaps : [], total)
+    const findings = this.sorted()
+    return {
+      tenantId: this.tenantId,
+      records,
+      head,
+      headPosition: this.segments[0]?.top ?? -1,
+      oldest,
+      findings,
+      omittedFindings: this.omitted,
+      gaps: isExplained ? gaps : [],
+      isUpToDate: this.newestTotal !== undefined || this.unreadable > 0
+    }
+  }
+
+  private get goesToGenesis(): boolean {
+    return !this.options.isPart && this.options.since === undefined
+  }
+
+  private holes(total: number): Array<Gap> {
+    const { segments } = this
+    const holes: Array<Gap> = []
+    segments.forEach((lower, index) => {
+      const upper = segments[index - 1]
+      const size = upper === undefined ? total - 1 - lower.top : upper.bottom - lower.top - 1
+      if (size <= 0 || (upper === undefined && this.options.isPart)) return
+      holes.push({
+        size,
+        newer: refOf(upper?.oldest),
+        older: refOf(lower.newest),
+        recordHash: size === 1 ? upper?.oldest.prevHash : undefined
+      })
+    })
+    const last = segments.at(-1)
+    if (last !== undefined && last.bottom > 0 && this.goesToGenesis && last.oldest.prevHash !== genesis) {
+      if (this.unreadable > 0) {
+        const recordHash = last.bottom === 1 ? last.oldest.prevHash : undefined
+        holes.push({ size: last.bottom, newer: refOf(last.oldest), older: undefined, recordHash })
+      }
+    }
+    return holes
+  }
+
+  private checkBeginning(gaps: ReadonlyArray<Gap>): void {
+    const last = this.segments.at(-1)
+    if (last === undefined || !this.goesToGenesis) return
+    const { actionId, id, prevHash } = last.oldest
+    const isGap = gaps.some(({ older }) => older === undefined)
+    if (prevHash !== genesis && !isGap) this.report(new DoesNotReachGenesis({ id, actionId, prevHash }))
+    if (last.bottom !== 0 && !isGap) {
+      const expected = this.segments[0]!.top + 1
+      this.report(
+        new MissingRecords({ id, actionId, of: "total", expected, found: expected - last.bottom })
+      )
+    }
+  }
+
+  private checkPin(
+    { checkpoint, found }: Pin,
+    head: RecordRef | undefined,
+    oldest: RecordRef | undefined,
+    gaps: ReadonlyArray<Gap>,
+    total: number
+  ): void {
+    const { count, id, recordHash } = checkpoint
+    const actionId = checkpoint.actionId ?? ""
+    if (found !== undefined) {
+      const position = found.page.top - found.row
+      if (found.recordHash === recordHash && position !== count - 1) {
+        this.report(new MissingRecords({ id, actionId, of: "checkpoint", expected: count, found: position + 1 }))
+      }
+    } else if (head === undefined || head.id < id) {
+      if (!this.options.isPart && !gaps.some((gap) => gap.newer === undefined && gap.older !== undefined)) {
+        this.report(new TruncatedSince({ id, actionId, expected: count, found: total }))
+      }
+    } else if (oldest!.id < id || this.goesToGenesis || checkpoint === this.options.since) {
+      const gap = gaps.find(({ newer, older }) => (newer?.id ?? Infinity) > id && (older?.id ?? -Infinity) < id)
+      const mayBeThere = gap !== undefined && (gap.recordHash === undefined || gap.recordHash === recordHash)
+      if (!mayBeThere) {
+        const found = gap?.recordHash
+        this.report(new RewrittenSince({ id, actionId, shown: "checkpoint", expected: recordHash, found }))
+      }
+    }
+  }
+
+  private report(finding: Finding): void {
+    this.findings.push(finding)
+    // Twice as many as wanted are kept for a while, so that the oldest of many can be told without sorting each time.
+    if (this.findings.length >= 2 * this.options.maxFindings + 2) this.findings = this.sorted()
+  }
+
+  private sorted(): Array<Finding> {
+    const sorted = this.findings.toSorted((a, b) => a.id - b.id).map((finding, _, all) =>
+      finding._tag === "HashMismatch" && all.some((other) => isLinkTo(other, finding))
+        ? new HashMismatch({ ...finding, mayBeDroppedKey: false })
+        : finding
+    )
+    const kept = sorted.slice(0, Math.max(1, this.options.maxFindings))
+    this.omitted += sorted.length - kept.length
+    return kept
+  }
+}
+
+const isLinkTo = (other: Finding, { id, stored }: HashMismatch): boolean =>
+  other._tag === "BrokenLink" && (other.id === id || other.found === stored)
+
+const refOf = (record: RecordRef | undefined): RecordRef | undefined =>
+  record === undefined
+    ? undefined
+    : { id: record.id, actionId: record.actionId, recordHash: record.recordHash }

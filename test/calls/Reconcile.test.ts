@@ -1,0 +1,274 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
+import type { VargateError } from "effect-vargate"
+import { AuditLog, AuditRecord, Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
+import * as Gateway from "effect-vargate/gateway/Gateway"
+import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
+import * as Faults from "effect-vargate/testing/Faults"
+import { TestClock } from "effect/testing"
+import { inProcess, Wiretap, type World } from "../support/worlds.ts"
+
+const toolCall = "/api/mcp"
+const world = inProcess({
+  tenants: [{ ...Gateway.localTenant, burst: 1000, policyConfig: { daily_action_limit: 10_000 } }],
+  tools: {
+    "bank/pay": () => Effect.succeed({ paid: true }),
+    "bank/wire": () => Effect.delay(Effect.succeed({ paid: true }), "10 seconds")
+  }
+})
+
+const test = (title: string, effect: Effect.Effect<void, unknown, World>) =>
+  it.effect(title, () => Effect.provide(effect, world))
+
+const loseNext = Effect.map(Wiretap, ({ lost }) => void lost.push(toolCall))
+
+const posts = Effect.map(
+  Wiretap,
+  ({ requests }) => requests.filter((request) => request.startsWith("POST /api/mcp")).length
+)
+
+const records = Effect.flatMap(Ledger, (ledger) => ledger.records("local"))
+
+const within = <A, E, R>(effect: Effect.Effect<A, E, R>, time: "1 minute" | "5 minutes" = "1 minute") =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(Effect.exit(effect))
+    yield* TestClock.adjust(time)
+    return yield* Fiber.join(fiber)
+  })
+
+describe("Reconcile", () => {
+  test(
+    "a lost answer is found: allowed, executed, denied, held",
+    Effect.gen(function*() {
+      yield* loseNext
+      const allowed = yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 1 } }).pipe(
+        Reconcile.reconcile()
+      )
+      assert.isTrue(allowed.reconciled)
+      assert.strictEqual(allowed.execution._tag, "NotExecuted")
+      assert.strictEqual(allowed.actionId, (yield* records)[0]!.actionId)
+
+      yield* loseNext
+      const executed = yield* ToolCalls.call({ tool: "bank", method: "pay" }).pipe(Reconcile.reconcile())
+      assert.strictEqual(executed.execution._tag, "ExecutedUnseen")
+
+      yield* loseNext
+      const held = yield* ToolCalls.call({ tool: "db", method: "drop" }).pipe(Reconcile.reconcile(), Effect.flip)
+      assert.strictEqual(held._tag, "PendingApproval")
+      assert.strictEqual(yield* posts, 3)
+    })
+  )
+
+  test(
+    "a lost answer to a held call is waited for as usual",
+    Effect.gen(function*() {
+      yield* loseNext
+      const running = yield* Effect.forkChild(Governed.run({ tool: "db", method: "drop" }, Effect.succeed("dropped")))
+      yield* TestClock.adjust("2 seconds")
+      const reviews = yield* Reviews.Reviews
+      yield* reviews.approve((yield* records)[0]!.actionId)
+      yield* TestClock.adjust("2 seconds")
+      assert.deepInclude(yield* Fiber.join(running), { executedBy: "agent", result: "dropped" })
+    })
+  )
+
+  test(
+    "Governed.run does not act again where the gateway has executed",
+    Effect.gen(function*() {
+      let runs = 0
+      yield* loseNext
+      const done = yield* Governed.run({ tool: "bank", method: "pay" }, Effect.sync(() => ++runs))
+      assert.deepInclude(done, { executedBy: "gateway", isResultLost: true })
+      assert.strictEqual(runs, 0)
+    })
+  )
+
+  test(
+    "no record proves nothing: the call is not sent again",
+    Effect.gen(function*() {
+      const lost = yield* lostError({ n: 1 })
+      const exit = yield* within(Reconcile.lookUp(lost))
+      const error = yield* Effect.flip(exit)
+      assert.deepInclude(error, { _tag: "OutcomeUnknown", evidence: "not recorded", sideEffect: "possible" })
+      assert.isAtLeast(
+        Number(error.waited?.pipe((waited) => waited.value._tag === "Millis" ? waited.value.millis : 0)),
+        30_000
+      )
+      assert.strictEqual(yield* posts, 0)
+    })
+  )
+
+  test(
+    "two records that fit are both named",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      lost.push(toolCall, toolCall)
+      const call = ToolCalls.call({ tool: "http", method: "GET", params: { same: true } })
+      const first = yield* Effect.flip(call)
+      const second = yield* Effect.flip(call)
+      assert.isTrue(first._tag === "OutcomeUnknown" && second._tag === "OutcomeUnknown")
+      if (first._tag !== "OutcomeUnknown") return
+      const error = yield* Effect.flip(yield* within(Reconcile.lookUp(first)))
+      assert.strictEqual(error.evidence, "ambiguous")
+      assert.sameMembers([...error.candidates!], (yield* records).map(({ actionId }) => actionId))
+    })
+  )
+
+  test(
+    "two identical calls in flight, one answer lost: they never claim the same record",
+    Effect.gen(function*() {
+      for (let round = 0; round < 50; round++) {
+        yield* loseNext
+        const call = ToolCalls.call({ tool: "http", method: "GET", params: { round } }).pipe(Reconcile.reconcile())
+        const [one, two] = yield* Effect.all([call, call], { concurrency: 2 })
+        assert.notStrictEqual(one.actionId, two.actionId)
+        yield* TestClock.adjust("1 second")
+      }
+    })
+  )
+
+  it.effect("an identical call's late answer: its record is never taken for the lost one's", () =>
+    Effect.gen(function*() {
+      // The first call is executed at once and answered late; the second never reaches the gateway.
+      const apiKey = Gateway.localTenant.apiKey
+      const answeredLate = Vargate.layer({ apiKey }).pipe(
+        Layer.provide(Faults.layer({ seed: 1, delayed: 1, delay: "5 seconds" }))
+      )
+      const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+      let runs = 0
+      const run = Governed.run({ tool: "bank", method: "note", params: { same: true } }, Effect.sync(() => ++runs))
+      const first = yield* Effect.forkChild(Effect.provide(run, answeredLate))
+      yield* TestClock.adjust("100 millis")
+      const second = yield* Effect.forkChild(Effect.flip(Effect.provide(run, neverSent)))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(first)).executedBy, "agent")
+      assert.strictEqual((yield* Fiber.join(second))._tag, "OutcomeUnknown")
+      assert.strictEqual(runs, 1)
+    }).pipe(Effect.provide(Gateway.layerMemory())))
+
+  test(
+    "resendAfter does not send again while the log cannot be read to its end",
+    Effect.gen(function*() {
+      const lost = yield* lostError({ deep: true })
+      const auditLog = yield* AuditLog.AuditLog
+      const ledger = yield* Ledger
+      const endless = AuditLog.AuditLog.of({
+        ...auditLog,
+        page: ({ limit = 100 } = {}) =>
+          Effect.map(
+            ledger.records("local"),
+            (all) =>
+              new AuditRecord.AuditPage({
+                records: Array.from({ length: limit }, () => all[0]!),
+                offset: 0,
+                total: 1e9
+              })
+          )
+      })
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { other: true } })
+      const error = yield* within(Reconcile.lookUp(lost).pipe(Effect.provideService(AuditLog.AuditLog, endless)))
+      assert.strictEqual((yield* Effect.flip(error)).evidence, "log unreadable")
+    })
+  )
+
+  test(
+    "both answers lost: with references both are found",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      lost.push(toolCall, toolCall)
+      const call = ToolCalls.call({ tool: "http", method: "GET", params: { same: 1 }, reference: "params" }).pipe(
+        Reconcile.reconcile()
+      )
+      const [one, two] = yield* Effect.all([call, call], { concurrency: 2 })
+      assert.notStrictEqual(one.actionId, two.actionId)
+    })
+  )
+
+  test(
+    "a record of somebody else's call is nobody's answer",
+    Effect.gen(function*() {
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 1 } })
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 2 }, agent: { id: "other" } })
+      yield* ToolCalls.call({ tool: "http", method: "POST", params: { n: 2 } })
+      const error = yield* Effect.flip(yield* within(Reconcile.lookUp(yield* lostError({ n: 2 }))))
+      assert.strictEqual(error.evidence, "not recorded")
+    })
+  )
+
+  test(
+    "only what is new enough is read",
+    Effect.gen(function*() {
+      yield* Effect.forEach(
+        Array.from({ length: 250 }),
+        (_, n) =>
+          Effect.andThen(ToolCalls.call({ tool: "http", method: "GET", params: { n } }), TestClock.adjust("1 second"))
+      )
+      const { requests } = yield* Wiretap
+      yield* loseNext
+      const before = requests.length
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 3 } }).pipe(Reconcile.reconcile())
+      assert.deepStrictEqual(requests.slice(before), ["POST /api/mcp/tools/call", "GET /api/audit/log"])
+    })
+  )
+
+  test(
+    "a log that cannot be read says so",
+    Effect.gen(function*() {
+      const lost = yield* lostError({})
+      yield* Effect.map(Wiretap, (wiretap) => wiretap.lost.push(...Array.from({ length: 500 }, () => "/api/audit")))
+      const error = yield* Effect.flip(yield* within(Reconcile.lookUp(lost), "5 minutes"))
+      assert.strictEqual(error.evidence, "log unreadable")
+    })
+  )
+
+  it.effect("resendAfter sends once more, and only when there is no record", () =>
+    Effect.gen(function*() {
+      const call = ToolCalls.call({ tool: "http", method: "GET" }).pipe(
+        Reconcile.reconcile(Reconcile.resendAfter("20 seconds"))
+      )
+      const error = yield* Effect.flip(yield* within(call))
+      assert.deepInclude(error, { _tag: "OutcomeUnknown", evidence: "not recorded" })
+      assert.deepStrictEqual(yield* Effect.flatMap(Faults.Faults, ({ counts }) => counts), { requestLost: 2 })
+    }).pipe(Effect.provide(
+      Vargate.layer({ apiKey: Gateway.localTenant.apiKey }).pipe(
+        Layer.provideMerge(Faults.layer({ seed: 1, requestLost: 1 })),
+        Layer.provide(Gateway.layerMemory())
+      )
+    )))
+
+  test(
+    "an interrupted call is not repeated, and its digest is logged",
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const calling = yield* Effect.forkChild(
+        ToolCalls.call({ tool: "bank", method: "wire", params: { n: 1 } }).pipe(
+          Reconcile.reconcile(),
+          Effect.provide(Logger.layer([logger])),
+          Effect.provideService(References.MinimumLogLevel, "Debug")
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      const exit = yield* Effect.andThen(Fiber.interrupt(calling), Fiber.await(calling))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* posts, 1)
+      assert.strictEqual((yield* records).length, 1)
+      assert.isTrue(lines.some((line) => line.includes("interrupted after it was sent")))
+    })
+  )
+})
+
+const lostError = Effect.fn(function*(params: Readonly<Record<string, unknown>>) {
+  const error = yield* ToolCalls.call({ tool: "http", method: "GET", params }).pipe(
+    Effect.provide(
+      Vargate.layer({ apiKey: "x" }).pipe(
+        Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })),
+        Layer.provide(Gateway.layerMemory())
+      )
+    ),
+    Effect.flip
+  )
+  assert.strictEqual(error._tag, "OutcomeUnknown")
+  return error as VargateError.OutcomeUnknown
+})

@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import { scanAuditPage } from "../../../src/verify/internal/auditScanner.ts"
+import { MalformedJson } from "../../../src/verify/internal/jsonReader.ts"
+import { RecordSplitter } from "../../../src/verify/internal/recordSplitter.ts"
+import { generateJson, mutate, type Random, seeded, spellJson } from "../../support/generateJson.ts"
+
+const encoder = new TextEncoder()
+
+const scan = (bytes: Uint8Array) => {
+  const records: Array<readonly [number, string]> = []
+  const page = scanAuditPage(bytes, (record) => records.push([record.id, new TextDecoder().decode(record.payload)]))
+  if (Result.isFailure(page)) throw page.failure
+  return { records, count: page.success.count, offset: page.success.offset, total: page.success.total }
+}
+
+/** The same through pieces, or undefined where one of them, or cutting them, says that this is no page. */
+const scanPieces = (bytes: Uint8Array, pieceSize: number, chunkSize: number) => {
+  const splitter = new RecordSplitter(pieceSize)
+  const records: Array<readonly [number, string]> = []
+  for (let at = 0; at < bytes.length; at += chunkSize) {
+    for (const piece of splitter.push(bytes.slice(at, at + chunkSize))) records.push(...scan(piece.bytes).records)
+  }
+  return { ...scan(splitter.end().bytes), records }
+}
+
+const attempt = <A>(run: () => A): A | undefined => {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof MalformedJson) return undefined
+    throw error
+  }
+}
+
+const hex = "0".repeat(64)
+
+const recordText = (random: Random, id: number) =>
+  "{" + [
+    `"id":${id}`,
+    `"action_id":"a-${id}"`,
+    "\"agent_id\":\"a\"",
+    "\"tool\":\"]},{\\\\\"",
+    "\"method\":\"m\"",
+    `"params":${spellJson(random, { "records": [generateJson(random)], "\\\"": "\\" })}`,
+    "\"requested_at\":\"2026\"",
+    "\"decision\":\"allow\"",
+    "\"violations\":[]",
+    "\"severity\":\"none\"",
+    "\"bundle_revision\":\"v\"",
+    `"prev_hash":"${hex}"`,
+    `"record_hash":"${hex}"`
+  ].join(random.pick([",", ", ", " ,\n"])) + "}"
+
+const pageText = (random: Random) => {
+  const records = Array.from({ length: random.below(5) }, (_, i) => recordText(random, i)).join(
+    random.pick([",", " , "])
+  )
+  const key = random.pick(["\"records\"", "\"\\u0072ecords\""])
+  const members = [`${key} : [${records}]`, "\"count\":1", "\"offset\":0", "\"total\":9", "\"tenant_id\":\"records\""]
+  if (random.below(2) === 0) members.push("\"x\":{\"records\":[1,2]}", "\"y\":[[{}],\"records\"]")
+  for (let i = members.length - 1; i > 0; i--) {
+    const j = random.below(i + 1)
+    const other = members[j]!
+    members[j] = members[i]!
+    members[i] = other
+  }
+  return `${random.pick(["", "\ufeff", " \n"])}{${members.join(",")}}${random.pick(["", "\n"])}`
+}
+
+describe("RecordSplitter", () => {
+  it("finds the records of 1,000 pages, whatever the size of chunks and pieces", () => {
+    const random = seeded(81)
+    for (let i = 0; i < 1000; i++) {
+      const bytes = encoder.encode(pageText(random))
+      const expected = scan(bytes)
+      for (
+        const [pieceSize, chunkSize] of [[1, 1], [1, 1000], [200, 7], [1e9, 50], [
+          1 + random.below(900),
+          1 + random.below(900)
+        ]]
+      ) {
+        assert.deepStrictEqual(scanPieces(bytes, pieceSize!, chunkSize!), expected)
+      }
+    }
+  })
+
+  it("refuses a comma without a record after it, or before it", () => {
+    const record = recordText(seeded(83), 1)
+    for (const records of [`${record},`, `${record}, `, `,${record}`, `${record},,${record}`, ",", " , "]) {
+      const bytes = encoder.encode(`{"records":[${records}],"count":1,"offset":0,"total":9,"tenant_id":"t"}`)
+      for (const pieceSize of [1, 1000]) {
+        assert.isUndefined(attempt(() => scanPieces(bytes, pieceSize, 64)), `${pieceSize}: ${records}`)
+      }
+    }
+  })
+
+  it("accepts exactly what the scanner accepts, on 30,000 mutations", () => {
+    const random = seeded(82)
+    let accepted = 0
+    for (let i = 0; i < 30_000; i++) {
+      const bytes = encoder.encode(mutate(random, pageText(random)))
+      const expected = attempt(() => scan(bytes))
+      const found = attempt(() => scanPieces(bytes, 1 + random.below(300), 1 + random.below(300)))
+      assert.deepStrictEqual(found, expected, new TextDecoder().decode(bytes))
+      if (expected !== undefined) accepted++
+    }
+    assert.isAbove(accepted, 2000)
+  })
+})
