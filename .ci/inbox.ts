@@ -5,7 +5,7 @@
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
 
-const inbox = (file: string) => fileURLToPath(new URL(`../src/gateway/inbox/page/page/${file}`, import.meta.url))
+const inbox = (file: string) => fileURLToPath(new URL(`../src/gateway/inbox/page/${file}`, import.meta.url))
 
 await build({
   entryPoints: ["app.ts", "inbox.css", "index.html", "icon.svg"].map(inbox),
