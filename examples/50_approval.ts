@@ -50,7 +50,7 @@ const program = Effect.gen(function*() {
     },
     Console.log("  refunding 1500")
   )
-  if (handle.executedBy === "nobody") {
+  if (handle.executedBy === "none") {
     yield* Console.log(`  meanwhile: ${(yield* handle.outcome)._tag}`)
     yield* Effect.forkChild(person("approve", "fine"))
     yield* handle.await

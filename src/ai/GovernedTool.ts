@@ -12,10 +12,11 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Approvals from "../approvals/Approvals.ts"
+import type * as ToolCalls from "../calls/ToolCalls.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { type FieldIssue, InvalidRequest, ResultUnusable, VargateError } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
-import type * as Governed from "../governed/Governed.ts"
+import * as Governed from "../governed/Governed.ts"
 import type { Refused } from "../governed/Refusal.ts"
 import { copyJson } from "../internal/copyJson.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
@@ -169,7 +170,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.mapError(effect, ({ issue }) => invalid(fieldIssues(issue, inParams)))
 
   /** What is submitted, and what the handler gets: read from the very JSON, before anybody is asked. */
-  const prepare = Effect.fnUntraced(function*(params: unknown) {
+  const prepare = Effect.fnUntraced(function*(params: unknown): Effect.fn.Return<Prepared, VargateError> {
     const json = codecs.form === "plain" ? params : yield* valid(codecs.toJson(params))
     if (!isRecord(json)) return yield* invalid([{ path: inParams, message: "Expected object" }])
     const call = { ...name, params: json, isBusinessHours, reference, retry, reconcile }
@@ -180,27 +181,28 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** What was decided ahead, from `askFirst` to `clear`, where nobody has to be asked. */
-  const decided = new Map<string, Effect.Effect<Clearance.Yes, Refused>>()
-  const decide = (toolCallId: string, decision: Effect.Effect<Clearance.Yes, Refused>) => {
+  const decided = new Map<string, Effect.Effect<ToolCalls.Decision, Refused>>()
+  const decide = (toolCallId: string, decision: Effect.Effect<ToolCalls.Decision, Refused>) => {
     decided.set(toolCallId, decision)
     // A generation that ends between the two leaves its decision behind.
     if (decided.size > 1000) decided.delete(decided.keys().next().value!)
   }
 
-  const resume = Effect.fnUntraced(function*(ask: Ask, call: Call, toolCallId: string) {
+  const resume = Effect.fnUntraced(function*(ask: Ask, { approved, call, encoded }: Prepared, toolCallId: string) {
+    const act = () => Effect.succeed({ params: approved, encoded })
     const decision = decided.get(toolCallId)
     if (decision !== undefined) {
       decided.delete(toolCallId)
-      return yield* decision
+      return yield* Governed.settle(yield* decision, { act, hold: Effect.fail })
     }
     const asked = yield* AskedCalls.find(toolCallId, toRemember(call))
-    if (Option.isNone(asked)) return yield* Clearance.ask({ ...call, onPending: { ...ask, _tag: "Wait" } })
+    if (Option.isNone(asked)) return yield* Clearance.run({ ...call, onPending: { ...ask, _tag: "Wait" } }, act)
     const yes = yield* Effect.tapError(
       Clearance.wait(asked.value, ask),
       ({ _tag }) => _tag === "ApprovalTimeout" ? Effect.void : forget(toolCallId)
     )
     yield* forget(toolCallId)
-    return yes
+    return yield* Governed.settle(yes, { act, hold: Effect.fail })
   })
 
   return {
@@ -208,38 +210,37 @@ export const make = Effect.fnUntraced(function*(
     options,
     decode: codecs.decode,
     clear: Effect.fnUntraced(function*(params, toolCallId): Effect.fn.Return<Cleared, Refused, Clearance.Services> {
-      const { approved, call, encoded } = yield* prepare(params)
-      const yes = onPending?._tag !== "Ask"
-        ? yield* Clearance.ask({ ...call, onPending })
+      const prepared = yield* prepare(params)
+      const { approved, call, encoded } = prepared
+      const act = () => Effect.succeed({ params: approved, encoded })
+      const done = onPending?._tag !== "Ask"
+        ? yield* Clearance.run({ ...call, onPending }, act)
         : toolCallId === undefined
-        ? yield* Clearance.ask({ ...call, onPending: { ...onPending, _tag: "Wait" } })
-        : yield* resume(onPending, call, toolCallId)
-      const actor = yield* Clearance.actor(yes)
-      if (actor === "agent") return { executedBy: "agent", params: approved, encoded }
+        ? yield* Clearance.run({ ...call, onPending: { ...onPending, _tag: "Wait" } }, act)
+        : yield* resume(onPending, prepared, toolCallId)
+      if (done.executedBy === "agent") return { executedBy: "agent", ...done.result }
       const unusable = Effect.mapError(({ issue }: Schema.SchemaError) =>
         new ResultUnusable({
-          actionId: yes.actionId,
+          actionId: done.actionId,
           detail: `it does not fit the tool's schema: ${describe(fieldIssues(issue, []))}`
         })
       )
-      const result = yield* unusable(codecs.readResult(actor.result))
+      const result = yield* unusable(codecs.readResult(yield* Clearance.resultOf(done)))
       return { executedBy: "gateway", result, encoded: yield* unusable(codecs.writeResult(result)) }
     }),
     askFirst: Effect.fnUntraced(
       function*(params, toolCallId) {
         const { call } = yield* prepare(params)
-        const yes = yield* Effect.catchTag(
-          Clearance.ask({ ...call, onPending: { _tag: "Fail" } }),
-          "PendingApproval",
-          (pending) =>
-            AskedCalls.remember(toolCallId, pending.actionId, toRemember(call)).pipe(
-              // What cannot be remembered cannot be asked for: the model is told that it waits.
-              Effect.catchTag("StorageFailed", (error) => Effect.andThen(Effect.logWarning(error.message), pending)),
-              Effect.as(undefined)
-            )
+        const decision = yield* Clearance.decide(call)
+        if (decision._tag !== "PendingApproval") {
+          decide(toolCallId, Effect.succeed(decision))
+          return false
+        }
+        yield* AskedCalls.remember(toolCallId, decision.actionId, toRemember(call)).pipe(
+          // What cannot be remembered cannot be asked for: the model is told that it waits.
+          Effect.catchTag("StorageFailed", (error) => Effect.andThen(Effect.logWarning(error.message), decision))
         )
-        if (yes !== undefined) decide(toolCallId, Effect.succeed(yes))
-        return yes === undefined
+        return true
       },
       (effect, _, toolCallId) =>
         Effect.catch(effect, (error) => {
@@ -249,6 +250,13 @@ export const make = Effect.fnUntraced(function*(
     )
   }
 })
+
+/** A call as it is submitted, and what the handler gets. */
+interface Prepared {
+  readonly call: Call
+  readonly approved: unknown
+  readonly encoded: unknown
+}
 
 type Call = ActionName & Governed.Submission & Pick<ToolCallRequest, "params" | "isBusinessHours" | "reference">
 

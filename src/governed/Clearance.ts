@@ -1,6 +1,6 @@
 /**
- * Leave to act: submits a call, waits for a person where that is asked for, and says who is to do it. What governed
- * toolkits and governed MCP servers have in common.
+ * A governed call as toolkits and MCP servers make it: submitted, waited for, performed by the handler or taken from the
+ * gateway, with the span of a tool call.
  *
  * @since 0.1.0
  */
@@ -21,12 +21,11 @@ import {
   type PendingApproval,
   ResultUnusable,
   type SubmitError,
-  ToolFailed
+  type ToolFailed
 } from "../errors/VargateError.ts"
 import { isTraced } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent } from "../model/Agent.ts"
-import type { Allowed } from "../model/Allowed.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import * as Governed from "./Governed.ts"
@@ -53,15 +52,7 @@ export interface Request extends ToolCallRequest, Governed.Submission {
 }
 
 /**
- * Leave to act: the policy's yes or a reviewer's. Its `execution` says who acts.
- *
- * @category models
- * @since 0.1.0
- */
-export type Yes = Allowed | Approved
-
-/**
- * Why there is no leave to act.
+ * Why a call may not be performed, or not yet.
  *
  * @category models
  * @since 0.1.0
@@ -69,8 +60,20 @@ export type Yes = Allowed | Approved
 export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalError
 
 /**
- * Submits a call and, where it is held, waits for the decision. Succeeds with the policy's or the reviewer's yes, whose
- * `execution` says who is to act.
+ * Submits a call and writes `vargate.action_id` and `vargate.decision` on the current span.
+ *
+ * @category asking
+ * @since 0.1.0
+ */
+export const decide = (
+  request: ToolCallRequest & Governed.Submission
+): Effect.Effect<ToolCalls.Decision, SubmitError, Services> =>
+  Effect.tap(Governed.decide(request), ({ _tag, actionId }) =>
+    Effect.annotateCurrentSpan({ "vargate.action_id": actionId, "vargate.decision": _tag }))
+
+/**
+ * Submits a call, waits for the reviewer's decision where it is pending, and then has `act` run once or returns the
+ * gateway's result.
  *
  * **Details**
  *
@@ -80,29 +83,23 @@ export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalEr
  * @category asking
  * @since 0.1.0
  */
-export const ask = Effect.fnUntraced(function*(
-  request: Request
-): Effect.fn.Return<Yes, ClearanceError, Services> {
-  const decision = yield* Governed.decide(request)
-  yield* Effect.annotateCurrentSpan({
-    "vargate.action_id": decision.actionId,
-    "vargate.decision": decision._tag
-  })
-  switch (decision._tag) {
-    case "Allowed":
-      return decision
-    case "Denied":
-      return yield* decision
-    case "PendingApproval": {
-      const { onPending = Governed.wait(), whileWaiting } = request
-      if (onPending._tag === "Fail") return yield* decision
-      const waiting = wait(decision.actionId, onPending)
-      return yield* whileWaiting === undefined
-        ? waiting
-        : Effect.raceFirst(waiting, Effect.andThen(whileWaiting(decision), Effect.never))
-    }
-  }
-})
+export const run = <A, E, R>(
+  request: Request,
+  act: (actionId: ActionId) => Effect.Effect<A, E, R>
+): Effect.Effect<Governed.Done<A>, ClearanceError | ToolFailed | E, Services | R> =>
+  Effect.flatMap(decide(request), (decision) => Governed.settle(decision, { act, hold: hold(request) }))
+
+/** Waits, and runs `whileWaiting` meanwhile, or fails at once. */
+const hold = ({ onPending = Governed.wait(), whileWaiting }: Pick<Request, "onPending" | "whileWaiting">) =>
+(
+  pending: PendingApproval
+): Effect.Effect<Approved, PendingApproval | ApprovalError, Approvals.Approvals> => {
+  if (onPending._tag === "Fail") return Effect.fail(pending)
+  const waiting = wait(pending.actionId, onPending)
+  return whileWaiting === undefined
+    ? waiting
+    : Effect.raceFirst(waiting, Effect.andThen(whileWaiting(pending), Effect.never))
+}
 
 /**
  * Waits for the decision on an action that was submitted before, and writes the wait on the current span.
@@ -130,28 +127,19 @@ const annotateOutcome = (outcome: string, since: number) =>
     }))
 
 /**
- * Who acts: `"agent"`, or the gateway, which has acted and hands out what the tool answered. Fails where the gateway's
- * execution failed or its answer was lost.
+ * What the gateway's execution returned. Fails where the answer was lost.
  *
  * @category asking
  * @since 0.1.0
  */
-export const actor = (
-  { actionId, execution }: Yes
-): Effect.Effect<"agent" | { readonly result: unknown }, ToolFailed | ResultUnusable> => {
-  switch (execution._tag) {
-    case "NotExecuted":
-      return Effect.succeed("agent")
-    case "Executed":
-      return Effect.succeed({ result: execution.result })
-    case "ExecutedUnseen":
-      return Effect.fail(
-        new ResultUnusable({ actionId, detail: "the answer was lost, and the log does not tell what the tool said" })
-      )
-    case "ExecutionFailed":
-      return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
-  }
-}
+export const resultOf = (
+  { actionId, isResultLost, result }: Governed.DoneByGateway
+): Effect.Effect<unknown, ResultUnusable> =>
+  isResultLost
+    ? Effect.fail(
+      new ResultUnusable({ actionId, detail: "the answer was lost, and the log does not tell what the tool said" })
+    )
+    : Effect.succeed(result)
 
 /**
  * The services of the current context, and nothing else of it, for calls that come later on other fibers.

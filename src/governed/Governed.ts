@@ -23,6 +23,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Approved } from "../approvals/Approval.ts"
 import * as Approvals from "../approvals/Approvals.ts"
 import type * as AuditLog from "../audit/AuditLog.ts"
 import * as Reconcile from "../calls/Reconcile.ts"
@@ -42,7 +43,6 @@ import { digestOf } from "../internal/digest.ts"
 import { withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import type { AgentIdentity } from "../model/Agent.ts"
-import type { Allowed } from "../model/Allowed.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 
@@ -98,7 +98,7 @@ export type Done<A> = DoneByAgent<A> | DoneByGateway
  * @since 0.1.0
  */
 export interface Detached<A, E, R> {
-  readonly executedBy: "nobody"
+  readonly executedBy: "none"
   readonly actionId: ActionId
   readonly await: Effect.Effect<Done<A>, ApprovalError | ToolFailed | E, R>
   readonly outcome: Effect.Effect<Approvals.Outcome, OperationError>
@@ -253,36 +253,62 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   action: Effect.Effect<A, E, R>
 ) {
   const decision = yield* decide(request)
-  switch (decision._tag) {
-    case "Denied":
-      return yield* decision
-    case "Allowed":
-      return yield* settle(decision.actionId, decision.execution, action)
-    case "PendingApproval": {
-      const strategy = request.onPending ?? wait()
-      if (strategy._tag === "Fail") return yield* decision
-      const approvals = yield* Approvals.Approvals
-      const handle = yield* detached(approvals, decision.actionId, action, strategy)
-      return strategy._tag === "Detach" ? handle : yield* handle.await
-    }
+  const strategy = request.onPending ?? wait()
+  if (decision._tag !== "PendingApproval" || strategy._tag === "Fail") {
+    return yield* settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
   }
+  const { actionId } = decision
+  const approvals = yield* Approvals.Approvals
+  const acting = yield* once(action)
+  const settled = settle(decision, {
+    act: () => act(actionId, acting),
+    hold: () => approvals.await(actionId, strategy._tag === "Wait" ? strategy : {})
+  })
+  return strategy._tag === "Wait"
+    ? yield* settled
+    : { executedBy: "none" as const, actionId, await: settled, outcome: approvals.outcome(actionId) }
 }) as never
 
-/** Takes the gateway's execution for the deed, or has the agent act. */
-const settle = <A, E, R>(
-  actionId: ActionId,
-  execution: Allowed["execution"],
-  action: Effect.Effect<A, E, R>
-): Effect.Effect<Done<A>, ToolFailed | E, R> => {
-  switch (execution._tag) {
-    case "Executed":
-      return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result, isResultLost: false })
-    case "ExecutedUnseen":
-      return Effect.succeed({ executedBy: "gateway", actionId, result: undefined, isResultLost: true })
-    case "ExecutionFailed":
-      return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
-    case "NotExecuted":
-      return Effect.map(act(actionId, action), (result) => ({ executedBy: "agent", actionId, result }))
+/**
+ * The second half of {@link run}: what a decision leads to. Every way to a governed action (functions, toolkits, MCP
+ * servers, workflows) goes through here.
+ *
+ * **Details**
+ *
+ * A denial is a failure. A pending call is given to `hold`, which waits for the reviewer's approval or fails. Where the
+ * call is allowed or approved, `act` runs only if the gateway did not execute it (`NotExecuted`). Where it did, the
+ * gateway's result is the result, `isResultLost` says that it was lost on the way (`ExecutedUnseen`), and a tool that
+ * failed is `ToolFailed`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const settle = <A, E, R, E2 = never, R2 = never>(
+  decision: ToolCalls.Decision | Approved,
+  steps: {
+    readonly act: (actionId: ActionId) => Effect.Effect<A, E, R>
+    readonly hold: (pending: PendingApproval) => Effect.Effect<Approved, E2, R2>
+  }
+): Effect.Effect<Done<A>, Denied | ToolFailed | E | E2, R | R2> => {
+  switch (decision._tag) {
+    case "Denied":
+      return Effect.fail(decision)
+    case "PendingApproval":
+      return Effect.flatMap(steps.hold(decision), (approved) => settle(approved, steps))
+    case "Allowed":
+    case "Approved": {
+      const { actionId, execution } = decision
+      switch (execution._tag) {
+        case "NotExecuted":
+          return Effect.map(steps.act(actionId), (result) => ({ executedBy: "agent", actionId, result }))
+        case "Executed":
+          return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result, isResultLost: false })
+        case "ExecutedUnseen":
+          return Effect.succeed({ executedBy: "gateway", actionId, result: undefined, isResultLost: true })
+        case "ExecutionFailed":
+          return Effect.fail(new ToolFailed({ actionId, error: execution.error }))
+      }
+    }
   }
 }
 
@@ -291,24 +317,6 @@ const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effec
   const names = { "vargate.action_id": actionId }
   return withSpan("Governed.act", Effect.annotateLogs(action, names), names)
 }
-
-const detached = Effect.fnUntraced(function*<A, E, R>(
-  approvals: Approvals.Approvals["Service"],
-  actionId: ActionId,
-  action: Effect.Effect<A, E, R>,
-  strategy: Wait | Detach
-) {
-  const acting = yield* once(action)
-  return {
-    executedBy: "nobody" as const,
-    actionId,
-    await: Effect.flatMap(
-      approvals.await(actionId, strategy._tag === "Wait" ? strategy : {}),
-      ({ execution }) => settle(actionId, execution, acting)
-    ),
-    outcome: approvals.outcome(actionId)
-  }
-})
 
 /** The first run does it; every other run gets the first one's exit, even if that was an interruption. */
 const once = Effect.fnUntraced(function*<A, E, R>(action: Effect.Effect<A, E, R>) {

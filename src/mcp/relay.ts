@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { PendingApproval } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
+import * as Governed from "../governed/Governed.ts"
 import * as Refusal from "../governed/Refusal.ts"
 import { ActionId } from "../model/ActionId.ts"
 import type { Options } from "./GovernedMcpProxy.ts"
@@ -83,11 +84,11 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       )
     })
 
-  const perform = Effect.fnUntraced(function*(call: Call, params: JsonRpc.Message, yes: Clearance.Yes) {
-    const actor = yield* Clearance.actor(yes)
-    return yield* actor === "agent"
-      ? handOver(call, params, yes.actionId)
-      : answer(call, mcpResults.executed(actor.result, yes.actionId))
+  /** The client gets the gateway's result where the gateway executed the call; the server's comes by itself. */
+  const report = Effect.fnUntraced(function*(call: Call, done: Governed.Done<void>) {
+    if (done.executedBy === "gateway") {
+      yield* answer(call, mcpResults.executed(yield* Clearance.resultOf(done), done.actionId))
+    }
   })
 
   const reportWait = (call: Call) => {
@@ -111,7 +112,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   const submit = Effect.fnUntraced(function*(call: Call) {
     const { isBusinessHours, reconcile, reference, retry } = options
     const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
-    const yes = yield* Clearance.ask({
+    const done = yield* Clearance.run({
       tool: action.tool,
       method: action.method,
       params: JsonRpc.member(call.params, "arguments"),
@@ -121,8 +122,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       reconcile,
       onPending: onPending?._tag === "Wait" ? onPending : asking === undefined ? undefined : { _tag: "Fail" },
       whileWaiting: reportWait(call)
-    })
-    yield* perform(call, call.params, yes)
+    }, (actionId) => handOver(call, call.params, actionId))
+    yield* report(call, done)
   })
 
   const hold = (call: Call, checkTool: string, actionId: ActionId) =>
@@ -138,7 +139,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     if (given._tag === "None") return yield* refuse(call, mcpResults.badActionId)
     const actionId = given.value
     if (!held.has(actionId)) return yield* refuse(call, mcpResults.nothingWaits)
-    const yes = yield* Effect.tapError(
+    const approved = yield* Effect.tapError(
       Clearance.wait(actionId, { timeout: patience }),
       ({ _tag }) =>
         Effect.sync(() => {
@@ -147,10 +148,16 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     )
     yield* Effect.uninterruptible(Effect.suspend(() => {
       const first = held.get(actionId)
-      // Two questions may get the same yes.
+      // Two questions may get the same approval.
       if (first === undefined) return refuse(call, mcpResults.nothingWaits)
       held.delete(actionId)
-      return perform(call, { ...first.params, _meta: call.params["_meta"] }, yes)
+      return Effect.flatMap(
+        Governed.settle(approved, {
+          act: () => handOver(call, { ...first.params, _meta: call.params["_meta"] }, actionId),
+          hold: Effect.fail
+        }),
+        (done) => report(call, done)
+      )
     }))
   })
 

@@ -59,7 +59,7 @@ import {
   ToolFailed,
   VargateError
 } from "../errors/VargateError.ts"
-import type * as Governed from "../governed/Governed.ts"
+import * as Governed from "../governed/Governed.ts"
 import { digestOf } from "../internal/digest.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
@@ -283,34 +283,19 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
       : yield* invalid(name, [{ path: ["key"], message: "Expected a new key: an execution with other params has it" }])
   })
 
-  const settle = Effect.fnUntraced(function*(
-    executionId: string,
-    call: DurableCall,
-    { actionId, execution }: Pick<Allowed, "actionId" | "execution">
-  ) {
-    switch (execution._tag) {
-      case "Executed":
-        return { executedBy: "gateway" as const, actionId, result: execution.result, isResultLost: false }
-      case "ExecutedUnseen":
-        return { executedBy: "gateway" as const, actionId, result: undefined, isResultLost: true }
-      case "ExecutionFailed":
-        return yield* new ToolFailed({ actionId, error: execution.error })
-      case "NotExecuted": {
-        const { vargate_reference, ...submitted } = call.params
-        const context = { actionId, reference: String(vargate_reference) }
-        const params = yield* Effect.orDie(decode(submitted))
-        const result = yield* Activity.make({
-          name: "act",
-          success: definition.success,
-          error: Schema.Union([OutcomeUnknown, error]),
-          execute: Effect.andThen(
-            note((journal) => journal.advance(executionId, { state: "acting", actionId })),
-            actOnce(executionId, call, definition.run(params, context), definition.recover?.(params, context))
-          )
-        })
-        return { executedBy: "agent" as const, actionId, result }
-      }
-    }
+  const act = Effect.fnUntraced(function*(executionId: string, call: DurableCall, actionId: ActionId) {
+    const { vargate_reference, ...submitted } = call.params
+    const context = { actionId, reference: String(vargate_reference) }
+    const params = yield* Effect.orDie(decode(submitted))
+    return yield* Activity.make({
+      name: "act",
+      success: definition.success,
+      error: Schema.Union([OutcomeUnknown, error]),
+      execute: Effect.andThen(
+        note((journal) => journal.advance(executionId, { state: "acting", actionId })),
+        actOnce(executionId, call, definition.run(params, context), definition.recover?.(params, context))
+      )
+    })
   })
 
   const hold = Effect.fnUntraced(function*(executionId: string, actionId: ActionId) {
@@ -347,12 +332,10 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
         error: SubmitFailure,
         execute: submitOnce(executionId, call, definition)
       })
-      if (answer._tag === "Denied") return yield* answer
-      return yield* settle(
-        executionId,
-        call,
-        answer._tag === "Allowed" ? answer : yield* hold(executionId, answer.actionId)
-      )
+      return yield* Governed.settle(answer, {
+        act: (actionId) => act(executionId, call, actionId),
+        hold: ({ actionId }) => hold(executionId, actionId)
+      })
     }).pipe(
       Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
       Effect.tapError((error) => finish(executionId, tagOf(error)))

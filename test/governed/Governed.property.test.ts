@@ -72,10 +72,10 @@ const play = Effect.fn(function*(steps: ReadonlyArray<typeof Step.Type>) {
         const done = submitted.value
         const story: Story = {
           method: step.method,
-          handle: done.executedBy === "nobody" ? done : undefined,
+          handle: done.executedBy === "none" ? done : undefined,
           runs,
           fiber: yield* Effect.forkChild(
-            Effect.succeed(done.executedBy === "nobody" ? Exit.die("not awaited") : Exit.succeed(done))
+            Effect.succeed(done.executedBy === "none" ? Exit.die("not awaited") : Exit.succeed(done))
           )
         }
         yield* rewait(story)

@@ -132,7 +132,7 @@ describe("Governed.run", () => {
     Effect.gen(function*() {
       const { action, runs } = counted()
       const handle = yield* Governed.run({ ...request("note", 2000), onPending: Governed.detach }, action)
-      if (handle.executedBy !== "nobody") return assert.fail("not detached")
+      if (handle.executedBy !== "none") return assert.fail("not detached")
       assert.strictEqual((yield* handle.outcome)._tag, "Waiting")
       const impatient = yield* Effect.forkChild(handle.await)
       yield* TestClock.adjust("1 second")
@@ -183,7 +183,7 @@ describe("Governed.run", () => {
       const handle = yield* Governed.run({ ...request("note", 2000), onPending: Governed.detach }, action).pipe(
         Effect.provide(gateway)
       )
-      if (handle.executedBy !== "nobody") return assert.fail("not detached")
+      if (handle.executedBy !== "none") return assert.fail("not detached")
       const waiting = yield* Effect.forkChild(
         Effect.exit(Effect.provide(handle.await, gateway)),
         { startImmediately: true }
