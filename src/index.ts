@@ -193,8 +193,8 @@ export * as Checkpoint from "./audit/Checkpoint.ts"
 export * as Checkpoints from "./verify/Checkpoints.ts"
 
 /**
- * Leave to act: submits a call, waits for a person where that is asked for, and says who is to do it. What governed
- * toolkits and governed MCP servers have in common.
+ * A governed call as toolkits and MCP servers make it: submitted, waited for, performed by the handler or taken from the
+ * gateway, with the span of a tool call.
  *
  * @since 0.1.0
  */
