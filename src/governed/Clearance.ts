@@ -68,8 +68,10 @@ export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalEr
 export const decide = (
   request: ToolCallRequest & Governed.Submission
 ): Effect.Effect<ToolCalls.Decision, SubmitError, Services> =>
-  Effect.tap(Governed.decide(request), ({ _tag, actionId }) =>
-    Effect.annotateCurrentSpan({ "vargate.action_id": actionId, "vargate.decision": _tag }))
+  Effect.tap(
+    Governed.decide(request),
+    ({ _tag, actionId }) => Effect.annotateCurrentSpan({ "vargate.action_id": actionId, "vargate.decision": _tag })
+  )
 
 /**
  * Submits a call, waits for the reviewer's decision where it is pending, and then has `act` run once or returns the
