@@ -41,12 +41,13 @@ import type { Checkpoint } from "../audit/Checkpoint.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
 import { stepOver } from "../audit/internal/stepOver.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "../errors/VargateError.ts"
-import { BadGzip, gunzip, gunzipBytes } from "../internal/gunzip.ts"
+import { BadGzip, gunzip, TooLarge } from "../internal/gunzip.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { ChainReport } from "./ChainReport.ts"
 import { invalid, startCheck } from "./internal/chainReport.ts"
 import { MalformedJson } from "./internal/jsonReader.ts"
-import { readBytes, readPage, readStream } from "./internal/readLog.ts"
+import { readBytes, type ReadPage, readPage, readStream } from "./internal/readLog.ts"
+import { inMemory, NotBytes, sizeLimits, textOf, type Unpacking, wordOf } from "./internal/savedText.ts"
 import { scanAhead } from "./internal/scanAhead.ts"
 import type { MerkleTree } from "./MerkleProof.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
@@ -64,6 +65,23 @@ export interface Options {
   readonly trees?: ReadonlyArray<MerkleTree> | undefined
   /** The oldest so many findings are kept, the others counted. Default: 100. */
   readonly maxFindings?: number | undefined
+}
+
+/**
+ * How much a saved log may hold. What holds more is refused with `InvalidRequest`: a gzip of a few kilobytes can unpack
+ * to gigabytes.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SizeOptions {
+  /**
+   * Bytes of text, unpacked. Default: 64 GiB for {@link verifyFile}, which keeps no text; 256 MiB for a page of
+   * {@link verifyPages} and for a file of evidence, which are held in memory.
+   */
+  readonly maxBytes?: number | undefined
+  /** Bytes of text for each byte of gzip; 16 MiB of text are always permitted. Default: 100. */
+  readonly maxExpansion?: number | undefined
 }
 
 /**
@@ -207,12 +225,13 @@ export const verify = (options?: VerifyOptions): Effect.Effect<ChainReport, Oper
  */
 export const verifyPages: <E = never, R = never>(
   pages: Iterable<Uint8Array> | Stream.Stream<Uint8Array, E, R>,
-  options?: Options
+  options?: Options & SizeOptions
 ) => Effect.Effect<ChainReport, VargateError | E, R> = Effect.fn("ChainVerifier.verifyPages")(function*<E, R>(
   pages: Iterable<Uint8Array> | Stream.Stream<Uint8Array, E, R>,
-  options: Options = {}
+  options: Options & SizeOptions = {}
 ) {
   const operation = "ChainVerifier.verifyPages"
+  const limits = yield* sizeLimits(operation, options, inMemory)
   const check = yield* startCheck(operation, options)
   let index = 0
   yield* scanAhead<void, VargateError | E, R>(check.assembly.wantsLeaves, (push) =>
@@ -221,7 +240,7 @@ export const verifyPages: <E = never, R = never>(
       (bytes) => {
         const path = ["pages", index++]
         return Effect.flatMap(
-          Effect.mapError(gunzipBytes(bytes), (error) => unreadable(operation, path, error)),
+          Effect.mapError(textOf(bytes, limits), (error) => unreadable(operation, path, error)),
           (text) =>
             push(text, (text, run) =>
               readPage(check.assembly, text, check.hasher, run).pipe(
@@ -243,30 +262,37 @@ export const verifyPages: <E = never, R = never>(
  */
 export const verifyFile: <E = never, R = never>(
   chunks: Uint8Array | Stream.Stream<Uint8Array, E, R>,
-  options?: Options
+  options?: Options & SizeOptions
 ) => Effect.Effect<ChainReport, VargateError | E, R> = Effect.fn("ChainVerifier.verifyFile")(function*<E, R>(
   chunks: Uint8Array | Stream.Stream<Uint8Array, E, R>,
-  options: Options = {}
+  options: Options & SizeOptions = {}
 ) {
   const operation = "ChainVerifier.verifyFile"
   const check = yield* startCheck(operation, options)
-  const reading = chunks instanceof Uint8Array
-    ? Effect.flatMap(gunzipBytes(chunks), (text) => readBytes(check.assembly, text, check.hasher))
-    : readStream(check.assembly, gunzip(chunks), check.hasher)
-  const page = yield* reading.pipe(
-    Effect.mapError((error) =>
-      error instanceof MalformedJson || error instanceof BadGzip ? unreadable(operation, [], error) : error
-    )
+  const limits = yield* sizeLimits(operation, options, Stream.isStream(chunks) ? streamed : inMemory)
+  const reading: Effect.Effect<ReadPage, Unreadable | E, R> = Stream.isStream(chunks)
+    ? readStream(check.assembly, gunzip(chunks as Stream.Stream<Uint8Array, E, R>, limits), check.hasher)
+    : Effect.flatMap(textOf(chunks, limits), (text) => readBytes(check.assembly, text, check.hasher))
+  const page = yield* Effect.mapError(
+    reading,
+    (error) => isUnreadable(error) ? unreadable(operation, [], error) : error
   )
   yield* check.afterPage(page)
   return yield* check.finish
 })
 
-const unreadable = (operation: string, path: ReadonlyArray<string | number>, error: MalformedJson | BadGzip) =>
+const streamed = 64 * 1024 ** 3
+
+type Unreadable = MalformedJson | Unpacking
+
+const isUnreadable = <E>(error: Unreadable | E): error is Unreadable =>
+  error instanceof MalformedJson || error instanceof BadGzip || error instanceof TooLarge || error instanceof NotBytes
+
+const unreadable = (operation: string, path: ReadonlyArray<string | number>, error: Unreadable) =>
   invalid(
     operation,
     path,
-    error._tag === "BadGzip"
-      ? "is not the gzip it begins like"
-      : `is not a page of an audit log: ${error.expected} was expected at byte ${error.position}`
+    error instanceof MalformedJson
+      ? `is not a page of an audit log: ${error.expected} was expected at byte ${error.position}`
+      : wordOf(error)
   )

@@ -33,13 +33,14 @@ import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
 import { stepOver } from "../audit/internal/stepOver.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
-import { gunzipBytes } from "../internal/gunzip.ts"
 import { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
+import type { SizeOptions } from "./ChainVerifier.ts"
 import { EvidenceReport } from "./EvidenceReport.ts"
 import { scanAuditPage } from "./internal/auditScanner.ts"
 import { invalid } from "./internal/chainReport.ts"
-import { contradictionsOf, decodeFile, encodeFile, examine } from "./internal/evidenceFile.ts"
+import { contradictionsOf, decodeFile, encodeFile, examine, treeOf } from "./internal/evidenceFile.ts"
+import { inMemory, sizeLimits, textOf, wordOf } from "./internal/savedText.ts"
 import type { MerkleProof } from "./MerkleProof.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
 
@@ -147,11 +148,12 @@ export const make = Effect.gen(function*() {
 
   const exportRange = Effect.fn("Evidence.export")(function*(range: Range = {}) {
     const isWhole = range.fromId === undefined && range.toId === undefined
+    // Before the records: a tree that is stored meanwhile may hold records newer than those of the file.
+    const { trees } = yield* transport.request(request, client.merkle.roots({ query: { limit: maxTrees } }))
     const { pages, records, unreadable } = yield* pagesOf(range)
     if (records.length === 0 && !isWhole) {
       return yield* invalid(operation, ["fromId", "toId"], "no record is in this range")
     }
-    const { trees } = yield* transport.request(request, client.merkle.roots({ query: { limit: maxTrees } }))
     const { checkpoint, proofs = "ends" } = range
     const ends = new Set([records[0], records.at(-1)].flatMap((record) => record === undefined ? [] : [record]))
     const chosen = proofs === "none" ? [] : proofs === "all" ? records : [...ends]
@@ -160,7 +162,8 @@ export const make = Effect.gen(function*() {
       pages,
       unreadable,
       trees,
-      proofs: yield* proofsOf(chosen.map(({ recordHash }) => recordHash)),
+      proofs: (yield* proofsOf(chosen.map(({ recordHash }) => recordHash)))
+        .filter((proof) => treeOf(proof, trees) !== undefined),
       checkpoint: checkpoint ?? null
     }
     return encodeFile({
@@ -170,7 +173,7 @@ export const make = Effect.gen(function*() {
       writtenAt: yield* DateTime.now,
       source: transport.baseUrl,
       ...content,
-      report: (yield* examine(operation, content, [])).chain
+      report: (yield* examine(operation, content)).chain
     })
   })
 
@@ -209,9 +212,11 @@ export const exportFile = (
  * @category options
  * @since 0.1.0
  */
-export interface Trusted {
+export interface Trusted extends SizeOptions {
   /** Checkpoints of one's own: their records, where they fall into the range, and their tree roots must be there. */
   readonly checkpoints?: ReadonlyArray<Checkpoint> | undefined
+  /** The oldest so many findings are kept, the others counted. Default: 100. */
+  readonly maxFindings?: number | undefined
 }
 
 /**
@@ -221,7 +226,13 @@ export interface Trusted {
  * **Details**
  *
  * Takes the content of the file, as a text or as bytes, gzipped too. Fails with `InvalidRequest` where that is no file of
- * evidence. A file that is one and does not hold is a report that is not valid.
+ * evidence. A file that is one and does not hold is a report that is not valid, and so is one in which records are
+ * missing between others: whether the gateway could not show them or they were cut out of the file cannot be told.
+ *
+ * **Gotchas**
+ *
+ * A file from which the newest records were cut, and whose counts were corrected, is like one that was exported earlier:
+ * only a checkpoint of one's own shows the difference.
  *
  * @category verifying
  * @since 0.1.0
@@ -234,18 +245,26 @@ export const verify: (
   trusted: Trusted = {}
 ) {
   const operation = "Evidence.verify"
-  const text = typeof content === "string" ? content : yield* gunzipBytes(content).pipe(
-    Effect.map((bytes) => decoder.decode(bytes)),
-    Effect.mapError(() => invalid(operation, [], "is not the gzip it begins like"))
+  const limits = yield* sizeLimits(operation, trusted, inMemory)
+  const text = typeof content === "string" ? content : yield* textOf(content, limits).pipe(
+    Effect.mapError((error) => invalid(operation, [], wordOf(error))),
+    Effect.flatMap((bytes) =>
+      Effect.try({
+        try: () => decoder.decode(bytes),
+        catch: () => invalid(operation, [], `holds ${bytes.length} bytes, which are too many for one text`)
+      })
+    )
   )
   const file = yield* decodeFile(text).pipe(
     Effect.mapError(({ issue }) =>
       new VargateError({ operation, reason: new InvalidRequest({ issues: fieldIssues(issue, []) }) })
     )
   )
-  const { chain, proofs } = yield* examine(operation, file, trusted.checkpoints ?? [])
-  const contradictions = contradictionsOf(file.report, chain)
-  const valid = chain.valid && contradictions.length === 0 &&
+  const { chain, contradictions: own, proofs } = yield* examine(operation, file, trusted)
+  const contradictions = [...own, ...contradictionsOf(file.report, chain)]
+  const valid = chain.valid && chain.isComplete && contradictions.length === 0 &&
     proofs.every(({ inclusion, isInPages }) => isInPages && (inclusion.valid || inclusion.reason === "ErasedLeaves"))
-  return new EvidenceReport({ valid, isWhole: file.isWhole, chain, proofs, contradictions })
+  // Trees and checkpoints may contradict records of which none is missing.
+  const isWhole = file.isWhole && chain.isComplete && own.length === 0
+  return new EvidenceReport({ valid, isWhole, chain, proofs, contradictions })
 })

@@ -19,6 +19,7 @@ import * as Tracer from "effect/Tracer"
 import { checkInput } from "../errors/internal/checkInput.ts"
 import type { VargateError } from "../errors/VargateError.ts"
 import { type WebhookRefused, WebhookUnconsumed } from "../errors/WebhookError.ts"
+import { ownBytes } from "../internal/ownBytes.ts"
 import * as OnceEach from "./internal/onceEach.ts"
 import { bytesOf, checkLimits, verifyWith } from "./internal/webhookDelivery.ts"
 import { makeSigner } from "./internal/webhookSignature.ts"
@@ -119,7 +120,7 @@ export const sign = (
   secret: Secret | ReadonlyArray<Secret>
 ): Effect.Effect<string, VargateError> =>
   Effect.gen(function*() {
-    const body = yield* checkBody("Webhooks.sign", rawBody)
+    const body = yield* checkBody("Webhooks.sign", ownBytes(rawBody) ?? rawBody)
     const { sign } = yield* makeSigner("Webhooks.sign", secret)
     return yield* sign(bytesOf(body))
   })

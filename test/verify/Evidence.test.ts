@@ -1,17 +1,21 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Schema } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { runInNewContext } from "node:vm"
 import { gzipSync } from "node:zlib"
 import { AuditRecord } from "../../src/audit/AuditRecord.ts"
 import { GatewayMemory } from "../../src/testing/GatewayMemory.ts"
+import * as Transport from "../../src/transport/Transport.ts"
+import { ChainReport } from "../../src/verify/ChainReport.ts"
 import * as ChainVerifier from "../../src/verify/ChainVerifier.ts"
 import * as Evidence from "../../src/verify/Evidence.ts"
 import { seeded } from "../support/generateJson.ts"
-import { gateway, submitSome } from "../support/rawLog.ts"
+import { gateway, submitSome, tenant } from "../support/rawLog.ts"
 
 const tags = (findings: ReadonlyArray<{ readonly _tag: string }>) => findings.map(({ _tag }) => _tag)
 
@@ -133,6 +137,103 @@ describe("evidence of a whole log", () => {
     }))
 })
 
+describe("evidence from which records were cut", () => {
+  type Forgery = (file: Record<string, any>) => unknown
+
+  const cut = (at: number, count = 1): Forgery => (file) => {
+    file["pages"].splice(at, count)
+    file["unreadable"] = count
+    file["report"].records -= count
+  }
+
+  /** One record a page, so that a page can be cut out without touching a byte of the others. */
+  const forge = Effect.fnUntraced(function*(text: string, forgery: Forgery) {
+    const forged = changed(text, (file) => {
+      file["proofs"] = [] as never
+      forgery(file)
+    })
+    const { chain } = yield* Evidence.verify(forged)
+    const report = Schema.encodeSync(Schema.toCodecJson(ChainReport))(chain)
+    return yield* Evidence.verify(changed(forged, (file) => Reflect.set(file, "report", report)))
+  })
+
+  const whole: ReadonlyArray<readonly [string, Forgery]> = [
+    ["in the middle", cut(10)],
+    ["two in the middle", cut(10, 2)],
+    ["the newest", cut(0)],
+    ["the oldest", cut(32)],
+    ["all", (file) => Object.assign(file, { pages: [], unreadable: 0, trees: [] })],
+    ["all, as if they could not be read", (file) => Object.assign(file, { pages: [], unreadable: 33, trees: [] })],
+    ["the newest, and every count corrected", (file) => {
+      file["pages"] = file["pages"].slice(20).map((page: string, offset: number) =>
+        page.replace(/"offset":\d+/, `"offset":${offset}`).replace(/"total":33/, "\"total\":13")
+      )
+    }]
+  ]
+  it.effect.each(whole)("is never the whole log, whatever its report says: %s", ([, forgery]) =>
+    Effect.gen(function*() {
+      const report = yield* forge(yield* file({ pageSize: 1 }), forgery)
+      assert.isFalse(report.valid)
+      assert.isFalse(report.isWhole)
+    }))
+
+  it.effect("is not valid as a part either", () =>
+    Effect.gen(function*() {
+      const report = yield* forge(yield* file({ pageSize: 1, fromId: 5, toId: 25 }), cut(10))
+      assert.isFalse(report.valid)
+      assert.strictEqual(report.chain.gaps.length, 1)
+    }))
+
+  it.effect("contradicts the report of its exporter, which knew of none missing", () =>
+    Effect.gen(function*() {
+      const text = yield* file({ pageSize: 1, proofs: "none" })
+      const { contradictions } = yield* Evidence.verify(changed(text, cut(10)))
+      assert.deepStrictEqual(contradictions, ["missing is 1, not 0"])
+    }))
+
+  it.effect("is a page that is longer than any gateway's, too", () =>
+    Effect.gen(function*() {
+      const text = yield* Effect.provide(Effect.andThen(submitSome(seeded(63), 1001), exported()), gateway())
+      const { contradictions, valid } = yield* Evidence.verify(changed(text, (file) => {
+        const [newer, older] = file["pages"]! as ReadonlyArray<string>
+        const records = /"records":\[(.*)\],"count"/s.exec(older!)![1]!
+        const joined = newer!.replace("],\"count\":1000", () => `,${records}],"count":1001`)
+        Reflect.set(file, "pages", [joined])
+      }))
+      assert.deepStrictEqual(contradictions, ["page 0 holds 1001 records, and no gateway sends more than 1000"])
+      assert.isFalse(valid)
+    }))
+
+  it.effect("says so where the gateway itself could not show a record", () =>
+    Effect.gen(function*() {
+      const text = yield* Effect.gen(function*() {
+        yield* prepare
+        const client = yield* HttpClient.HttpClient
+        const hiding = HttpClient.transform(client, (send, request) => {
+          const query = new URL(request.url, "http://localhost").searchParams
+          const params = new Map([...query, ...request.urlParams.params])
+          const offset = Number(params.get("offset") ?? 0)
+          const isHidden = request.url.includes("/audit/log") && offset <= 12 &&
+            12 < offset + Number(params.get("limit"))
+          return isHidden
+            ? Effect.succeed(HttpClientResponse.fromWeb(request, new Response("no", { status: 500 })))
+            : send
+        })
+        return yield* Effect.provide(
+          exported(),
+          Evidence.layer.pipe(
+            Layer.provide(Transport.layer({ apiKey: tenant.apiKey, url: "http://localhost" })),
+            Layer.provide(Layer.succeed(HttpClient.HttpClient, hiding))
+          )
+        )
+      }).pipe(Effect.provide(gateway()))
+      const report = yield* Evidence.verify(text)
+      assert.deepStrictEqual(report.contradictions, [])
+      assert.isTrue(report.chain.valid)
+      assert.deepStrictEqual([report.valid, report.isWhole], [false, false])
+    }))
+})
+
 describe("evidence of a range", () => {
   it.effect("holds the range, and says that it is a part", () =>
     Effect.gen(function*() {
@@ -171,6 +272,40 @@ describe("evidence of a range", () => {
     Effect.gen(function*() {
       const error = yield* Effect.flip(file({ fromId: 1000 }))
       assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+    }))
+})
+
+describe("the size of evidence", () => {
+  const mebi = 1024 * 1024
+  const refusal = (content: string | Uint8Array, trusted?: Evidence.Trusted) =>
+    Effect.map(Effect.flip(Evidence.verify(content, trusted)), ({ reason }) => reason.message)
+
+  it.effect("is bounded before it is unpacked", () =>
+    Effect.gen(function*() {
+      const bomb = new Uint8Array(gzipSync(" ".repeat(64 * mebi)))
+      assert.match(yield* refusal(bomb), /more than 100 times its size: .*maxExpansion/)
+      assert.match(yield* refusal(bomb, { maxExpansion: 1000 }), /more than 1000 times/)
+      assert.match(yield* refusal(bomb, { maxExpansion: 2000, maxBytes: mebi }), /more than 1048576 bytes .*maxBytes/)
+      assert.match(yield* refusal(new Uint8Array(mebi + 1), { maxBytes: mebi }), /more than 1048576 bytes/)
+    }))
+
+  it.effect("may be permitted, and is refused where it is no number", () =>
+    Effect.gen(function*() {
+      const text = yield* file()
+      const report = yield* Evidence.verify(new Uint8Array(gzipSync(text + " ".repeat(20 * mebi))), { maxExpansion: 2000 })
+      assert.isTrue(report.valid)
+      for (const bad of [{ maxExpansion: NaN }, { maxExpansion: 0 }, { maxBytes: -1 }]) {
+        assert.match(yield* refusal(text, bad), /must be more than 0/)
+      }
+    }))
+
+  it.effect("comes from bytes of any realm, and from nothing else", () =>
+    Effect.gen(function*() {
+      const text = yield* file()
+      const foreign: Uint8Array = runInNewContext("Uint8Array.from(bytes)", { bytes: [...new TextEncoder().encode(text)] })
+      assert.notInstanceOf(foreign, Uint8Array)
+      assert.isTrue((yield* Evidence.verify(foreign)).valid)
+      assert.match(yield* refusal(5 as never), /not bytes/)
     }))
 })
 

@@ -11,7 +11,7 @@ import { Hasher } from "../Hasher.ts"
 import type { MerkleProof, MerkleTree } from "../MerkleProof.ts"
 import { Inclusion } from "../TreesReport.ts"
 import { ProofBody, TreeRow } from "../wire/MerkleApi.ts"
-import { invalid, startCheck } from "./chainReport.ts"
+import { type CheckOptions, invalid, startCheck } from "./chainReport.ts"
 import { inclusionWith } from "./inclusion.ts"
 import { readPage } from "./readLog.ts"
 
@@ -41,6 +41,7 @@ export const encodeFile = Schema.encodeSync(File)
 /** @internal */
 export const decodeFile = Schema.decodeEffect(File)
 const encoder = new TextEncoder()
+const maxPageSize = 1000
 
 /**
  * Verifies what a file holds: its pages, its trees, its proofs.
@@ -53,7 +54,7 @@ export const examine = Effect.fnUntraced(function*(
     File,
     "isWhole" | "pages" | "unreadable" | "trees" | "proofs" | "checkpoint"
   >,
-  checkpoints: ReadonlyArray<Checkpoint>
+  { checkpoints = [], maxFindings }: Pick<CheckOptions, "checkpoints" | "maxFindings"> = {}
 ) {
   const wanted = new Set<string>(proofs.map(({ recordHash }) => recordHash))
   const inPages = new Set<string>()
@@ -61,11 +62,14 @@ export const examine = Effect.fnUntraced(function*(
     checkpoints: checkpoint === null ? checkpoints : [...checkpoints, checkpoint],
     trees,
     isPart: !isWhole,
+    maxFindings,
     onHash: (hash) => {
       if (wanted.has(hash)) inPages.add(hash)
     }
   })
   check.assembly.unreadable = unreadable
+  const contradictions: Array<string> = []
+  let beginsWithNewest = false
   yield* Effect.forEach(pages, (page, index) =>
     readPage(check.assembly, encoder.encode(page), check.hasher).pipe(
       Effect.mapError(({ expected, position }) =>
@@ -75,6 +79,14 @@ export const examine = Effect.fnUntraced(function*(
           `is not a page of an audit log: ${expected} was expected at byte ${position}`
         )
       ),
+      Effect.tap(({ offset, rows }) => {
+        beginsWithNewest ||= offset === 0
+        // Of longer pages not every hash is kept, so that an overlap could hide what it does not share.
+        if (rows > maxPageSize) {
+          contradictions.push(`page ${index} holds ${rows} records, and no gateway sends more than ${maxPageSize}`)
+        }
+        return Effect.void
+      }),
       Effect.flatMap(check.afterPage)
     ), { discard: true })
   const chain = yield* check.finish
@@ -90,13 +102,29 @@ export const examine = Effect.fnUntraced(function*(
         inclusion
       }))
   )
-  return { chain, proofs: checked }
+  if (isWhole) {
+    if (!beginsWithNewest) contradictions.push("no page begins with the newest record, so this is not the whole log")
+    const outside = trees.filter(({ fromRecordId, toRecordId }) =>
+      (fromRecordId ?? Infinity) < (chain.firstId ?? Infinity) || (toRecordId ?? -Infinity) > (chain.lastId ?? -Infinity)
+    )
+    if (outside.length > 0) {
+      const indexes = outside.slice(0, 10).map(({ index }) => index).join(", ")
+      contradictions.push(`stored trees hold records that are not here, so this is not the whole log: ${indexes}`)
+    }
+  }
+  return { chain, contradictions, proofs: checked }
 })
 
+/**
+ * The stored tree that a proof is about.
+ *
+ * @internal
+ */
+export const treeOf = (proof: MerkleProof, trees: ReadonlyArray<MerkleTree>): MerkleTree | undefined =>
+  trees.find(({ index, root }) => proof.treeIndex === undefined ? root === proof.root : index === proof.treeIndex)
+
 const inclusionOf = (proof: MerkleProof, trees: ReadonlyArray<MerkleTree>, erased: ReadonlySet<number>) => {
-  const tree = trees.find(({ index, root }) =>
-    proof.treeIndex === undefined ? root === proof.root : index === proof.treeIndex
-  )
+  const tree = treeOf(proof, trees)
   if (tree === undefined) return Effect.succeed(new Inclusion({ valid: false, reason: "NoTrustedRoot" }))
   return Effect.map(
     Effect.flatMap(Hasher, (hasher) => inclusionWith(hasher, proof, tree)),
@@ -110,6 +138,12 @@ const inclusionOf = (proof: MerkleProof, trees: ReadonlyArray<MerkleTree>, erase
 
 /** @internal */
 export const contradictionsOf = (stated: ChainReport, found: ChainReport): ReadonlyArray<string> =>
-  (["valid", "tenantId", "records", "firstId", "lastId"] as const)
-    .filter((field) => stated[field] !== found[field])
-    .map((field) => `${field} is ${String(found[field])}, not ${String(stated[field])}`)
+  [
+    ...(["valid", "tenantId", "records", "firstId", "lastId"] as const)
+      .map((field) => [field, stated[field], found[field]] as const),
+    ["missing", missingIn(stated), missingIn(found)] as const
+  ].flatMap(([field, stated, found]) =>
+    stated === found ? [] : [`${field} is ${String(found)}, not ${String(stated)}`]
+  )
+
+const missingIn = ({ gaps }: ChainReport) => gaps.reduce((sum, { size }) => sum + size, 0)

@@ -12,6 +12,12 @@ const { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracke
 const encoder = new TextEncoder()
 const before = encoder.encode("{\"records\":[")
 const after = encoder.encode("],\"count\":0,\"offset\":0,\"total\":0,\"tenant_id\":\"\"}")
+/**
+ * Far beyond what a gateway sends: a page says four things beside its records, and a record holds a call, which has at
+ * most 1 MiB. Whatever is longer would only fill the memory.
+ */
+const maxRest = 1024 * 1024
+const maxRecord = 64 * 1024 * 1024
 const isInString = new Uint8Array(256).map((_, byte) => byte === quote || byte === backslash ? 0 : 1)
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d))
 
@@ -40,6 +46,7 @@ export class RecordSplitter {
   private buffer: Uint8Array
   private size = before.length
   private readonly rest: Array<Uint8Array> = []
+  private restSize = 0
   private place: "head" | "records" | "tail" = "head"
   private depth = 0
   private inString = false
@@ -78,7 +85,7 @@ export class RecordSplitter {
         case openBracket:
           if (this.place === "head" && this.depth === 1 && byte === openBracket && this.isKey && this.isRecordsKey()) {
             // A copy: `slice` of a Node buffer is none.
-            this.rest.push(new Uint8Array(chunk.subarray(start, position)))
+            this.keepRest(new Uint8Array(chunk.subarray(start, position)))
             start = position
             this.place = "records"
             this.depth = 0
@@ -116,7 +123,7 @@ export class RecordSplitter {
       }
     }
     if (this.place === "records") this.keep(chunk.subarray(start))
-    else this.rest.push(new Uint8Array(chunk.subarray(start)))
+    else this.keepRest(new Uint8Array(chunk.subarray(start)))
     this.consumed += chunk.length
   }
 
@@ -186,7 +193,18 @@ export class RecordSplitter {
     return isBlank(this.buffer.subarray(before.length, this.size))
   }
 
+  private keepRest(bytes: Uint8Array): void {
+    this.restSize += bytes.length
+    if (this.restSize > maxRest) {
+      throw new MalformedJson(this.consumed, `no more than ${maxRest} bytes beside the records`)
+    }
+    this.rest.push(bytes)
+  }
+
   private keep(bytes: Uint8Array): void {
+    if (this.length + bytes.length > maxRecord) {
+      throw new MalformedJson(this.pieceStart, `a record of at most ${maxRecord} bytes`)
+    }
     const needed = this.size + bytes.length + after.length
     if (needed > this.buffer.length) {
       const grown = new Uint8Array(2 * needed)

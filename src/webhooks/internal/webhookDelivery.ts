@@ -20,6 +20,7 @@ import {
   WebhookRefused,
   WrongSignature
 } from "../../errors/WebhookError.ts"
+import { ownBytes } from "../../internal/ownBytes.ts"
 import type { WebhookEvent } from "../WebhookEvent.ts"
 import { readEvent, WebhookBody } from "../wire/WebhookBody.ts"
 import { readSignature, type Signer } from "./webhookSignature.ts"
@@ -76,14 +77,15 @@ export const verifyWith = ({ matches }: Signer, { maxBodyBytes, tolerance }: Lim
     rawBody: Uint8Array | string,
     signature: string | null | undefined
   ): Effect.fn.Return<WebhookEvent, WebhookRefused> {
-    if (typeof rawBody !== "string" && !(rawBody instanceof Uint8Array)) {
+    const body = typeof rawBody === "string" ? rawBody : ownBytes(rawBody)
+    if (body === undefined) {
       return yield* refused(
         new UnreadableBody({ detail: "it is neither a text nor bytes; pass it as it came, unparsed" })
       )
     }
     // A text has no fewer bytes than characters, so a far too long one need not even be encoded.
-    if (rawBody.length > maxBodyBytes) return yield* refused(new BodyTooLarge({ limit: maxBodyBytes }))
-    const bytes = bytesOf(rawBody)
+    if (body.length > maxBodyBytes) return yield* refused(new BodyTooLarge({ limit: maxBodyBytes }))
+    const bytes = bytesOf(body)
     if (bytes.length > maxBodyBytes) return yield* refused(new BodyTooLarge({ limit: maxBodyBytes }))
     const tag = readSignature(signature)
     if (Result.isFailure(tag)) return yield* refused(tag.failure)
