@@ -25,8 +25,9 @@ import { bold, dim, green, type Line, red } from "./screen/text.ts"
 import * as Words from "./screen/words.ts"
 import { verifyFiles } from "./verify/files.ts"
 import { readKept } from "./verify/kept.ts"
+import { sizeFlags, sizeOptions } from "./verify/limits.ts"
 import { measured } from "./verify/progress.ts"
-import { findingLines, headWord, treesWord, verdictLine } from "./verify/report.ts"
+import { findingLines, findingsFor, headWord, treesWord, verdictLine } from "./verify/report.ts"
 
 interface Wishes {
   readonly independent: boolean
@@ -58,7 +59,12 @@ const recompute = Effect.fnUntraced(function*({ keep, since, trees }: Wishes) {
   const kept = tenantId === undefined ? [] : yield* store.all(tenantId)
   const latest = kept.at(-1)
   const expected = since && latest !== undefined ? Math.max(1, total - latest.count) : Math.max(1, total)
-  const verification = ChainVerifier.verify({ checkpoints: kept, trees, since: since ? latest : undefined })
+  const verification = ChainVerifier.verify({
+    checkpoints: kept,
+    trees,
+    since: since ? latest : undefined,
+    maxFindings: findingsFor(yield* Printer)
+  })
   const { result: report, seconds } = yield* measured(verification, "verifying", (records) => records / expected)
   const { checkpoint } = report
   const isKept = keep && checkpoint !== undefined
@@ -105,7 +111,7 @@ const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean)
 
 const checkpointWord = (report: ChainReport, against: number, isKept: boolean): Line => [
   against === 0 ? "none yet, so this first sight is believed" : `held against ${against}`,
-  against > 0 && report.valid ? ", and all of them stand" : "",
+  against > 0 && report.valid ? against === 1 ? ", and it stands" : ", and all of them stand" : "",
   isKept ? dim(`; ${Words.count(report.checkpoint?.count ?? 0, "record")} kept`) : dim("; none was added")
 ]
 
@@ -155,15 +161,17 @@ export const command = Command.make(
     independent: Flag.Boolean("independent").pipe(
       Flag.withDefault(true),
       Flag.withDescription("--no-independent only asks the gateway")
-    )
+    ),
+    ...sizeFlags
   },
-  Effect.fnUntraced(function*({ checkpoint, file, files, independent, keep, pages, since, trees }) {
+  Effect.fnUntraced(function*({ checkpoint, file, files, independent, keep, pages, since, trees, ...size }) {
     const saved = [...file, ...files]
     const path = Option.getOrUndefined(checkpoint)
     const store = path === undefined ? noCheckpoints : FileCheckpoints.layer(path)
     if (since && path === undefined) return yield* new Usage({ message: "--since-checkpoint needs --checkpoint FILE." })
     if (pages && saved.length === 0) return yield* new Usage({ message: "--pages needs files." })
-    if (saved.length > 0) return yield* verifyFiles(saved, pages, yield* readKept(checkpoint))
+    const kept = yield* readKept(checkpoint, { mayBeMissing: saved.length === 0 })
+    if (saved.length > 0) return yield* verifyFiles(saved, pages, kept, sizeOptions(size))
     yield* connected(run({ independent, keep: keep && path !== undefined, since, trees }, path !== undefined)).pipe(
       Effect.provide(store)
     )

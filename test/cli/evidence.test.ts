@@ -3,7 +3,9 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { EvidenceVerdict, Exported } from "../../src/cli/Output.ts"
+import { Evidence } from "../../src/verify/Evidence.ts"
 import { decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
 import { seeded } from "../support/generateJson.ts"
@@ -41,6 +43,40 @@ describe("evidence", () => {
       assert.strictEqual(code, 1)
       const [verdict] = decodeLines(EvidenceVerdict, (yield* evidence("verify", path, "--json")).out)
       assert.isFalse(verdict?.report.valid)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("is not the whole log once a record was cut out, and ends with 1", () =>
+    Effect.gen(function*() {
+      const path = yield* prepare
+      const text = yield* Evidence.use((evidence) => evidence.export({ pageSize: 1, proofs: "none" }))
+      const file = JSON.parse(text)
+      file.pages.splice(4, 1)
+      file.report.records -= 1
+      file.report.gaps = [{ size: 1 }]
+      writeFileSync(path, JSON.stringify({ ...file, unreadable: 1, trees: [] }))
+      const { code, out } = yield* evidence("verify", path)
+      assert.match(out, /✗ is not complete[^]*Covers +records 1 to 12 without 1 record; not the whole log/)
+      assert.match(out, /Gap +1 record between 7 and 9\n +It could not be read/)
+      assert.strictEqual(code, 1)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("says of what is whole that newer records may have been cut off", () =>
+    Effect.gen(function*() {
+      const path = yield* prepare
+      yield* evidence("export", path)
+      const { out } = yield* evidence("verify", path)
+      assert.match(out, /the whole log as it was exported; that nothing newer was cut off, only --checkpoint can\s+show/)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("is refused where it unpacks to far more than evidence", () =>
+    Effect.gen(function*() {
+      const path = yield* prepare
+      writeFileSync(path, gzipSync(Buffer.alloc(32 * 1024 ** 2, " ")))
+      for (const [args, why] of [[[], /100 times.*--max-expansion/], [["--max-bytes", "9"], /9 bytes.*--max-bytes/]] as const) {
+        const { code, err } = yield* evidence("verify", path, ...args)
+        assert.match(err, why)
+        assert.strictEqual(code, 2)
+      }
     }).pipe(Effect.provide(gateway())))
 
   it.effect("is held against checkpoints of one's own", () =>
@@ -85,7 +121,7 @@ describe("evidence", () => {
       const path = yield* prepare
       writeFileSync(path, "{}")
       const { code, err } = yield* evidence("verify", path)
-      assert.match(err, /is no file of evidence/)
+      assert.match(err, /cannot be verified as evidence/)
       assert.strictEqual(code, 2)
     }).pipe(Effect.provide(gateway())))
 })

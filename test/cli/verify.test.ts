@@ -79,7 +79,7 @@ describe("verify", () => {
       const second = yield* verify("--checkpoint", path, "--since-checkpoint")
       assert.match(
         second.out,
-        /✓ valid, 12 records, back to the checkpoint at 9 in[^]*held against 1, and all of them stand; 12 records kept/
+        /✓ valid, 12 records, back to the checkpoint at 9 in[^]*held against 1, and it stands; 12 records kept/
       )
       const kept = readFileSync(path, "utf8")
       yield* changeOne(true)
@@ -176,6 +176,50 @@ describe("verify --file", () => {
       const truncated = yield* offline("--file", older, "--checkpoint", kept)
       assert.strictEqual(truncated.code, 1)
       assert.strictEqual(readFileSync(kept, "utf8"), before)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("has with --json every finding that it does not show", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "log.json")
+      yield* submitSome(seeded(8), 120)
+      writeFileSync(path, new TextDecoder().decode(yield* rawPage()).replaceAll("\"create_charge\"", "\"create_change\""))
+      const shown = yield* offline("--file", path)
+      assert.match(shown.out, /✗ broken: 120 findings in 120 records[^]*\.\.\. and 110 findings more: --json has them/)
+      const [verdict] = decodeLines(Verdict, (yield* offline("--file", path, "--json")).out)
+      assert(verdict?._tag === "Independent")
+      assert.deepStrictEqual([verdict.report.findings.length, verdict.report.omittedFindings], [120, 0])
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("refuses what unpacks to far more than a log, and says how to permit it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "bomb.json.gz")
+      const bombs = [
+        gzipSync(Buffer.alloc(32 * 1024 ** 2, " ")),
+        gzipSync(`{"records":[],"note":"${"a".repeat(32 * 1024 ** 2)}"}`),
+        gzipSync(`{"records":[{"params":"${"a".repeat(32 * 1024 ** 2)}`)
+      ]
+      for (const bomb of bombs) {
+        writeFileSync(path, bomb)
+        const { code, err } = yield* offline("--file", path, "--max-bytes", "1000000")
+        assert.match(err, /bomb\.json\.gz cannot be verified: it holds more than 1000000 bytes of text: .*--max-bytes/)
+        assert.strictEqual(code, 2)
+      }
+      const { code, err } = yield* offline("--file", path)
+      assert.match(err, /unpacks to more than 100 times its size: .*--max-expansion/)
+      assert.strictEqual(code, 2)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("names a file of checkpoints that holds none", () =>
+    Effect.gen(function*() {
+      const { kept, whole } = yield* save
+      for (const [text, why] of [["", "it is empty"], ["{}", "it is no file of checkpoints"]] as const) {
+        writeFileSync(kept, text)
+        for (const args of [["--file", whole, "--checkpoint", kept], ["--checkpoint", kept]]) {
+          const { code, err } = yield* verify(...args)
+          assert.include(err, `${kept} holds no checkpoints: ${why}`)
+          assert.strictEqual(code, 2)
+        }
+      }
     }).pipe(Effect.provide(gateway())))
 
   it.effect("ends with 11 where there is no such file, and with 2 where flags make no sense", () =>

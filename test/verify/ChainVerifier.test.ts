@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { runInNewContext } from "node:vm"
 import { AuditRecord } from "../../src/audit/AuditRecord.ts"
 import { Checkpoint } from "../../src/audit/Checkpoint.ts"
 import { ToolCalls } from "../../src/calls/ToolCalls.ts"
@@ -262,4 +263,18 @@ describe("answers that are no pages", () => {
       const error = yield* Effect.flip(ChainVerifier.verifyFile(encode(text)))
       assert.strictEqual(error.reason._tag, "InvalidRequest")
     }))
+})
+
+describe("bytes of another realm", () => {
+  it.effect("are verified like our own, whole and in pages", () =>
+    Effect.gen(function*() {
+      yield* submitSome(seeded(90), 5)
+      const foreign: Uint8Array = runInNewContext("Uint8Array.from(bytes)", { bytes: [...yield* rawPage()] })
+      assert.notInstanceOf(foreign, Uint8Array)
+      assert.deepInclude({ ...yield* ChainVerifier.verifyFile(foreign) }, { valid: true, records: 5 })
+      assert.deepInclude({ ...yield* ChainVerifier.verifyPages([foreign]) }, { valid: true, records: 5 })
+      assert.deepInclude({ ...yield* ChainVerifier.verifyFile(Stream.make(foreign)) }, { valid: true, records: 5 })
+      const { reason } = yield* Effect.flip(ChainVerifier.verifyFile("text" as never))
+      assert.match(reason.message, /not bytes/)
+    }).pipe(Effect.provide(gateway())))
 })

@@ -15,6 +15,7 @@ import {
 } from "effect"
 import { type WebhookError, type WebhookEvent, Webhooks } from "effect-vargate"
 import { TestClock } from "effect/testing"
+import { runInNewContext } from "node:vm"
 import { bodyOf, breathe, eventually, secret, signatureOf } from "../support/webhooks.ts"
 
 const body = bodyOf("action.allowed")
@@ -36,6 +37,23 @@ const isRefused = (reason: WebhookError.WebhookRefused["reason"], tag: typeof re
   assert.strictEqual(reason._tag, tag)
   assert.match(reason.message, message)
 }
+
+describe("bytes of another realm", () => {
+  const foreign: Uint8Array = runInNewContext("Uint8Array.from(bytes)", { bytes: [...new TextEncoder().encode(body)] })
+
+  it.effect("are signed, verified and received like our own", () =>
+    Effect.gen(function*() {
+      assert.notInstanceOf(foreign, Uint8Array)
+      assert.strictEqual(yield* Webhooks.sign(foreign, secret), signature)
+      assert.strictEqual((yield* Webhooks.verify(foreign, signature, secret))._tag, "ActionAllowed")
+    }))
+
+  it.effect("are no other object that says so", () =>
+    Effect.gen(function*() {
+      const fake = { [Symbol.toStringTag]: "Uint8Array", length: 4, byteLength: 4, byteOffset: 0, buffer: foreign.buffer }
+      isRefused(yield* refusal(fake as never, signature), "UnreadableBody", /neither a text nor bytes/)
+    }))
+})
 
 describe("sign", () => {
   it.effect("writes what Node's HMAC gives", () =>

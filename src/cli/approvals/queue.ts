@@ -43,7 +43,7 @@ export const headline = ({ pending, stats }: PendingList): Line => {
   const total = stats?.pending ?? pending.length
   return [
     total === 0 ? "Nothing waits" : bold(`${Words.count(total, "action")} ${total === 1 ? "waits" : "wait"}`),
-    total > pending.length ? dim(` (the newest ${pending.length} are shown)`) : "",
+    total > pending.length ? dim(` (only the newest ${pending.length} shown)`) : "",
     stats === undefined
       ? ""
       : dim(`   ${stats.approved} approved, ${stats.rejected} rejected, ${stats.expired} expired so far`)

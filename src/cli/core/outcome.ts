@@ -159,7 +159,7 @@ export const withValue = (
   return [
     ...facts([...entries, [name, ""]], width),
     ...shown,
-    ...left > 0 ? [dim(`  ... and ${left} lines more: --json has all of them`)] : []
+    ...left > 0 ? [dim(`  ... and ${Words.count(left, "line")} more: --json has them`)] : []
   ]
 }
 

@@ -20,6 +20,7 @@ import { writeWhole } from "../core/writeWhole.ts"
 import { Exported } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { bold, green } from "../screen/text.ts"
+import { readKept } from "../verify/kept.ts"
 
 interface Wishes {
   readonly from: Option.Option<number>
@@ -88,6 +89,7 @@ export const command = Command.make(
     if (path !== "-" && !force && (yield* Effect.orElseSucceed(files.exists(path), () => false))) {
       return yield* new Usage({ message: `${path} is there already: name another file, or say --force.` })
     }
+    yield* readKept(checkpoint)
     const store = Option.match(checkpoint, { onNone: () => noCheckpoints, onSome: FileCheckpoints.layer })
     yield* Effect.provide(connected(run(path, wishes)), store)
   })

@@ -11,6 +11,8 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Option from "effect/Option"
 import type { Checkpoint } from "../../audit/Checkpoint.ts"
 import type { VargateError } from "../../errors/VargateError.ts"
+import type { ChainReport } from "../../verify/ChainReport.ts"
+import type { SizeOptions } from "../../verify/ChainVerifier.ts"
 import * as Evidence from "../../verify/Evidence.ts"
 import type { EvidenceReport } from "../../verify/EvidenceReport.ts"
 import { Concluded, FileFailed, Usage } from "../core/failure.ts"
@@ -20,35 +22,39 @@ import { facts } from "../screen/table.ts"
 import { dim, green, type Line, red } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 import { ofTenant, readKept } from "../verify/kept.ts"
+import { namingFlags, sizeFlags, sizeOptions } from "../verify/limits.ts"
 import { measured } from "../verify/progress.ts"
-import { findingLines, treesWord, verdictLine } from "../verify/report.ts"
+import { findingLines, findingsFor, treesWord, verdictLine } from "../verify/report.ts"
 
 const aboutFile = (path: string) => ({ reason }: VargateError) =>
   new Usage({
     message: reason._tag !== "InvalidRequest" ?
       reason.message :
-      `${path} is no file of evidence: ${
-        reason.issues.slice(0, 3).map(({ message, path }) => [...path, message].join(": ")).join("; ")
+      `${path} cannot be verified as evidence: ${
+        namingFlags(reason.issues.slice(0, 3).map(({ message, path }) => [...path, message].join(": ")).join("; "))
       }.`
   })
 
-const run = Effect.fnUntraced(function*(path: string, checkpoint: Option.Option<string>) {
+const run = Effect.fnUntraced(function*(path: string, checkpoint: Option.Option<string>, size: SizeOptions) {
   const files = yield* FileSystem.FileSystem
   const printer = yield* Printer
   const content = yield* Effect.mapError(files.readFile(path), FileFailed.of("read", path))
   const kept = yield* readKept(checkpoint)
-  const verify = (checkpoints: ReadonlyArray<Checkpoint>) => Evidence.verify(content, { checkpoints })
+  const maxFindings = findingsFor(printer)
+  const verify = (checkpoints: ReadonlyArray<Checkpoint>) =>
+    Evidence.verify(content, { ...size, checkpoints, maxFindings })
   const tenantId = Effect.map(verify([]), ({ chain }) => chain.tenantId)
   const verification = Effect.flatMap(ofTenant(kept, tenantId), verify)
   const { result: report, seconds } = yield* measured(verification, "verifying", () => 0).pipe(
     Effect.mapError(aboutFile(path))
   )
-  yield* printer.print(EvidenceVerdict, { file: path, report }, (width) => screen(report, seconds, width))
+  yield* printer.print(EvidenceVerdict, { file: path, report }, (width) => screen(report, kept.length, seconds, width))
   if (!report.valid) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
 })
 
 const screen = (
   { chain, contradictions, isWhole, proofs, valid }: EvidenceReport,
+  checkpoints: number,
   seconds: number,
   width: number | undefined
 ): ReadonlyArray<Line> => {
@@ -56,20 +62,21 @@ const screen = (
     !isInPages || !(inclusion.valid || inclusion.reason === "ErasedLeaves")
   )
   return [
-    valid ? [green("✓ holds"), ": every hash, link and proof in it was computed anew"] : [red("✗ does not hold")],
+    valid
+      ? [green("✓ holds"), ": every hash, link and proof in it was computed anew"]
+      : chain.valid && contradictions.length === 0 && bad.length === 0
+      ? [red("✗ is not complete"), ": what is in it holds, but records are missing between those"]
+      : [red("✗ does not hold")],
     ...facts([
       ["Tenant", chain.tenantId ?? dim("not told")],
       ["Chain", verdictLine(chain, seconds)],
-      ["Covers", [
-        chain.firstId === undefined ? "nothing" : `records ${chain.firstId} to ${chain.lastId}`,
-        dim(isWhole ? ", the whole log" : "; it says nothing about what is older or newer")
-      ]],
+      ["Covers", coverage(chain, isWhole, checkpoints)],
       chain.trees === undefined ? undefined : ["Trees", treesWord(chain.trees)],
       [
         "Proofs",
         bad.length === 0
           ? (proofs.length === 0 ? dim("none in it") : [green("✓ valid"), `, ${Words.count(proofs.length, "proof")}`])
-          : red(`✗ ${bad.length} of ${proofs.length} do not hold`)
+          : red(`✗ ${bad.length} of ${Words.count(proofs.length, "proof")} not valid`)
       ]
     ], width),
     ...findingLines(chain, width),
@@ -78,6 +85,23 @@ const screen = (
       red(inclusion.reason ?? "NotInPages"),
       `  proof of ${recordHash.slice(0, 12)}...${isInPages ? "" : ", a record that is not in the file"}`
     ])
+  ]
+}
+
+/** Exactly what the verdict is about: of what is not there, nothing is said. */
+const coverage = (chain: ChainReport, isWhole: boolean, checkpoints: number): Line => {
+  const missing = chain.gaps.reduce((sum, { size }) => sum + size, 0)
+  const records = chain.firstId === undefined ? "no record" : `records ${chain.firstId} to ${chain.lastId}`
+  if (missing > 0) {
+    return [records, red(` without ${Words.count(missing, "record")}`), dim("; not the whole log, nor the whole of this part")]
+  }
+  if (!isWhole) return [records, dim("; it says nothing about what is older or newer")]
+  return [
+    records,
+    ", the whole log",
+    dim(checkpoints > 0
+      ? " as it was exported"
+      : " as it was exported; that nothing newer was cut off, only --checkpoint can show")
   ]
 }
 
@@ -90,7 +114,8 @@ export const command = Command.make(
       Flag.withMetavar("<file>"),
       Flag.withDescription("Hold it against the checkpoints kept there"),
       Flag.optional
-    )
+    ),
+    ...sizeFlags
   },
-  ({ checkpoint, file }) => run(file, checkpoint)
+  ({ checkpoint, file, ...size }) => run(file, checkpoint, sizeOptions(size))
 ).pipe(Command.withDescription("Verify exported evidence, with neither a gateway nor a key"))

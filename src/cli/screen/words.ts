@@ -11,6 +11,9 @@ import { alarm, dim, green, type Line, red, type Span, yellow } from "./text.ts"
 export const count = (n: number, one: string, many = `${one}s`): string =>
   `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 
+/** @internal */
+export const are = (n: number): string => n === 1 ? "is 1" : n === 0 ? "are none" : `are ${n.toLocaleString("en")}`
+
 /**
  * A stretch of time, in two units at most.
  *

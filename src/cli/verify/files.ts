@@ -16,8 +16,11 @@ import { ExitCode, Verdict } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { bold, type Line, spansOf, widthOf } from "../screen/text.ts"
 import { ofTenant } from "./kept.ts"
+import { namingFlags } from "./limits.ts"
 import { measured } from "./progress.ts"
-import { findingLines, verdictLine } from "./report.ts"
+import { findingLines, findingsFor, verdictLine } from "./report.ts"
+
+type SavedOptions = Pick<ChainVerifier.Options, "maxFindings"> & ChainVerifier.SizeOptions
 
 /** A log, as it was saved: in one file, or in pages. */
 interface SavedLog {
@@ -29,7 +32,7 @@ interface SavedLog {
   readonly fraction: () => number
 }
 
-const oneFile = Effect.fnUntraced(function*(path: string) {
+const oneFile = Effect.fnUntraced(function*(path: string, options: SavedOptions) {
   const files = yield* FileSystem.FileSystem
   const { size } = yield* Effect.mapError(files.stat(path), FileFailed.of("read", path))
   let read = 0
@@ -42,13 +45,13 @@ const oneFile = Effect.fnUntraced(function*(path: string) {
   )
   const log: SavedLog = {
     name: path,
-    check: (checkpoints) => ChainVerifier.verifyFile(chunks, { checkpoints }),
+    check: (checkpoints) => ChainVerifier.verifyFile(chunks, { ...options, checkpoints }),
     fraction: () => read / Math.max(1, Number(size))
   }
   return log
 })
 
-const pages = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
+const pages = Effect.fnUntraced(function*(paths: ReadonlyArray<string>, options: SavedOptions) {
   const files = yield* FileSystem.FileSystem
   let read = 0
   const bytes = Stream.fromIterable(paths).pipe(
@@ -57,7 +60,7 @@ const pages = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
   )
   const log: SavedLog = {
     name: paths.length === 1 ? paths[0]! : `${paths[0]} and ${paths.length - 1} more`,
-    check: (checkpoints) => ChainVerifier.verifyPages(bytes, { checkpoints }),
+    check: (checkpoints) => ChainVerifier.verifyPages(bytes, { ...options, checkpoints }),
     fraction: () => read / paths.length
   }
   return log
@@ -66,7 +69,9 @@ const pages = Effect.fnUntraced(function*(paths: ReadonlyArray<string>) {
 /** What the library says about a request is here said about a file. */
 const aboutFile = (name: string) => (error: VargateError | FileFailed) =>
   error._tag !== "VargateError" || error.reason._tag !== "InvalidRequest" ? error : new Usage({
-    message: `${name} cannot be verified: it ${error.reason.issues.map(({ message }) => message).join("; ")}.`
+    message: `${name} cannot be verified: it ${
+      namingFlags(error.reason.issues.map(({ message }) => message).join("; "))
+    }.`
   })
 
 const verifyOne = Effect.fnUntraced(function*(log: SavedLog, kept: ReadonlyArray<Checkpoint>, isAlone: boolean) {
@@ -103,18 +108,20 @@ const headline = (name: string, verdict: Line, width = Infinity): ReadonlyArray<
 export const verifyFiles = Effect.fnUntraced(function*(
   paths: ReadonlyArray<string>,
   arePages: boolean,
-  kept: ReadonlyArray<Checkpoint>
+  kept: ReadonlyArray<Checkpoint>,
+  size: ChainVerifier.SizeOptions
 ) {
   const printer = yield* Printer
+  const options = { ...size, maxFindings: findingsFor(printer) }
   if (arePages || paths.length === 1) {
-    const log = yield* arePages ? pages(paths) : oneFile(paths[0]!)
+    const log = yield* arePages ? pages(paths, options) : oneFile(paths[0]!, options)
     if (yield* verifyOne(log, kept, true)) return
     return yield* new Concluded({ exitCode: ExitCode.badVerdict })
   }
   const results = yield* Effect.forEach(
     paths,
     (path) =>
-      Effect.flatMap(oneFile(path), (log) => verifyOne(log, kept, false)).pipe(
+      Effect.flatMap(oneFile(path, options), (log) => verifyOne(log, kept, false)).pipe(
         Effect.catchTag(["Usage", "FileFailed"], (error) => {
           const exitCode = error._tag === "Usage" ? ExitCode.usage : ExitCode.file
           return Effect.as(printer.fail({ error: error._tag, message: error.message, exitCode }), exitCode)

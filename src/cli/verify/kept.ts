@@ -11,17 +11,27 @@ import * as Checkpoints from "../../verify/Checkpoints.ts"
 import { FileFailed, Usage } from "../core/failure.ts"
 
 /**
- * All of a file, or none where none is named.
+ * All of a file, or none where none is named. A file that is to be written may be missing; one that is there and holds no
+ * checkpoints is named, before a gateway is asked for anything.
  *
  * @internal
  */
-export const readKept = Effect.fnUntraced(function*(path: Option.Option<string>) {
+export const readKept = Effect.fnUntraced(function*(
+  path: Option.Option<string>,
+  { mayBeMissing = false }: { readonly mayBeMissing?: boolean } = {}
+) {
   if (Option.isNone(path)) return []
   const files = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(files.readFileString(path.value), FileFailed.of("read", path.value))
+  const text = yield* files.readFileString(path.value).pipe(
+    Effect.asSome,
+    Effect.catchIf(({ reason }) => mayBeMissing && reason._tag === "NotFound", () => Effect.succeedNone),
+    Effect.mapError(FileFailed.of("read", path.value))
+  )
+  if (Option.isNone(text)) return []
+  const what = text.value.trim() === "" ? "is empty" : "is no file of checkpoints"
   return yield* Effect.mapError(
-    Checkpoints.fromJson(text),
-    () => new Usage({ message: `${path.value} holds no checkpoints.` })
+    Checkpoints.fromJson(text.value),
+    () => new Usage({ message: `${path.value} holds no checkpoints: it ${what}.` })
   )
 })
 

@@ -10,6 +10,17 @@ import * as Words from "../screen/words.ts"
 import { rate } from "./progress.ts"
 
 const shownFindings = 10
+const shownGaps = 10
+/** More would not fit into one line of JSON that anybody can read. */
+const jsonFindings = 100_000
+
+/**
+ * How many findings a report has to hold, for the screen or for `--json`.
+ *
+ * @internal
+ */
+export const findingsFor = ({ isJson }: { readonly isJson: boolean }): number | undefined =>
+  isJson ? jsonFindings : undefined
 
 /** @internal */
 export const verdictLine = (report: ChainReport, seconds: number): Line =>
@@ -17,6 +28,9 @@ export const verdictLine = (report: ChainReport, seconds: number): Line =>
     ? [
       green("✓ valid"),
       `, ${Words.count(report.records, "record")}`,
+      report.gaps.length === 0
+        ? ""
+        : yellow(` without ${Words.count(report.gaps.reduce((sum, { size }) => sum + size, 0), "record")} that could not be read`),
       report.since === undefined ? "" : `, back to the checkpoint at ${report.since.id}`,
       dim(` in ${Words.stretch(seconds * 1000)}`),
       // Of a few records it says nothing.
@@ -43,17 +57,28 @@ export const findingLines = (report: ChainReport, width: number | undefined): Re
       [red(finding._tag), `  record ${finding.id}  `, dim(finding.actionId)],
       ...indented(meaning(finding), width)
     ]),
-    ...hidden > 0 ? [dim(`... and ${Words.count(hidden, "finding")} more: --json has them`)] : [],
-    ...report.gaps.flatMap(({ newer, older, size }) => [
+    ...hidden > 0 ? [dim(`... and ${Words.count(hidden, "finding")} more: ${whereRest(shown.length + hidden)}`)] : [],
+    ...report.gaps.slice(0, shownGaps).flatMap(({ newer, older, size }) => [
       [
         yellow("Gap"),
         `  ${Words.count(size, "record")} between ${older?.id ?? "the beginning"} and ${newer?.id ?? "the end"}`
       ],
-      ...indented("The gateway cannot show them, so nothing is proved about them.", width)
+      ...indented(
+        size === 1
+          ? "It could not be read, so nothing is proved about it."
+          : "They could not be read, so nothing is proved about them.",
+        width
+      )
     ]),
+    ...report.gaps.length > shownGaps
+      ? [dim(`... and ${Words.count(report.gaps.length - shownGaps, "gap")} more: --json has them`)]
+      : [],
     ...treeLines(report.trees, width)
   ]
 }
+
+const whereRest = (all: number) =>
+  all <= jsonFindings ? "--json has them" : `--json has the oldest ${jsonFindings.toLocaleString("en")} of them all`
 
 const indented = (text: string, width: number | undefined): ReadonlyArray<Line> =>
   (width === undefined ? [text] : wrap(text, width - 2)).map((line) => ["  ", ...[line].flat()] as Line)
@@ -73,7 +98,9 @@ const meaning = (finding: Finding): string => {
         brief(finding.found)
       } stands before it: something was removed, inserted or computed anew.`
     case "MissingRecords":
-      return `${missing[finding.of]} ${finding.expected}, and there are ${finding.found}.`
+      return `${missing[finding.of]} ${Words.count(finding.expected, "record")}, and there ${
+        Words.are(finding.found)
+      }.`
     case "Duplicate":
       return "It stands in the log twice."
     case "OutOfOrder":
@@ -85,8 +112,9 @@ const meaning = (finding: Finding): string => {
         brief(finding.expected)
       } here, and now there is ${finding.found === undefined ? "nothing" : brief(finding.found)}.`
     case "TruncatedSince":
-      return `A kept checkpoint counted ${finding.expected} records up to this one, and now there are ${finding.found}: \
-the end was cut off.`
+      return `A kept checkpoint counted ${Words.count(finding.expected, "record")} up to this one, and now there ${
+        Words.are(finding.found)
+      }: the end was cut off.`
   }
 }
 
@@ -111,15 +139,15 @@ const treeMeaning = (finding: TreeFinding): string => {
       return `Its records hash to ${brief(finding.rebuilt)}, but ${
         brief(finding.stored)
       } is stored (${finding.found} of \
-${finding.expected} records).`
+${Words.count(finding.expected, "record")}).`
     case "ErasedLeaves":
-      return `${Words.count(finding.erased, "record")} were erased under data protection law, which explains it.`
+      return `${Words.count(finding.erased, "record was", "records were")} erased under data protection law, which explains it.`
     case "BrokenTreeChain":
       return `It follows ${brief(finding.expected)}, but ${brief(finding.found)} stands before it.`
     case "MissingTree":
       return "There are earlier and later ones, but not this one."
     case "UncoveredRecords":
-      return `${Words.count(finding.records, "record")} stand between the trees, and in none of them.`
+      return `${Words.count(finding.records, "record stands", "records stand")} between the trees, and in none of them.`
     case "RootChanged":
       return `It was ${brief(finding.expected)}, and now it is ${
         finding.found === undefined ? "gone" : brief(finding.found)

@@ -289,8 +289,11 @@ export class ChainAssembly {
   }
 
   private sorted(): Array<Finding> {
-    const sorted = this.findings.toSorted((a, b) => a.id - b.id).map((finding, _, all) =>
-      finding._tag === "HashMismatch" && all.some((other) => isLinkTo(other, finding))
+    const links = this.findings.filter(({ _tag }) => _tag === "BrokenLink") as ReadonlyArray<BrokenLink>
+    const ids = new Set(links.map(({ id }) => id))
+    const hashes = new Set(links.map(({ found }) => found))
+    const sorted = this.findings.toSorted((a, b) => a.id - b.id).map((finding) =>
+      finding._tag === "HashMismatch" && (ids.has(finding.id) || hashes.has(finding.stored))
         ? new HashMismatch({ ...finding, mayBeDroppedKey: false })
         : finding
     )
@@ -299,9 +302,6 @@ export class ChainAssembly {
     return kept
   }
 }
-
-const isLinkTo = (other: Finding, { id, stored }: HashMismatch): boolean =>
-  other._tag === "BrokenLink" && (other.id === id || other.found === stored)
 
 const refOf = (record: RecordRef | undefined): RecordRef | undefined =>
   record === undefined

@@ -108,3 +108,33 @@ describe("RecordSplitter", () => {
     assert.isAbove(accepted, 2000)
   })
 })
+
+describe("a text that would fill the memory", () => {
+  const mebi = 1024 * 1024
+
+  /** Pushes more and more of it, and says how many bytes it took until it was refused. */
+  const taken = (beginning: string, chunk: Uint8Array) => {
+    const splitter = new RecordSplitter(1024)
+    for (const _ of splitter.push(encoder.encode(beginning))) assert.fail("no piece yet")
+    for (let bytes = 0; bytes < 256 * mebi; bytes += chunk.length) {
+      try {
+        for (const _ of splitter.push(chunk)) assert.fail("no piece yet")
+      } catch (error) {
+        if (error instanceof MalformedJson) return bytes
+        throw error
+      }
+    }
+    return Infinity
+  }
+
+  it("is refused after a mebibyte beside the records, wherever that stands", () => {
+    const blanks = encoder.encode(" ".repeat(mebi / 4))
+    assert.isAtMost(taken("", blanks), mebi)
+    assert.isAtMost(taken("{\"note\":\"", encoder.encode("a".repeat(mebi / 4))), mebi)
+    assert.isAtMost(taken("{\"records\":[],\"note\":", blanks), mebi)
+  })
+
+  it("is refused after 64 mebibytes of one record", () => {
+    assert.isAtMost(taken("{\"records\":[{\"params\":\"", encoder.encode("a".repeat(mebi))), 64 * mebi)
+  })
+})
