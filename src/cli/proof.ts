@@ -67,7 +67,9 @@ const screen = (
   inclusion.valid
     ? [
       green("✓ proven"),
-      `: the record is in the tree, by ${Words.count(proof.steps.length, "step that was", "steps that were")} computed here`
+      `: the record is in the tree, by ${
+        Words.count(proof.steps.length, "step that was", "steps that were")
+      } computed here`
     ]
     : [red("✗ not proven"), `: ${reasons[inclusion.reason ?? "RootMismatch"]}`],
   ...facts([

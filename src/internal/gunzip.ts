@@ -76,7 +76,8 @@ const bounded = <E, R>(
       return Effect.fail(new TooLarge(`holds more than ${maxBytes} bytes of text: permit more by maxBytes`))
     }
     if (bytes > Math.max(alwaysPermitted, maxExpansion * packed())) {
-      const detail = `unpacks to more than ${maxExpansion} times its size: if it is meant to, permit more by maxExpansion`
+      const detail =
+        `unpacks to more than ${maxExpansion} times its size: if it is meant to, permit more by maxExpansion`
       return Effect.fail(new TooLarge(detail))
     }
     return Effect.succeed(chunk)

@@ -65,14 +65,22 @@ describe("evidence", () => {
       const path = yield* prepare
       yield* evidence("export", path)
       const { out } = yield* evidence("verify", path)
-      assert.match(out, /the whole log as it was exported; that nothing newer was cut off, only --checkpoint can\s+show/)
+      assert.match(
+        out,
+        /the whole log as it was exported; that nothing newer was cut off, only --checkpoint can\s+show/
+      )
     }).pipe(Effect.provide(gateway())))
 
   it.effect("is refused where it unpacks to far more than evidence", () =>
     Effect.gen(function*() {
       const path = yield* prepare
       writeFileSync(path, gzipSync(Buffer.alloc(32 * 1024 ** 2, " ")))
-      for (const [args, why] of [[[], /100 times.*--max-expansion/], [["--max-bytes", "9"], /9 bytes.*--max-bytes/]] as const) {
+      for (
+        const [args, why] of [[[], /100 times.*--max-expansion/], [
+          ["--max-bytes", "9"],
+          /9 bytes.*--max-bytes/
+        ]] as const
+      ) {
         const { code, err } = yield* evidence("verify", path, ...args)
         assert.match(err, why)
         assert.strictEqual(code, 2)

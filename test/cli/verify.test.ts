@@ -182,7 +182,10 @@ describe("verify --file", () => {
     Effect.gen(function*() {
       const path = join(yield* folder, "log.json")
       yield* submitSome(seeded(8), 120)
-      writeFileSync(path, new TextDecoder().decode(yield* rawPage()).replaceAll("\"create_charge\"", "\"create_change\""))
+      writeFileSync(
+        path,
+        new TextDecoder().decode(yield* rawPage()).replaceAll("\"create_charge\"", "\"create_change\"")
+      )
       const shown = yield* offline("--file", path)
       assert.match(shown.out, /✗ broken: 120 findings in 120 records[^]*\.\.\. and 110 findings more: --json has them/)
       const [verdict] = decodeLines(Verdict, (yield* offline("--file", path, "--json")).out)

@@ -138,12 +138,17 @@ describe("evidence of a whole log", () => {
 })
 
 describe("evidence from which records were cut", () => {
-  type Forgery = (file: Record<string, any>) => unknown
+  interface Exported {
+    pages: Array<string>
+    unreadable: number
+    readonly report: { records: number }
+  }
+  type Forgery = (file: Exported) => unknown
 
   const cut = (at: number, count = 1): Forgery => (file) => {
-    file["pages"].splice(at, count)
-    file["unreadable"] = count
-    file["report"].records -= count
+    file.pages.splice(at, count)
+    file.unreadable = count
+    file.report.records -= count
   }
 
   /** One record a page, so that a page can be cut out without touching a byte of the others. */
@@ -151,7 +156,7 @@ describe("evidence from which records were cut", () => {
     const forged = changed(text, (file) => {
       // Neither is signed, and both would give the cut away.
       Object.assign(file, { trees: [], proofs: [] })
-      forgery(file)
+      forgery(file as unknown as Exported)
     })
     const { chain } = yield* Evidence.verify(forged)
     const report = Schema.encodeSync(ChainReport)(chain)
@@ -166,12 +171,15 @@ describe("evidence from which records were cut", () => {
     ["all", (file) => Object.assign(file, { pages: [], unreadable: 0 })],
     ["all, as if they could not be read", (file) => Object.assign(file, { pages: [], unreadable: 33 })]
   ]
-  it.effect.each(whole)("is never the whole log, whatever its report says: %s", ([, forgery]) =>
-    Effect.gen(function*() {
-      const report = yield* forge(yield* file({ pageSize: 1 }), forgery)
-      assert.isFalse(report.valid)
-      assert.isFalse(report.isWhole)
-    }))
+  it.effect.each(whole)(
+    "is never the whole log, whatever its report says: %s",
+    ([, forgery]) =>
+      Effect.gen(function*() {
+        const report = yield* forge(yield* file({ pageSize: 1 }), forgery)
+        assert.isFalse(report.valid)
+        assert.isFalse(report.isWhole)
+      })
+  )
 
   it.effect("is not the whole log where stored trees go further, though every count was corrected", () =>
     Effect.gen(function*() {
@@ -197,7 +205,9 @@ describe("evidence from which records were cut", () => {
   it.effect("contradicts the report of its exporter, which knew of none missing", () =>
     Effect.gen(function*() {
       const text = yield* file({ pageSize: 1, proofs: "none" })
-      const { contradictions } = yield* Evidence.verify(changed(text, (file) => cut(10)(Object.assign(file, { trees: [] }))))
+      const { contradictions } = yield* Evidence.verify(
+        changed(text, (file) => cut(10)(Object.assign(file as unknown as Exported, { trees: [] })))
+      )
       assert.deepStrictEqual(contradictions, ["missing is 1, not 0"])
     }))
 
@@ -301,7 +311,9 @@ describe("the size of evidence", () => {
   it.effect("may be permitted, and is refused where it is no number", () =>
     Effect.gen(function*() {
       const text = yield* file()
-      const report = yield* Evidence.verify(new Uint8Array(gzipSync(text + " ".repeat(20 * mebi))), { maxExpansion: 2000 })
+      const report = yield* Evidence.verify(new Uint8Array(gzipSync(text + " ".repeat(20 * mebi))), {
+        maxExpansion: 2000
+      })
       assert.isTrue(report.valid)
       for (const bad of [{ maxExpansion: NaN }, { maxExpansion: 0 }, { maxBytes: -1 }]) {
         assert.match(yield* refusal(text, bad), /must be more than 0/)
@@ -311,7 +323,9 @@ describe("the size of evidence", () => {
   it.effect("comes from bytes of any realm, and from nothing else", () =>
     Effect.gen(function*() {
       const text = yield* file()
-      const foreign: Uint8Array = runInNewContext("Uint8Array.from(bytes)", { bytes: [...new TextEncoder().encode(text)] })
+      const foreign: Uint8Array = runInNewContext("Uint8Array.from(bytes)", {
+        bytes: [...new TextEncoder().encode(text)]
+      })
       assert.notInstanceOf(foreign, Uint8Array)
       assert.isTrue((yield* Evidence.verify(foreign)).valid)
       assert.match(yield* refusal(5 as never), /not bytes/)

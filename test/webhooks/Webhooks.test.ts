@@ -50,7 +50,13 @@ describe("bytes of another realm", () => {
 
   it.effect("are no other object that says so", () =>
     Effect.gen(function*() {
-      const fake = { [Symbol.toStringTag]: "Uint8Array", length: 4, byteLength: 4, byteOffset: 0, buffer: foreign.buffer }
+      const fake = {
+        [Symbol.toStringTag]: "Uint8Array",
+        length: 4,
+        byteLength: 4,
+        byteOffset: 0,
+        buffer: foreign.buffer
+      }
       isRefused(yield* refusal(fake as never, signature), "UnreadableBody", /neither a text nor bytes/)
     }))
 })

@@ -93,15 +93,21 @@ const coverage = (chain: ChainReport, isWhole: boolean, checkpoints: number): Li
   const missing = chain.gaps.reduce((sum, { size }) => sum + size, 0)
   const records = chain.firstId === undefined ? "no record" : `records ${chain.firstId} to ${chain.lastId}`
   if (missing > 0) {
-    return [records, red(` without ${Words.count(missing, "record")}`), dim("; not the whole log, nor the whole of this part")]
+    return [
+      records,
+      red(` without ${Words.count(missing, "record")}`),
+      dim("; not the whole log, nor the whole of this part")
+    ]
   }
   if (!isWhole) return [records, dim("; it says nothing about what is older or newer")]
   return [
     records,
     ", the whole log",
-    dim(checkpoints > 0
-      ? " as it was exported"
-      : " as it was exported; that nothing newer was cut off, only --checkpoint can show")
+    dim(
+      checkpoints > 0
+        ? " as it was exported"
+        : " as it was exported; that nothing newer was cut off, only --checkpoint can show"
+    )
   ]
 }
 

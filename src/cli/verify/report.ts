@@ -30,7 +30,11 @@ export const verdictLine = (report: ChainReport, seconds: number): Line =>
       `, ${Words.count(report.records, "record")}`,
       report.gaps.length === 0
         ? ""
-        : yellow(` without ${Words.count(report.gaps.reduce((sum, { size }) => sum + size, 0), "record")} that could not be read`),
+        : yellow(
+          ` without ${
+            Words.count(report.gaps.reduce((sum, { size }) => sum + size, 0), "record")
+          } that could not be read`
+        ),
       report.since === undefined ? "" : `, back to the checkpoint at ${report.since.id}`,
       dim(` in ${Words.stretch(seconds * 1000)}`),
       // Of a few records it says nothing.
@@ -98,9 +102,7 @@ const meaning = (finding: Finding): string => {
         brief(finding.found)
       } stands before it: something was removed, inserted or computed anew.`
     case "MissingRecords":
-      return `${missing[finding.of]} ${Words.count(finding.expected, "record")}, and there ${
-        Words.are(finding.found)
-      }.`
+      return `${missing[finding.of]} ${Words.count(finding.expected, "record")}, and there ${Words.are(finding.found)}.`
     case "Duplicate":
       return "It stands in the log twice."
     case "OutOfOrder":
@@ -141,7 +143,9 @@ const treeMeaning = (finding: TreeFinding): string => {
       } is stored (${finding.found} of \
 ${Words.count(finding.expected, "record")}).`
     case "ErasedLeaves":
-      return `${Words.count(finding.erased, "record was", "records were")} erased under data protection law, which explains it.`
+      return `${
+        Words.count(finding.erased, "record was", "records were")
+      } erased under data protection law, which explains it.`
     case "BrokenTreeChain":
       return `It follows ${brief(finding.expected)}, but ${brief(finding.found)} stands before it.`
     case "MissingTree":

@@ -105,7 +105,8 @@ export const examine = Effect.fnUntraced(function*(
   if (isWhole) {
     if (!beginsWithNewest) contradictions.push("no page begins with the newest record, so this is not the whole log")
     const outside = trees.filter(({ fromRecordId, toRecordId }) =>
-      (fromRecordId ?? Infinity) < (chain.firstId ?? Infinity) || (toRecordId ?? -Infinity) > (chain.lastId ?? -Infinity)
+      (fromRecordId ?? Infinity) < (chain.firstId ?? Infinity) ||
+      (toRecordId ?? -Infinity) > (chain.lastId ?? -Infinity)
     )
     if (outside.length > 0) {
       const indexes = outside.slice(0, 10).map(({ index }) => index).join(", ")
@@ -142,8 +143,6 @@ export const contradictionsOf = (stated: ChainReport, found: ChainReport): Reado
     ...(["valid", "tenantId", "records", "firstId", "lastId"] as const)
       .map((field) => [field, stated[field], found[field]] as const),
     ["missing", missingIn(stated), missingIn(found)] as const
-  ].flatMap(([field, stated, found]) =>
-    stated === found ? [] : [`${field} is ${String(found)}, not ${String(stated)}`]
-  )
+  ].flatMap(([field, stated, found]) => stated === found ? [] : [`${field} is ${String(found)}, not ${String(stated)}`])
 
 const missingIn = ({ gaps }: ChainReport) => gaps.reduce((sum, { size }) => sum + size, 0)
