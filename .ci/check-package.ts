@@ -1,12 +1,14 @@
 /**
  * Packs the package as it would be published and looks at it from outside: publint, the types as other people's
- * compilers resolve them, and a fresh project that installs the tarball, compiles against it and runs.
+ * compilers resolve them, and a fresh project that installs the tarball, compiles against it and runs, and finds each
+ * public module and none of the machinery.
  */
 import { execFileSync } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { paths, resolver } from "./paths.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "effect-vargate-"))
@@ -43,6 +45,11 @@ try {
   cpSync(join(root, ".ci", "consumer.tsconfig.json"), join(project, "tsconfig.json"))
   run(join(root, "node_modules", ".bin", "tsc"), ["-p", "."], project)
   run("node", ["index.js"], project)
+  const wrong = execFileSync("node", ["--input-type=module", "--eval", resolver, JSON.stringify(paths)], {
+    cwd: project,
+    encoding: "utf8"
+  })
+  if (wrong.trim() !== "[]") throw new Error(`In the tarball, these are not open or closed as they should be: ${wrong}`)
   run("npx", ["--no-install", "effect-vargate", "--version"], project)
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -26,7 +26,7 @@ import { createServer, type Server } from "node:http"
 import * as Gateway from "./Gateway.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
-import { newKey } from "./tenants/apiKeys.ts"
+import { newKey } from "./tenants/internal/apiKeys.ts"
 import { type Tenant, Tenants } from "./tenants/Tenants.ts"
 
 /**

@@ -30,31 +30,15 @@ import { LogToStderr } from "effect/Logger"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { errorReported } from "effect/Runtime"
 import type { Stdio } from "effect/Stdio"
-import type { ActionName } from "../ai/GovernedTool.ts"
-import type * as Approvals from "../approvals/Approvals.ts"
 import type * as Clearance from "../governed/Clearance.ts"
-import type * as Governed from "../governed/Governed.ts"
-import type { Refused } from "../governed/Refusal.ts"
-import type { ToolCallRequest } from "../model/ToolCall.ts"
+import type { Answer, Options } from "./internal/relay.ts"
+import * as relay from "./internal/relay.ts"
 import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
 import * as McpStdio from "./McpStdio.ts"
-import * as relay from "./relay.ts"
 
 // --- options ---------------------------------------------------------------------------------------------------------
 
-/**
- * Answers a held call at once with the id of the action, and offers a tool to ask again.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Answer {
-  readonly _tag: "Answer"
-  /** Default: `vargate_check_approval`. */
-  readonly checkTool: string
-  /** How long one question after the decision waits for it. */
-  readonly patience: Duration.Input
-}
+export type { Answer, Options } from "./internal/relay.ts"
 
 /**
  * Answers a held call at once with the id of the action, instead of waiting, and offers one more tool, which takes that
@@ -78,31 +62,6 @@ export const answer = (
     readonly patience?: Duration.Input | undefined
   } = {}
 ): Answer => ({ _tag: "Answer", checkTool, patience })
-
-/**
- * How a server is governed.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference"> {
-  /**
-   * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
-   * name that the server gives itself, with `-` for what the gateway does not take. Give one where policies name it: a
-   * server may change its mind.
-   */
-  readonly tool?: string | undefined
-  /** Both names of a call, where they are to be others. `server` is what `tool` says. */
-  readonly action?: ((name: string, server: string) => ActionName) | undefined
-  /** The tools that the client may see and call. Default: all. */
-  readonly allow?: ReadonlyArray<string> | undefined
-  /** What to do when a call is held: `Governed.wait()` (the default), or {@link answer}. */
-  readonly onPending?: (Approvals.AwaitOptions & { readonly _tag: "Wait" }) | Answer | undefined
-  /** How often a client that asked for progress hears that its call waits. Default: at once, then every 10 seconds. */
-  readonly progressEvery?: Duration.Input | undefined
-  /** Writes what the model is told in place of a result. Default: `Refusal.reasonOf`. */
-  readonly tell?: ((error: Refused) => string) | undefined
-}
 
 // --- run -------------------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ import * as Schedule from "effect/Schedule"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approvals } from "../approvals/Approvals.ts"
 import { decision } from "./GovernedWorkflow.ts"
+import { registry } from "./internal/registry.ts"
 import { type GovernedExecution, Journal } from "./Journal.ts"
-import { registry } from "./registry.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 /**

@@ -64,9 +64,9 @@ import { digestOf } from "../internal/digest.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import { Allowed } from "../model/Allowed.ts"
+import { registry } from "./internal/registry.ts"
+import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./internal/steps.ts"
 import { Journal } from "./Journal.ts"
-import { registry } from "./registry.ts"
-import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./steps.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 // --- definitions -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import {
   BadRequest400,
   Forbidden403,
+  Limited429,
+  LimitedBare429,
   MethodNotAllowed405,
   NotFound404,
   TooLarge413,
@@ -195,35 +197,6 @@ export const Blocked403 = Schema.Struct({
     alert_tier: Schema.optionalKey(Schema.String)
   })
 }).annotate({ httpApiStatus: 403, identifier: "Blocked403" })
-
-const Limit = Schema.Struct({
-  error: Schema.Literal("rate_limit_exceeded"),
-  tenant_id: Schema.optionalKey(Schema.String),
-  rate_limit_rps: Schema.optionalKey(Schema.Finite),
-  rate_limit_burst: Schema.optionalKey(Schema.Finite)
-})
-
-/**
- * 429 with an object: the tenant's limit.
- *
- * @category codecs
- * @since 0.1.0
- */
-export const Limited429 = Schema.Struct({
-  _tag: Schema.tagDefaultOmit("Limited429"),
-  detail: Limit
-}).annotate({ httpApiStatus: 429, identifier: "Limited429" })
-
-/**
- * 429 as the guide shows it: the same object, bare.
- *
- * @category codecs
- * @since 0.1.0
- */
-export const LimitedBare429 = Schema.Struct({
-  _tag: Schema.tagDefaultOmit("LimitedBare429"),
-  ...Limit.fields
-}).annotate({ httpApiStatus: 429, identifier: "LimitedBare429" })
 
 /**
  * 502 that says that the policy engine is away. Any other 502 is somebody else's and proves nothing.

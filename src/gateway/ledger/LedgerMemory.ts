@@ -17,7 +17,7 @@ import type { ActionId } from "../../model/ActionId.ts"
 import type { MerkleTree } from "../../verify/MerkleProof.ts"
 import type { PolicyInput } from "../policy/PolicyInput.ts"
 import { AgentHistory, makeMemory as makeHistory } from "./AgentHistory.ts"
-import { genesis, linked } from "./chain.ts"
+import { genesis, linked } from "./internal/chain.ts"
 import { type Entry, type HeldAction, Ledger, type SubjectKey } from "./Ledger.ts"
 
 /** Oldest first. Each list is only ever appended to; `byAction` points into it. */

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { levelsOf, pathOf } from "../../internal/merkleTree.ts"
 import { RecordHash } from "../../model/RecordHash.ts"
 import { MerkleProof, MerkleTree } from "../../verify/MerkleProof.ts"
-import { hashPair, merkleGenesis } from "./chain.ts"
+import { hashPair, merkleGenesis } from "./internal/chain.ts"
 import { type Leaf, Ledger } from "./Ledger.ts"
 
 /**

@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import { randomBytes } from "node:crypto"
+import { seal, unseal } from "./internal/sealing.ts"
 import { Ledger, type SubjectKey } from "./Ledger.ts"
-import { seal, unseal } from "./sealing.ts"
 
 /**
  * Encrypts, decrypts and forgets.

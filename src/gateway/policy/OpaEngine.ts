@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
 import { BodyTooLarge, boundedBody } from "../../transport/internal/boundedBody.ts"
 import { connectionFailure } from "../../transport/internal/connectionFailure.ts"
-import { readData, readDecision, revisionOfBundles, revisionOfModules } from "./opaAnswers.ts"
+import { readData, readDecision, revisionOfBundles, revisionOfModules } from "./internal/opaAnswers.ts"
 import { noRevision, PolicyEngine, PolicyUnavailable } from "./PolicyEngine.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 

@@ -6,7 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { ActionId } from "../../model/ActionId.ts"
-import { interruptedApprovalOf } from "../ledger/reviewEntry.ts"
+import { interruptedApprovalOf } from "../ledger/internal/reviewEntry.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
 import { fromColumnOrNull } from "./losslessText.ts"

@@ -11,7 +11,6 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { Limited429, LimitedBare429 } from "../../calls/wire/ToolCallsApi.ts"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import {
   Conflict,
@@ -29,7 +28,14 @@ import {
   UnexpectedResponse,
   Unreachable
 } from "../../errors/VargateError.ts"
-import type { BadGateway502, NotImplemented501, Refusal, Unprocessable422 } from "../wire/ErrorBodies.ts"
+import type {
+  BadGateway502,
+  Limited429,
+  LimitedBare429,
+  NotImplemented501,
+  Refusal,
+  Unprocessable422
+} from "../wire/ErrorBodies.ts"
 import { BodyTooLarge } from "./boundedBody.ts"
 import { connectionFailure } from "./connectionFailure.ts"
 

@@ -72,6 +72,35 @@ export const Conflict409 = detailBody("Conflict409", 409)
  */
 export const TooLarge413 = detailBody("TooLarge413", 413)
 
+const Limit = Schema.Struct({
+  error: Schema.Literal("rate_limit_exceeded"),
+  tenant_id: Schema.optionalKey(Schema.String),
+  rate_limit_rps: Schema.optionalKey(Schema.Finite),
+  rate_limit_burst: Schema.optionalKey(Schema.Finite)
+})
+
+/**
+ * 429 with an object: the tenant's limit.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const Limited429 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("Limited429"),
+  detail: Limit
+}).annotate({ httpApiStatus: 429, identifier: "Limited429" })
+
+/**
+ * 429 as the guide shows it: the same object, bare.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const LimitedBare429 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("LimitedBare429"),
+  ...Limit.fields
+}).annotate({ httpApiStatus: 429, identifier: "LimitedBare429" })
+
 /**
  * 429 with a text: a limit per IP address or per session.
  *

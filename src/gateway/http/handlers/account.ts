@@ -17,7 +17,7 @@ import {
   Unprocessable422
 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { newKey } from "../../tenants/apiKeys.ts"
+import { newKey } from "../../tenants/internal/apiKeys.ts"
 import { Sessions } from "../../tenants/Sessions.ts"
 import { Signups } from "../../tenants/Signups.ts"
 import { isOfOnePerson, Tenants } from "../../tenants/Tenants.ts"

@@ -13,7 +13,7 @@ import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadRequest400, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { MerkleProof } from "../../../verify/MerkleProof.ts"
-import { hashPair } from "../../ledger/chain.ts"
+import { hashPair } from "../../ledger/internal/chain.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { MerkleTrees } from "../../ledger/MerkleTrees.ts"
 

@@ -11,7 +11,7 @@ import { BulkReplay, ReplayFailure, ReplayReport } from "../../../audit/ReplayRe
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { verifyChain } from "../../ledger/chain.ts"
+import { verifyChain } from "../../ledger/internal/chain.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { noRevision, PolicyEngine } from "../../policy/PolicyEngine.ts"
 

@@ -9,8 +9,8 @@ import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadRequest400, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import type { MerkleTree } from "../../../verify/MerkleProof.ts"
+import { treeConsistency, treesStatus } from "../../ledger/internal/treeClaims.ts"
 import { MerkleTrees } from "../../ledger/MerkleTrees.ts"
-import { treeConsistency, treesStatus } from "../../ledger/treeClaims.ts"
 
 const defaultLimit = 100
 

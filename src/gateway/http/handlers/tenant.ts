@@ -16,8 +16,8 @@ import { BadRequest400 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { WebhookSender } from "../../calls/WebhookSender.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
-import { keyPrefix } from "../../tenants/apiKeys.ts"
-import { settingsChanges } from "../../tenants/settingsChanges.ts"
+import { keyPrefix } from "../../tenants/internal/apiKeys.ts"
+import { settingsChanges } from "../../tenants/internal/settingsChanges.ts"
 import { type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
 /**

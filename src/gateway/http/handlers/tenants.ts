@@ -8,7 +8,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { NewTenant, TenantEntry } from "../../../operator/TenantEntry.ts"
 import { Conflict409, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { keyPrefix, newKey } from "../../tenants/apiKeys.ts"
+import { keyPrefix, newKey } from "../../tenants/internal/apiKeys.ts"
 import { isOfOnePerson, reportedRate, type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
 /**

@@ -5,11 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { Blocked403, Limited429, OpaUnreachable502, Pending202 } from "../../../calls/wire/ToolCallsApi.ts"
+import { Blocked403, OpaUnreachable502, Pending202 } from "../../../calls/wire/ToolCallsApi.ts"
 import { pythonLength } from "../../../internal/pythonLength.ts"
 import { Allowed } from "../../../model/Allowed.ts"
 import { ToolCall } from "../../../model/ToolCall.ts"
-import { Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
+import { Limited429, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { CallWindow } from "../../calls/CallWindow.ts"
 import { Submissions } from "../../calls/Submissions.ts"

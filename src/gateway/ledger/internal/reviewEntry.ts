@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import type * as DateTime from "effect/DateTime"
-import { writeToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
-import { ActionId } from "../../model/ActionId.ts"
-import type { Execution } from "../../model/Execution.ts"
-import { noRevision } from "../policy/PolicyEngine.ts"
-import type { Entry } from "./Ledger.ts"
+import { writeToolAnswer } from "../../../calls/wire/ToolCallsApi.ts"
+import { ActionId } from "../../../model/ActionId.ts"
+import type { Execution } from "../../../model/Execution.ts"
+import { noRevision } from "../../policy/PolicyEngine.ts"
+import type { Entry } from "../Ledger.ts"
 
 /**
  * A reviewer's decision over a held action.

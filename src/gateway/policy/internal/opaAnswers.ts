@@ -8,9 +8,9 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
-import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
-import { noRevision, PolicyUnavailable } from "./PolicyEngine.ts"
-import { PolicyDecision } from "./PolicyInput.ts"
+import { fieldIssues } from "../../../errors/internal/fieldIssues.ts"
+import { noRevision, PolicyUnavailable } from "../PolicyEngine.ts"
+import { PolicyDecision } from "../PolicyInput.ts"
 
 const Bundle = Schema.Struct({ revision: Schema.optionalKey(Schema.String) })
 

@@ -4,9 +4,9 @@
  *
  * @since 0.1.0
  */
-import type { RecordHash } from "../../model/RecordHash.ts"
-import type { MerkleTree } from "../../verify/MerkleProof.ts"
-import { type ComparedTree, TreeConsistency, TreesStatus } from "../../verify/TreesStatus.ts"
+import type { RecordHash } from "../../../model/RecordHash.ts"
+import type { MerkleTree } from "../../../verify/MerkleProof.ts"
+import { type ComparedTree, TreeConsistency, TreesStatus } from "../../../verify/TreesStatus.ts"
 import { merkleGenesis } from "./chain.ts"
 
 /**

@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
-import { AuditRecord, ChainStatus } from "../../audit/AuditRecord.ts"
-import { auditPayload, canonicalJson } from "../../internal/canonicalJson.ts"
-import { RecordHash } from "../../model/RecordHash.ts"
-import { Timestamp } from "../../transport/wire/Timestamp.ts"
-import type { Entry } from "./Ledger.ts"
+import { AuditRecord, ChainStatus } from "../../../audit/AuditRecord.ts"
+import { auditPayload, canonicalJson } from "../../../internal/canonicalJson.ts"
+import { RecordHash } from "../../../model/RecordHash.ts"
+import { Timestamp } from "../../../transport/wire/Timestamp.ts"
+import type { Entry } from "../Ledger.ts"
 
 /**
  * What stands before the first record.

@@ -4,20 +4,62 @@
  * @internal
  */
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { PendingApproval } from "../errors/VargateError.ts"
-import * as Clearance from "../governed/Clearance.ts"
-import * as Governed from "../governed/Governed.ts"
-import * as Refusal from "../governed/Refusal.ts"
-import { ActionId } from "../model/ActionId.ts"
-import type { Options } from "./GovernedMcpProxy.ts"
-import * as mcpResults from "./internal/mcpResults.ts"
-import * as JsonRpc from "./JsonRpc.ts"
-import type { McpChannel } from "./McpChannel.ts"
+import type { ActionName } from "../../ai/GovernedTool.ts"
+import type * as Approvals from "../../approvals/Approvals.ts"
+import type { PendingApproval } from "../../errors/VargateError.ts"
+import * as Clearance from "../../governed/Clearance.ts"
+import * as Governed from "../../governed/Governed.ts"
+import * as Refusal from "../../governed/Refusal.ts"
+import { ActionId } from "../../model/ActionId.ts"
+import type { ToolCallRequest } from "../../model/ToolCall.ts"
+import * as JsonRpc from "../JsonRpc.ts"
+import type { McpChannel } from "../McpChannel.ts"
+import * as mcpResults from "./mcpResults.ts"
+
+/**
+ * Answers a held call at once with the id of the action, and offers a tool to ask again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly _tag: "Answer"
+  /** Default: `vargate_check_approval`. */
+  readonly checkTool: string
+  /** How long one question after the decision waits for it. */
+  readonly patience: Duration.Input
+}
+
+/**
+ * How a server is governed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference"> {
+  /**
+   * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
+   * name that the server gives itself, with `-` for what the gateway does not take. Give one where policies name it: a
+   * server may change its mind.
+   */
+  readonly tool?: string | undefined
+  /** Both names of a call, where they are to be others. `server` is what `tool` says. */
+  readonly action?: ((name: string, server: string) => ActionName) | undefined
+  /** The tools that the client may see and call. Default: all. */
+  readonly allow?: ReadonlyArray<string> | undefined
+  /** What to do when a call is held: `Governed.wait()` (the default), or `GovernedMcpProxy.answer`. */
+  readonly onPending?: (Approvals.AwaitOptions & { readonly _tag: "Wait" }) | Answer | undefined
+  /** How often a client that asked for progress hears that its call waits. Default: at once, then every 10 seconds. */
+  readonly progressEvery?: Duration.Input | undefined
+  /** Writes what the model is told in place of a result. Default: `Refusal.reasonOf`. */
+  readonly tell?: ((error: Refusal.Refused) => string) | undefined
+}
 
 /** A `tools/call` of the client that is not answered yet. */
 interface Call {

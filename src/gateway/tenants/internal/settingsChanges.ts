@@ -5,10 +5,10 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { FailureMode } from "../../model/TenantSettings.ts"
-import type { SettingsBody } from "../../operator/wire/TenantApi.ts"
-import * as PolicyTemplates from "../policy/PolicyTemplates.ts"
-import type { Tenant, TenantChanges } from "./Tenants.ts"
+import { FailureMode } from "../../../model/TenantSettings.ts"
+import type { SettingsBody } from "../../../operator/wire/TenantApi.ts"
+import * as PolicyTemplates from "../../policy/PolicyTemplates.ts"
+import type { Tenant, TenantChanges } from "../Tenants.ts"
 
 /** Chains that a tenant can be set to; there is none behind an embedded gateway. */
 const chains: ReadonlyArray<unknown> = ["polygon", "ethereum", "sepolia"]
