@@ -27,11 +27,6 @@ export interface Options {
   /** A path, or `:memory:`. */
   readonly filename: string
   /**
-   * Keeps every other connection away from the file, in this process and in others, until the client is closed or the
-   * process is gone. Default: false.
-   */
-  readonly exclusive?: boolean | undefined
-  /**
    * Marks the file as this program's (`PRAGMA application_id`). One that holds something and is not marked so is refused,
    * and left as it is.
    */
@@ -83,7 +78,12 @@ const sqlError = (operation: string) => (cause: unknown): SqlError => {
   })
 }
 
-const loadSqlite = Effect.tryPromise({
+/**
+ * The module, for whoever needs SQLite itself.
+ *
+ * @internal
+ */
+export const loadSqlite = Effect.tryPromise({
   try: () => import("node:sqlite"),
   catch: (cause) =>
     new SqlError({
@@ -96,19 +96,15 @@ const loadSqlite = Effect.tryPromise({
 })
 
 const open = Effect.fnUntraced(function*(options: Options) {
-  const { applicationId, busyTimeout = "1 second", exclusive = false, filename } = options
+  const { applicationId, busyTimeout = "1 second", filename } = options
   const { DatabaseSync } = yield* loadSqlite
   return yield* Effect.acquireRelease(
     Effect.try({
       try: () => {
         const db = new DatabaseSync(filename, { timeout: Duration.toMillis(Duration.fromInputUnsafe(busyTimeout)) })
         try {
-          // Before the journal is looked at, or other processes get to share it.
-          if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE")
           if (applicationId !== undefined) claim(db, applicationId)
           db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-          // The mode takes hold of the file with the next write only.
-          if (exclusive) db.exec("BEGIN EXCLUSIVE; COMMIT")
           return db
         } catch (cause) {
           db.close()

@@ -8,10 +8,10 @@ import type { ConfigError } from "effect/Config"
 import * as Digest from "effect/crypto/Digest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Approvals } from "../approvals/Approvals.ts"
 import { StorageFailed } from "../errors/VargateError.ts"
+import * as FileLock from "../internal/fileLock.ts"
 import * as SqliteClient from "../internal/sqliteClient.ts"
 import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
 import * as Engine from "../workflow/Engine.ts"
@@ -50,21 +50,15 @@ export const layer = (
 
 /** Held for as long as the engine runs. */
 const lock = (filename: string): Layer.Layer<never, StorageFailed> =>
-  Layer.effectDiscard(SqliteClient.make({
-    filename: filename === ":memory:" ? filename : `${filename}.lock`,
-    exclusive: true
-  })).pipe(
-    Layer.provide(Reactivity.layer),
-    Layer.catch((error) =>
+  filename === ":memory:" ? Layer.empty : Layer.effectDiscard(FileLock.acquire(filename)).pipe(
+    Layer.catch(({ detail, isHeld }) =>
       Layer.effectDiscard(Effect.fail(
         new StorageFailed({
           operation: "EngineSqlite.layer",
-          detail: SqliteClient.primaryCode(error) === sqliteBusy
+          detail: isHeld
             ? `${filename} is in use by another process, and one at a time may have it: stop that one, or choose another file`
-            : `${filename} cannot be locked (${error.reason.message})`
+            : `${filename} cannot be locked (${detail})`
         })
       ))
     )
   )
-
-const sqliteBusy = 5

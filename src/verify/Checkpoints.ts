@@ -20,6 +20,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Schema from "effect/Schema"
@@ -183,6 +184,8 @@ export interface Storage {
   readonly read: Effect.Effect<string | undefined, StorageFailed>
   /** Must leave either the old text or the new one, whatever happens. */
   readonly write: (json: string) => Effect.Effect<void, StorageFailed>
+  /** Keeps other processes away from the storage meanwhile. Default: nobody else uses it. */
+  readonly exclusively?: (<A, E>(change: Effect.Effect<A, E>) => Effect.Effect<A, E | StorageFailed>) | undefined
 }
 
 /**
@@ -194,6 +197,7 @@ export interface Storage {
 export const make = (storage: Storage): Effect.Effect<CheckpointStore["Service"]> =>
   Effect.sync(() => {
     const writing = Semaphore.makeUnsafe(1)
+    const { exclusively = identity } = storage
 
     const read = Effect.flatMap(
       storage.read,
@@ -218,7 +222,7 @@ export const make = (storage: Storage): Effect.Effect<CheckpointStore["Service"]
           }])
         }
         yield* storage.write(toJson(merge(kept, added)))
-      }).pipe(writing.withPermits(1))
+      }).pipe(exclusively, writing.withPermits(1))
 
     const all = (tenantId: string) =>
       Effect.map(read, (kept) => kept.filter((checkpoint) => checkpoint.tenantId === tenantId))

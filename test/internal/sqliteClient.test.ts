@@ -149,7 +149,7 @@ describe("the SQLite client on a file", () => {
   it.effect("finds again what was committed", () =>
     Effect.gen(function*() {
       const filename = join(yield* folder, "a.db")
-      const layer = SqliteClient.layer({ filename, exclusive: true })
+      const layer = SqliteClient.layer({ filename })
       const write = SqlClient.SqlClient.use((sql) =>
         Effect.andThen(sql`CREATE TABLE things (name TEXT)`, add(sql, "a"))
       )
@@ -158,18 +158,6 @@ describe("the SQLite client on a file", () => {
         yield* Effect.provide(SqlClient.SqlClient.use((sql) => sql`SELECT name FROM things`), Layer.fresh(layer)),
         [{ name: "a" }]
       )
-    }))
-
-  it.effect("keeps everybody else away where it is exclusive", () =>
-    Effect.gen(function*() {
-      const filename = join(yield* folder, "a.db")
-      const first = yield* open({ filename, exclusive: true })
-      for (const exclusive of [true, false]) {
-        const error = yield* Effect.flip(open({ filename, exclusive, busyTimeout: 10 }))
-        assert.strictEqual(error.reason._tag, "LockTimeoutError")
-        assert.strictEqual(SqliteClient.primaryCode(error), 5)
-      }
-      yield* first`CREATE TABLE things (name TEXT)`
     }))
 
   it.effect("is shared where it is not", () =>

@@ -7,7 +7,8 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Redacted } from "effect"
 import * as GatewayServer from "effect-vargate/gateway/GatewayServer"
-import { appendFileSync } from "node:fs"
+import { appendFileSync, readFileSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
 
 const { apiKey, ...options } = JSON.parse(process.argv[2] ?? "{}")
 
@@ -31,6 +32,15 @@ const policy = {
     when: ({ action }: { readonly action: { readonly tool: string } }) => action.tool === "forbidden"
   }]
 } as const
+
+/** What an embedding program may do with the file: take a checksum of it, look into it. */
+process.on("SIGUSR2", () => {
+  readFileSync(options.data)
+  const db = new DatabaseSync(options.data, { readOnly: true })
+  const { records } = db.prepare("SELECT count(*) AS records FROM records").get()!
+  db.close()
+  console.log(JSON.stringify({ records }))
+})
 
 GatewayServer.run(
   { port: 0, tools, policy, ...options, ...(apiKey === undefined ? {} : { apiKey: Redacted.make(apiKey) }) },

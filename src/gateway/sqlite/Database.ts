@@ -1,5 +1,5 @@
 /**
- * A gateway's file: opened for one process alone, brought up to date, with one writer and one key.
+ * A gateway's file: locked for one process alone, brought up to date, with one writer and one key.
  *
  * @since 0.1.0
  */
@@ -9,8 +9,9 @@ import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { createHmac, randomBytes } from "node:crypto"
+import { createHmac, randomBytes, randomInt } from "node:crypto"
 import { closeSync, openSync } from "node:fs"
+import * as FileLock from "../../internal/fileLock.ts"
 import * as SqliteClient from "../../internal/sqliteClient.ts"
 import { seal, unseal } from "../ledger/internal/sealing.ts"
 import * as GroupCommit from "./groupCommit.ts"
@@ -19,7 +20,8 @@ import { currentVersion, migrate, versionOf } from "./migrations.ts"
 import { StorageError, type StorageProblem } from "./StorageError.ts"
 
 /**
- * The database of a gateway. A query that SQLite cannot carry out is a defect: the disk is full, or the file is broken.
+ * The database of a gateway. Where SQLite cannot carry out a query, because the disk is full or the file is broken, the
+ * effect dies with a `StorageError`.
  *
  * @category services
  * @since 0.1.0
@@ -62,17 +64,18 @@ const probe = "effect-vargate"
 const problems = new Map<number | undefined, readonly [StorageProblem, string]>([
   [5, ["InUse", "is in use"]],
   [6, ["InUse", "is in use"]],
+  [10, ["Inaccessible", "cannot be read or written"]],
   [11, ["Damaged", "is damaged"]],
+  [13, ["Full", "cannot grow"]],
   [26, ["Damaged", "is not a SQLite database"]]
 ])
 
-const cannotOpen = (filename: string, error: SqlError): StorageError => {
+const storageError = (filename: string) => (error: SqlError): StorageError => {
   if (SqliteClient.isForeign(error)) {
     return new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
   }
-  const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ??
-    (["Inaccessible", `cannot be opened (${error.message})`] as const)
-  return new StorageError({ problem, filename, detail })
+  const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ?? (["Inaccessible", "cannot be used"] as const)
+  return new StorageError({ problem, filename, detail: `${detail} (${error.message})` })
 }
 
 /** A new file is this user's alone: the log holds the params of every call. */
@@ -81,9 +84,23 @@ const touch = (filename: string) =>
 
 const isInMemory = (filename: string) => filename === ":memory:"
 
-const open = Effect.fnUntraced(function*(filename: string) {
-  if (!isInMemory(filename)) yield* touch(filename)
-  const sql = yield* SqliteClient.make({ filename, applicationId, exclusive: true })
+/** Takes the file for this process alone, and says where it is. */
+const take = Effect.fnUntraced(function*(filename: string) {
+  if (isInMemory(filename)) return filename
+  yield* Effect.mapError(
+    FileLock.acquire(filename),
+    ({ detail, isHeld }) =>
+      isHeld
+        ? new StorageError({ problem: "InUse", filename, detail: "is in use" })
+        : new StorageError({ problem: "Inaccessible", filename, detail: `cannot be locked (${detail})` })
+  )
+  const path = FileLock.canonicalPath(filename)
+  yield* touch(path)
+  return path
+})
+
+const open = Effect.fnUntraced(function*(filename: string, path: string) {
+  const sql = yield* SqliteClient.make({ filename: path, applicationId })
   const version = yield* versionOf(sql)
   if (version > currentVersion) {
     const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
@@ -102,33 +119,71 @@ const open = Effect.fnUntraced(function*(filename: string) {
   return sql
 })
 
-const unlock = Effect.fnUntraced(function*(filename: string, sql: SqlClient.SqlClient) {
+const unlock = Effect.fnUntraced(function*(path: string, sql: SqlClient.SqlClient) {
   const [known] = yield* sql<{ readonly sealed: Uint8Array }>`SELECT sealed FROM key_probe`
-  const key = isInMemory(filename) ? randomBytes(32) : yield* readKey(filename, known !== undefined)
+  const key = isInMemory(path) ? randomBytes(32) : yield* readKey(path, known !== undefined)
   if (known === undefined) {
     yield* sql`INSERT INTO key_probe ${sql.insert({ sealed: seal(key, probe) })}`
   } else if (unseal(key, known.sealed) !== probe) {
     return yield* new StorageError({
       problem: "KeyUnfit",
-      filename: keyPathOf(filename),
+      filename: keyPathOf(path),
       detail: "is the key of another database"
     })
   }
   return key
 })
 
+/**
+ * Transactions that fail where the file is no longer this gateway's.
+ *
+ * **Details**
+ *
+ * The lock keeps others away as long as its file is left alone. Should it be removed, another gateway can take the
+ * database over. It then writes a number of its own into the header (`PRAGMA user_version`), which every transaction of
+ * this one looks at first. And where the database or its write-ahead log has been removed, SQLite goes on writing into
+ * files that nobody will find again: so what was committed counts only if both are still in their places.
+ */
+const guarded = Effect.fnUntraced(function*(filename: string, path: string, sql: SqlClient.SqlClient) {
+  const mine = randomInt(1, 2 ** 31)
+  yield* sql.unsafe(`PRAGMA user_version = ${mine}`)
+  const lost = (detail: string) => new StorageError({ problem: "Lost", filename, detail })
+
+  const isMine = Effect.flatMap(
+    sql<{ readonly user_version: number }>`PRAGMA user_version`,
+    ([row]) => row?.user_version === mine ? Effect.void : Effect.fail(lost("was taken over by another gateway"))
+  )
+
+  const places = isInMemory(path) ? [] : [path, `${path}-wal`].map((file) => [file, FileLock.identityOf(file)] as const)
+  const isInPlace = Effect.suspend(() =>
+    places.every(([file, identity]) => FileLock.identityOf(file) === identity)
+      ? Effect.void
+      : Effect.fail(lost("or its write-ahead log was removed or replaced"))
+  )
+
+  return {
+    withTransaction: <A>(changes: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError | StorageError> =>
+      Effect.tap(sql.withTransaction(Effect.andThen(isMine, changes)), isInPlace)
+  }
+})
+
 const make = Effect.fnUntraced(function*({ filename }: Options) {
-  const { key, sql } = yield* Effect.gen(function*() {
-    const sql = yield* open(filename)
-    return { sql, key: yield* unlock(filename, sql) }
-  }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(cannotOpen(filename, error))))
-  const commit = yield* GroupCommit.make(sql)
+  const path = yield* take(filename)
+  const toStorageError = storageError(filename)
+  const { key, sql, transactor } = yield* Effect.gen(function*() {
+    const sql = yield* open(filename, path)
+    const key = yield* unlock(path, sql)
+    return { sql, key, transactor: yield* guarded(filename, path, sql) }
+  }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError(error))))
+  const commit = yield* GroupCommit.make(transactor)
   const labelOf = (place: ReadonlyArray<string>) => JSON.stringify(place)
+  const orDie = <A>(query: Effect.Effect<A, SqlError | StorageError>) =>
+    Effect.orDie(Effect.catchTag(query, "SqlError", (error) => Effect.fail(toStorageError(error))))
 
   return Database.of({
     sql,
-    read: Effect.orDie,
-    commit: (change) => Effect.orDie(commit(change)),
+    read: orDie,
+    commit: (change) => orDie(commit(change)),
     seal: (text, ...place) => seal(key, text, labelOf(place)),
     unseal: (sealed, ...place) => {
       const text = unseal(key, sealed, labelOf(place))
@@ -143,6 +198,11 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
 
 /**
  * The database at a path.
+ *
+ * **Details**
+ *
+ * One process at a time has it, whatever links and spellings of the path lead to it: that is kept by a lock on
+ * `{filename}.lock`, which nothing else may open. The database itself can be read meanwhile, for backups as well.
  *
  * @category layers
  * @since 0.1.0

@@ -9,12 +9,21 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 
-interface Change {
+interface Change<E> {
   readonly run: Effect.Effect<unknown, SqlError>
-  readonly done: Deferred.Deferred<unknown, SqlError>
+  readonly done: Deferred.Deferred<unknown, E>
+}
+
+/**
+ * Carries out changes in one transaction, and succeeds once that is on the disk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Transactor<E> {
+  readonly withTransaction: <A>(changes: Effect.Effect<A, SqlError>) => Effect.Effect<A, E>
 }
 
 /** So that nobody waits long for a change that came just too late. */
@@ -32,10 +41,10 @@ const changesAtOnce = 256
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(sql: SqlClient) {
-  const queue = yield* Queue.unbounded<Change, Cause.Done>()
+export const make = Effect.fnUntraced(function*<E>(sql: Transactor<E>) {
+  const queue = yield* Queue.unbounded<Change<E>, Cause.Done>()
 
-  const commitAll = (changes: ReadonlyArray<Change>): Effect.Effect<void> =>
+  const commitAll = (changes: ReadonlyArray<Change<E>>): Effect.Effect<void> =>
     Effect.flatMap(
       Effect.exit(sql.withTransaction(Effect.forEach(changes, ({ run }) => run))),
       (exit) => {
@@ -59,10 +68,10 @@ export const make = Effect.fnUntraced(function*(sql: SqlClient) {
   )
   yield* Effect.addFinalizer(() => Effect.andThen(Queue.end(queue), Fiber.await(writer)))
 
-  return <A>(change: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  return <A>(change: Effect.Effect<A, SqlError>): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const done = Deferred.makeUnsafe<A, SqlError>()
-      const isTaken = Queue.offerUnsafe(queue, { run: change, done: done as Deferred.Deferred<unknown, SqlError> })
+      const done = Deferred.makeUnsafe<A, E>()
+      const isTaken = Queue.offerUnsafe(queue, { run: change, done: done as Deferred.Deferred<unknown, E> })
       return isTaken ? Deferred.await(done) : Effect.die(new Error("The gateway's file has been closed."))
     })
 })

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { Subject } from "../../audit/Erasure.ts"
 import type { Ledger } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
@@ -16,7 +17,13 @@ import { fromMillis, toMillis } from "./recordRows.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"]) => ({
+export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"]) => {
+  const truncateLog = Effect.map(
+    read(sql<{ readonly busy: number }>`PRAGMA wal_checkpoint(TRUNCATE)`),
+    ([row]) => row?.busy !== 1
+  )
+
+  return {
   subjects: (tenantId) =>
     Effect.map(
       read(sql<
@@ -82,8 +89,12 @@ export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"
         WHERE tenant_id = ${tenantId} AND status <> 'pending' AND action_id IN (SELECT action_id ${theirs})`
       return marked.length
     }))
-    // What was overwritten, the keys among it, still stands in the write-ahead log.
-    yield* read(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
+    // What was overwritten, the keys among it, still stands in the write-ahead log. While another program reads the
+    // database the log must stay; it is emptied as soon as nobody does.
+    if (!(yield* truncateLog)) {
+      yield* Effect.forkDetach(Effect.repeat(truncateLog, { until: Boolean, schedule: Schedule.spaced("10 seconds") }))
+    }
     return marked
   })
-} satisfies Partial<Ledger["Service"]>)
+} satisfies Partial<Ledger["Service"]>
+}
