@@ -1,6 +1,6 @@
 /** A gateway's file between processes: who has it, who gets it, and what becomes of it when somebody meddles. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
@@ -46,7 +46,7 @@ const recordsIn = (data: string): number => {
   }
 }
 
-const test = (name: string, body: (data: string, root: string) => Effect.fn.Return<void, unknown, any>) =>
+const test = (name: string, body: (data: string, root: string) => Effect.fn.Return<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(Effect.flatMap(folder, (root) => Effect.gen(() => body(join(root, "v.db"), root)))))
 
 describe("a gateway's file, between processes", () => {
