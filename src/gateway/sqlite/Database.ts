@@ -74,7 +74,8 @@ const storageError = (filename: string) => (error: SqlError): StorageError => {
   if (SqliteClient.isForeign(error)) {
     return new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
   }
-  const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ?? (["Inaccessible", "cannot be used"] as const)
+  const [problem, detail] = problems.get(SqliteClient.primaryCode(error)) ??
+    (["Inaccessible", "cannot be used"] as const)
   return new StorageError({ problem, filename, detail: `${detail} (${error.message})` })
 }
 
