@@ -39,13 +39,16 @@ export interface PageOptions {
  * @since 0.1.0
  */
 export interface RecordsOptions {
-  /** `newest` first (default) gives the log as it is now, `oldest` first also what is appended meanwhile. */
+  /** `newest` first (default) returns the log as it is now, `oldest` first also what is appended meanwhile. */
   readonly order?: "newest" | "oldest" | undefined
   /** Only what is newer than this checkpoint. */
   readonly since?: Checkpoint | undefined
   /** Records per request, from 1 to 1000. Default: 1000. */
   readonly pageSize?: number | undefined
-  /** Told of every record that the gateway cannot show, by its place counted from 0 for the oldest. Default: a warning. */
+  /**
+   * Called for every record that the gateway cannot show, with its place counted from 0 for the oldest. Default: a
+   * warning.
+   */
   readonly onGap?: ((position: number) => Effect.Effect<void>) | undefined
 }
 
@@ -64,8 +67,8 @@ export class AuditLog extends Context.Service<AuditLog, {
    */
   readonly records: (options?: RecordsOptions) => Stream.Stream<AuditRecord, OperationError>
   /**
-   * The record of one action, or `NotFound`. The gateway has no route for it: the log is read from the newest record on.
-   * `approval-{id}` and `rejection-{id}` are records of their own.
+   * The record of one action, or `NotFound`. The gateway has no route for it: the log is read from the newest record
+   * on. `approval-{id}` and `rejection-{id}` are records of their own.
    */
   readonly record: (actionId: ActionId) => Effect.Effect<AuditRecord, OperationError>
   /** What the gateway says about its own chain (GET /audit/verify): a claim, not a proof. */
@@ -74,16 +77,16 @@ export class AuditLog extends Context.Service<AuditLog, {
   readonly agents: (options?: {
     readonly limit?: number | undefined
   }) => Effect.Effect<ReadonlyArray<AgentActivity>, OperationError>
-  /** The people whose data the log holds (GET /audit/subjects). A measured gateway lists those of all tenants. */
+  /** The data subjects in the log (GET /audit/subjects). A measured gateway lists those of all tenants. */
   readonly subjects: Effect.Effect<ReadonlyArray<Subject>, OperationError>
   /**
-   * Deletes the key of a person's data, for ever (POST /audit/erase/{subject_id}). `NotFound` where there never was one.
-   * Asking twice does no harm. On a measured gateway any tenant can erase any subject.
+   * Deletes the key of a data subject permanently (POST /audit/erase/{subject_id}). `NotFound` where there never was
+   * one. Asking twice does no harm. On a measured gateway any tenant can erase any subject.
    */
   readonly erase: (subjectId: string) => Effect.Effect<ErasureReceipt, OperationError>
   /**
-   * Lets the gateway try to decrypt a person's data (GET /audit/erase/{subject_id}/verify). The result is redacted,
-   * because before an erasure it holds that data in plain text.
+   * Lets the gateway try to decrypt the data of a subject (GET /audit/erase/{subject_id}/verify). The result is
+   * redacted, because before an erasure it holds that data in plain text.
    */
   readonly verifyErasure: (subjectId: string) => Effect.Effect<Redacted.Redacted<ErasureCheck>, OperationError>
 }>()("effect-vargate/AuditLog") {}

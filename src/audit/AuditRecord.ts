@@ -17,8 +17,8 @@ import { RecordHash } from "../model/RecordHash.ts"
  * anomalyScore, containsPii, piiSubjectId, piiFields, erasureStatus, executionMode, source, managedSessionId.
  *
  * `decision` (allow, deny, pending_approval, observed, ...) is an open vocabulary. `prevHash` of the first record is
- * `GENESIS`. Fields that held personal data read `[ENCRYPTED:key_id:base64]`. Times are cut to milliseconds here, and
- * number tokens and key order of `params` are not kept: hash the response text, not this value.
+ * `GENESIS`. Fields that contained personal data read `[ENCRYPTED:key_id:base64]`. Times are cut to milliseconds here,
+ * and number tokens and key order of `params` are not kept: hash the response text, not this value.
  *
  * @category models
  * @since 0.1.0

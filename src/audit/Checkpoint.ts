@@ -1,5 +1,5 @@
 /**
- * What one party was shown of a log: kept after a good verification, and held against everything shown later.
+ * What one party was shown of a log: kept after a good verification, and compared with everything shown later.
  *
  * @since 0.1.0
  */
@@ -27,7 +27,7 @@ export type KnownRoot = typeof KnownRoot.Type
  *
  * **Details**
  *
- * Its hash fixes the content of every record up to it. Whoever kept it notices when any of them is rewritten, removed or
+ * Its hash fixes the content of every record up to it. Its keeper notices when any of them is rewritten, removed or
  * cut off later, even where the gateway has recomputed all hashes and its own verification says that all is well. Times
  * are written as ISO 8601 in JSON.
  *

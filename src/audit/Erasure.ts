@@ -1,6 +1,6 @@
 /**
- * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
- * is deleted.
+ * Erasing the data of a subject from a log that cannot change: the values were encrypted under a key of their own, and
+ * the key is deleted.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ export const SubjectId = Schema.String.check(
 )
 
 /**
- * A person with data in the log (GET /audit/subjects).
+ * A data subject: its personal data is in the log (GET /audit/subjects).
  *
  * @category models
  * @since 0.1.0
@@ -40,8 +40,8 @@ export class Subject extends Schema.Class<Subject>("effect-vargate/Subject")({
  *
  * **Details**
  *
- * Erased records stay in the log with their ciphertext and their hashes, so the chain stays valid. They leave the Merkle
- * trees as the gateway rebuilds them: see `ErasedLeaves`.
+ * Erased records stay in the log with their ciphertext and their hashes, so the chain stays valid. They leave the
+ * Merkle trees as the gateway rebuilds them: see `ErasedLeaves`.
  *
  * @category models
  * @since 0.1.0

@@ -29,14 +29,17 @@ import { AuditApi } from "./wire/AuditApi.ts"
 export class Replay extends Context.Service<Replay, {
   /** One decision (POST /audit/replay). */
   readonly replay: (actionId: ActionId) => Effect.Effect<ReplayReport, OperationError>
-  /** The newest `count` decisions in one request (POST /audit/replay-bulk). A measured gateway takes those of all tenants. */
+  /**
+   * The newest `count` decisions in one request (POST /audit/replay-bulk). A measured gateway takes those of all
+   * tenants.
+   */
   readonly replayLast: (count: number) => Effect.Effect<BulkReplay, OperationError>
   /**
    * Which of the newest `count` records of the key's tenant would be decided otherwise.
    *
    * **Details**
    *
-   * Each is replayed by itself, four at a time. What can never match is left out and named: pending actions, people's
+   * Each is replayed by itself, four at a time. What can never match is left out and named: pending actions, reviewers'
    * decisions, and what the gateway decided or noted without its policy. A single replay that fails does not end the
    * others.
    */

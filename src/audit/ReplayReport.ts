@@ -94,8 +94,8 @@ export class BulkReplay extends Schema.Class<BulkReplay>("effect-vargate/BulkRep
  *
  * | reason | meaning |
  * | --- | --- |
- * | `Pending` | it was held: the record says `pending_approval`, a replay says `allow` or `deny` |
- * | `HumanDecision` | a person decided, no policy was asked |
+ * | `Pending` | it was pending: the record says `pending_approval`, a replay says `allow` or `deny` |
+ * | `HumanDecision` | a reviewer decided, no policy was asked |
  * | `GatewayDecision` | the gateway itself decided or noted it: a tool it cannot execute, a switch of the tenant, a control action |
  *
  * @category models
@@ -128,7 +128,7 @@ export class DriftReport extends Schema.Class<DriftReport>("effect-vargate/Drift
   get exitCode(): 0 | 1 | 2 {
     return this.changed.length > 0 ? 1 : this.failures.length > 0 ? 2 : 0
   }
-  /** One line for people. */
+  /** One line to read. */
   get summary(): string {
     const { changed, failures, leftOut, same } = this
     return `${same} the same, ${changed.length} changed, ${failures.length} not replayed, ${leftOut.length} left out`

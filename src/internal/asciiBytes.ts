@@ -1,5 +1,5 @@
 /**
- * The ASCII characters that JSON gives a meaning to, as bytes. What is in `wasm/` reads these as well.
+ * The ASCII characters that have a meaning in JSON, as bytes. What is in `wasm/` reads these as well.
  *
  * @internal
  */
@@ -28,8 +28,8 @@ export const closeBrace = 0x7d
 export const rubout = 0x7f
 
 /**
- * Whether a byte is one of `0` to `9`. A declaration: a function that is a constant would be compiled into the module of
- * `wasm/`, which has its own.
+ * Whether a byte is one of `0` to `9`. A declaration: a function that is a constant would be compiled into the module
+ * of `wasm/`, which has its own.
  *
  * @internal
  */

@@ -43,7 +43,7 @@ const open = (value: object): Open => {
 }
 
 /**
- * The separators of `json.dumps` where Python is told of no others.
+ * The separators that `json.dumps` of Python uses by default.
  *
  * @internal
  */
@@ -52,9 +52,9 @@ export const pythonSeparators = { item: ", ", key: ": " }
 const compact = { item: ",", key: ":" }
 
 /**
- * The ASCII text of a value that came out of `JSON.parse`, compact unless other separators are given: keys in the order of
- * `Object.keys`, numbers as `JSON.stringify` spells them (so `1.0` has become `1`), strings as `asciiString` writes them.
- * The nesting depth is limited by memory alone, not by the call stack.
+ * The ASCII text of a value that came out of `JSON.parse`, compact unless other separators are given: keys in the order
+ * of `Object.keys`, numbers as `JSON.stringify` spells them (so `1.0` has become `1`), strings as `asciiString` writes
+ * them. The nesting depth is limited by memory alone, not by the call stack.
  *
  * @internal
  */

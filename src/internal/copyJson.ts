@@ -7,8 +7,8 @@
 type JsonObject = Readonly<Record<string, unknown>>
 
 /**
- * A copy without the undefined members, which JSON leaves out and a strict encoder would refuse. Nobody can change it any
- * more. Not by way of JSON text: some engines misread keys that end in a backslash.
+ * A copy without the undefined members, which JSON leaves out and a strict encoder would refuse. It is
+ * frozen. Not by way of JSON text: some engines misread keys that end in a backslash.
  *
  * @internal
  */

@@ -4,7 +4,7 @@
  * @internal
  */
 
-/** A field that the gateway encrypted may have held anything. */
+/** A field that the gateway encrypted may have had any value. */
 const encrypted = /^\[ENCRYPTED:[^\]]*\]$/
 
 /** The gateway leaves such keys out of what it shows. */

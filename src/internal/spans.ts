@@ -1,5 +1,5 @@
 /**
- * Spans for what happens thousands of times a second: none where nobody would see them.
+ * Spans for what happens thousands of times a second: none where no tracer would record them.
  *
  * @internal
  */
@@ -8,7 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
 
 /**
- * Effect's own tracer shows its spans to nobody, and a span costs as much as the rest of a call.
+ * Effect's default tracer exports nothing, and a span costs as much as the rest of a call.
  *
  * @internal
  */

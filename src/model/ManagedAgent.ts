@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * Id of a managed agent, as the gateway gives it: `agent-9860de81b9f8`.
+ * Id of a managed agent, as the gateway assigns it: `agent-9860de81b9f8`.
  *
  * **Details**
  *
@@ -32,13 +32,13 @@ export type ManagedAgentId = typeof ManagedAgentId.Type
  *
  * **Details**
  *
- * `null` means no limit of its own: the tenant's then holds. What a route does not tell is undefined: the system prompt,
- * the governance profile and the tools that need a human come only from GET /managed/agents/{id}.
+ * `null` means no limit of its own: the tenant's then holds. What a route does not return is undefined: the system
+ * prompt, the governance profile and the tools that need an approval come only from GET /managed/agents/{id}.
  *
  * **Gotchas**
  *
- * On a measured gateway `requireHumanApproval` is a sentence in the agent's prompt and not a rule. What must be held
- * belongs into the policy.
+ * On a measured gateway `requireHumanApproval` is a sentence in the agent's prompt and not a rule. Calls that need an
+ * approval belong into the policy.
  *
  * @category models
  * @since 0.1.0

@@ -9,7 +9,7 @@ import { ManagedAgentId } from "./ManagedAgent.ts"
 import { RecordHash } from "./RecordHash.ts"
 
 /**
- * Id of a session, as the gateway gives it: `vs-e2ee29f4e160443b`.
+ * Id of a session, as the gateway assigns it: `vs-e2ee29f4e160443b`.
  *
  * **Details**
  *
@@ -32,7 +32,7 @@ export type ManagedSessionId = typeof ManagedSessionId.Type
 
 /**
  * How many calls a session has made: through the gateway (`governed`), past it (`observed`), and how many of all its
- * records are denials or held.
+ * records are denied or pending.
  *
  * @category models
  * @since 0.1.0
@@ -58,8 +58,8 @@ export type SessionCalls = typeof SessionCalls.Type
  * **Details**
  *
  * `status` (active, interrupted, completed, failed) is an open vocabulary. `calls` is counted anew by
- * GET /managed/sessions/{id}/status; in the list of sessions it is a stored number that may lag behind. `consumer` tells
- * whether the gateway follows the session's events; only a status has it.
+ * GET /managed/sessions/{id}/status; in the list of sessions it is a stored number that may lag behind. `consumer`
+ * tells whether the gateway follows the session's events; only a status has it.
  *
  * @category models
  * @since 0.1.0
@@ -98,8 +98,8 @@ export class ManagedSession extends Schema.Class<ManagedSession>("effect-vargate
  *
  * **Details**
  *
- * `source` is `mcp_governed` for calls that the gateway decided, `mcp_observed` for what it only saw, `control_plane` for
- * what was done to the session. The hashes and the bundle are told by the compliance report alone.
+ * `source` is `mcp_governed` for calls that the gateway decided, `mcp_observed` for what it only saw, `control_plane`
+ * for operations on the session itself. Only the compliance report has the hashes and the bundle.
  *
  * @category models
  * @since 0.1.0

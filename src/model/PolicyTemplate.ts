@@ -22,7 +22,7 @@ export const GeneralParameters = Schema.Struct({
   anomalyThreshold: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   /** Violations in 24 hours after which an agent rests for an hour. Default: 3. */
   cooldownViolations: Schema.optional(Count),
-  /** Whether a human is asked about `delete`, `destroy`, `purge` and `drop`. Default: true. */
+  /** Whether `delete`, `destroy`, `purge` and `drop` need an approval. Default: true. */
   approveDestructive: Schema.optional(Schema.Boolean)
 })
 
@@ -39,7 +39,7 @@ export const FinancialParameters = Schema.Struct({
   currency: Schema.optional(Schema.String.check(Schema.isPattern(/^[A-Z]{3}$/, { expected: "a code like EUR" }))),
   /** Whether amounts from 100 on are denied outside Monday to Friday, 9 to 18 UTC. Default: true. */
   businessHoursOnly: Schema.optional(Schema.Boolean),
-  /** A human is asked about amounts from here on. Default: 1000. */
+  /** Amounts from here on need an approval. Default: 1000. */
   approvalThreshold: Schema.optional(Amount),
   /** Actions of an agent in 24 hours. Default: 100. */
   dailyTransactionCap: Schema.optional(Count)
@@ -56,9 +56,9 @@ export const EmailParameters = Schema.Struct({
   dailySendLimit: Schema.optional(Count),
   /** Whether a mail must say that a machine wrote it. Default: true. */
   requireDisclosure: Schema.optional(Schema.Boolean),
-  /** Whether a human is asked about the first mail to somebody. Default: true. */
+  /** Whether the first mail to a recipient needs an approval. Default: true. */
   firstContactApproval: Schema.optional(Schema.Boolean),
-  /** Domains that nobody may be written at. Default: eight of consumers. */
+  /** Domains to which no mail may be sent. Default: eight of consumers. */
   blockedDomains: Schema.optional(Texts)
 })
 
@@ -69,11 +69,11 @@ export const EmailParameters = Schema.Struct({
  * @since 0.1.0
  */
 export const CrmParameters = Schema.Struct({
-  /** A human is asked about more records at once; ten times as many are denied. Default: 10. */
+  /** More records at once need an approval; ten times as many are denied. Default: 10. */
   bulkThreshold: Schema.optional(Count),
   /** Default: false. */
   allowDelete: Schema.optional(Schema.Boolean),
-  /** Whether a human is asked about exports. Default: true. */
+  /** Whether exports need an approval. Default: true. */
   exportApproval: Schema.optional(Schema.Boolean),
   /** Fields that no agent may change. Default: `owner`, `revenue`. */
   restrictedFields: Schema.optional(Texts)

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { PolicyChoice } from "./PolicyTemplate.ts"
 
 /**
- * What the gateway does with a call while something behind it is away: refuse it, let it pass, or ask a human.
+ * What the gateway does with a call while something behind it is away: refuse it, let it pass, or ask a reviewer.
  *
  * @category models
  * @since 0.1.0
@@ -79,8 +79,8 @@ const isHttps = (text: string) => {
  *
  * **Details**
  *
- * `anchorChain` is a gateway's own vocabulary (`polygon`). A gateway delivers only the events in `webhookEvents`, none at
- * first: a URL alone delivers nothing. `webhookUrl: null` ends all delivery.
+ * `anchorChain` is a gateway's own vocabulary (`polygon`). A gateway delivers only the events in `webhookEvents`, none
+ * at first: a URL alone delivers nothing. `webhookUrl: null` ends all delivery.
  *
  * @category models
  * @since 0.1.0
@@ -91,7 +91,7 @@ export const TenantSettings = Schema.Struct({
   anchorChain: Schema.optional(Schema.NonEmptyString),
   policy: Schema.optional(PolicyChoice),
   failureModes: Schema.optional(FailureModes),
-  /** What is allowed where a human would be asked. Takes the place of the list before. */
+  /** What is allowed although it would need an approval. Replaces the previous list. */
   autoApproveTools: Schema.optional(Schema.Array(ToolMethod)),
   webhookUrl: Schema.optional(
     Schema.NullOr(Schema.String.check(Schema.makeFilter(isHttps, { expected: "a URL that begins with https://" })))

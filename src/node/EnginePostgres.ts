@@ -1,12 +1,12 @@
 /**
- * Durable calls on many machines: each is a runner of one cluster, and all share a Postgres database. What one leaves
- * behind, another goes on with.
+ * Durable calls on many machines: each is a runner of one cluster, and all share a Postgres database. When one ends,
+ * another continues its executions.
  *
  * **Details**
  *
- * Needs `@effect/sql-pg`. How runners find one another is set as for any cluster of Effect, by `shardingConfig` or by the
- * environment (`HOST`, `PORT`, ...: see `ShardingConfig.layerFromEnv`); each runner needs an address that the others reach.
- * Of the reconciler there is one in the whole cluster.
+ * Needs `@effect/sql-pg`. How runners find one another is set as for any cluster of Effect, by `shardingConfig` or by
+ * the environment (`HOST`, `PORT`, ...: see `ShardingConfig.layerFromEnv`); each runner needs an address that the
+ * others reach. Of the reconciler there is one in the whole cluster.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,6 @@
 /**
- * Durable calls on one machine: everything is in one SQLite file, and goes on where it was when the process comes back.
+ * Durable calls on one machine: everything is in one SQLite file, and continues where it was after a restart of the
+ * process.
  *
  * @since 0.1.0
  */
@@ -48,7 +49,7 @@ export const layer = (
     Layer.provide(lock(options.filename))
   )
 
-/** Held for as long as the engine runs. */
+/** Locked for as long as the engine runs. */
 const lock = (filename: string): Layer.Layer<never, StorageFailed> =>
   filename === ":memory:" ? Layer.empty : Layer.effectDiscard(FileLock.acquire(filename)).pipe(
     Layer.catch(({ detail, isHeld }) =>

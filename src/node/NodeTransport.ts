@@ -1,8 +1,8 @@
 // oxlint-disable-next-line typescript/triple-slash-reference -- a declaration for a file of undici has no other way in
 /// <reference path="./undici.d.ts" />
 /**
- * The fast `HttpClient` for Node: straight on undici's `dispatch`, at the price of a bare `undici.request`. Put it where
- * `FetchHttpClient.layer` would stand.
+ * The fast `HttpClient` for Node: straight on undici's `dispatch`, at the price of a bare `undici.request`. Put it
+ * where `FetchHttpClient.layer` would stand.
  *
  * **Details**
  *
@@ -218,7 +218,7 @@ const exchange = <E>(
     })
   })
 
-/** What undici calls while a request goes out and its answer comes in. */
+/** What undici calls while a request is sent and its answer arrives. */
 class Handler implements Dispatcher.DispatchHandler {
   private readonly request: HttpClientRequest.HttpClientRequest
   private readonly resume: (sent: Sent) => void
@@ -298,7 +298,7 @@ class Head implements ResponseHead {
   }
 }
 
-/** undici gives names in lower case, in an object of its own for each answer, and lists only what came more than once. */
+/** undici returns names in lower case, in a new object for each answer, and lists only what was repeated. */
 const headersOf = (headers: IncomingHttpHeaders): Headers.Headers =>
   Object.values(headers).some(Array.isArray)
     ? Headers.fromInput(headers)

@@ -3,7 +3,8 @@
  *
  * **Details**
  *
- * A Redis that goes away stops nobody: calls then go unlimited, and the gateway's own limit still stands.
+ * A Redis that becomes unavailable stops no call: calls are then not limited here, and the gateway's own limit still
+ * holds.
  *
  * @since 0.1.0
  */

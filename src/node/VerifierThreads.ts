@@ -1,13 +1,13 @@
 /**
- * Verifies long logs on several threads: `ChainVerifier.verifyFile` and `verifyPages` then come to the same report in a
+ * Verifies long logs on several threads: `ChainVerifier.verifyFile` and `verifyPages` then produce the same report in a
  * fraction of the time.
  *
  * **Details**
  *
  * The threads scan and hash; what they find sound is put together in the order of the log. A stretch in which they find
  * anything wrong is read again, by the one who asked, so that findings are the same to the letter. Memory does not grow
- * with the length of the log; each thread takes about 25 MB. Logs that come over the network arrive more slowly than one
- * thread reads them, so `ChainVerifier.verify` does not use threads.
+ * with the length of the log; each thread takes about 25 MB. Logs that come over the network arrive more slowly than
+ * one thread reads them, so `ChainVerifier.verify` does not use threads.
  *
  * **Gotchas**
  *
@@ -43,7 +43,7 @@ const maxDefault = 8
 /** While one text is scanned, the next one is at hand. */
 const textsPerThread = 2
 
-/** What a thread leaves behind is short-lived: V8 would let much of it pile up. */
+/** What a thread allocates is short-lived: V8 would let much of it pile up. */
 const resourceLimits = { maxYoungGenerationSizeMb: 6 }
 
 /** The module of a thread, as source or built: whichever this one is. */
@@ -106,8 +106,8 @@ const failed = (cause?: unknown) =>
   })
 
 /**
- * Lets `ChainVerifier.verifyFile` and `verifyPages` below scan on several threads, which end with the layer. Fails where
- * they cannot be started.
+ * Lets `ChainVerifier.verifyFile` and `verifyPages` below scan on several threads, which end with the layer. Fails
+ * where they cannot be started.
  *
  * **Example** (A long log)
  *

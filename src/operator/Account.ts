@@ -1,5 +1,5 @@
 /**
- * Accounts: signing up, sessions, the key and its rotation, the tenants of one person.
+ * Accounts: signing up, sessions, the key and its rotation, the tenants of one account.
  *
  * @since 0.1.0
  */
@@ -27,7 +27,7 @@ export interface Identity {
 }
 
 /**
- * The part of {@link Account} that needs no key, and gives the first one: see {@link layerSignup}.
+ * The part of {@link Account} that needs no key, and returns the first one: see {@link layerSignup}.
  *
  * @category services
  * @since 0.1.0
@@ -37,7 +37,7 @@ export class Signup extends Context.Service<Signup, {
    * POST /auth/signup: has the gateway send a link for verification. Fails with `InvalidRequest` for an address that it
    * does not take, `Conflict` for one that it has, `RateLimited` after too many.
    */
-  readonly signup: (person: {
+  readonly signup: (applicant: {
     readonly email: string
     readonly name: string
   }) => Effect.Effect<SignupReceipt, OperationError>
@@ -92,15 +92,15 @@ export class Account extends Context.Service<
     /** POST /auth/session: a token that stands in for the key, and outlives it. */
     readonly session: Effect.Effect<Session, OperationError>
     /**
-     * POST /api-keys/rotate. Fails with `RotationUnknown` when the answer is lost. Once begun it cannot be interrupted. A
-     * session of another tenant is refused, as far as the present key can still tell whose it is.
+     * POST /api-keys/rotate. Fails with `RotationUnknown` when the answer is lost. Once begun it cannot be interrupted.
+     * A session of another tenant is refused, as far as the present key can still tell whose it is.
      */
     readonly rotateKey: (by?: Identity) => Effect.Effect<RotatedKey, RotationUnknown | OperationError>
-    /** GET /auth/my-tenants: the tenants of this person; with a key, only its own. */
+    /** GET /auth/my-tenants: the tenants of this account; with a key, only its own. */
     readonly tenants: (by?: Identity) => Effect.Effect<ReadonlyArray<Membership>, OperationError>
     /**
-     * POST /auth/switch-tenant: a session of another tenant of the same person. The transport stays with its own. Fails
-     * with `Forbidden` for a person who did not sign in with GitHub.
+     * POST /auth/switch-tenant: a session of another tenant of the same account. The transport keeps its own. Fails
+     * with `Forbidden` for an account that did not sign in with GitHub.
      */
     readonly switchTenant: (tenantId: string, by?: Identity) => Effect.Effect<Session, OperationError>
   }
@@ -129,7 +129,7 @@ export const make = Effect.gen(function*() {
     Effect.withSpan("Account.session")
   )
 
-  /** With the key of another tenant the running program would go on as somebody else. */
+  /** With the key of another tenant the running program would continue as that tenant. */
   const checkSession = (session: Session) =>
     transport.request({ name: "Account.rotateKey", sideEffect: "none" }, client.tenant.me({})).pipe(
       Effect.flatMap(({ tenantId }) =>
@@ -204,8 +204,8 @@ export const layerSignup = (
 const signingUp = (transport: Pick<Transport.Transport["Service"], "client" | "request">): Signup["Service"] => {
   const { account } = transport.client(AccountApi)
   return {
-    signup: Effect.fn("Account.signup")(function*(person: { readonly email: string; readonly name: string }) {
-      const { email, name } = yield* checkObject("Account.signup", person)
+    signup: Effect.fn("Account.signup")(function*(applicant: { readonly email: string; readonly name: string }) {
+      const { email, name } = yield* checkObject("Account.signup", applicant)
       return yield* transport.request(
         { name: "Account.signup", sideEffect: "possible" },
         account.signup({ payload: { email, name } })

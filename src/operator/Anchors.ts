@@ -44,7 +44,7 @@ export class Anchors extends Context.Service<Anchors, {
    *
    * **Gotchas**
    *
-   * After an erasure a measured gateway gives proofs that lead nowhere (`claimedValid` is false), or answers 500.
+   * After an erasure a measured gateway returns proofs that lead nowhere (`claimedValid` is false), or answers 500.
    */
   readonly proof: (actionId: ActionId) => Effect.Effect<MerkleProof, OperationError>
   /**

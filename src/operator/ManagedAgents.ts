@@ -83,9 +83,9 @@ export interface SessionsOptions {
  * @since 0.1.0
  */
 export interface InterruptOptions {
-  /** 1 to 1000 characters; it goes into the audit log. */
+  /** 1 to 1000 characters; it is written to the audit log. */
   readonly reason: string
-  /** Whether a program decided this and not a person: then it is recorded as more severe. */
+  /** Whether a program decided this and not an operator: then it is recorded as more severe. */
   readonly autoTriggered?: boolean | undefined
 }
 
@@ -94,7 +94,7 @@ export interface InterruptOptions {
  *
  * **When to use**
  *
- * In programs of those who answer for agents. It is not among the services of an agent (`Vargate.layer`).
+ * Use it in programs of operators. It is not among the services of an agent (`Vargate.layer`).
  *
  * @category services
  * @since 0.1.0
@@ -117,8 +117,8 @@ export class ManagedAgents extends Context.Service<ManagedAgents, {
   /** One session, its calls counted anew (GET /managed/sessions/{id}/status). */
   readonly status: (id: ManagedSessionId) => Effect.Effect<ManagedSession, OperationError>
   /**
-   * The records of a session, oldest first (GET /managed/sessions/{id}/audit). `limit` is from 1 to 1000 and defaults to
-   * 100; there is no paging.
+   * The records of a session, oldest first (GET /managed/sessions/{id}/audit). `limit` is from 1 to 1000 and defaults
+   * to 100; there is no paging.
    */
   readonly audit: (id: ManagedSessionId, options?: {
     readonly limit?: number | undefined
@@ -142,13 +142,13 @@ export class ManagedAgents extends Context.Service<ManagedAgents, {
   /** What the gateway listens to (GET /managed/consumers). */
   readonly consumers: Effect.Effect<ReadonlyArray<EventConsumer>, OperationError>
   /**
-   * The session's status now, and after every change, until it is no longer active: that one is the last. Asks every two
-   * seconds unless the schedule says otherwise, and ends with the schedule.
+   * The session's status now, and after every change, until it is no longer active: that one is the last. Asks every
+   * two seconds unless the schedule says otherwise, and ends with the schedule.
    *
    * **Details**
    *
-   * The first failure ends it. `Stream.retry(RetryPolicy.standard)` goes on after those that may be repeated, and tells
-   * the status again.
+   * The first failure ends it. `Stream.retry(RetryPolicy.standard)` continues after those that may be repeated, and
+   * emits the status again.
    */
   readonly watch: (id: ManagedSessionId, options?: {
     readonly schedule?: Schedule.Schedule<unknown> | undefined

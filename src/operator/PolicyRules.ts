@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * One rule. `type` is `deny`, `approval` (a human is asked) or `auto_approved` (nobody is, because the tenant says so);
+ * One rule. `type` is `deny`, `approval` (a reviewer decides) or `auto_approved` (none does, by the tenant's settings);
  * the vocabulary is open. `tools` names the pairs `tool/method` that it is about; none means any.
  *
  * @category models

@@ -1,5 +1,5 @@
 /**
- * Accounts: signing up, keys, sessions, and the tenants of one person.
+ * Accounts: signing up, keys, sessions, and the tenants of one account.
  *
  * @since 0.1.0
  */
@@ -75,7 +75,7 @@ export class RotatedKey extends Schema.Class<RotatedKey>("effect-vargate/Rotated
 }) {}
 
 /**
- * A tenant that a person may act for (GET /auth/my-tenants).
+ * A tenant that an account may act for (GET /auth/my-tenants).
  *
  * @category models
  * @since 0.1.0

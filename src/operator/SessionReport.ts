@@ -63,8 +63,8 @@ export class SessionCompliance extends Schema.Class<SessionCompliance>("effect-v
  *
  * **Details**
  *
- * `Match` and `Mismatch` compare decisions; a held action counts as a match when it would be denied now. `Skipped` records
- * were never decided by a policy. `Failed` could not be replayed; `detail` says why for both.
+ * `Match` and `Mismatch` compare decisions; a pending action counts as a match when it would be denied now. `Skipped`
+ * records were never decided by a policy. `Failed` could not be replayed; `detail` says why for both.
  *
  * @category models
  * @since 0.1.0

@@ -15,7 +15,7 @@ import { TenantProfile } from "./TenantProfile.ts"
  */
 export class SettingChange extends Schema.Class<SettingChange>("effect-vargate/SettingChange")({
   setting: SettingName,
-  /** Undefined where the gateway does not show it: nobody can say then whether it would change. */
+  /** Undefined where the gateway does not show it: then it is not known whether it would change. */
   from: Schema.optional(Schema.Unknown),
   to: Schema.Unknown
 }) {
@@ -32,10 +32,10 @@ export class SettingChange extends Schema.Class<SettingChange>("effect-vargate/S
  */
 export class SettingsPlan extends Schema.Class<SettingsPlan>("effect-vargate/SettingsPlan")({
   changes: Schema.Array(SettingChange),
-  /** What is as wished already. */
+  /** What is as requested already. */
   unchanged: Schema.Array(SettingName)
 }) {
-  /** Whether nothing is left to do. False as long as a wished setting is one that the gateway does not show. */
+  /** Whether nothing is to be changed. False as long as a requested setting is one that the gateway does not show. */
   get isEmpty(): boolean {
     return this.changes.length === 0
   }
@@ -50,7 +50,7 @@ export class SettingsPlan extends Schema.Class<SettingsPlan>("effect-vargate/Set
 export class SettingsReceipt extends Schema.Class<SettingsReceipt>("effect-vargate/SettingsReceipt")({
   /** The tenant as it was read back. */
   profile: TenantProfile,
-  /** What was read back as wished. */
+  /** What was read back as requested. */
   confirmed: Schema.Array(SettingName),
   /** What the gateway accepted and does not show. */
   unconfirmed: Schema.Array(SettingName),

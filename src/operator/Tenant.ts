@@ -27,8 +27,8 @@ import { TenantApi } from "./wire/TenantApi.ts"
  *
  * **Details**
  *
- * Settings are checked before anything is sent: a gateway ignores a template or a chain that it does not know and answers
- * 200, so `apply` reads back what it can. To send the same settings again is harmless.
+ * Settings are checked before anything is sent: a gateway ignores a template or a chain that it does not know and
+ * answers 200, so `apply` reads back what it can. To send the same settings again is harmless.
  *
  * @category services
  * @since 0.1.0
@@ -41,15 +41,15 @@ export class Tenant extends Context.Service<Tenant, {
   /** What `apply` would change. Sends nothing but the question. */
   readonly plan: (settings: TenantSettings) => Effect.Effect<SettingsPlan, OperationError>
   /**
-   * PATCH /dashboard/settings, then reads back. Fails with `SettingNotApplied` when a setting is not as wished then, and
-   * with `InvalidRequest` before anything is sent when a value makes no sense. The webhook's secret comes only with a
-   * `webhookUrl` among the settings, and each time anew: send the URL again to see it again.
+   * PATCH /dashboard/settings, then reads back. Fails with `SettingNotApplied` when a setting is not as requested then,
+   * and with `InvalidRequest` before anything is sent when a value makes no sense. The webhook's secret comes only with
+   * a `webhookUrl` among the settings, and each time anew: send the URL again to see it again.
    */
   readonly apply: (
     settings: TenantSettings
   ) => Effect.Effect<SettingsReceipt, SettingNotApplied | OperationError>
   /**
-   * POST /webhooks/test: has the gateway send a `test.ping` to the webhook, once, and gives the URL. Fails with
+   * POST /webhooks/test: has the gateway send a `test.ping` to the webhook, once, and returns the URL. Fails with
    * `WebhookUndelivered` when the receiver did not take it, and with `InvalidRequest` when there is no URL.
    */
   readonly testWebhook: Effect.Effect<string, OperationError>

@@ -33,15 +33,15 @@ export interface TenantRequest {
  *
  * **Gotchas**
  *
- * On the measured gateway every tenant sees, and makes, all others. An embedded one shows those of the same person.
+ * On the measured gateway every tenant sees, and makes, all others. An embedded one shows those of the same account.
  *
  * @category services
  * @since 0.1.0
  */
 export class TenantDirectory extends Context.Service<TenantDirectory, {
   /**
-   * POST /tenants. Fails with `Conflict` when there is one of this id. Its key is shown this once, so should the answer be
-   * lost, there is a tenant that nobody can act for.
+   * POST /tenants. Fails with `Conflict` when there is one of this id. Its key is shown this once, so should the answer
+   * be lost, there is a tenant whose key is not known to any client.
    */
   readonly create: (tenant: TenantRequest) => Effect.Effect<NewTenant, OperationError>
   /** GET /tenants */

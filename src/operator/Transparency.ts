@@ -8,7 +8,7 @@ import { ChainStatus } from "../audit/AuditRecord.ts"
 import { ActionId } from "../model/ActionId.ts"
 
 /**
- * Counts of records. Those that are neither allowed nor denied were held, or only observed.
+ * Counts of records. Those that are neither allowed nor denied were pending, or only observed.
  *
  * @category models
  * @since 0.1.0
@@ -107,6 +107,6 @@ export class OutreachStats extends Schema.Class<OutreachStats>("effect-vargate/O
   remainingToday: Schema.Int,
   sentEver: Schema.Int,
   recipients: Schema.Int,
-  /** Days before the same person may be written to again. */
+  /** Days before the same recipient may be written to again. */
   cooldownDays: Schema.Int
 }) {}

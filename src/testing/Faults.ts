@@ -1,6 +1,6 @@
 /**
- * Faults between a program and its gateway, by a seeded plan: lost requests, lost answers, cut bodies, other people's
- * error pages. The same seed gives the same faults in the same order.
+ * Faults between a program and its gateway, by a seeded plan: lost requests, lost answers, cut bodies, error
+ * pages of proxies. The same seed gives the same faults in the same order.
  *
  * **Example** (Does my agent act twice when answers get lost?)
  *
@@ -48,7 +48,7 @@ import { BufferedResponse } from "../transport/internal/BufferedResponse.ts"
  * | `garbage` | yes | a page of something else under a 200 |
  * | `limited429` | no | the tenant's limit |
  * | `opa502` | no | a policy engine that is away |
- * | `proxy502`, `unavailable503`, `error500` | by chance | somebody's error page |
+ * | `proxy502`, `unavailable503`, `error500` | by chance | an error page of another server |
  *
  * @category models
  * @since 0.1.0

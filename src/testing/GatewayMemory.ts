@@ -38,7 +38,7 @@ import * as Vargate from "../Vargate.ts"
  * @since 0.1.0
  */
 export interface TamperOptions {
-  /** Gets the records oldest first, and gives what shall stand in their place. */
+  /** Receives the records, oldest first, and returns those that replace them. */
   readonly edit: (records: ReadonlyArray<AuditRecord>) => ReadonlyArray<AuditRecord>
   /**
    * Recomputes every link and hash afterwards, as a forger with access to the gateway would: then the gateway's own
@@ -56,7 +56,7 @@ export interface TamperOptions {
  * @since 0.1.0
  */
 export class GatewayMemory extends Context.Service<GatewayMemory, {
-  /** Takes the policy engine away, or gives it back. */
+  /** Makes the policy engine unavailable, or available again. */
   readonly setOpaOutage: (isOut: boolean) => Effect.Effect<void>
   /** Adds a tenant, or changes its key, template or switches. */
   readonly putTenant: (tenant: TenantOptions) => Effect.Effect<Tenant>

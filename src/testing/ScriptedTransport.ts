@@ -120,7 +120,7 @@ export const cut = (step: Step, characters: number): Step =>
 export const delayed = (step: Step, delay: Duration.Input): Step => step._tag === "Answer" ? { ...step, delay } : step
 
 /**
- * Breaks the connection after the request was sent: nobody knows what happened.
+ * Breaks the connection after the request was sent: the outcome is unknown.
  *
  * @category steps
  * @since 0.1.0
@@ -148,8 +148,8 @@ export const hang: Step = { _tag: "Hang" }
  *
  * **Details**
  *
- * A request beyond the script, or one that the function does not answer, dies with a message that shows it: a test that
- * sends more than it says is wrong.
+ * A request beyond the script, or one that the function does not answer, is a defect whose message shows it: a test
+ * that sends more than it says is wrong.
  *
  * @category layers
  * @since 0.1.0

@@ -35,8 +35,8 @@ const place = { id: Schema.Int, actionId: Schema.String }
  * **Gotchas**
  *
  * A gateway drops keys of params that start with `_sa` from its output, so a genuine record with such a key looks just
- * the same. `mayBeDroppedKey` is true where that cannot be excluded: the neighbours link to the record. Ask whoever
- * submitted the action.
+ * the same. `mayBeDroppedKey` is true where that cannot be excluded: the neighbours link to the record. Ask the client
+ * that submitted the action.
  *
  * @category findings
  * @since 0.1.0
@@ -158,8 +158,8 @@ export const Finding = Schema.Union([
 export type Finding = typeof Finding.Type
 
 /**
- * A place in the log that the gateway cannot show (a record nested too deep makes its page answer 500). Nothing is known
- * about what stands there, except, for a single record, the hash that its successor names.
+ * A place in the log that the gateway cannot show (a record nested too deep makes its page answer 500). Nothing is
+ * known about what stands there, except, for a single record, the hash that its successor names.
  *
  * @category models
  * @since 0.1.0
@@ -187,7 +187,7 @@ export type Gap = typeof Gap.Type
  *
  * `valid` means: of every record that was read, the hash was recomputed from the very bytes that were sent and is the
  * stored one; each names the hash of the one before it, down to `GENESIS` (or down to the checkpoint it was verified
- * since); none is missing, doubled or out of order; and every checkpoint that was held against it still stands.
+ * since); none is missing, doubled or out of order; and every checkpoint that it was compared with still holds.
  *
  * **Gotchas**
  *

@@ -3,8 +3,8 @@
  *
  * **When to use**
  *
- * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from the
- * network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from
+ * the network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
  * ({@link verifyFile}). The last two need neither a gateway nor a key.
  *
  * **Details**
@@ -12,10 +12,10 @@
  * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
  * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
  * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
- * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
- * {@link verifyFile} use several threads.
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages}
+ * and {@link verifyFile} use several threads.
  *
- * **Example** (A saved log, held against a checkpoint of one's own)
+ * **Example** (A saved log, compared with your own checkpoint)
  *
  * ```ts
  * import { NodeFileSystem } from "@effect/platform-node"
@@ -53,7 +53,7 @@ import type { MerkleTree } from "./MerkleProof.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
 
 /**
- * What a log is held against.
+ * What a log is compared with.
  *
  * @category options
  * @since 0.1.0
@@ -218,7 +218,7 @@ export const verify = (options?: VerifyOptions): Effect.Effect<ChainReport, Oper
  *
  * **Gotchas**
  *
- * Each page is held in memory while it is read. For a single large file take {@link verifyFile}.
+ * Each page stays in memory while it is read. For a single large file take {@link verifyFile}.
  *
  * @category verifying
  * @since 0.1.0

@@ -43,22 +43,22 @@ export class CheckpointStore extends Context.Service<CheckpointStore, {
   /** The one to verify against the next time. */
   readonly latest: (tenantId: string) => Effect.Effect<Checkpoint | undefined, StorageFailed | VargateError>
   /**
-   * Keeps a checkpoint. Fails with `InvalidRequest` where that would go back, or contradict one that is kept: a log that
-   * was cut or rewritten must not become the truth.
+   * Keeps a checkpoint. Fails with `InvalidRequest` where that would go back, or contradict one that is kept: a log
+   * that was cut or rewritten must not become the truth.
    */
   readonly keep: (checkpoint: Checkpoint) => Effect.Effect<void, StorageFailed | VargateError>
   /** All of them as a JSON text, for another party or for safekeeping. */
   readonly export: Effect.Effect<string, StorageFailed | VargateError>
   /**
-   * Adds exported ones that are not known yet. Fails with `InvalidRequest`, and takes none, where one of them contradicts
-   * one that is kept: {@link compare} tells which.
+   * Adds exported ones that are not known yet. Fails with `InvalidRequest`, and takes none, where one of them
+   * contradicts one that is kept: {@link compare} tells which.
    */
   readonly import: (json: string) => Effect.Effect<void, StorageFailed | VargateError>
 }>()("effect-vargate/CheckpointStore") {}
 
 /**
  * So many checkpoints are remembered of each tenant. The newest fixes everything before it; older ones only make it
- * easier to compare with somebody else.
+ * easier to compare with another party.
  *
  * @category constants
  * @since 0.1.0

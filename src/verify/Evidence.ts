@@ -1,6 +1,6 @@
 /**
- * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our own
- * verdict, and that anybody can verify with neither a gateway nor a key.
+ * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our
+ * own verdict, and that anybody can verify with neither a gateway nor a key.
  *
  * **Example** (Handing over)
  *
@@ -62,7 +62,7 @@ export interface Range {
   readonly pageSize?: number | undefined
   /** Which records get a Merkle proof: `all`, those at the `ends` of the range (default), or `none`. */
   readonly proofs?: "all" | "ends" | "none" | undefined
-  /** A checkpoint kept earlier, to go into the file and to be held against the log. */
+  /** A checkpoint kept earlier, to be stored in the file and compared with the log. */
   readonly checkpoint?: Checkpoint | undefined
 }
 

@@ -34,8 +34,8 @@ export type CheckedProof = typeof CheckedProof.Type
  *
  * **Gotchas**
  *
- * The stored trees in the file are what the gateway listed when it was written. Whoever doubts them gives roots or
- * checkpoints of their own to the verification.
+ * The stored trees in the file are what the gateway listed when it was written. To rely on less, pass roots or
+ * checkpoints of your own to the verification.
  *
  * @category models
  * @since 0.1.0

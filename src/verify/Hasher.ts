@@ -1,6 +1,6 @@
 /**
  * SHA-256 for everything that is verified here. By default Web Crypto computes it, so that verification runs wherever
- * JavaScript does; on Node, `NodeHasher` is several times faster and gives the same answers.
+ * JavaScript does; on Node, `NodeHasher` is several times faster and computes the same.
  *
  * @since 0.1.0
  */
@@ -20,8 +20,8 @@ export interface HasherService {
   /** The same for one, at once, where the platform can. Verification takes this way when it is there. */
   readonly hash?: ((text: Uint8Array) => string) | undefined
   /**
-   * Writes the 32 bytes of the hash of one to a place in `target`, at once, which may be where the text is: for the nodes
-   * of Merkle trees. Left out, `hashAll` does it.
+   * Writes the 32 bytes of the hash of one to a place in `target`, at once, which may be where the text is: for the
+   * nodes of Merkle trees. Left out, `hashAll` does it.
    */
   readonly hashInto?: ((target: Uint8Array, offset: number, text: Uint8Array) => void) | undefined
 }

@@ -1,10 +1,11 @@
 /**
- * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
+ * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or
+ * pinned.
  *
  * **Details**
  *
- * A leaf is the 32 bytes of a record's hash, a node is SHA-256(left || right), an odd level repeats its last node, and a
- * tree of one is H(x || x). There are no prefixes, so a root alone does not say how many records are below it: hold a
+ * A leaf is the 32 bytes of a record's hash, a node is SHA-256(left || right), an odd level repeats its last node, and
+ * a tree of one is H(x || x). There are no prefixes, so a root alone does not say how many records are below it: hold a
  * proof against the stored tree (`MerkleTree`), which does. SHA-256 comes from the `Hasher` in context.
  *
  * @since 0.1.0
@@ -29,7 +30,7 @@ import type { TreeConsistency, TreesStatus } from "./TreesStatus.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
 
 /**
- * A root that a proof is held against, with the tree's index and number of records where they are known. A stored
+ * A root that a proof is compared with, with the tree's index and number of records where they are known. A stored
  * `MerkleTree` is one.
  *
  * **Gotchas**
@@ -42,7 +43,7 @@ import { MerkleApi } from "./wire/MerkleApi.ts"
 export type TrustedTree = Trusted
 
 /**
- * A proof and what came of verifying it. `tree` is the stored tree that it was held against, if that was not given.
+ * A proof and the result of verifying it. `tree` is the stored tree that it was compared with, if none was passed.
  *
  * @category models
  * @since 0.1.0
@@ -71,8 +72,9 @@ export class Merkle extends Context.Service<Merkle, {
   readonly proof: (recordHash: RecordHash) => Effect.Effect<MerkleProof, OperationError>
   /**
    * Fetches the proof and verifies it against the stored root of its tree (one of the newest 500), or against one that
-   * was pinned earlier. A proof that does not hold is a result with a reason. Where records of the tree were erased, the
-   * gateway's proof cannot lead to the stored root any more: the reason is then `ErasedLeaves`, after a look at the log.
+   * was pinned earlier. A proof that does not hold is a result with a reason. Where records of the tree were erased,
+   * the gateway's proof cannot lead to the stored root any more: the reason is then `ErasedLeaves`, after a look at the
+   * log.
    */
   readonly prove: (
     recordHash: RecordHash,
@@ -89,8 +91,8 @@ export class Merkle extends Context.Service<Merkle, {
   /** What the gateway says about its own trees (GET /audit/merkle/verify): a claim, not a proof. */
   readonly verify: Effect.Effect<TreesStatus, OperationError>
   /**
-   * What the gateway says about the way from one tree to a later one (GET /audit/merkle/consistency/{n}/{m}): a claim, not
-   * a proof. `NotFound` for an unknown tree, `InvalidRequest` where the first is not the earlier.
+   * What the gateway says about the way from one tree to a later one (GET /audit/merkle/consistency/{n}/{m}): a claim,
+   * not a proof. `NotFound` for an unknown tree, `InvalidRequest` where the first is not the earlier.
    */
   readonly consistency: (from: number, to: number) => Effect.Effect<TreeConsistency, OperationError>
 }>()("effect-vargate/Merkle") {}
@@ -235,9 +237,9 @@ export const layer: Layer.Layer<Merkle, never, Transport.Transport> = Layer.effe
  *
  * **Details**
  *
- * Sides must follow from `leafIndex`, the number of steps from `treeSize`, and a node may be its own sibling only at the
- * end of an odd level. Hashes in capitals or of another length are refused. In the guide's dialect (bare hashes) sides
- * follow from `leafIndex`; without one, every place is tried, for up to 16 steps.
+ * Sides must follow from `leafIndex`, the number of steps from `treeSize`, and a node may be its own sibling only at
+ * the end of an odd level. Hashes in capitals or of another length are refused. In the guide's dialect (bare hashes)
+ * sides follow from `leafIndex`; without one, every place is tried, for up to 16 steps.
  *
  * **Example** (Against a root that was pinned)
  *
@@ -288,9 +290,9 @@ export interface Leaf {
 }
 
 /**
- * Rebuilds stored trees from records, in any order, and compares roots, the chain of `prevRoot`s, and whether any record
- * was left out. Trees whose records are not among those given are counted as `notRead`. A tree that differs only by
- * erased records is `ErasedLeaves`, which is no fault.
+ * Rebuilds stored trees from records, in any order, and compares roots, the chain of `prevRoot`s, and whether any
+ * record was left out. Trees whose records are not among those given are counted as `notRead`. A tree that differs only
+ * by erased records is `ErasedLeaves`, which is no fault.
  *
  * **When to use**
  *

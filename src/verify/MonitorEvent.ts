@@ -20,11 +20,12 @@ export class Verified extends Schema.TaggedClass<Verified>("effect-vargate/Verif
 }) {}
 
 /**
- * Somebody should look.
+ * Something was found that an operator should look at.
  *
  * **Details**
  *
- * - `Tampered`: the log, its trees or a kept checkpoint contradict one another; `report` says where. It is repeated with
+ * - `Tampered`: the log, its trees or a kept checkpoint contradict one another; `report` says where. It is repeated
+ * with
  *   every look while that is so, and the old checkpoint is kept.
  * - `Unverifiable`: for longer than was agreed nothing could be verified; `failure` says why. A gateway that does not
  *   answer may be down, or may have something to hide.

@@ -8,7 +8,7 @@ import { ActionId } from "../model/ActionId.ts"
 
 const common = {
   /**
-   * Names the delivery: the hex digits of its signature, which all attempts to deliver it share. The gateway gives it no
+   * Names the delivery: the hex digits of its signature, which all attempts to deliver it share. The gateway assigns no
    * other id.
    */
   id: Schema.String,
@@ -31,8 +31,8 @@ const action = {
 }
 
 /**
- * A call was allowed (`action.allowed`). Where the gateway executes it, that has happened; whether it went well, the event
- * does not say.
+ * A call was allowed (`action.allowed`). Where the gateway executes it, that has happened; whether it went well, the
+ * event does not say.
  *
  * @category models
  * @since 0.1.0
@@ -54,7 +54,7 @@ export class ActionDenied extends Schema.TaggedClass<ActionDenied>("effect-varga
 ) {}
 
 /**
- * A call is held for a human (`action.pending`). No event says what the human decided.
+ * A call needs an approval (`action.pending`). No event says what the reviewer decided.
  *
  * @category models
  * @since 0.1.0
@@ -65,7 +65,7 @@ export class ActionPending extends Schema.TaggedClass<ActionPending>("effect-var
 ) {}
 
 /**
- * Somebody asked for a test (`test.ping`, by POST /webhooks/test). It comes whatever events the tenant has chosen.
+ * A test was requested (`test.ping`, by POST /webhooks/test). It comes whatever events the tenant has chosen.
  *
  * @category models
  * @since 0.1.0
@@ -92,7 +92,7 @@ export class SessionInterrupted
       ...common,
       sessionId: Schema.String,
       reason: Schema.optional(Schema.String),
-      /** The gateway itself interrupted it, and no human. */
+      /** The gateway itself interrupted it, not an operator. */
       autoTriggered: Schema.optional(Schema.Boolean),
       interruptSent: Schema.optional(Schema.Boolean)
     }

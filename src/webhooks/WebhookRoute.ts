@@ -62,7 +62,7 @@ export const answerWith = (
           Effect.succeed(
             reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
               ? tooLarge
-              : refuse(400, "The body did not come to its end")
+              : refuse(400, "The body ended early")
           ),
         onSuccess: (body) =>
           webhooks.receive(new Uint8Array(body), request.headers[signatureHeader]).pipe(

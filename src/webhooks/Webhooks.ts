@@ -50,21 +50,22 @@ export interface Receipt {
  *
  * **Details**
  *
- * The gateway tries up to four times, at 0, 2, 6 and 14 seconds, with the same body and the same signature, and waits 10
- * seconds for each answer. A further attempt that comes while the consumer is still at work waits for that work.
+ * The gateway tries up to four times, at 0, 2, 6 and 14 seconds, with the same body and the same signature, and waits
+ * 10 seconds for each answer. A further attempt that comes while the consumer is still at work waits for that work.
  *
  * @category services
  * @since 0.1.0
  */
 export class Webhooks extends Context.Service<Webhooks, {
-  /** Verifies a delivery, and gives its event to the consumer and to `events` unless that was done before. */
+  /** Verifies a delivery, and passes its event to the consumer and to `events`, unless that has happened before. */
   readonly receive: (
     rawBody: Uint8Array | string,
     signature: string | null | undefined
   ) => Effect.Effect<Receipt, WebhookRefused | WebhookUnconsumed>
   /**
    * The events from now on, each once, after the consumer is done with it. A subscriber that is more than 1,024 events
-   * behind loses the oldest of them, so that nobody holds up the gateway: what must not be lost belongs in `handle`.
+   * behind loses the oldest of them, so that no subscriber delays the gateway: what must not be lost belongs in
+   * `handle`.
    */
   readonly events: Stream.Stream<WebhookEvent>
   /** The longest body that is looked at, in bytes. */
@@ -94,13 +95,13 @@ export interface Options<R = never> extends VerifyOptions {
   /** What deliveries are signed with. While secrets are rotated, both. */
   readonly secret: Secret | ReadonlyArray<Secret>
   /**
-   * Consumes an event, with a scope of its own. A delivery whose consumer fails counts as not received: the gateway sends
-   * it again. It is not interrupted when the gateway hangs up.
+   * Consumes an event, with a scope of its own. A delivery whose consumer fails counts as not received: the gateway
+   * sends it again. It is not interrupted when the gateway hangs up.
    */
   readonly handle?: ((event: WebhookEvent) => Effect.Effect<unknown, unknown, R>) | undefined
   /**
-   * How many deliveries are remembered, to tell a duplicate. Each is for as long as its timestamp is within the tolerance;
-   * after that it is refused anyway. Default: 16,384, which is 27 a second.
+   * How many deliveries are remembered, to tell a duplicate. Each is for as long as its timestamp is within the
+   * tolerance; after that it is refused anyway. Default: 16,384, which is 27 a second.
    *
    * **Gotchas**
    *

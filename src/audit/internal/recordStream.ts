@@ -58,7 +58,7 @@ export const newestFirst = ({ onGap, page, pageSize, since }: RecordStreamOption
 
 /**
  * Oldest first, to the newest record there is at the end. What is appended between two requests moves the place that is
- * wanted out of the page that was asked for; then it is asked for again, with room to spare.
+ * wanted out of the page that was asked for; then it is asked for again, with a margin.
  *
  * @internal
  */
@@ -69,22 +69,22 @@ export const oldestFirst = ({ onGap, page, pageSize, since }: RecordStreamOption
       above: since?.id ?? -Infinity,
       total: undefined as number | undefined,
       size: pageSize,
-      room: 0
+      margin: 0
     },
     Effect.fnUntraced(function*(state) {
       const total = state.total ?? (yield* page(beyondTheEnd)).total
-      const limit = Math.min(state.size, maxPageSize - state.room, total - state.from)
+      const limit = Math.min(state.size, maxPageSize - state.margin, total - state.from)
       if (limit <= 0) return [[], Option.none()] as const
-      const parts = yield* stepOver(page, limit + state.room, total - state.from - limit)
+      const parts = yield* stepOver(page, limit + state.margin, total - state.from - limit)
       const length = yield* lengthOf(parts, page)
       const lowest = length - endOf(parts.at(-1)!)
       if (lowest > state.from) {
         const grown = length - total
         const got = length - parts[0]!.offset - lowest
         const again = grown > 0
-          ? { ...state, total: length, room: Math.min(2 * grown, maxPageSize / 2) }
-          // The page is shorter than it should be: the gateway gives no longer ones.
-          : { ...state, total: length, room: 0, size: got }
+          ? { ...state, total: length, margin: Math.min(2 * grown, maxPageSize / 2) }
+          // The page is shorter than it should be: the gateway returns no longer ones.
+          : { ...state, total: length, margin: 0, size: got }
         return [[], got < 1 ? Option.none() : Option.some(again)] as const
       }
       yield* reportGaps(parts, length, onGap)

@@ -18,13 +18,13 @@ export type Part<A> =
 /** So many unreadable records in one page mean that the gateway is down, and not that each of them is at fault. */
 const maxGaps = 16
 
-/** A record nested too deep makes every page that holds it answer 500, for ever. */
+/** A record nested too deep makes every page that contains it answer 500, permanently. */
 const isPoisoned = (error: OperationError): boolean =>
   error._tag === "VargateError" && error.reason._tag === "GatewayFault" && error.reason.status === 500
 
 /**
  * Reads `limit` records from `offset` on; where that answers 500, its halves, down to single records, and leaves out
- * those. Gives the parts newest first. Fails where too many cannot be shown.
+ * those. Returns the parts newest first. Fails where too many cannot be shown.
  *
  * @internal
  */

@@ -17,8 +17,8 @@ import { Expired, type FeedEvent, Held, Recorded, Settled } from "./FeedEvent.ts
  *
  * **Details**
  *
- * Telling never waits for listeners: one that falls more than 64 events behind misses the oldest. So an event is a reason
- * to look again, and not the thing itself.
+ * Telling never waits for listeners: one that falls more than 64 events behind misses the oldest. So an event is a
+ * reason to look again, and not the thing itself.
  *
  * @category services
  * @since 0.1.0
@@ -54,7 +54,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** The ledger as it was, with its news told: whoever writes to it need not think of that. */
+/** The same ledger, which also publishes what is written to it: its callers need not do so. */
 const telling = (ledger: Ledger["Service"], feed: Feed["Service"]): Ledger["Service"] => {
   const tell = (tenantId: string, events: ReadonlyArray<FeedEvent>) =>
     Effect.forEach(events, (event) => feed.publish(tenantId, event), { discard: true })

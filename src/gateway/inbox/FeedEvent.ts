@@ -18,7 +18,7 @@ export class Recorded extends Schema.TaggedClass<Recorded>("effect-vargate/gatew
 }) {}
 
 /**
- * An action waits for a person.
+ * An action is pending: it needs an approval.
  *
  * @category events
  * @since 0.1.0
@@ -26,7 +26,7 @@ export class Recorded extends Schema.TaggedClass<Recorded>("effect-vargate/gatew
 export class Held extends Schema.TaggedClass<Held>("effect-vargate/gateway/Held")("Held", { actionId: ActionId }) {}
 
 /**
- * A person decided.
+ * A reviewer decided.
  *
  * @category events
  * @since 0.1.0
@@ -37,7 +37,7 @@ export class Settled extends Schema.TaggedClass<Settled>("effect-vargate/gateway
 }) {}
 
 /**
- * An action's time is over. The gateway notices it when somebody looks.
+ * An action's time is over. The gateway notices it when the action is read.
  *
  * @category events
  * @since 0.1.0

@@ -12,8 +12,8 @@ import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import { FeedEvent } from "./FeedEvent.ts"
 
 /**
- * The stream is alive. Comes first, and then every 15 seconds, so that a listener notices a connection that died in
- * silence.
+ * The stream is alive. Comes first, and then every 15 seconds, so that a listener notices a connection that broke
+ * silently.
  *
  * @category events
  * @since 0.1.0
@@ -21,8 +21,8 @@ import { FeedEvent } from "./FeedEvent.ts"
 export class Alive extends Schema.TaggedClass<Alive>("effect-vargate/gateway/Alive")("Alive", {}) {}
 
 /**
- * The key's tenant's news as server-sent events, until the client leaves or the server closes. Nothing that happens after
- * the first `Alive` is missed, save by a listener that falls far behind: it misses the oldest.
+ * The key's tenant's news as server-sent events, until the client leaves or the server closes. Nothing that happens
+ * after the first `Alive` is missed, save by a listener that falls far behind: it misses the oldest.
  *
  * @category api
  * @since 0.1.0

@@ -16,7 +16,7 @@ const assets = [
   { path: "/inbox/icon.svg", file: "icon.svg", contentType: "image/svg+xml" }
 ] as const
 
-/** What the agents send is shown here: nothing runs but our script, and it talks to nobody but this gateway. */
+/** What the agents send is shown here: nothing runs but our script, and it connects to nothing but this gateway. */
 const policy = {
   "content-security-policy": [
     "default-src 'none'",

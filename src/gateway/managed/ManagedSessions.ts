@@ -33,7 +33,7 @@ import type { Tenant } from "../tenants/Tenants.ts"
 import { ManagedStore } from "./ManagedStore.ts"
 
 /**
- * A session as whoever plays the agent sees it.
+ * A session as the function that plays the agent sees it.
  *
  * @category models
  * @since 0.1.0
@@ -52,8 +52,8 @@ export interface Stage {
 }
 
 /**
- * Plays a managed agent, in the place of a model elsewhere: one run for each session. It is interrupted when the session
- * is; when it ends by itself the session is completed, or failed.
+ * Plays a managed agent, in the place of a model elsewhere: one run for each session. It is interrupted when the
+ * session is; when it ends by itself the session is completed, or failed.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +90,7 @@ export class ManagedSessions extends Context.Service<ManagedSessions, {
   ) => Effect.Effect<ManagedSession, TooManySessions>
   /** What the log holds of a session, oldest first. */
   readonly records: (session: ManagedSession) => Stream.Stream<AuditRecord>
-  /** Sessions with their calls counted in the log, which is read once, and whether somebody plays them. */
+  /** Sessions with their calls counted in the log, which is read once, and whether an agent is played in them. */
   readonly show: (
     tenantId: string,
     sessions: ReadonlyArray<ManagedSession>
@@ -106,7 +106,7 @@ export class ManagedSessions extends Context.Service<ManagedSessions, {
 }>()("effect-vargate/gateway/ManagedSessions") {}
 
 const tenantLimits = { active: 10, daily: 50 }
-/** How long whoever plays may take to stop. */
+/** How long a played agent may take to stop. */
 const patience = "10 seconds"
 
 const make = Effect.fnUntraced(function*(play: Play | undefined) {
@@ -217,7 +217,7 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
     }
   )
 
-  /** Whether whoever played has stopped. */
+  /** Whether the played agent has stopped. */
   const stop = Effect.fnUntraced(function*(id: string) {
     const fiber = yield* FiberMap.get(plays, id)
     if (Option.isNone(fiber)) return false
@@ -274,7 +274,7 @@ const make = Effect.fnUntraced(function*(play: Play | undefined) {
   return ManagedSessions.of({ start, records, show, interrupt, consumers })
 })
 
-// Whoever plays has no tools but the gateway's: nothing is only observed.
+// A played agent has no tools but the gateway's: nothing is only observed.
 const noCalls: SessionCalls = { governed: 0, observed: 0, denied: 0, pending: 0 }
 
 const counted = (calls: SessionCalls, { decision, source }: AuditRecord): SessionCalls => ({
@@ -296,7 +296,8 @@ const promptOf = (tenant: Tenant, agent: ManagedAgent): string =>
   ].filter(Boolean).join("\n\n")
 
 /**
- * Sessions over the gateway's parts. Without a player they are simulated: nothing runs, and an interrupt is not confirmed.
+ * Sessions over the gateway's parts. Without a player they are simulated: nothing runs, and an interrupt is not
+ * confirmed.
  *
  * @category layers
  * @since 0.1.0

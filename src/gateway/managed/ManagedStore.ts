@@ -55,7 +55,10 @@ export class ManagedStore extends Context.Service<ManagedStore, {
     status: "interrupted" | "completed" | "failed",
     endedAt: DateTime.Utc
   ) => Effect.Effect<boolean>
-  /** Ends as failed, of all tenants, what is active and not simulated: whoever played it went with the last process. */
+  /**
+   * Ends as failed, of all tenants, what is active and not simulated: the agent that played it ended with the last
+   * process.
+   */
   readonly abandon: (endedAt: DateTime.Utc) => Effect.Effect<void>
 }>()("effect-vargate/gateway/ManagedStore") {}
 

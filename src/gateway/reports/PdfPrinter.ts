@@ -1,5 +1,5 @@
 /**
- * Prints exports. The gateway brings no printer of its own: a program that wants PDF gives it one.
+ * Prints exports. The gateway brings no printer of its own: a program that wants PDF provides one.
  *
  * @since 0.1.0
  */

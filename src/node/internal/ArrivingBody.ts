@@ -1,6 +1,6 @@
 /**
- * A response body on its way: chunks come in from a connection and go out to a reader, who slows the connection down when
- * it falls behind.
+ * A response body on its way: chunks come in from a connection and go out to a reader, who slows the connection down
+ * when it falls behind.
  *
  * @internal
  */
@@ -55,7 +55,7 @@ export class ArrivingBody {
     this.finish(Effect.fail(error))
   }
 
-  /** Whoever does not want the rest says so; the connection is of no further use then. */
+  /** Ends the reading of a body whose rest is not wanted; the connection cannot be used again then. */
   cancel(): void {
     if (this.ending !== undefined) return
     this.fail(new Error("the response body was abandoned"))

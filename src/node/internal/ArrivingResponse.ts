@@ -18,7 +18,7 @@ import { concatBytes } from "../../internal/concatBytes.ts"
 import { BufferedResponse, type ResponseHead } from "../../transport/internal/BufferedResponse.ts"
 import type { ArrivingBody } from "./ArrivingBody.ts"
 
-/** A response that nobody reads would keep its connection for ever. */
+/** A response that is never read would keep its connection indefinitely. */
 const unread = new FinalizationRegistry<ArrivingBody>((body) => body.cancel())
 
 /** @internal */
@@ -51,7 +51,7 @@ export class ArrivingResponse extends Inspectable.Class implements HttpClientRes
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.HttpClientError> {
-    // Named in the stream, the response itself stays alive for as long as somebody reads from it.
+    // Named in the stream, the response itself stays alive for as long as it is read.
     return Stream.fromPull(Effect.succeed(this.body.pull)).pipe(
       Stream.mapError((cause) => this.failure(cause)),
       Stream.ensuring(Effect.sync(() => this.body.cancel()))

@@ -28,7 +28,7 @@ const SessionBody = Schema.Struct({
   tenant_id: Schema.String
 }).annotate({ identifier: "SessionBody" })
 
-/** Nobody has seen this answer yet: the gateway gives it only to those who came by GitHub. */
+/** This answer has not been observed yet: the gateway sends it only to accounts that signed in with GitHub. */
 const SwitchedBody = Schema.Struct({
   session_token: Token,
   tenant_id: Schema.optional(Schema.String)

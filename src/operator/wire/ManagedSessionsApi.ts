@@ -1,6 +1,6 @@
 /**
- * POST /managed/sessions, GET /managed/sessions, and under /managed/sessions/{id}: GET status, GET audit, GET compliance,
- * POST interrupt, POST replay
+ * POST /managed/sessions, GET /managed/sessions, and under /managed/sessions/{id}: GET status, GET audit, GET
+ * compliance, POST interrupt, POST replay
  *
  * @since 0.1.0
  */
@@ -144,7 +144,7 @@ const ReceiptBody = Schema.Struct({
         sessionId: wire.session_id,
         status: wire.status,
         reason: wire.reason,
-        // Whoever says nothing has confirmed nothing.
+        // An answer without the field has confirmed nothing.
         isSent: wire.anthropic_interrupt_sent === true,
         endedAt: wire.ended_at
       }),
@@ -159,7 +159,7 @@ const ReceiptBody = Schema.Struct({
 ))
 
 /**
- * 429 that tells of too many sessions. Any other is a limit on requests.
+ * 429 for too many sessions. Any other is a limit on requests.
  *
  * @category bodies
  * @since 0.1.0

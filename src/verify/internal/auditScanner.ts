@@ -38,7 +38,10 @@ export interface AuditRecordView {
   readonly erasureStatus: string | undefined
   /** Whether `recordHash` is this text, without decoding it. */
   readonly recordHashIs: (hash: string) => boolean
-  /** Copies the bytes of `recordHash` as they are spelled. Gives `false` if they are not as many as those of a SHA-256. */
+  /**
+   * Copies the bytes of `recordHash` as they are spelled. Returns `false` if they are not as many as those of a
+   * SHA-256.
+   */
   readonly copyRecordHash: (target: DataView, at: number) => boolean
   /**
    * Whether the record before this one on the page, the next newer one, names this one's `recordHash` as its
@@ -54,7 +57,7 @@ export interface AuditRecordView {
 }
 
 /**
- * What a page of `GET /audit/log` says about itself, and its loose ends: the next page goes on with the record that
+ * What a page of `GET /audit/log` says about itself, and its loose ends: the next page continues with the record that
  * `lastPrevHash` names. They are `undefined` on a page without records.
  *
  * @internal
@@ -246,7 +249,7 @@ class Scanner implements AuditRecordView {
 
 /**
  * Scans the bytes of one answer to `GET /audit/log` and hands every record to `onRecord`, in the order of the text.
- * Nothing that is hashed goes through `JSON.parse`: number tokens, key order and repeated keys reach the payload as
+ * Nothing that is hashed passes through `JSON.parse`: number tokens, key order and repeated keys reach the payload as
  * they were sent, while blanks and other spellings of the same characters are brought to the gateway's. Records ahead
  * of a malformed place have been handed out by the time the failure is known. A field that the hash or the view needs
  * must be there exactly once, in any order; further fields are skipped.

@@ -1,5 +1,5 @@
 /**
- * Puts checked pages together to one log, in whatever order they come, and comes to a verdict.
+ * Assembles checked pages to one log, in whatever order they arrive, and reports on it.
  *
  * @internal
  */
@@ -23,7 +23,7 @@ import { type LooseEnd, PageChecks, type PageOptions, type Pin } from "./pageChe
 /** What stands before the first record. */
 const genesis = "GENESIS"
 
-const nobody = { id: 0, actionId: "" }
+const noRecord = { id: 0, actionId: "" }
 
 /** A stretch of the log without holes. Places are counted from 0 for the oldest record. */
 interface Segment {
@@ -107,7 +107,7 @@ export class ChainAssembly {
     if (offset === 0) this.newestTotal = Math.max(this.newestTotal ?? 0, total)
     this.excluded += page.excluded
     if (count !== page.rows) {
-      this.report(new MissingRecords({ ...nobody, ...page.oldest, of: "count", expected: count, found: page.rows }))
+      this.report(new MissingRecords({ ...noRecord, ...page.oldest, of: "count", expected: count, found: page.rows }))
     }
     if (page.newest === undefined || page.oldest === undefined) return
     this.compareWithPrevious(page)
@@ -193,7 +193,7 @@ export class ChainAssembly {
     const isExplained = missing <= this.unreadable
     if (!isExplained || (!isPart && this.segments.length === 0 && total > 0)) {
       this.report(
-        new MissingRecords({ ...nobody, ...oldest, of: "total", expected: total, found: total - missing })
+        new MissingRecords({ ...noRecord, ...oldest, of: "total", expected: total, found: total - missing })
       )
     }
     this.checkBeginning(isExplained ? gaps : [])

@@ -56,14 +56,14 @@ export const startCheck = Effect.fnUntraced(function*(
   const hasher = yield* Hasher
   const startedAt = yield* Clock.currentTimeMillis
   const { checkpoints = [], isPart = false, maxFindings = 100, onHash, since, trees } = options
-  const held = since === undefined ? checkpoints : [...checkpoints, since]
-  const rebuild = trees === undefined ? undefined : new TreeRebuild(trees, held.flatMap(({ roots }) => roots))
+  const compared = since === undefined ? checkpoints : [...checkpoints, since]
+  const rebuild = trees === undefined ? undefined : new TreeRebuild(trees, compared.flatMap(({ roots }) => roots))
   const onLeaf = onHash === undefined ? rebuild?.add : (id: number, recordHash: string, isErased: boolean) => {
     onHash(recordHash)
     rebuild?.add(id, recordHash, isErased)
   }
   const assembly = new ChainAssembly({ pins: checkpoints, isPart, since, maxFindings, onLeaf })
-  const tenants = new Set(held.map(({ tenantId }) => tenantId))
+  const tenants = new Set(compared.map(({ tenantId }) => tenantId))
 
   const afterPage = (page: AuditPage) =>
     Effect.suspend(() => {

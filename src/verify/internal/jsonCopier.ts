@@ -50,7 +50,7 @@ export class JsonCopier extends JsonReader {
   output!: Uint8Array
   /**
    * The bytes written so far. May exceed `output.length`: what does not fit is dropped, which spares a check per byte.
-   * Whoever uses `output` compares the two once, and starts over with a larger one.
+   * The caller compares the two once, and starts over with a larger output.
    */
   length = 0
   private outputView!: DataView

@@ -86,7 +86,7 @@ for (
 }
 
 /**
- * Steps over the parts of a JSON text. Every `skip` takes the position where something begins and gives the position
+ * Steps over the parts of a JSON text. Every `skip` takes the position where something begins and returns the position
  * after it, or throws a `MalformedJson`; together they accept exactly what `JSON.parse` accepts after UTF-8 decoding.
  *
  * @internal

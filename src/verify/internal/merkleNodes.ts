@@ -9,7 +9,9 @@ import type { HasherService } from "../Hasher.ts"
 
 const malformed = 0x100
 
-/** The byte that two digits stand for, by their code units as one word. Capitals would be another spelling of the same. */
+/**
+ * The byte that two digits stand for, by their code units as one word. Capitals would be another spelling of the same.
+ */
 const byteOf = new Uint16Array(0x10000).fill(malformed)
 const encoder = new TextEncoder()
 const digits = new Uint8Array(64 * 256)
@@ -20,8 +22,8 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * Writes the 32 bytes that each hash stands for, one after the other, and says whether all are hashes: 64 lower-case hex
- * digits.
+ * Writes the 32 bytes that each hash stands for, one after the other, and says whether all are hashes: 64 lower-case
+ * hex digits.
  *
  * @internal
  */
@@ -48,8 +50,8 @@ export const writeHashes = (target: Uint8Array, hashes: ReadonlyArray<string>): 
 }
 
 /**
- * Two nodes side by side, whose hash is their parent. They are moved by words of four bytes: calls that copy, and views,
- * would cost about as much as the hash itself.
+ * Two nodes side by side, whose hash is their parent. They are moved by words of four bytes: calls that copy, and
+ * views, would cost about as much as the hash itself.
  *
  * @internal
  */
@@ -86,7 +88,7 @@ export class NodePair {
  */
 export const depthOf = (size: number): number => Math.max(1, Math.ceil(Math.log2(size)))
 
-/** A row of nodes that gives way to the rows above it, in place. */
+/** A row of nodes that is replaced by the rows above it, in place. */
 class Level {
   readonly bytes: Uint8Array<ArrayBuffer>
   private readonly words: Int32Array
@@ -123,8 +125,8 @@ const subtreeDepth = 12
 const subtreeSize = 2 ** subtreeDepth
 
 /**
- * The root over leaves, oldest first, or undefined where there are none or one is no hash. An odd level repeats its last
- * node, and a tree of one is H(x || x).
+ * The root over leaves, oldest first, or undefined where there are none or one is no hash. An odd level repeats its
+ * last node, and a tree of one is H(x || x).
  *
  * @internal
  */

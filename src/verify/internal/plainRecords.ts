@@ -73,8 +73,8 @@ class RecordModule {
 }
 
 /**
- * Gives `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. Compiling does not wait:
- * there is less than the 4 kB that every browser takes at once.
+ * Returns `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. Compiling does not
+ * wait: there is less than the 4 kB that every browser takes at once.
  */
 const instantiate = (): RecordModule | undefined => {
   try {
@@ -91,8 +91,8 @@ let shared: { readonly module: RecordModule | undefined } | undefined
 let isClaimed = false
 
 /**
- * A page whose records are read from a window of the module's memory, so that memory does not grow with pages. Whoever
- * claims it releases it.
+ * A page whose records are read from a window of the module's memory, so that memory does not grow with pages. Its
+ * claimant releases it.
  *
  * @internal
  */
@@ -129,8 +129,8 @@ export class PlainRecords {
   }
 
   /**
-   * Notes where the values of a record are, and gives the position after it. A record that is not plain, or larger than
-   * the window, gives -1.
+   * Notes where the values of a record are, and returns the position after it, or -1 for a record that is not plain, or
+   * larger than the window.
    */
   read(at: number, starts: Int32Array, ends: Int32Array): number {
     if (this.failures === maxFailures) return none
@@ -162,7 +162,8 @@ export class PlainRecords {
 
   private moveWindow(at: number): void {
     const { memory, window, windowSize } = this.module
-    // Between places that are aligned alike, V8 copies shared memory by words. A record never begins before the 12th byte.
+    // Between places that are aligned alike, V8 copies shared memory by words. A record never begins before the 12th
+    // byte.
     const start = at - (this.bytes.byteOffset + at) % alignment
     const stretch = this.bytes.subarray(start, start + windowSize)
     memory.set(stretch, window)

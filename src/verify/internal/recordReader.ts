@@ -44,7 +44,7 @@ export class RecordReader {
     return this.isPlain ? this.plain!.payload : this.json.output.subarray(0, this.json.length)
   }
 
-  /** Gives the position after the record. */
+  /** Returns the position after the record. */
   read(at: number): number {
     const { ends, json, starts } = this
     const plainEnd = this.plain === undefined ? none : this.plain.read(at, starts, ends)
@@ -58,7 +58,7 @@ export class RecordReader {
   }
 
   /**
-   * One pass as long as the fields come in the gateway's order: each is guessed to be the next one, and goes straight
+   * One pass as long as the fields come in the gateway's order: each is guessed to be the next one, and is copied straight
    * into the payload. What comes in another order is noted, and copied at the end of the record.
    */
   private readAny(at: number): number {

@@ -22,9 +22,10 @@ const isInString = new Uint8Array(256).map((_, byte) => byte === quote || byte =
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d))
 
 /**
- * Some records in the guise of a page, or the rest of the text: a page whose records were taken out. `offset` is what to
- * add to a position in it for the position in the whole text (of the rest: roughly). The bytes hold good until the next
- * piece is asked for: their place is used again, since garbage of this size would pile up faster than it is collected.
+ * Some records in the guise of a page, or the rest of the text: a page whose records were taken out. `offset` is what
+ * to add to a position in it for the position in the whole text (of the rest: roughly). The bytes hold good until the
+ * next piece is asked for: their place is used again, since garbage of this size would pile up faster than it is
+ * collected.
  *
  * @internal
  */
@@ -42,7 +43,7 @@ export interface Piece {
  */
 export class RecordSplitter {
   private readonly pieceSize: number
-  /** A page around the records of the current piece: its beginning stays, its end comes and goes. */
+  /** A page around the records of the current piece: its beginning stays, its end changes. */
   private buffer: Uint8Array
   private size = before.length
   private readonly rest: Array<Uint8Array> = []
@@ -64,7 +65,7 @@ export class RecordSplitter {
     this.buffer.set(before)
   }
 
-  /** Takes the next bytes and gives the pieces that are complete, one by one. */
+  /** Takes the next bytes and yields the pieces that are complete, one by one. */
   *push(chunk: Uint8Array): Generator<Piece> {
     let start = 0
     let position = 0

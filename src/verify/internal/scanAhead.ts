@@ -16,7 +16,7 @@ export interface RunScanner {
 }
 
 /**
- * Default: none, so that every text is scanned by whoever reads it.
+ * Default: none, so that every text is scanned by its reader.
  *
  * @internal
  */
@@ -38,8 +38,8 @@ interface Ahead<E, R> {
 }
 
 /**
- * Reads texts by `push`, which copies them. At the end of `read`, or when it fails, all that was pushed before is taken:
- * of two failures, the one that comes first in the texts counts.
+ * Reads texts by `push`, which copies them. At the end of `read`, or when it fails, all that was pushed before is
+ * taken: of two failures, the one that comes first in the texts counts.
  *
  * @internal
  */

@@ -28,7 +28,7 @@ class StatedHashes {
   private bytes = new DataView(new ArrayBuffer(1024 * hashSize))
   private size = 0
 
-  /** Gives `false` for what cannot be a SHA-256. */
+  /** Returns `false` for what cannot be a SHA-256. */
   add(record: AuditRecordView): boolean {
     if (this.size === this.bytes.byteLength) {
       const grown = new Uint8Array(2 * this.size)
@@ -45,7 +45,7 @@ class StatedHashes {
 }
 
 /**
- * Scans a text, or gives `undefined` where anything is wrong in it: whoever wants to know what, looks for himself.
+ * Scans a text, or returns `undefined` where anything is wrong in it: to find out what, the caller scans it in full.
  *
  * @internal
  */

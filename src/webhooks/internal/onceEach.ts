@@ -16,15 +16,16 @@ interface Entry<E> {
 }
 
 /**
- * Runs `work` unless it ran for this key, and says whether it was the first. Whoever asks while it runs waits for it. A
- * failure forgets the key, so that the next one tries again.
+ * Runs `work` unless it ran for this key, and says whether it was the first. A caller that asks while it runs waits for
+ * it. A failure forgets the key, so that the next one tries again.
  *
  * @internal
  */
 export type OnceEach<E> = (key: string, until: number, work: Effect.Effect<void, E>) => Effect.Effect<boolean, E>
 
 /**
- * Remembers at most `capacity` keys, each until its time. Work belongs to the scope: whoever hangs up does not stop it.
+ * Remembers at most `capacity` keys, each until its time. Work belongs to the scope: a client that disconnects does not
+ * stop it.
  *
  * @internal
  */

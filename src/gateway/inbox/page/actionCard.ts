@@ -1,4 +1,4 @@
-/** One action that waits: who wants what and why it is held, and the two answers to it. */
+/** One pending action: which agent asks for what, why it needs an approval, and the two decisions. */
 import * as DateTime from "effect/DateTime"
 import type { PendingAction } from "../../../approvals/Approval.ts"
 import { button, element, setText, unseen } from "./elements.ts"
@@ -49,7 +49,9 @@ const reasons = ({ severity, violations }: PendingAction): ReadonlyArray<Node> =
   if (severities.has(severity)) {
     marks.unshift(element("li", { class: `severity ${severity}` }, `${severity} severity`))
   }
-  return marks.length === 0 ? [] : [element("ul", { class: "reasons", "aria-label": "Why it is held" }, ...marks)]
+  return marks.length === 0
+    ? []
+    : [element("ul", { class: "reasons", "aria-label": "Why it needs an approval" }, ...marks)]
 }
 
 const paramsOf = (action: PendingAction, name: string): ReadonlyArray<Node> => {

@@ -23,7 +23,7 @@ const refusal = (error: OperationError): string => {
     : error.message
 }
 
-/** Opens the inbox, and gives the reason why it closed. */
+/** Opens the inbox, and returns the reason why it closed. */
 const visit = Effect.fnUntraced(function*(key: string) {
   const session = yield* open(key)
   return yield* show(root, session, yield* read(session))

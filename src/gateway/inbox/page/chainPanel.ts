@@ -30,7 +30,7 @@ type State = "unknown" | "empty" | "valid" | "broken" | "failed"
 
 /** So many are read again whenever something is new; of longer logs, what is newer than the last verdict. */
 const alwaysAll = 500
-/** Longer logs wait for somebody to ask. */
+/** Longer logs are verified on request only. */
 const longestUnasked = 20_000
 const shownFindings = 5
 

@@ -1,4 +1,4 @@
-/** What becomes of a decision, taken here or elsewhere, and how to tell a person. */
+/** What becomes of a decision, taken here or elsewhere, and the sentence that the reviewer reads. */
 import * as Effect from "effect/Effect"
 import type { ApprovalReceipt, PendingAction } from "../../../approvals/Approval.ts"
 import type { Outcome as Fate } from "../../../approvals/Approvals.ts"
@@ -32,7 +32,7 @@ const outcomeOf = (fate: Fate): Outcome | undefined => {
     case "Rejected":
       return { kind: "rejected", sentence: "Rejected elsewhere." }
     case "Expired":
-      return { kind: "expired", sentence: "Expired: nobody decided in time." }
+      return { kind: "expired", sentence: "Expired: no reviewer decided in time." }
   }
 }
 
@@ -53,7 +53,7 @@ export const lookUp = ({ approvals }: Session, { actionId }: PendingAction): Eff
     )
   )
 
-/** The decision did not take effect, or nobody knows; it may be taken again. */
+/** The decision did not take effect, or its outcome is unknown; it may be taken again. */
 export interface Undecided {
   readonly isKeyRefused: boolean
   readonly sentence: string
@@ -67,7 +67,7 @@ const send = ({ reviews }: Session, { actionId }: PendingAction, verdict: Verdic
       (): Outcome => ({ kind: "rejected", sentence: "Rejected." })
     )
 
-/** Carries out a decision. Where somebody was faster, or time was, the outcome is theirs. */
+/** Carries out a decision. Where another reviewer or the expiry was faster, the outcome is theirs. */
 export const carryOut = Effect.fnUntraced(function*(
   session: Session,
   action: PendingAction,
@@ -83,7 +83,7 @@ export const carryOut = Effect.fnUntraced(function*(
       return yield* Effect.fail({
         isKeyRefused: isKeyRefused(error),
         sentence: error.sideEffect === "possible"
-          ? "No answer came, so nobody knows whether the gateway heard you. Decide again: nothing is done twice."
+          ? "No answer arrived, so it is unknown whether the gateway received the decision. Decide again: nothing is executed twice."
           : error.message
       })
     }))

@@ -24,7 +24,7 @@ export const emptyState = () =>
   element(
     "div",
     { class: "empty panel" },
-    element("p", {}, "When a policy wants a person to decide, the action shows up here by itself."),
+    element("p", {}, "When a policy requires an approval, the action appears here by itself."),
     element("p", { class: "hint" }, "To see one, send a call that your policy holds, for instance this deletion:"),
     element(
       "pre",

@@ -1,4 +1,4 @@
-/** What is wrong with a log, in a sentence for people who do not know how a chain of hashes works. */
+/** What is wrong with a log, in a sentence for readers who do not know how a chain of hashes works. */
 import type { Finding } from "../../../verify/ChainReport.ts"
 
 const record = ({ actionId, id }: Finding) => `Record ${id} (action ${actionId})`

@@ -1,4 +1,4 @@
-/** The screen of somebody who is logged in: what waits, whether the record is sound, what was recorded last. */
+/** The screen after the login: what is pending, whether the audit log is valid, what was recorded last. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -33,7 +33,7 @@ export interface State {
 const shownRecords = 20
 /** Between two looks, however much happens. */
 const pause = "250 millis"
-/** A look without a reason: expiry makes no event until somebody looks. */
+/** A look without an event: an expiry makes none until the action is read. */
 const unasked = "30 seconds"
 
 export const read = ({ approvals, auditLog }: Session) =>
@@ -43,7 +43,7 @@ const newsOf = (added: ReadonlyArray<Card>): string => {
   const [{ action }] = added as readonly [Card]
   return added.length === 1
     ? `New: ${action.agentId} asks for ${action.tool}/${action.method}.`
-    : `${added.length} new actions wait for you.`
+    : `${added.length} new actions need a decision.`
 }
 
 const listen = (target: EventTarget, type: string, listener: () => unknown) =>

@@ -1,5 +1,5 @@
 /**
- * JSON for people, from values of any depth. It keeps no stack of calls, and stops to indent where nobody could follow.
+ * JSON to read, from values of any depth. It keeps no stack of calls, and stops indenting at a depth beyond reading.
  */
 
 interface Open {

@@ -1,4 +1,4 @@
-/** The stream of events, held up: whenever it breaks, it is taken up again. */
+/** The stream of events, kept open: whenever it breaks, it is opened again. */
 import * as Effect from "effect/Effect"
 import type * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
@@ -13,7 +13,7 @@ export interface Options {
   readonly onLink: (link: Link) => void
   /** Something happened, or may have happened unseen. */
   readonly onNews: () => void
-  /** Opened by whoever has reason to think that a try now will succeed. */
+  /** Opened when there is reason to think that a try now will succeed. */
   readonly hurry: Latch.Latch
 }
 

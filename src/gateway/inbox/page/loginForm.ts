@@ -1,4 +1,4 @@
-/** The door: a field for the key, which goes from here into memory and nowhere else. */
+/** The login: a field for the key, which is kept in memory and nowhere else. */
 import { element } from "./elements.ts"
 
 export interface LoginForm {
@@ -34,7 +34,7 @@ export const makeLoginForm = (onKey: (key: string) => void, message: string): Lo
     "form",
     { class: "login panel", "aria-labelledby": "title" },
     element("h1", { id: "title" }, "Approval inbox"),
-    element("p", { class: "lead" }, "Actions of your agents wait here for a person to decide."),
+    element("p", { class: "lead" }, "Actions of your agents wait here for a reviewer's decision."),
     element("label", { for: "key" }, "API key"),
     field,
     element(

@@ -8,11 +8,11 @@ import { visible } from "./visibleText.ts"
 const decisions: Readonly<Record<string, string>> = {
   allow: "Allowed",
   deny: "Denied",
-  pending_approval: "Held",
+  pending_approval: "Pending",
   observed: "Observed"
 }
 
-/** Ids of calls are given by the gateway, so no agent can dress its call up as a person's decision. */
+/** Ids of calls are assigned by the gateway, so no agent can disguise its call as a reviewer's decision. */
 const reviewOf = ({ actionId, params }: AuditRecord) => {
   const match = /^(approval|rejection)-(.+)$/.exec(actionId)
   if (match === null) return undefined
@@ -34,7 +34,7 @@ const describe = (record: AuditRecord, all: ReadonlyArray<AuditRecord>): Readonl
         "span",
         { class: "what" },
         element("code", { title: review.target }, visible(target === undefined ? review.target : nameOf(target))),
-        " by a person",
+        " by a reviewer",
         ...(review.note === "" ? [] : [" ", element("q", {}, visible(review.note))])
       )
     ]

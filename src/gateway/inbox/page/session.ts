@@ -1,4 +1,4 @@
-/** Everything that the page does at the gateway, with one key, for as long as somebody is logged in. */
+/** Everything that the page does at the gateway, with one key, for as long as a reviewer is logged in. */
 import * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -41,7 +41,9 @@ const make = Effect.fnUntraced(function*(key: Redacted.Redacted) {
 
 export type Session = Effect.Success<ReturnType<typeof make>>
 
-/** Lives until the scope closes. Fails where no gateway could take such a key; whether this one does shows at first use. */
+/**
+ * Lives until the scope closes. Fails where no gateway could take such a key; whether this one does shows at first use.
+ */
 export const open = (key: string) =>
   Effect.suspend(() => {
     const redacted = Redacted.make(key)

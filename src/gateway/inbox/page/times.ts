@@ -1,4 +1,4 @@
-/** Times as people read them. */
+/** Times for readers. */
 
 const second = 1000
 const minute = 60 * second

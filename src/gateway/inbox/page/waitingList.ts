@@ -24,7 +24,7 @@ export interface WaitingList {
   readonly focus: () => void
 }
 
-/** Settled cards beyond these make room, the oldest first, when nobody is at the list. */
+/** Settled cards beyond these are removed, the oldest first, when the list is not in use. */
 const keptSettled = 20
 /** Milliseconds after which it is worth to ask again what became of a card: it may just be an old one among many. */
 const askedAgain = 10_000
@@ -45,7 +45,7 @@ export const makeWaitingList = ({ onTimeUp, onVerdict }: Options): WaitingList =
   const describe = () => {
     setText(
       heading,
-      `${total === 0 ? "Nothing waits" : total === 1 ? "1 action waits" : `${total} actions wait`} for you`
+      `${total === 0 ? "No" : total} pending ${total === 1 ? "action" : "actions"}`
     )
     document.title = total === 0 ? "Approval inbox" : `(${total}) Approval inbox`
     empty.hidden = total > 0 || cards.size > 0

@@ -98,7 +98,7 @@ export const replayOf = Effect.fnUntraced(function*(
   return yield* engine.evaluate(input).pipe(
     Effect.map(({ decision: policy }): ReplayedRecord => {
       const replayed = policy.allow ? "allow" : "deny"
-      // As measured: what was held matches where it would be denied now.
+      // As measured: what was pending matches where it would be denied now.
       const isSame = decision === replayed || (decision === "pending_approval" && replayed === "deny")
       return {
         ...subject,

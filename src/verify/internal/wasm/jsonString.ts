@@ -3,8 +3,8 @@ import { backslash, quote, rubout, space, zero } from "../../../internal/asciiBy
 import { outputEnd, put, putBackslash, writeAt } from "../../../internal/wasm/output"
 
 /**
- * Copies the string at `at`, if it is plain, and gives the position after it, or else, negative, the position of what is
- * not. A `nested` copy is escaped once more.
+ * Copies the string at `at`, if it is plain, and returns the position after it, or else, negative, the position of what
+ * is not. A `nested` copy is escaped once more.
  */
 export function copyString(at: i32, nested: bool): i32 {
   if (load<u8>(at) != quote) return -at

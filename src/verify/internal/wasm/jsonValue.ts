@@ -1,6 +1,6 @@
 /**
- * Copies values of JSON in the spelling of Python's `json.dumps`. Every function takes the position where something begins
- * and gives the position after it, if it is plain, or else, negative, the position of what is not.
+ * Copies values of JSON in the spelling of Python's `json.dumps`. Every function takes the position where something
+ * begins and returns the position after it, if it is plain, or else, negative, the position of what is not.
  */
 import {
   closeBrace,

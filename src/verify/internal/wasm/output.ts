@@ -1,4 +1,4 @@
-/** Where writing goes on. There is always room: see `layout.ts`. */
+/** Where writing continues. There is always enough space: see `layout.ts`. */
 import { backslash } from "../../../internal/asciiBytes"
 
 let end: i32 = 0

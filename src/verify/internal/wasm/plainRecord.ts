@@ -25,7 +25,7 @@ export { ends, payload, starts, window, windowSize } from "../../../internal/was
 let fieldsEnd: i32 = fields
 
 /**
- * Adds the next field, of at most 32, and gives the address where what stands before its value is to be written:
+ * Adds the next field, of at most 32, and returns the address where what stands before its value is to be written:
  * separator, key and colon, at most 32 bytes. What is not required is not hashed either. What is nested is hashed as a
  * string.
  */
@@ -41,7 +41,7 @@ export function addField(length: i32, required: bool, hashed: bool, nested: bool
 }
 
 /**
- * Notes where the values of a record are, and writes what is hashed of it to `payload`. Gives the position after the
+ * Notes where the values of a record are, and writes what is hashed of it to `payload`. Returns the position after the
  * record, if it is plain, or else, negative, the position of what is not.
  */
 export function readRecord(at: i32): i32 {

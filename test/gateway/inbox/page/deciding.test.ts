@@ -61,7 +61,7 @@ describe(`deciding at the page${needs}`, () => {
     assert.deepStrictEqual(deleted, [])
     yield* act(async () => {
       await card(name).getByText("Rejected.", { exact: true }).waitFor()
-      await page.getByRole("heading", { name: "Nothing waits for you" }).waitFor()
+      await page.getByRole("heading", { name: "No pending actions" }).waitFor()
     })
     assert.include((yield* log({ limit: 1 })).records[0]!.params, { note: "needed for the audit" })
   })
@@ -118,7 +118,7 @@ describe(`deciding at the page${needs}`, () => {
       await page.keyboard.type(acme.apiKey)
       await page.keyboard.press("Enter")
       await page.getByRole("article", { name }).waitFor()
-      assert.match(await focusedName(page), /waits for you$/)
+      assert.match(await focusedName(page), /pending actions?$/)
       await tabTo(page, /^Parameters of files\/delete/)
       await tabTo(page, /^Note/)
       await page.keyboard.type("by hand")
@@ -131,7 +131,7 @@ describe(`deciding at the page${needs}`, () => {
       await tabTo(page, /^Clear files\/delete/, "Shift+Tab")
       await page.keyboard.press("Enter")
       await page.getByRole("article").waitFor({ state: "detached" })
-      assert.strictEqual(await focusedName(page), "Nothing waits for you")
+      assert.strictEqual(await focusedName(page), "No pending actions")
     })
     yield* Fiber.join(fiber)
     assert.deepStrictEqual(deleted, ["/a"])
@@ -246,7 +246,7 @@ describe(`a decision that is not the only one${needs}`, () => {
       await page.route("**/approve/*", (route) => route.abort("connectionreset"))
       await card(name).getByLabel("Note").fill("try twice")
       await card(name).getByRole("button", { name: "Approve" }).click()
-      await card(name).getByText("No answer came").waitFor()
+      await card(name).getByText("No answer arrived").waitFor()
       await page.unroute("**/approve/*")
     })
     assert.strictEqual(yield* statusOf(id), "pending")
@@ -286,7 +286,7 @@ describe(`expiry at the page${needs}`, () => {
       yield* time.jump("61 minutes")
       yield* act(async () => {
         await card(name).getByRole("button", { name: "Approve" }).click()
-        await card(name).getByText("Expired: nobody decided in time.").waitFor()
+        await card(name).getByText("Expired: no reviewer decided in time.").waitFor()
       })
       assert.strictEqual(yield* statusOf(id), "expired")
     }
@@ -303,8 +303,8 @@ describe(`expiry at the page${needs}`, () => {
       yield* time.jump("61 minutes")
       yield* Approvals.use((approvals) => approvals.pending)
       yield* act(async () => {
-        await card(name).getByText("Expired: nobody decided in time.").waitFor()
-        await page.getByRole("heading", { name: "Nothing waits for you" }).waitFor()
+        await card(name).getByText("Expired: no reviewer decided in time.").waitFor()
+        await page.getByRole("heading", { name: "No pending actions" }).waitFor()
       })
     }
   )
@@ -327,7 +327,7 @@ describe(`expiry at the page${needs}`, () => {
       yield* time.jump("61 minutes")
       yield* act(async () => {
         await page.clock.fastForward("03:00")
-        await card(name).getByText("Expired: nobody decided in time.").waitFor()
+        await card(name).getByText("Expired: no reviewer decided in time.").waitFor()
       })
     }
   )

@@ -20,7 +20,7 @@ describe(`what waits${needs}`, () => {
     const { card, logIn, page } = yield* person()
     yield* logIn()
     const text = yield* act(async () => {
-      await page.getByRole("heading", { name: "Nothing waits for you" }).waitFor()
+      await page.getByRole("heading", { name: "No pending actions" }).waitFor()
       return page.getByRole("region", { name: "Example call" }).innerText()
     })
     assert.include(text, "$VARGATE_API_KEY")
@@ -45,7 +45,7 @@ describe(`what waits${needs}`, () => {
     yield* act(async () => assert.deepStrictEqual(await names(), ["files/delete", "files/drop"]))
     yield* hold({ tool: "files", method: "purge" })
     yield* act(async () => {
-      await page.getByRole("heading", { name: "3 actions wait for you" }).waitFor()
+      await page.getByRole("heading", { name: "3 pending actions" }).waitFor()
       assert.deepStrictEqual(await names(), ["files/delete", "files/drop", "files/purge"])
     })
   })
@@ -55,10 +55,10 @@ describe(`what waits${needs}`, () => {
     for (let n = 0; n < 53; n++) yield* send("POST", "/mcp/tools/call", { body: wireCall({ method: "delete" }) })
     yield* logIn()
     yield* act(async () => {
-      await page.getByRole("heading", { name: "53 actions wait for you" }).waitFor()
+      await page.getByRole("heading", { name: "53 pending actions" }).waitFor()
       await page.getByText("The gateway shows the newest 50 of 53.").waitFor()
       await page.getByRole("button", { name: /^Approve/ }).first().click()
-      await page.getByRole("heading", { name: "52 actions wait for you" }).waitFor()
+      await page.getByRole("heading", { name: "52 pending actions" }).waitFor()
       // The oldest of the others has come up, at the end.
       await page.getByRole("article").nth(50).waitFor()
     })
@@ -71,7 +71,7 @@ describe(`what waits${needs}`, () => {
     yield* act(() => card("files/purge").waitFor())
     for (let n = 0; n < 51; n++) yield* send("POST", "/mcp/tools/call", { body: wireCall({ method: "delete" }) })
     yield* act(async () => {
-      await page.getByRole("heading", { name: "52 actions wait for you" }).waitFor()
+      await page.getByRole("heading", { name: "52 pending actions" }).waitFor()
       await card("files/purge").getByRole("button", { name: "Approve" }).click()
       await card("files/purge").getByText("Approved. The agent may act now.").waitFor()
     })
@@ -115,7 +115,7 @@ describe(`the latest records${needs}`, () => {
     yield* act(async () => {
       const records = page.locator(".records > li")
       await records.nth(2).waitFor()
-      assert.deepStrictEqual(await records.locator(".badge").allTextContents(), ["Held", "Denied", "Allowed"])
+      assert.deepStrictEqual(await records.locator(".badge").allTextContents(), ["Pending", "Denied", "Allowed"])
       assert.deepStrictEqual(await records.locator("code").allTextContents(), [
         "files/delete",
         "forbidden/use",
