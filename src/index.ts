@@ -1,5 +1,5 @@
 /**
- * Accounts: signing up, sessions, the key and its rotation, the tenants of one person.
+ * Accounts: signing up, sessions, the key and its rotation, the tenants of one account.
  *
  * @since 0.1.0
  */
@@ -131,8 +131,8 @@ export * as ChainReport from "./verify/ChainReport.ts"
  *
  * **When to use**
  *
- * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from the
- * network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from
+ * the network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
  * ({@link verifyFile}). The last two need neither a gateway nor a key.
  *
  * **Details**
@@ -140,10 +140,10 @@ export * as ChainReport from "./verify/ChainReport.ts"
  * The text is scanned, never parsed: number tokens (`1.0`, `1e16`, 30 digits), key order (`"10"` before `"2"`),
  * `__proto__` and repeated keys are hashed as they stand. Memory does not grow with the length of the log. What "valid"
  * says, and what it does not say, stands at `ChainReport`. SHA-256 comes from the `Hasher` in context: Web Crypto
- * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages} and
- * {@link verifyFile} use several threads.
+ * everywhere, or `NodeHasher`, which is several times as fast. With `VerifierThreads` around them, {@link verifyPages}
+ * and {@link verifyFile} use several threads.
  *
- * **Example** (A saved log, held against a checkpoint of one's own)
+ * **Example** (A saved log, compared with your own checkpoint)
  *
  * ```ts
  * import { NodeFileSystem } from "@effect/platform-node"
@@ -164,7 +164,7 @@ export * as ChainReport from "./verify/ChainReport.ts"
 export * as ChainVerifier from "./verify/ChainVerifier.ts"
 
 /**
- * What one party was shown of a log: kept after a good verification, and held against everything shown later.
+ * What one party was shown of a log: kept after a good verification, and compared with everything shown later.
  *
  * @since 0.1.0
  */
@@ -243,16 +243,16 @@ export * as Credential from "./operator/Credential.ts"
 export * as Credentials from "./operator/Credentials.ts"
 
 /**
- * Erasing a person's data from a log that cannot change: the values were encrypted under a key of their own, and the key
- * is deleted.
+ * Erasing the data of a subject from a log that cannot change: the values were encrypted under a key of their own, and
+ * the key is deleted.
  *
  * @since 0.1.0
  */
 export * as Erasure from "./audit/Erasure.ts"
 
 /**
- * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our own
- * verdict, and that anybody can verify with neither a gateway nor a key.
+ * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our
+ * own verdict, and that anybody can verify with neither a gateway nor a key.
  *
  * **Example** (Handing over)
  *
@@ -314,7 +314,7 @@ export * as Governed from "./governed/Governed.ts"
 
 /**
  * SHA-256 for everything that is verified here. By default Web Crypto computes it, so that verification runs wherever
- * JavaScript does; on Node, `NodeHasher` is several times faster and gives the same answers.
+ * JavaScript does; on Node, `NodeHasher` is several times faster and computes the same.
  *
  * @since 0.1.0
  */
@@ -377,12 +377,13 @@ export * as ManagedSession from "./model/ManagedSession.ts"
 export * as McpDoorError from "./errors/McpDoorError.ts"
 
 /**
- * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or pinned.
+ * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or
+ * pinned.
  *
  * **Details**
  *
- * A leaf is the 32 bytes of a record's hash, a node is SHA-256(left || right), an odd level repeats its last node, and a
- * tree of one is H(x || x). There are no prefixes, so a root alone does not say how many records are below it: hold a
+ * A leaf is the 32 bytes of a record's hash, a node is SHA-256(left || right), an odd level repeats its last node, and
+ * a tree of one is H(x || x). There are no prefixes, so a root alone does not say how many records are below it: hold a
  * proof against the stored tree (`MerkleTree`), which does. SHA-256 comes from the `Hasher` in context.
  *
  * @since 0.1.0
@@ -549,7 +550,7 @@ export * as RetryPolicy from "./transport/RetryPolicy.ts"
 export * as Reviews from "./approvals/Reviews.ts"
 
 /**
- * Accounts: signing up, keys, sessions, and the tenants of one person.
+ * Accounts: signing up, keys, sessions, and the tenants of one account.
  *
  * @since 0.1.0
  */
