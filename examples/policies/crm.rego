@@ -1,6 +1,7 @@
 # For agents that work on customer records.
 package vargate.policy.templates.crm
 
+import data.vargate.policy.governed
 import data.vargate.policy.parameters
 
 config := parameters.tuned({
@@ -10,18 +11,23 @@ config := parameters.tuned({
 	"restricted_fields": ["owner", "revenue"],
 })
 
-# Undefined for anything but a number.
-record_count := input.action.params.record_count if is_number(input.action.params.record_count)
+# The largest. Undefined where there is no number.
+record_count := max(governed.numbers("record_count"))
+
+violations[name] := "high" if {
+	some field in governed.unexpected({"fields": "object", "record_count": "quantity"})
+	name := concat("_", ["unexpected_shape", field])
+}
 
 violations["crm_delete_not_allowed"] := "high" if {
-	input.action.method == "delete"
+	governed.has_method({"delete"})
 	not config.allow_delete
 }
 
 violations[name] := "high" if {
-	is_object(input.action.params.fields)
 	some field in config.restricted_fields
-	field in object.keys(input.action.params.fields)
+	some key in governed.keys("fields")
+	governed.is_key_of(key, field)
 	name := concat("_", ["restricted_field_modification", field])
 }
 
@@ -31,7 +37,7 @@ violations["bulk_operation_exceeds_threshold"] := "medium" if {
 }
 
 approval if {
-	input.action.method == "export"
+	governed.has_method({"export"})
 	config.export_approval
 }
 

@@ -1,6 +1,7 @@
 # For agents that query data.
 package vargate.policy.templates.data_access
 
+import data.vargate.policy.governed
 import data.vargate.policy.parameters
 
 config := parameters.tuned({
@@ -11,8 +12,13 @@ config := parameters.tuned({
 	"daily_query_limit": 500,
 })
 
-# Undefined for anything but a number.
-limit := input.action.params.limit if is_number(input.action.params.limit)
+# The largest. Undefined where there is no number.
+limit := max(governed.numbers("limit"))
+
+violations[name] := "high" if {
+	some field in governed.unexpected({"limit": "quantity"})
+	name := concat("_", ["unexpected_shape", field])
+}
 
 violations["pii_access_denied"] := "high" if {
 	input.data.contains_pii
@@ -22,14 +28,21 @@ violations["pii_access_denied"] := "high" if {
 violations["pii_masking_required"] := "high" if {
 	config.require_masking
 	input.data.contains_pii
-	not input.action.params.masked == true
+	not is_masked
+}
+
+is_masked if {
+	input.action.params.masked == true
+	every masked in governed.values("masked") {
+		masked == true
+	}
 }
 
 violations["query_row_limit_exceeded"] := "medium" if limit > config.max_row_limit
 
 violations["data_residency_violation"] := "high" if {
-	"region" in object.keys(input.action.params)
-	not input.action.params.region in config.allowed_regions
+	some region in governed.values("region")
+	not region in config.allowed_regions
 }
 
 violations["daily_query_limit_exceeded"] := "medium" if {
@@ -37,6 +50,6 @@ violations["daily_query_limit_exceeded"] := "medium" if {
 }
 
 approval if {
-	input.action.method == "export"
+	governed.has_method({"export"})
 	limit > 1000
 }

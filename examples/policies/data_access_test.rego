@@ -16,7 +16,7 @@ test_data_access[title] if {
 			"allowed",
 		],
 		"one row too many": [params({"limit": 10001}), "medium: query_row_limit_exceeded"],
-		"a limit that is a text": [params({"limit": "10001"}), "allowed"],
+		"a limit that is a text": [params({"limit": "10001"}), "high: unexpected_shape_limit"],
 		"another region": [params({"region": "us-east-1"}), "high: data_residency_violation"],
 		"a region that is null": [params({"region": null}), "high: data_residency_violation"],
 		"a region that is false": [params({"region": false}), "high: data_residency_violation"],

@@ -1,6 +1,8 @@
 # The decision of the embedded gateway: POST /v1/data/vargate/policy/decision, with its decision document as input.
 package vargate.policy
 
+import data.vargate.policy.governed
+
 # METADATA
 # entrypoint: true
 decision := {
@@ -19,7 +21,14 @@ template := input.tenant.policy_template if data.vargate.policy.templates[input.
 # A template with `tools` is about those only.
 default is_concerned := true
 
-is_concerned := input.action.tool in data.vargate.policy.templates[template].tools
+is_concerned := is_about_tool if data.vargate.policy.templates[template].tools
+
+default is_about_tool := false
+
+is_about_tool if {
+	some tool in data.vargate.policy.templates[template].tools
+	governed.reads_like(input.action.tool, tool)
+}
 
 # Names and their severities. Any violation denies.
 violations[name] := severity if {
@@ -27,10 +36,15 @@ violations[name] := severity if {
 	some name, severity in data.vargate.policy.templates[template].violations
 }
 
-# A comparison with something absent never holds, so a document without what the rules read would be allowed.
+# A comparison with something absent never holds, and neither does a function of something else than it takes, so a
+# document without what the rules read would be allowed.
 violations["policy_input_incomplete"] := "high" if not is_complete
 
 is_complete if {
+	is_string(input.action.tool)
+	is_string(input.action.method)
+	is_object(input.action.params)
+	is_array(input.data.recipients)
 	every path in [
 		"tenant/policy_template",
 		"tenant/policy_config",

@@ -1,6 +1,7 @@
 # For agents that write mail.
 package vargate.policy.templates.email
 
+import data.vargate.policy.governed
 import data.vargate.policy.parameters
 
 tools := {"email", "gmail", "resend"}
@@ -21,15 +22,22 @@ config := parameters.tuned({
 	],
 })
 
-# The gateway reads the recipients out of params.to and puts them into lower case.
-violations["consumer_email_blocked"] := "high" if {
-	some address in input.data.recipients
-	some blocked in config.blocked_domains
-	domain(address) == lower(blocked)
+violations[name] := "high" if {
+	some field in governed.unexpected({
+		"to": "recipients",
+		"cc": "recipients",
+		"bcc": "recipients",
+		"recipient": "recipients",
+		"recipients": "recipients",
+	})
+	name := concat("_", ["unexpected_shape", field])
 }
 
-# A domain may be written with the root's dot (gmail.com.) and is the same domain.
-domain(address) := trim_suffix(parts[count(parts) - 1], ".") if parts := split(address, "@")
+violations["consumer_email_blocked"] := "high" if {
+	some address in governed.recipients
+	some blocked in config.blocked_domains
+	governed.domain(address) == governed.domain(trim_space(blocked))
+}
 
 violations["daily_send_limit_exceeded"] := "medium" if {
 	input.history.last_24h.action_count > config.daily_send_limit
@@ -49,4 +57,11 @@ is_disclosed if {
 approval if {
 	config.first_contact_approval
 	not input.history.known_recipient
+}
+
+# An internationalised domain may look like any other to a reader.
+approval if {
+	some address in governed.recipients
+	some label in split(governed.domain(address), ".")
+	startswith(label, "xn--")
 }

@@ -1,6 +1,7 @@
 # For agents that move money.
 package vargate.policy.templates.financial
 
+import data.vargate.policy.governed
 import data.vargate.policy.parameters
 
 config := parameters.tuned({
@@ -11,12 +12,20 @@ config := parameters.tuned({
 	"daily_transaction_cap": 100,
 })
 
-# Undefined for anything but a number, which is neither above nor below any limit: in Rego every text is above every number.
-amount := input.action.params.amount if is_number(input.action.params.amount)
+# The largest, so that a small amount beside a large one hides nothing. Undefined where there is no number.
+amount := max(governed.numbers("amount"))
+
+violations[name] := "high" if {
+	some field in governed.unexpected({"amount": "quantity"})
+	name := concat("_", ["unexpected_shape", field])
+}
 
 violations["transaction_exceeds_limit"] := "high" if amount >= config.transaction_limit
 
-violations["currency_mismatch"] := "medium" if input.action.params.currency != config.currency
+violations["currency_mismatch"] := "medium" if {
+	some currency in governed.values("currency")
+	currency != config.currency
+}
 
 violations["transaction_outside_business_hours"] := "medium" if {
 	config.business_hours_only

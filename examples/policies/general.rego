@@ -1,6 +1,7 @@
 # For agents of any kind.
 package vargate.policy.templates.general
 
+import data.vargate.policy.governed
 import data.vargate.policy.parameters
 
 config := parameters.tuned({
@@ -31,5 +32,5 @@ milliseconds(time_text) := floor(time.parse_rfc3339_ns(time_text) / 1000000)
 
 approval if {
 	config.approve_destructive
-	input.action.method in {"delete", "destroy", "purge", "drop"}
+	governed.has_method({"delete", "destroy", "purge", "drop"})
 }

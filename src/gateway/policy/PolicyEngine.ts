@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type PolicyDecision, type PolicyInput, Severity } from "./PolicyInput.ts"
-import { type ApprovalRule, type Parameters, parametersOf, type PolicyRule } from "./PolicyRule.ts"
+import { type ApprovalRule, hasTool, type Parameters, parametersOf, type PolicyRule } from "./PolicyRule.ts"
 import * as PolicyTemplates from "./PolicyTemplates.ts"
 
 /**
@@ -124,7 +124,7 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
 
   const evaluate = Effect.fn("PolicyEngine.evaluate")(function*(input: PolicyInput) {
     const template = PolicyTemplates.byId(input.tenant.policy_template)
-    const isConcerned = template.tools?.includes(input.action.tool) ?? true
+    const isConcerned = template.tools === undefined || hasTool(input, ...template.tools)
     const templateRules = isConcerned ? [...template.rules, approval(template.id, template.approval)] : []
     const parameters = parametersOf(template, input.tenant.policy_config)
     const findings = [...templateRules, ...programRules].flatMap((rule) => findingsOf(rule, input, parameters))
@@ -236,7 +236,7 @@ const revisionOf = (programRules: ReadonlyArray<Rule>): string => {
 }
 
 /** To be raised whenever a template decides something differently. */
-const builtinRevision = "builtin-1"
+const builtinRevision = "builtin-2"
 
 /** Written out here because revisions are stored in audit records: they must outlive any change of a library's hash. */
 const fnv1a = (text: string): string => {

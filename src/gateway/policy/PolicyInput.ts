@@ -8,8 +8,8 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { addressesIn, valuesOf } from "./GovernedFields.ts"
 
 const UnknownRecord = Schema.Record(Schema.String, Schema.Unknown)
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -135,21 +135,22 @@ export const contextAt = (
   }
 }
 
+/** What the parameters of a mail are called. */
+const recipientFields = ["to", "cc", "bcc", "recipient", "recipients"] as const
+
 /**
- * The mail addresses in `params.to`, in lower case and each once. It may be a text or an array of texts, and a text may
- * hold a list and display names: `"Ann <ann@a.example>, bob@b.example"`.
+ * The mail addresses in `params`, in lower case and each once: those under `to`, `cc`, `bcc`, `recipient` and `recipients`,
+ * at any depth and however the key is spelled. Each may be a text or an array of texts, and a text may hold a list and
+ * display names: `"Ann <ann@a.example>, bob@b.example"`.
  *
  * **Gotchas**
  *
  * An address within a display name counts as a recipient too: reading too many is the safe error. Any other shape
- * (an object, a nested array) has no recipients.
+ * (an object, a nested array) has no recipients, and the template `email` denies it.
  *
  * @category getters
  * @since 0.1.0
  */
-export const recipients = (params: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
-  const texts = (Array.isArray(params.to) ? params.to : [params.to]).filter(Predicate.isString)
-  // splitting is linear in the length of the text, which a pattern for whole addresses would not be
-  const words = texts.flatMap((text) => text.toLowerCase().split(/[\s,;:<>()[\]"]+/))
-  return [...new Set(words.filter((word) => word.includes("@")))]
-}
+export const recipients = (params: Readonly<Record<string, unknown>>): ReadonlyArray<string> => [
+  ...new Set(valuesOf(params, ...recipientFields).flatMap(addressesIn))
+]

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
+import { hasShape, readsLike, type Shape, valuesOf } from "./GovernedFields.ts"
 import type { PolicyInput, Severity } from "./PolicyInput.ts"
 
 /**
@@ -25,7 +26,10 @@ export type Parameters = Readonly<Record<string, number | boolean | string | Rea
  *
  * **Gotchas**
  *
- * `params` may be any JSON. A rule that throws denies the call, with the violation `policy_rule_failed_{name}`.
+ * `params` may be any JSON, and `params.amount` alone misses `Amount`, `{ payment: { amount } }` and `"9000"`. Read fields
+ * with `GovernedFields`, add {@link unexpectedShape} for them, and compare methods with {@link hasMethod}.
+ *
+ * A rule that throws denies the call, with the violation `policy_rule_failed_{name}`.
  *
  * @category models
  * @since 0.1.0
@@ -43,6 +47,63 @@ export interface PolicyRule<P extends Parameters = Parameters> {
  * @since 0.1.0
  */
 export type ApprovalRule<P extends Parameters = Parameters> = (input: PolicyInput, parameters: P) => boolean
+
+/**
+ * A rule that denies a call in which a governed field has a value of an unexpected shape, under any spelling of its name
+ * and at any depth. It is reported as `unexpected_shape_{field}`.
+ *
+ * **When to use**
+ *
+ * Beside every rule that compares params: a limit is no limit for `{ amount: ["9000"] }`.
+ *
+ * **Example** (No refund above 100)
+ *
+ * ```ts
+ * import { numbersOf } from "effect-vargate/gateway/policy/GovernedFields"
+ * import * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"
+ * import { hasMethod, unexpectedShape } from "effect-vargate/gateway/policy/PolicyRule"
+ *
+ * const engine = PolicyEngine.layerWith({
+ *   rules: [
+ *     unexpectedShape({ amount: "quantity" }),
+ *     {
+ *       name: "refund_too_high",
+ *       severity: "high",
+ *       when: (input) =>
+ *         hasMethod(input, "refund") && numbersOf(input.action.params, "amount").some((amount) => amount > 100)
+ *     }
+ *   ]
+ * })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const unexpectedShape = (fields: Readonly<Record<string, Shape>>): PolicyRule => ({
+  name: "unexpected_shape",
+  severity: "high",
+  when: ({ action: { params } }) =>
+    Object.entries(fields).filter(([field, shape]) => !valuesOf(params, field).every((value) => hasShape(value, shape)))
+      .map(([field]) => field)
+})
+
+/**
+ * Whether the call's method is one of these, in any spelling that reads like it: `Delete`, `delete.`, `DELETE `.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const hasMethod = ({ action }: PolicyInput, ...methods: ReadonlyArray<string>): boolean =>
+  methods.some((method) => readsLike(action.method, method))
+
+/**
+ * Whether the call is to one of these tools, in any spelling that reads like it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const hasTool = ({ action }: PolicyInput, ...tools: ReadonlyArray<string>): boolean =>
+  tools.some((tool) => readsLike(action.tool, tool))
 
 /**
  * A named set of rules and the default of each parameter that they read.

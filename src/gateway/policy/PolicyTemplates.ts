@@ -1,19 +1,29 @@
 /**
  * The five policy templates that a tenant chooses from, as data and pure rules.
  *
- * Params may be any JSON. Limits are compared with finite numbers only: an amount sent as text, null or a list is neither
- * above nor below any limit.
+ * **Details**
+ *
+ * Params may be any JSON. A field that a template governs is found under every key that reads like its name, at any depth
+ * (`GovernedFields`), and a value that cannot be compared, such as an amount sent as text, null or a list, denies the call
+ * as `unexpected_shape_{field}`. Methods and tools are compared without case, punctuation and blanks.
+ *
+ * A rule covers the fields that it names and no others: an amount under `total`, or in JSON within a text, is not seen.
  *
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import type { PolicyInput } from "./PolicyInput.ts"
-import { type PolicyTemplate, template } from "./PolicyRule.ts"
-
-/** NaN, for anything that is not a finite number, makes every comparison false. */
-const finite = (value: unknown): number => Predicate.isNumber(value) && Number.isFinite(value) ? value : Number.NaN
+import { domainOf, includesKey, keysOf, numbersOf, valuesOf } from "./GovernedFields.ts"
+import { type PolicyInput, recipients } from "./PolicyInput.ts"
+import { hasMethod, type PolicyTemplate, template, unexpectedShape } from "./PolicyRule.ts"
 
 const destructive: ReadonlyArray<string> = ["delete", "destroy", "purge", "drop"]
+
+/** Every number in the field is looked at, so that a small one beside a large one hides nothing. */
+const hasQuantity = (
+  { action }: PolicyInput,
+  field: string,
+  isConcerned: (quantity: number) => boolean
+): boolean => numbersOf(action.params, field).some(isConcerned)
 
 /** A time that cannot be read counts as recent, so that the cool-down stays on. */
 const violatedWithinTheHour = ({ context, history }: PolicyInput): boolean => {
@@ -51,7 +61,7 @@ export const general = template({
         input.history.last_24h.policy_violations >= cooldown_violations && violatedWithinTheHour(input)
     }
   ],
-  approval: ({ action }, { approve_destructive }) => approve_destructive && destructive.includes(action.method)
+  approval: (input, { approve_destructive }) => approve_destructive && hasMethod(input, ...destructive)
 })
 
 /**
@@ -73,21 +83,23 @@ export const financial = template({
     daily_transaction_cap: 100
   },
   rules: [
+    unexpectedShape({ amount: "quantity" }),
     {
       name: "transaction_exceeds_limit",
       severity: "high",
-      when: ({ action }, { transaction_limit }) => finite(action.params.amount) >= transaction_limit
+      when: (input, { transaction_limit }) => hasQuantity(input, "amount", (amount) => amount >= transaction_limit)
     },
     {
       name: "currency_mismatch",
       severity: "medium",
-      when: ({ action }, { currency }) => action.params.currency !== undefined && action.params.currency !== currency
+      when: ({ action }, { currency }) => valuesOf(action.params, "currency").some((value) => value !== currency)
     },
     {
       name: "transaction_outside_business_hours",
       severity: "medium",
-      when: ({ action, context }, { business_hours_only }) =>
-        business_hours_only && !context.is_business_hours && finite(action.params.amount) >= 100
+      when: (input, { business_hours_only }) =>
+        business_hours_only && !input.context.is_business_hours &&
+        hasQuantity(input, "amount", (amount) => amount >= 100)
     },
     {
       name: "daily_transaction_cap_exceeded",
@@ -95,12 +107,18 @@ export const financial = template({
       when: ({ history }, { daily_transaction_cap }) => history.last_24h.action_count > daily_transaction_cap
     }
   ],
-  approval: ({ action }, { approval_threshold }) => finite(action.params.amount) >= approval_threshold
+  approval: (input, { approval_threshold }) => hasQuantity(input, "amount", (amount) => amount >= approval_threshold)
 })
 
 /**
  * For agents that write mail with the tools `email`, `gmail` and `resend`: no consumer addresses, a daily limit, a note
- * that a machine wrote it (`AI-generated` or `automated` in `params.body`), and approval of the first mail to somebody.
+ * that a machine wrote it (`AI-generated` or `automated` in `params.body`), and approval of the first mail to a recipient.
+ *
+ * **Details**
+ *
+ * Recipients are those in `to`, `cc`, `bcc`, `recipient` and `recipients`. An address that is not plain ASCII, or not of the
+ * form `name@domain.example`, is an unexpected shape. An internationalised domain (`xn--...`) may look like any other to a
+ * reader, so a mail to one always needs approval.
  *
  * @category templates
  * @since 0.1.0
@@ -126,12 +144,19 @@ export const email = template({
     ]
   },
   rules: [
+    unexpectedShape({
+      to: "recipients",
+      cc: "recipients",
+      bcc: "recipients",
+      recipient: "recipients",
+      recipients: "recipients"
+    }),
     {
       name: "consumer_email_blocked",
       severity: "high",
-      when: ({ data }, { blocked_domains }) => {
-        const blocked = new Set(blocked_domains.map((domain) => domain.toLowerCase()))
-        return data.recipients.some((address) => blocked.has(domainOf(address)))
+      when: (input, { blocked_domains }) => {
+        const blocked = new Set(blocked_domains.map((domain) => domainOf(domain.trim())))
+        return domainsOf(input).some((domain) => blocked.has(domain))
       }
     },
     {
@@ -146,11 +171,14 @@ export const email = template({
         require_disclosure && !(Predicate.isString(params.body) && /AI-generated|automated/.test(params.body))
     }
   ],
-  approval: ({ history }, { first_contact_approval }) => first_contact_approval && !history.known_recipient
+  approval: (input, { first_contact_approval }) =>
+    (first_contact_approval && !input.history.known_recipient) || domainsOf(input).some(isInternational)
 })
 
-/** A domain may be written with the root's dot (`gmail.com.`) and is the same domain. */
-const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1).replace(/\.$/, "")
+const domainsOf = ({ action, data }: PolicyInput): ReadonlyArray<string> =>
+  [...data.recipients, ...recipients(action.params)].map(domainOf)
+
+const isInternational = (domain: string): boolean => domain.split(".").some((label) => label.startsWith("xn--"))
 
 /**
  * For agents that work on customer records: no deletion, no change of restricted fields, approval of bulk operations
@@ -165,26 +193,30 @@ export const crm = template({
   description: "Record modification limits, field-level access control, bulk operation approval, export restrictions",
   defaults: { bulk_threshold: 10, allow_delete: false, export_approval: true, restricted_fields: ["owner", "revenue"] },
   rules: [
+    unexpectedShape({ fields: "object", record_count: "quantity" }),
     {
       name: "crm_delete_not_allowed",
       severity: "high",
-      when: ({ action }, { allow_delete }) => action.method === "delete" && !allow_delete
+      when: (input, { allow_delete }) => hasMethod(input, "delete") && !allow_delete
     },
     {
       name: "restricted_field_modification",
       severity: "high",
-      when: ({ action: { params: { fields } } }, { restricted_fields }) =>
-        Predicate.isObject(fields) ? restricted_fields.filter((field) => Object.hasOwn(fields, field)) : []
+      when: ({ action }, { restricted_fields }) => {
+        const changed = keysOf(action.params, "fields")
+        return restricted_fields.filter((field) => includesKey(changed, field))
+      }
     },
     {
       name: "bulk_operation_exceeds_threshold",
       severity: "medium",
-      when: ({ action }, { bulk_threshold }) =>
-        finite(action.params.record_count) > bulk_threshold && finite(action.params.record_count) >= 10 * bulk_threshold
+      when: (input, { bulk_threshold }) =>
+        hasQuantity(input, "record_count", (count) => count > bulk_threshold && count >= 10 * bulk_threshold)
     }
   ],
-  approval: ({ action }, { bulk_threshold, export_approval }) =>
-    (action.method === "export" && export_approval) || finite(action.params.record_count) > bulk_threshold
+  approval: (input, { bulk_threshold, export_approval }) =>
+    (hasMethod(input, "export") && export_approval) ||
+    hasQuantity(input, "record_count", (count) => count > bulk_threshold)
 })
 
 /**
@@ -206,6 +238,7 @@ export const dataAccess = template({
     daily_query_limit: 500
   },
   rules: [
+    unexpectedShape({ limit: "quantity" }),
     {
       name: "pii_access_denied",
       severity: "high",
@@ -215,18 +248,19 @@ export const dataAccess = template({
       name: "pii_masking_required",
       severity: "high",
       when: ({ action, data }, { require_masking }) =>
-        require_masking && data.contains_pii && action.params.masked !== true
+        require_masking && data.contains_pii &&
+        !(action.params.masked === true && valuesOf(action.params, "masked").every((masked) => masked === true))
     },
     {
       name: "query_row_limit_exceeded",
       severity: "medium",
-      when: ({ action }, { max_row_limit }) => finite(action.params.limit) > max_row_limit
+      when: (input, { max_row_limit }) => hasQuantity(input, "limit", (rows) => rows > max_row_limit)
     },
     {
       name: "data_residency_violation",
       severity: "high",
-      when: ({ action: { params } }, { allowed_regions }) =>
-        params.region !== undefined && !allowed_regions.some((region) => region === params.region)
+      when: ({ action }, { allowed_regions }) =>
+        valuesOf(action.params, "region").some((value) => !allowed_regions.some((region) => region === value))
     },
     {
       name: "daily_query_limit_exceeded",
@@ -234,7 +268,7 @@ export const dataAccess = template({
       when: ({ history }, { daily_query_limit }) => history.last_24h.action_count > daily_query_limit
     }
   ],
-  approval: ({ action }) => action.method === "export" && finite(action.params.limit) > 1000
+  approval: (input) => hasMethod(input, "export") && hasQuantity(input, "limit", (rows) => rows > 1000)
 })
 
 /**
@@ -264,6 +298,7 @@ export const nextAnomalyScore = (
   previous: number,
   decision: { readonly denied: boolean; readonly amount: unknown }
 ): number => {
-  const step = decision.denied ? 0.15 : finite(decision.amount) >= 1000 ? 0.03 : 0
+  const isLarge = Predicate.isNumber(decision.amount) && Number.isFinite(decision.amount) && decision.amount >= 1000
+  const step = decision.denied ? 0.15 : isLarge ? 0.03 : 0
   return Math.min(1, 0.95 * previous + step)
 }

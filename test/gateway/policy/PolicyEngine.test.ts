@@ -117,10 +117,10 @@ describe("PolicyEngine", () => {
         })
         return ruling.revision
       })
-      assert.strictEqual(yield* revisionOf({}), "builtin-1")
-      assert.strictEqual(yield* revisionOf({ rules: [] }), "builtin-1")
+      assert.strictEqual(yield* revisionOf({}), "builtin-2")
+      assert.strictEqual(yield* revisionOf({ rules: [] }), "builtin-2")
       // stored with audit records, so it must stay what it was
-      assert.strictEqual(yield* revisionOf({ rules: [one] }), "builtin-1+40335fb5")
+      assert.strictEqual(yield* revisionOf({ rules: [one] }), "builtin-2+40335fb5")
       assert.strictEqual(yield* revisionOf({ rules: [one, two] }), yield* revisionOf({ rules: [two, one] }))
       const others = [{ rules: [two] }, { rules: [one, two] }, { approvals: [() => false] }]
       const revisions = yield* Effect.forEach([{}, { rules: [one] }, ...others], revisionOf)

@@ -1,7 +1,10 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect } from "effect"
 import * as PolicyEngine from "../../../src/gateway/policy/PolicyEngine.ts"
 import * as PolicyTemplates from "../../../src/gateway/policy/PolicyTemplates.ts"
+import { deviations, disguised } from "./deviations.ts"
 import { cases } from "./policyCases.ts"
+import { type Call, document } from "./policyDocument.ts"
 import { policySuite } from "./policySuite.ts"
 
 layer(PolicyEngine.layer)("the built-in engine", policySuite)
@@ -13,6 +16,28 @@ it("every rule of every template fires in some case", () => {
       assert.isTrue(cases[id]?.some(([, , outcome]) => outcome.includes(name)), name)
     }
   }
+})
+
+describe("other spellings of what a template denies or holds", () => {
+  const isStopped = (template: string, call: Call) =>
+    Effect.map(PolicyEngine.make().evaluate(document(template, call)), ({ decision: { allow, requires_human } }) => {
+      assert.isTrue(!allow || requires_human, `${template} ${JSON.stringify(call)}`)
+    })
+
+  it.effect("are never allowed", () =>
+    Effect.forEach(deviations, ([template, call]) => isStopped(template, call), { discard: true }))
+
+  it.effect.prop(
+    "are not allowed in disguise either",
+    { disguise: disguised },
+    ({ disguise: [template, call] }) => isStopped(template, call),
+    { arbitrary: { runs: 2000 } }
+  )
+
+  it("are of every template", () => {
+    const templates = new Set(deviations.map(([template]) => template))
+    assert.deepStrictEqual([...templates], PolicyTemplates.all.map(({ id }) => id))
+  })
 })
 
 describe("nextAnomalyScore", () => {

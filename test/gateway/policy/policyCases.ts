@@ -87,11 +87,11 @@ export const cases: Record<string, ReadonlyArray<Case>> = {
       params: { amount: 10, currency: "USD" },
       config: { approval_threshold: null, currency: "USD" }
     }, "allowed"],
-    ["an amount that is a text", { params: { amount: "9000" } }, "allowed"],
-    ["an amount of null", { params: { amount: null } }, "allowed"],
-    ["an amount that is a list", { params: { amount: [9000] } }, "allowed"],
-    ["an infinite amount", { params: { amount: Infinity } }, "allowed"],
-    ["a negative amount", { params: { amount: -9000 } }, "allowed"],
+    ["an amount that is a text", { params: { amount: "9000" } }, "high: unexpected_shape_amount"],
+    ["an amount of null", { params: { amount: null } }, "high: unexpected_shape_amount"],
+    ["an amount that is a list", { params: { amount: [9000] } }, "high: unexpected_shape_amount"],
+    ["an infinite amount", { params: { amount: Infinity } }, "high: unexpected_shape_amount"],
+    ["a negative amount", { params: { amount: -9000 } }, "high: unexpected_shape_amount"],
     ["the right currency", { params: { currency: "EUR" } }, "allowed"],
     ["another currency", { params: { currency: "USD" } }, "medium: currency_mismatch"],
     ["a currency that is null", { params: { currency: null } }, "medium: currency_mismatch"],
@@ -139,16 +139,26 @@ export const cases: Record<string, ReadonlyArray<Case>> = {
       "ann@icloud.com bob@corp.example",
       "ann@aol.com.",
       ["ann@corp.example", "bob@protonmail.com"],
-      [7, null, "Bob <bob@proton.me>"]
+      ["ann@corp.example", "Bob <bob@proton.me>"]
     ].map((to): Case => [
       `a consumer address in ${JSON.stringify(to)}`,
       { params: { ...polite, to } },
       "high: consumer_email_blocked"
     ]),
-    ...["ann@mail.gmail.com.example", "gmail.com", "ann@notgmail.com", "", "@", null, 7, {}, []].map((to): Case => [
+    [
+      "a consumer address among what is none",
+      { params: { ...polite, to: [7, null, "Bob <bob@proton.me>"] } },
+      "high: consumer_email_blocked, unexpected_shape_to"
+    ],
+    ...["ann@mail.gmail.com.example", "ann@notgmail.com", "", null, []].map((to): Case => [
       `no consumer address in ${JSON.stringify(to)}`,
       { params: { ...polite, to } },
       "allowed"
+    ]),
+    ...["gmail.com", "@", 7, {}].map((to): Case => [
+      `no consumer address in ${JSON.stringify(to)}`,
+      { params: { ...polite, to } },
+      "high: unexpected_shape_to"
     ]),
     [
       "a domain blocked by the tenant",
@@ -191,14 +201,14 @@ export const cases: Record<string, ReadonlyArray<Case>> = {
       params: { fields: {} },
       config: { restricted_fields: ["constructor"] }
     }, "allowed"],
-    ["fields that are a list", { params: { fields: ["owner"] } }, "allowed"],
+    ["fields that are a list", { params: { fields: ["owner"] } }, "high: unexpected_shape_fields"],
     ["fields that are null", { params: { fields: null } }, "allowed"],
     ["10 records", { params: { record_count: 10 } }, "allowed"],
     ["11 records", { params: { record_count: 11 } }, "held"],
     ["99 records", { params: { record_count: 99 } }, "held"],
     ["100 records", { params: { record_count: 100 } }, "medium: bulk_operation_exceeds_threshold"],
     ["100 records of a higher threshold", { params: { record_count: 100 }, config: { bulk_threshold: 11 } }, "held"],
-    ["a count that is a text", { params: { record_count: "100" } }, "allowed"],
+    ["a count that is a text", { params: { record_count: "100" } }, "high: unexpected_shape_record_count"],
     ["no records of a threshold of none", { params: { record_count: 0 }, config: { bulk_threshold: 0 } }, "allowed"],
     [
       "one record of a threshold of none",
@@ -234,7 +244,7 @@ export const cases: Record<string, ReadonlyArray<Case>> = {
       { params: { limit: 6 }, config: { max_row_limit: 5 } },
       "medium: query_row_limit_exceeded"
     ],
-    ["a limit that is a text", { params: { limit: "10001" } }, "allowed"],
+    ["a limit that is a text", { params: { limit: "10001" } }, "high: unexpected_shape_limit"],
     ["another region", { params: { region: "us-east-1" } }, "high: data_residency_violation"],
     ["a region that is null", { params: { region: null } }, "high: data_residency_violation"],
     ["a region that is a list", { params: { region: ["eu-west-1"] } }, "high: data_residency_violation"],

@@ -128,7 +128,7 @@ export const replays = (door: Door) => {
       yield* Effect.gen(function*() {
         assert.match(
           yield* reasonOf(replay(actionId)),
-          /^GatewayFault: Archived bundle builtin-1\+[0-9a-f]{8} not found/
+          /^GatewayFault: Archived bundle builtin-2\+[0-9a-f]{8} not found/
         )
         assert.strictEqual((yield* replayBy({ action_id: actionId })).status, 502)
         const fresh = yield* ToolCalls.call(allowed)
