@@ -137,11 +137,14 @@ export const hasShape = (value: unknown, shape: Shape): boolean => {
     case "quantity":
       return Predicate.isNumber(value) && value >= 0 && value <= Number.MAX_SAFE_INTEGER
     case "recipients":
-      return value === null || (Array.isArray(value) ? value : [value]).every(isAddressText)
+      return isNone(value) || (Array.isArray(value) ? value : [value]).every(isAddressText)
     case "object":
-      return value === null || Predicate.isObject(value)
+      return isNone(value) || Predicate.isObject(value)
   }
 }
+
+/** A number that is not finite is stored as null, and must be judged alike before and after. */
+const isNone = (value: unknown): boolean => value === null || (Predicate.isNumber(value) && !Number.isFinite(value))
 
 /** Blanks around a dot or an @ mean nothing to a mail server (RFC 5322, 4.4). */
 const words = (text: string): ReadonlyArray<string> =>
