@@ -235,7 +235,7 @@ export const disguised: Arbitrary.Arbitrary<readonly [string, Call]> = Arbitrary
     // what a permission stands in, and the text of a mail, count only where they are expected
     const mayMove = call.params !== undefined && !("masked" in call.params)
     let params = call.params ?? {}
-    for (let level = 0; mayMove && level < depth; level++) params = { note, [`level${level}`]: [params, note] }
+    for (let level = mayMove ? depth : 0; level > 0; level--) params = { note, [`level${level}`]: [params, note] }
     return [template, { ...call, params: { ...params, memo: note } }]
   }
 )
