@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/inboxBundle.ts"],
+    reporters: ["default", "test/support/summary.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { concurrent: false }
