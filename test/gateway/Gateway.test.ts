@@ -10,12 +10,10 @@ import { Ledger } from "../../src/gateway/ledger/Ledger.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { gatewaySuite } from "./gatewaySuite.ts"
 import { allowed, destructive, hold, log, newest } from "./suite/cases.ts"
-import { acme, globex, inProcess, onDisk, overNodeTransport, overSocket } from "./suite/doors.ts"
+import { acme, globex, inProcess } from "./suite/doors.ts"
 
+// The other ways into the gateway: `Gateway.doors.slow.test.ts`.
 gatewaySuite(inProcess)
-gatewaySuite(overSocket)
-gatewaySuite(overNodeTransport)
-gatewaySuite(onDisk)
 
 describe("layerMemory", () => {
   it.effect("answers at any host, with or without /api", () =>

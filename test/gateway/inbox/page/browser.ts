@@ -99,8 +99,11 @@ export const inBrowser = (
   body: () => Effect.fn.Return<void, unknown, House | TimeMachine | Scope.Scope>,
   options: Gateway.Options = {}
 ) =>
-  it.live.skipIf(executablePath === undefined)(executablePath === undefined ? `${name} (needs chromium)` : name, () =>
-    Effect.gen(body).pipe(
-      Effect.scoped,
-      Effect.provide(overSocket.layer(options).pipe(Layer.provideMerge(timeMachine)))
-    ))
+  it.live.skipIf(executablePath === undefined)(
+    executablePath === undefined ? `${name} (needs chromium)` : name,
+    () =>
+      Effect.gen(body).pipe(
+        Effect.scoped,
+        Effect.provide(overSocket.layer(options).pipe(Layer.provideMerge(timeMachine)))
+      )
+  )

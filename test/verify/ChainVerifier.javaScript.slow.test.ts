@@ -8,7 +8,7 @@ beforeAll(() => {
 })
 afterAll(() => release())
 
-await import("./ChainVerifier.captures.test.ts")
+await import("./ChainVerifier.captures.slow.test.ts")
 await import("./ChainVerifier.findings.test.ts")
-await import("./ChainVerifier.property.test.ts")
+await import("./ChainVerifier.property.slow.test.ts")
 await import("./ChainVerifier.test.ts")
