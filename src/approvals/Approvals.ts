@@ -22,6 +22,7 @@ import {
   type Rejected,
   VargateError
 } from "../errors/VargateError.ts"
+import { monotonicMillisOf } from "../internal/elapsed.ts"
 import { annotate, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { approvalWaitOf } from "../transport/Metrics.ts"
@@ -157,10 +158,10 @@ export const make = Effect.fnUntraced(function*(
   const wait = (actionId: ActionId, timeout: Duration.Duration): Effect.Effect<Approved, ApprovalError> =>
     Effect.withFiber((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
-      const now = clock.currentTimeMillisUnsafe()
+      const now = monotonicMillisOf(clock)
       return Effect.callback<Approved, ApprovalError>((resume) => {
         const end = (outcome: Approved | ApprovalError) => {
-          const seconds = (clock.currentTimeMillisUnsafe() - now) / 1000
+          const seconds = (monotonicMillisOf(clock) - now) / 1000
           approvalWaitOf(outcome._tag).updateUnsafe(seconds, fiber.context)
           annotate(fiber, () => ({ "vargate.approval.outcome": outcome._tag }))
           resume(outcome._tag === "Approved" ? Effect.succeed(outcome) : Effect.fail(outcome))

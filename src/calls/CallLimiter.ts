@@ -14,13 +14,13 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import type { RateLimited } from "../errors/VargateError.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 
 /**
  * The limiter that `ToolCalls` asks before each call: the one around the call, otherwise the one that the service was
@@ -85,9 +85,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
       const limiter = yield* RateLimiter.RateLimiter
       const key = options.key ?? "effect-vargate"
       let burst = usable(options.burst)
-      let silentUntil = 0
+      let silentUntil = -Infinity
 
-      const silence: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      const silence: Effect.Effect<void> = Effect.flatMap(monotonicMillis, (now) =>
         // Another 429 may have lengthened the silence meanwhile.
         now >= silentUntil
           ? Effect.void
@@ -113,7 +113,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
         // A 429 may come while a call waits for its turn.
         admit: silence.pipe(Effect.andThen(turn), Effect.andThen(silence)),
         report: (error: RateLimited) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
+          Effect.map(monotonicMillis, (now) => {
             burst = usable(error.burst) ?? burst
             silentUntil = Math.max(silentUntil, now + Duration.toMillis(error.retryAfter))
           })

@@ -26,6 +26,7 @@ import * as Schedule from "effect/Schedule"
 import * as AuditLog from "../audit/AuditLog.ts"
 import type { AuditRecord } from "../audit/AuditRecord.ts"
 import { Denied, OutcomeUnknown, PendingApproval } from "../errors/VargateError.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 import { sameParams } from "../internal/sameParams.ts"
 import { Allowed } from "../model/Allowed.ts"
 import { ExecutedUnseen, NotExecuted } from "../model/Execution.ts"
@@ -82,13 +83,13 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
   const wait = Duration.fromInputUnsafe(options.wait ?? "30 seconds")
   const skew = Duration.toMillis(Duration.fromInputUnsafe(options.clockSkew ?? "10 seconds"))
   const since = lost.sentAt.epochMilliseconds - skew
-  const started = yield* Clock.currentTimeMillis
+  const started = yield* monotonicMillis
 
   const unknown = Effect.fnUntraced(function*(
     evidence: NonNullable<OutcomeUnknown["evidence"]>,
     candidates: ReadonlyArray<AuditRecord> = []
   ) {
-    const waited = Duration.millis((yield* Clock.currentTimeMillis) - started)
+    const waited = Duration.millis((yield* monotonicMillis) - started)
     return yield* new OutcomeUnknown({
       request: lost.request,
       sentAt: lost.sentAt,

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,6 +22,7 @@ import {
   type SubmitError,
   type ToolFailed
 } from "../errors/VargateError.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 import { isTraced } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent } from "../model/Agent.ts"
@@ -114,7 +114,7 @@ export const wait = Effect.fnUntraced(function*(
   options?: Approvals.AwaitOptions
 ): Effect.fn.Return<Approved, ApprovalError, Approvals.Approvals> {
   const approvals = yield* Approvals.Approvals
-  const since = yield* Clock.currentTimeMillis
+  const since = yield* monotonicMillis
   return yield* approvals.await(actionId, options).pipe(
     Effect.tap((approved) => annotateOutcome(approved._tag, since)),
     Effect.tapError((error) => annotateOutcome(error._tag, since))
@@ -122,10 +122,10 @@ export const wait = Effect.fnUntraced(function*(
 })
 
 const annotateOutcome = (outcome: string, since: number) =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  Effect.flatMap(monotonicMillis, (now) =>
     Effect.annotateCurrentSpan({
       "vargate.approval.outcome": outcome,
-      "vargate.approval.wait_ms": now - since
+      "vargate.approval.wait_ms": Math.round(now - since)
     }))
 
 /**

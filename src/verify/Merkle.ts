@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import { AuditApi } from "../audit/wire/AuditApi.ts"
 import { checkDuration, checkObject } from "../errors/internal/checkInput.ts"
 import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 import type { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
 import { Hasher } from "./Hasher.ts"
@@ -187,16 +188,16 @@ export const make = Effect.gen(function*() {
     const { timeout: limit = "90 minutes" } = yield* checkObject("Merkle.awaitProof", options)
     const timeout = yield* checkDuration("Merkle.awaitProof", "timeout", limit)
     const started = yield* Clock.currentTimeMillis
-    const deadline = started + Duration.toMillis(timeout)
+    const deadline = (yield* monotonicMillis) + Duration.toMillis(timeout)
     const firstTry = (Math.floor(started / hour) + 1) * hour + settling
     const attempt: Effect.Effect<ProvenRecord, OperationError> = Effect.catchIf(
       proveAs("Merkle.awaitProof", recordHash, undefined),
       isNotFound,
       Effect.fnUntraced(function*(error) {
         const now = yield* Clock.currentTimeMillis
-        const next = Math.max(firstTry, now + pollEvery)
-        if (next > deadline) return yield* error
-        yield* Effect.sleep(next - now)
+        const pause = Math.max(firstTry - now, pollEvery)
+        if ((yield* monotonicMillis) + pause > deadline) return yield* error
+        yield* Effect.sleep(pause)
         return yield* attempt
       })
     )

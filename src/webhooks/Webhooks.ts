@@ -6,8 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -100,8 +99,8 @@ export interface Options<R = never> extends VerifyOptions {
    */
   readonly handle?: ((event: WebhookEvent) => Effect.Effect<unknown, unknown, R>) | undefined
   /**
-   * How many deliveries are remembered, to tell a duplicate. Each is for as long as its timestamp is within the
-   * tolerance; after that it is refused anyway. Default: 16,384, which is 27 a second.
+   * How many deliveries are remembered, to tell a duplicate: the latest ones. Default: 16,384, which is 27 a second for the
+   * time in which a delivery may be repeated.
    *
    * **Gotchas**
    *
@@ -185,8 +184,7 @@ export const make = Effect.fnUntraced(function*<R = never>(
     signature: string | null | undefined
   ) {
     const event = yield* verify(rawBody, signature)
-    const until = DateTime.toEpochMillis(event.timestamp) + Duration.toMillis(limits.tolerance)
-    const isFirst = yield* once(event.id, until, consume(event))
+    const isFirst = yield* once(event.id, consume(event))
     return { event, isDuplicate: !isFirst }
   })
 

@@ -54,6 +54,18 @@ describe("CallLimiter", () => {
       }).pipe(Effect.provide(Layer.mergeAll(world(burst), CallLimiter.layerMemory()))))
   }
 
+  it.effect("is silent for as long as it was told, although the clock is set back", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(7_200_000)
+      const call = ToolCalls.call({ tool: "http", method: "GET" })
+      yield* call
+      yield* Effect.flip(call)
+      yield* TestClock.setTime(3_600_000)
+      const next = yield* Effect.forkChild(call, { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.isDefined(next.pollUnsafe())
+    }).pipe(Effect.provide(Layer.mergeAll(world(1), CallLimiter.layerMemory()))))
+
   it.effect("with the burst given, nobody is turned away at all", () =>
     Effect.gen(function*() {
       const { passed, turnedAway } = yield* flood(500)

@@ -360,6 +360,19 @@ describe("receive", () => {
       assert.strictEqual(shop.seen.length, 1)
     }))
 
+  it.effect("a replay is a duplicate although the clock was set forward and back", () =>
+    Effect.gen(function*() {
+      const { shop, webhooks } = yield* open()
+      yield* TestClock.setTime(1e9)
+      yield* webhooks.receive(...ping(1, 1e9))
+      const later = 1e9 + 3_600_000
+      yield* TestClock.setTime(later)
+      yield* webhooks.receive(...ping(2, later))
+      yield* TestClock.setTime(1e9)
+      assert.isTrue((yield* webhooks.receive(...ping(1, 1e9))).isDuplicate)
+      assert.strictEqual(shop.seen.length, 2)
+    }))
+
   it.effect("refuses without troubling the consumer", () =>
     Effect.gen(function*() {
       const { shop, webhooks } = yield* open()

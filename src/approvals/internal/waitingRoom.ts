@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import { pollLag } from "../../transport/Metrics.ts"
 import { makeWatch, type Verdict, type Watch } from "./approvalLook.ts"
@@ -23,7 +24,7 @@ import { makeWatch, type Verdict, type Watch } from "./approvalLook.ts"
  * @internal
  */
 export interface Guest {
-  /** In epoch milliseconds; undefined waits for ever. */
+  /** In monotonic milliseconds; undefined waits indefinitely. */
   readonly deadline: number | undefined
   readonly onVerdict: (verdict: Verdict) => void
   readonly onDeadline: (lastFailure: string | undefined) => void
@@ -72,7 +73,7 @@ export const make = Effect.fnUntraced(function*(
   /** When the queue was seen last; a look that failed has not seen it. */
   let seenAt = 0
 
-  const recordLag = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+  const recordLag = Effect.flatMap(monotonicMillis, (now) => {
     const lag = (now - seenAt) / 1000
     if (lastFailure === undefined) seenAt = now
     return Metric.update(pollLag, lag)
@@ -108,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
     // Many often come in one breath, and share the first look.
     yield* Effect.yieldNow
     const step = yield* Schedule.toStep(rhythm)
-    seenAt = yield* Clock.currentTimeMillis
+    seenAt = yield* monotonicMillis
     let pause: Duration.Duration | undefined
     while (tables.size > 0) {
       nudged.closeUnsafe()
@@ -127,7 +128,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const keepingDeadlines = Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     deadlineSet.closeUnsafe()
     nextDeadline = Infinity
     for (const [actionId, { guests }] of tables) {

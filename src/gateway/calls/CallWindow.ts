@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import type { Tenant } from "../tenants/Tenants.ts"
 
 /**
@@ -14,7 +14,8 @@ import type { Tenant } from "../tenants/Tenants.ts"
  *
  * **Details**
  *
- * A call that is turned away counts like any other, as on the measured gateway: hammering keeps the door shut.
+ * A call that is turned away counts like any other, as on the measured gateway: hammering keeps the door shut. The second
+ * is one of elapsed time, so setting the machine's clock back shuts nobody out.
  *
  * @category services
  * @since 0.1.0
@@ -24,6 +25,27 @@ export class CallWindow extends Context.Service<CallWindow, {
   readonly enter: (tenant: Tenant) => Effect.Effect<boolean>
 }>()("effect-vargate/gateway/CallWindow") {}
 
+/** The times of the latest calls, oldest first, from `start` on. */
+interface Window {
+  start: number
+  times: Array<number>
+}
+
+/** Counts a call. No more than `burst` times are kept: whether a call fits depends on no earlier one. */
+const enter = (window: Window, burst: number, now: number): boolean => {
+  const { times } = window
+  while (window.start < times.length && times[window.start]! <= now - 1000) window.start++
+  times.push(now)
+  const isWithin = times.length - window.start <= burst
+  if (!isWithin) window.start = Math.max(window.start, times.length - Math.max(burst, 1))
+  // Dropped from the front once they are the larger part, so that every call costs the same.
+  if (window.start > times.length / 2) {
+    window.times = times.slice(window.start)
+    window.start = 0
+  }
+  return isWithin
+}
+
 /**
  * Windows in memory.
  *
@@ -31,14 +53,13 @@ export class CallWindow extends Context.Service<CallWindow, {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<CallWindow> = Layer.sync(CallWindow, () => {
-  const windows = new Map<string, Array<number>>()
+  const windows = new Map<string, Window>()
   return CallWindow.of({
-    enter: (tenant) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const window = (windows.get(tenant.id) ?? []).filter((time) => time > now - 1000)
-        window.push(now)
-        windows.set(tenant.id, window)
-        return window.length <= tenant.burst
+    enter: ({ burst, id }) =>
+      Effect.map(monotonicMillis, (now) => {
+        const window = windows.get(id) ?? { start: 0, times: [] }
+        windows.set(id, window)
+        return enter(window, burst, now)
       })
   })
 })

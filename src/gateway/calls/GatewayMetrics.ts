@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -12,6 +11,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import { VargateApi } from "../../VargateApi.ts"
 
 /**
@@ -107,9 +107,9 @@ export const meter = HttpRouter.middleware(
   Effect.map(GatewayMetrics, (metrics) => (handler) =>
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
-      const started = yield* Clock.currentTimeMillis
+      const started = yield* monotonicMillis
       const answered = (status: number) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(monotonicMillis, (now) =>
           metrics.answered({
             method: request.method,
             path: templateOf(request.url),

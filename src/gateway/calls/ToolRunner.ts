@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,6 +12,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { readToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
 import { blot, spellings } from "../../internal/blot.ts"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import { type Execution, ExecutionFailed, NotExecuted } from "../../model/Execution.ts"
 import { CredentialVault } from "../tenants/CredentialVault.ts"
 
@@ -77,7 +77,7 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
       if (implementation === undefined) return new NotExecuted()
       const credentials = yield* vault.open(tenantId, tool, { actionId, agentId })
       const secrets = spellings([...credentials.values()])
-      const started = yield* Clock.currentTimeMillis
+      const started = yield* monotonicMillis
       // A tool that dies is a tool that failed: the gateway itself must answer. Its params are a copy, since what is
       // recorded is what was asked, whatever the tool does with it.
       const exit = yield* Effect.exit(
@@ -86,7 +86,7 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
           (answer) => asJson(answer, secrets)
         )
       )
-      const latency = { executionMs: (yield* Clock.currentTimeMillis) - started }
+      const latency = { executionMs: Math.floor((yield* monotonicMillis) - started) }
       return Exit.isSuccess(exit)
         ? readToolAnswer(exit.value, latency)
         : new ExecutionFailed({

@@ -69,6 +69,15 @@ export const limits = (door: Door) => {
       assert.strictEqual((yield* log()).total, 3)
     })
 
+    test("shuts nobody out when the clock is set back", function*() {
+      yield* TestClock.setTime(7_200_000)
+      for (const _ of upTo(4)) yield* isLet
+      yield* TestClock.setTime(3_600_000)
+      assert.isFalse(yield* isLet)
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* isLet)
+    })
+
     test("follows a change of the tenant", function*() {
       yield* Tenants.use((tenants) => tenants.put({ ...acme, burst: 0 }))
       assert.isFalse(yield* isLet)
