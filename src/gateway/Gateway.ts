@@ -31,6 +31,7 @@ import * as ReviewDesk from "./calls/ReviewDesk.ts"
 import * as Submissions from "./calls/Submissions.ts"
 import * as ToolRunner from "./calls/ToolRunner.ts"
 import * as WebhookSender from "./calls/WebhookSender.ts"
+import { addressList, TrustedProxies } from "./http/clientAddress.ts"
 import * as Closing from "./http/Closing.ts"
 import type { Hosts } from "./http/crossSite.ts"
 import * as AccountHandlers from "./http/handlers/account.ts"
@@ -102,6 +103,11 @@ export interface Options {
    * loopback address.
    */
   readonly hosts?: Hosts | undefined
+  /**
+   * Addresses (`192.0.2.1`) and networks (`10.0.0.0/8`) of proxies before the gateway. Only what one of them sends is
+   * believed about the client's address (`X-Forwarded-For`). Default: none, so that the address is the socket's.
+   */
+  readonly trustedProxies?: ReadonlyArray<string> | undefined
   /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
   readonly inbox?: boolean | undefined
 }
@@ -254,6 +260,7 @@ export const routes = (options: Options = {}) =>
     GatewayMetrics.meter
   ).pipe(
     Layer.provide(handlers),
+    Layer.provide(Layer.sync(TrustedProxies, () => addressList(options.trustedProxies ?? []))),
     Layer.provide([Middleware.apiKey, Middleware.requestValidation]),
     Layer.provide(services(options)),
     // A second gateway inside a first must not share its parts.

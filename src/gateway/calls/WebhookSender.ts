@@ -21,6 +21,7 @@ import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
@@ -46,7 +47,10 @@ export interface Options {
   readonly client: Layer.Layer<HttpClient.HttpClient>
   /** Permits `http:` to this machine. Default: false. */
   readonly allowLoopbackHttp?: boolean | undefined
-  /** How many events may be under way at once, with their attempts to come; further ones are lost. Default: 1,000. */
+  /**
+   * How many events may be under way at once, with their attempts to come. Beyond that the tenant with most of them loses
+   * one, so that a receiver that is away costs no other tenant its events. Default: 1,000.
+   */
   readonly capacity?: number | undefined
 }
 
@@ -108,7 +112,7 @@ const make = Effect.fnUntraced(function*(
   { allowLoopbackHttp = false, capacity = 1000 }: Partial<Options>
 ): Effect.fn.Return<WebhookSender["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
-  let underWay = 0
+  const queues = new FairQueues(capacity)
 
   const prepare = Effect.fnUntraced(function*(tenant: Tenant, url: string, event: string, data: EventData) {
     if (!isAcceptable(url, allowLoopbackHttp)) return yield* Effect.fail("the URL is not https, or holds a password")
@@ -148,12 +152,17 @@ const make = Effect.fnUntraced(function*(
       Effect.suspend(() => {
         const url = tenant.webhookUrl
         if (url === null || !tenant.webhookEvents.includes(event)) return Effect.void
-        if (underWay >= capacity) return lost(tenant, event, `${capacity} others are under way`)
-        underWay++
+        const delivery: Delivery = { tenantId: tenant.id, isDisplaced: false, fiber: undefined }
+        if (!queues.enter(delivery)) return lost(tenant, event, `${capacity} others are under way`)
         return deliver(tenant, url, event, data).pipe(
-          Effect.ensuring(Effect.sync(() => underWay--)),
+          Effect.onInterrupt(() =>
+            delivery.isDisplaced ? lost(tenant, event, "the tenant has more under way than any other") : Effect.void
+          ),
+          Effect.ensuring(Effect.sync(() => queues.leave(delivery))),
           Effect.forkIn(scope),
-          Effect.asVoid
+          Effect.map((fiber) => {
+            delivery.fiber = fiber
+          })
         )
       }),
     sendTest: Effect.fnUntraced(function*(tenant) {
@@ -167,6 +176,52 @@ const make = Effect.fnUntraced(function*(
     })
   })
 })
+
+interface Delivery {
+  readonly tenantId: string
+  /** Whether it made room for another tenant's. */
+  isDisplaced: boolean
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+/** What is under way, by tenant. Where it is full, whoever has most makes room. */
+class FairQueues {
+  private readonly queues = new Map<string, Set<Delivery>>()
+  private size = 0
+  private readonly capacity: number
+
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  /** False where there is no room, and no tenant has more under way than this one. */
+  enter(delivery: Delivery): boolean {
+    const own = this.queues.get(delivery.tenantId) ?? new Set()
+    if (this.size >= this.capacity && !this.displace(own.size)) return false
+    this.queues.set(delivery.tenantId, own.add(delivery))
+    this.size++
+    return true
+  }
+
+  leave(delivery: Delivery): void {
+    const own = this.queues.get(delivery.tenantId)
+    if (own?.delete(delivery) !== true) return
+    this.size--
+    if (own.size === 0) this.queues.delete(delivery.tenantId)
+  }
+
+  /** Ends the oldest delivery of the tenant with most of them, which has been tried for longest. */
+  private displace(size: number): boolean {
+    const most = [...this.queues.values()].reduce<ReadonlySet<Delivery>>((a, b) => b.size > a.size ? b : a, new Set())
+    const [oldest] = most
+    // One for this tenant, one less for the other: only where that makes them more equal.
+    if (oldest === undefined || most.size <= size + 1) return false
+    this.leave(oldest)
+    oldest.isDisplaced = true
+    oldest.fiber?.interruptUnsafe()
+    return true
+  }
+}
 
 const isAcceptable = (text: string, allowLoopbackHttp: boolean): boolean => {
   const url = URL.parse(text)

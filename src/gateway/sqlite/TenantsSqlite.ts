@@ -94,6 +94,11 @@ const make = Effect.gen(function*() {
     byKey: (apiKey) => read(where(sql`key_hash = ${hashOf(apiKey)}`)),
     byId,
     all: Effect.map(read(sql<TenantRow>`SELECT * FROM tenants ORDER BY rank`), (rows) => rows.map(tenantOf)),
+    count: Effect.map(
+      read(sql<{ readonly total: number }>`SELECT count(*) AS total FROM tenants`),
+      ([row]) => row?.total ?? 0
+    ),
+    byEmail: (email) => read(where(sql`email = ${toColumnOrNull(email)}`)),
     // Only a key of a registered tenant gets this far, and tenants are never removed.
     current: Effect.flatMap(CurrentTenant, ({ id }) => Effect.map(byId(id), (tenant) => tenant!)),
 

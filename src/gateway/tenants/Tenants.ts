@@ -110,6 +110,10 @@ export class Tenants extends Context.Service<Tenants, {
   readonly byId: (id: string) => Effect.Effect<Tenant | undefined>
   /** Every tenant, oldest first. */
   readonly all: Effect.Effect<ReadonlyArray<Tenant>>
+  /** How many there are. */
+  readonly count: Effect.Effect<number>
+  /** The tenant with an e-mail address. */
+  readonly byEmail: (email: string) => Effect.Effect<Tenant | undefined>
   /** The tenant of the request at hand. */
   readonly current: Effect.Effect<Tenant, never, CurrentTenant>
   /**
@@ -195,6 +199,8 @@ const make = Effect.fnUntraced(function*(initial: ReadonlyArray<TenantOptions>) 
     byKey: (apiKey) => Effect.sync(() => [...tenants.values()].find((tenant) => isSame(tenant.apiKey, apiKey))),
     byId: (id) => Effect.sync(() => tenants.get(id)),
     all: Effect.sync(() => [...tenants.values()]),
+    count: Effect.sync(() => tenants.size),
+    byEmail: (email) => Effect.sync(() => [...tenants.values()].find((tenant) => tenant.email === email)),
     // Only a key of a registered tenant gets this far, and tenants are never removed.
     current: Effect.map(CurrentTenant, ({ id }) => tenants.get(id)!),
 

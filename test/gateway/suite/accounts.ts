@@ -179,6 +179,25 @@ export const accounts = (door: Door) => {
       )
     })
 
+    person("takes no more than it can keep", function*() {
+      const burst = 100_001
+      const wrong: ReadonlyArray<readonly [string, object]> = [
+        ["tenant_id", { tenant_id: "x".repeat(257), name: "x" }],
+        ["tenant_id", { tenant_id: "", name: "x" }],
+        ["tenant_id", { tenant_id: "a/b", name: "x" }],
+        ["name", { tenant_id: "lab", name: "x".repeat(201) }],
+        ["name", { tenant_id: "lab", name: "" }],
+        ["rate_limit_burst", { tenant_id: "lab", name: "x", rate_limit_burst: burst }],
+        ["rate_limit_burst", { tenant_id: "lab", name: "x", rate_limit_burst: -1 }]
+      ]
+      for (const [field, body] of wrong) {
+        const answer = yield* send("POST", "/tenants", { body })
+        assert.strictEqual(answer.status, 422, JSON.stringify(body).slice(0, 80))
+        assert.deepStrictEqual(JSON.parse(answer.text).detail[0].loc, ["body", field])
+      }
+      assert.deepStrictEqual(yield* list, ["acme"])
+    })
+
     person("shows nobody else's", function*() {
       assert.deepStrictEqual(yield* as(globex)(list), ["globex"])
       for (const id of ["acme", "nope"]) {
@@ -246,6 +265,23 @@ export const accounts = (door: Door) => {
       yield* Effect.flip(verifyEmail(mails[0]!.token))
     })
 
+    test("takes no name and no address that is too long, and sends no more than three mails to one", function*() {
+      mails.length = 0
+      const { signup: begin } = yield* signup
+      const tooLong = [
+        { email: `a@${"a.".repeat(64_000)}@`, name: "x" },
+        { email: `${"a".repeat(250)}@x.example`, name: "x" },
+        { email: "a@x.example", name: "x".repeat(201) }
+      ]
+      for (const person of tooLong) {
+        const error = yield* Effect.flip(begin(person))
+        assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+      }
+      for (const _ of [1, 2, 3]) yield* begin({ email: "a@x.example", name: "x" })
+      assert.strictEqual((yield* Effect.flip(begin({ email: "a@x.example", name: "x" })))._tag, "RateLimited")
+      assert.lengthOf(mails, 3)
+    })
+
     test("takes no address that is none", function*() {
       const { signup: begin } = yield* signup
       for (const email of ["nope", "a@b", "a b@c.de", "x@mailinator.com", "x@Mailinator.com", ""]) {
@@ -260,6 +296,9 @@ export const accounts = (door: Door) => {
         yield* reasonOf(begin({ email: "a@x.example", name: "x" })),
         "GatewayFault: This gateway has no way to send mail"
       )
+      // Nothing of what was sent is looked at.
+      const nonsense = yield* send("POST", "/auth/signup", { key: null, body: { email: "@".repeat(1000), name: "" } })
+      assert.strictEqual(nonsense.status, 502)
     })
   })
 }

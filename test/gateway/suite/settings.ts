@@ -203,6 +203,28 @@ export const settings = (door: Door) => {
       })
     }
 
+    test("takes no more than can be kept in every record", function*() {
+      const tooMuch: ReadonlyArray<readonly [string, object]> = [
+        ["name", { name: "x".repeat(201) }],
+        ["webhook_url", { webhook_url: `https://x.example/${"x".repeat(2048)}` }],
+        ["policy_config", { policy_config: { allowed_domains: ["x".repeat(16_384)] } }],
+        ["failure_config", {
+          failure_config: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [n, "fail_open"]))
+        }],
+        ["webhook_events", { webhook_events: Array.from({ length: 501 }, () => "x") }],
+        ["webhook_events", { webhook_events: ["x".repeat(386)] }],
+        ["auto_approve_tools", { auto_approve_tools: Array.from({ length: 501 }, () => "a/b") }],
+        ["auto_approve_tools", { auto_approve_tools: [`${"x".repeat(384)}/y`] }]
+      ]
+      for (const [name, body] of tooMuch) {
+        const { status, text } = yield* send("PATCH", "/dashboard/settings", { body })
+        assert.strictEqual(status, 400, name)
+        assert.include(JSON.parse(text).detail, `${name} is too long: at most `)
+        assert.isBelow(text.length, 200)
+      }
+      assert.deepStrictEqual((yield* me).policyParameters, {})
+    })
+
     test("takes null for absent, and ignores what it does not know", function*() {
       yield* apply({ name: "Acme", webhookUrl: "https://hooks.example/a" })
       const body = {

@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { randomUUID } from "node:crypto"
 import { Membership, RotatedKey, SignupReceipt } from "../../../operator/Session.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import {
@@ -13,14 +14,18 @@ import {
   BadRequest400,
   Conflict409,
   Forbidden403,
+  TooManyRequests429,
   Unauthorized401,
   Unprocessable422
 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { newKey } from "../../tenants/internal/apiKeys.ts"
+import { maxNameLength, maxTenants } from "../../tenants/internal/bounds.ts"
+import { emailDomain } from "../../tenants/internal/emailAddress.ts"
 import { Sessions } from "../../tenants/Sessions.ts"
 import { Signups } from "../../tenants/Signups.ts"
 import { isOfOnePerson, Tenants } from "../../tenants/Tenants.ts"
+import { clientAddress, TrustedProxies } from "../clientAddress.ts"
 
 const disposable = new Set(["mailinator.com", "guerrillamail.com", "10minutemail.com", "tempmail.com", "yopmail.com"])
 
@@ -37,6 +42,7 @@ export const layer = HttpApiBuilder.group(
     const tenants = yield* Tenants
     const sessions = yield* Sessions
     const signups = yield* Signups
+    const isTrustedProxy = yield* TrustedProxies
 
     return handlers
       .handle(
@@ -93,18 +99,30 @@ export const layer = HttpApiBuilder.group(
       )
       .handle(
         "signup",
-        Effect.fnUntraced(function*({ payload: { email, name } }) {
-          const [, domain] = /^[^\s@]+@([^\s@]+\.[^\s@]+)$/.exec(email) ?? []
+        Effect.fnUntraced(function*({ payload: { email, name }, request }) {
+          // Without a way to send mail nothing that anybody sends is looked at.
+          if (!signups.isOpen) {
+            return yield* Effect.fail(BadGateway502.make({ detail: "This gateway has no way to send mail" }))
+          }
+          const domain = emailDomain(email)
           if (domain === undefined) return yield* Effect.fail(BadRequest400.make({ detail: "Invalid email format" }))
           if (disposable.has(domain.toLowerCase())) {
             return yield* Effect.fail(BadRequest400.make({ detail: "Disposable email addresses are not allowed" }))
           }
-          if ((yield* tenants.all).some((tenant) => tenant.email === email)) {
+          if (name.length > maxNameLength) {
+            return yield* Effect.fail(
+              BadRequest400.make({ detail: `The name is too long: at most ${maxNameLength} characters` })
+            )
+          }
+          if ((yield* tenants.byEmail(email)) !== undefined) {
             return yield* Effect.fail(Conflict409.make({ detail: "Email already registered" }))
           }
-          return (yield* signups.begin({ email, name }))
+          const from = clientAddress(request, isTrustedProxy)
+          return (yield* signups.begin({ email, name }, from))
             ? new SignupReceipt({ status: "verification_sent", email })
-            : yield* Effect.fail(BadGateway502.make({ detail: "This gateway has no way to send mail" }))
+            : yield* Effect.fail(TooManyRequests429.make({
+              detail: "Too many sign-ups wait to be confirmed. Look for the mail, or try again tomorrow."
+            }))
         })
       )
       .handle(
@@ -131,10 +149,13 @@ const open = Effect.fnUntraced(function*(
   tenants: Tenants["Service"],
   { email, name }: { readonly email: string; readonly name: string }
 ) {
+  if ((yield* tenants.count) >= maxTenants) return undefined
   const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "") || "tenant"
   for (let attempt = 1;; attempt++) {
-    const id = attempt === 1 ? slug : `${slug}-${attempt}`
+    // A name that many have had before is told apart by chance, since counting up would take longer every time.
+    const suffix = attempt > 20 ? randomUUID().slice(0, 8) : attempt
+    const id = attempt === 1 ? slug : `${slug}-${suffix}`
     const added = yield* tenants.add({ id, slug: id, name, email, apiKey: newKey() })
-    if (added !== undefined || (yield* tenants.all).some((tenant) => tenant.email === email)) return added
+    if (added !== undefined || (yield* tenants.byEmail(email)) !== undefined) return added
   }
 })

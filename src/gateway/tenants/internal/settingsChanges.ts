@@ -9,6 +9,7 @@ import { FailureMode } from "../../../model/TenantSettings.ts"
 import type { SettingsBody } from "../../../operator/wire/TenantApi.ts"
 import * as PolicyTemplates from "../../policy/PolicyTemplates.ts"
 import type { Tenant, TenantChanges } from "../Tenants.ts"
+import { maxListed, maxListedLength, maxNameLength, maxPolicyConfigLength, maxUrlLength } from "./bounds.ts"
 
 /** Chains that a tenant can be set to; there is none behind an embedded gateway. */
 const chains: ReadonlyArray<unknown> = ["polygon", "ethereum", "sepolia"]
@@ -21,9 +22,34 @@ const isFailureMode = Schema.is(FailureMode)
 
 const isString = (value: unknown): value is string => typeof value === "string"
 
-const inWords = (value: unknown) => isString(value) ? value : JSON.stringify(value)
+const inWords = (value: unknown) => (isString(value) ? value : JSON.stringify(value)).slice(0, maxListedLength)
 
 const quoted = (words: ReadonlyArray<string>) => `{${words.map((word) => `'${word}'`).join(", ")}}`
+
+/** What is too much to remember. These checks come first, so that no other one reads what is too long. */
+const wrongWithSizes = (body: typeof SettingsBody.Type): ReadonlyArray<string> => {
+  const atMost = (name: string, size: number, limit: number, unit: string) =>
+    size > limit ? [`${name} is too long: at most ${limit} ${unit}`] : []
+  const list = (name: string, values: ReadonlyArray<unknown> | null | undefined) => [
+    ...atMost(name, values?.length ?? 0, maxListed, "entries"),
+    ...(values ?? []).slice(0, maxListed).flatMap((value) =>
+      atMost(`an entry of ${name}`, isString(value) ? value.length : 0, maxListedLength, "characters")
+    )
+  ]
+  return [
+    ...atMost("name", body.name?.length ?? 0, maxNameLength, "characters"),
+    ...atMost("webhook_url", body.webhook_url?.length ?? 0, maxUrlLength, "characters"),
+    ...atMost(
+      "policy_config",
+      body.policy_config == null ? 0 : JSON.stringify(body.policy_config).length,
+      maxPolicyConfigLength,
+      "characters of JSON"
+    ),
+    ...atMost("failure_config", Object.keys(body.failure_config ?? {}).length, maxListed, "entries"),
+    ...list("webhook_events", body.webhook_events),
+    ...list("auto_approve_tools", body.auto_approve_tools)
+  ]
+}
 
 const wrongWithWebhook = (url: string | null | undefined) =>
   url && !url.startsWith("https://") ? ["Webhook URL must use HTTPS"] : []
@@ -51,6 +77,8 @@ const wrongWithPairs = (pairs: ReadonlyArray<unknown>) =>
 export const settingsChanges = (
   body: typeof SettingsBody.Type
 ): Result.Result<(tenant: Tenant) => TenantChanges, string> => {
+  const [tooMuch] = wrongWithSizes(body)
+  if (tooMuch !== undefined) return Result.fail(tooMuch)
   const failures = body.failure_config ?? {}
   const pairs = body.auto_approve_tools ?? []
   const [problem] = [
