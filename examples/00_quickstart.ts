@@ -1,5 +1,5 @@
 /**
- * @title The whole story in one program
+ * @title A tour of everything in one program
  *
  * Runs on a gateway inside this process. With VARGATE_API_KEY set it talks to the real one instead, and leaves out what
  * only an embedded gateway can be asked to do.
@@ -37,7 +37,7 @@ const describe = Match.type<ToolCalls.Decision>().pipe(
         ? `allowed, and executed by the gateway: ${JSON.stringify(execution.result)}`
         : "allowed: now the agent may act",
     Denied: ({ severity, violations }) => `denied (${severity}): ${violations.join(", ")}`,
-    PendingApproval: ({ actionId }) => `held for a human as ${actionId}`
+    PendingApproval: ({ actionId }) => `pending as ${actionId}: a reviewer must decide`
   }),
   Match.exhaustive
 )
@@ -50,10 +50,10 @@ const decisions = Effect.gen(function*() {
   const large = yield* charge(1500)
   yield* Console.log(`   charge 1500 EUR  ${describe(large)}`)
 
-  yield* Console.log("\n2. A person decides what was held")
+  yield* Console.log("\n2. A reviewer decides what is pending")
   if (large._tag === "PendingApproval") {
     const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
-    yield* Console.log(`   waiting: ${pending.length}`)
+    yield* Console.log(`   pending: ${pending.length}`)
     const receipt = yield* Reviews.Reviews.use((reviews) => reviews.approve(large.actionId, "known customer"))
     yield* Console.log(`   approved; the gateway then: ${receipt.execution._tag}`)
   }
@@ -67,7 +67,7 @@ const troubles = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Servi
   yield* Console.log("   once more, with RetryPolicy.standard ...")
   yield* Console.log(`   charge   1 EUR  ${describe(yield* Effect.retry(charge(1), RetryPolicy.standard))}`)
 
-  yield* Console.log("\n4. The policy engine goes away and comes back")
+  yield* Console.log("\n4. The policy engine fails and recovers")
   yield* gateway.setOpaOutage(true)
   const refused = yield* Effect.flip(charge(2))
   yield* Console.log(`   ${refused._tag}: ${refused.message}`)
@@ -99,10 +99,10 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
 })
 
 const forgery = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"], kept: Checkpoint.Checkpoint) {
-  yield* Console.log("\n6. Somebody removes a record, and computes every hash anew")
+  yield* Console.log("\n6. A forger removes a record, and recomputes every hash")
   yield* gateway.tamperWithLedger({ edit: (records) => records.slice(1), rehash: true })
   const claim = yield* AuditLog.AuditLog.use((auditLog) => auditLog.verify)
-  yield* Console.log(`   the gateway's word:      ${claim.valid ? "valid" : "broken"}, ${claim.records} records`)
+  yield* Console.log(`   the gateway's report:    ${claim.valid ? "valid" : "broken"}, ${claim.records} records`)
   const { findings } = yield* ChainVerifier.verify({ since: kept })
   yield* Console.log(`   against our checkpoint:  ${findings.map(({ _tag }) => _tag).join(", ")}`)
 })

@@ -14,13 +14,13 @@ const program = Effect.gen(function*() {
   const url = "https://example.com"
   const { actionId, execution } = yield* ToolCalls.call({ tool: "http", method: "GET", params: { url } })
 
-  // "Allowed" is the policy's word. Whether anything was done, only `execution` says.
+  // "Allowed" is the policy's decision. Whether the call was executed, only `execution` says.
   switch (execution._tag) {
     case "NotExecuted":
       yield* Console.log(`action ${actionId} is allowed`)
       return yield* fetchPage(url)
     case "Executed":
-      return yield* Console.log(`the gateway did it: ${JSON.stringify(execution.result)}`)
+      return yield* Console.log(`the gateway executed it: ${JSON.stringify(execution.result)}`)
     case "ExecutionFailed":
       return yield* Console.log(`the gateway tried, and the tool failed: ${JSON.stringify(execution.error)}`)
   }

@@ -18,7 +18,7 @@ const pay = (amount: number): Effect.Effect<void, never, ToolCalls.ToolCalls> =>
     Effect.flatMap(() => Console.log(`${amount} EUR: allowed`)),
     Effect.catchTags({
       Denied: ({ violations }) => Console.log(`${amount} EUR: denied, ${violations.join(", ")}`),
-      PendingApproval: ({ actionId }) => Console.log(`${amount} EUR: ask a person about ${actionId}`),
+      PendingApproval: ({ actionId }) => Console.log(`${amount} EUR: a reviewer must decide on ${actionId}`),
       RateLimited: ({ retryAfter }) => Console.log(`${amount} EUR: too fast, wait ${Duration.format(retryAfter)}`),
       OpaUnavailable: () => Console.log(`${amount} EUR: no policy engine, nothing was done`),
       OutcomeUnknown: (error) => Console.log(`${amount} EUR: ${error.message}`),

@@ -17,7 +17,7 @@ const agent = ToolCalls.call({ tool: "crm", method: "export", params: { list: "c
   Effect.as("exported"),
   Effect.catchTags({
     Denied: () => Effect.succeed("gave up"),
-    PendingApproval: () => Effect.succeed("asked a person")
+    PendingApproval: () => Effect.succeed("asked a reviewer")
   })
 )
 

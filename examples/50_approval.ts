@@ -1,7 +1,7 @@
 /**
- * @title Waiting for a person
+ * @title Waiting for a reviewer
  *
- * One line says what to do when a call is held: wait this long, fail, or carry on with other work.
+ * One line says what to do with a pending call: wait this long, fail, or carry on with other work.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Schema } from "effect"
@@ -17,8 +17,8 @@ const refund = Governed.tool({
   run: ({ amount, charge }) => Effect.as(Console.log(`  refunding ${amount} of ${charge}`), "refunded")
 })
 
-/** Stands for a person with a browser. */
-const person = (decision: "approve" | "reject", note: string) =>
+/** Stands for a reviewer with a browser. */
+const reviewer = (decision: "approve" | "reject", note: string) =>
   Effect.gen(function*() {
     const reviews = yield* Reviews.Reviews
     const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
@@ -29,13 +29,13 @@ const program = Effect.gen(function*() {
   yield* Console.log("small: no approval needed")
   yield* refund({ charge: "ch_1", amount: 20 })
 
-  yield* Console.log("large: the agent waits, a person approves")
-  yield* Effect.forkChild(person("approve", "known customer"))
+  yield* Console.log("large: the agent waits, a reviewer approves")
+  yield* Effect.forkChild(reviewer("approve", "known customer"))
   const done = yield* refund({ charge: "ch_2", amount: 2000 })
-  yield* Console.log(`  done by the ${done.executedBy}`)
+  yield* Console.log(`  executed by the ${done.executedBy}`)
 
-  yield* Console.log("large: a person rejects")
-  yield* Effect.forkChild(person("reject", "not without a ticket"))
+  yield* Console.log("large: a reviewer rejects")
+  yield* Effect.forkChild(reviewer("reject", "not without a ticket"))
   const error = yield* Effect.flip(refund({ charge: "ch_3", amount: 3000 }))
   yield* Console.log(`  ${error._tag}: ${error.message}`)
 
@@ -52,7 +52,7 @@ const program = Effect.gen(function*() {
   )
   if (handle.executedBy === "none") {
     yield* Console.log(`  meanwhile: ${(yield* handle.outcome)._tag}`)
-    yield* Effect.forkChild(person("approve", "fine"))
+    yield* Effect.forkChild(reviewer("approve", "fine"))
     yield* handle.await
   }
 }).pipe(

@@ -2,7 +2,7 @@
  * @title A reviewer
  *
  * `Reviews` is a service of its own: only a program that is given it can approve. This one decides small things itself
- * and leaves the rest to a person.
+ * and rejects the rest.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Fiber, Predicate, Schedule, Stream } from "effect"

@@ -9,7 +9,7 @@ import { Console, Effect, Redacted } from "effect"
 import { Account, Credentials, Tenant, type TenantSettings, ToolCalls } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
-const wished: TenantSettings.TenantSettings = {
+const requested: TenantSettings.TenantSettings = {
   policy: { template: "financial", parameters: { approvalThreshold: 200, transactionLimit: 1000 } },
   failureModes: { opa: "fail_to_queue" },
   autoApproveTools: ["stripe/create_refund"]
@@ -26,16 +26,16 @@ const program = Effect.gen(function*() {
   const credentials = yield* Credentials.Credentials
 
   yield* Console.log("What would change")
-  const { changes } = yield* tenant.plan(wished)
+  const { changes } = yield* tenant.plan(requested)
   yield* Effect.forEach(changes, (change) => Console.log(`  ${change}`))
 
   yield* Console.log("Before and after")
   yield* charge(500)
-  const { confirmed } = yield* tenant.apply(wished)
+  const { confirmed } = yield* tenant.apply(requested)
   yield* Console.log(`  applied and read back: ${confirmed.join(", ")}`)
   yield* charge(500)
   yield* charge(5000)
-  yield* Console.log(`  left to do: ${(yield* tenant.plan(wished)).changes.length}`)
+  yield* Console.log(`  left to do: ${(yield* tenant.plan(requested)).changes.length}`)
 
   const error = yield* Effect.flip(tenant.apply({ anchorChain: "bitcoin" }))
   yield* Console.log(`A value that did not stick\n  ${error._tag}: ${error.message}`)

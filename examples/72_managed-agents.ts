@@ -29,7 +29,7 @@ const program = Effect.gen(function*() {
   yield* managed.watch(session.id, { schedule: Schedule.spaced("20 millis") }).pipe(
     Stream.takeUntil(({ calls }) => calls!.denied >= 2),
     Stream.runForEach(({ calls }) => Console.log(`operator: ${calls!.governed} calls, ${calls!.denied} denied`)),
-    // Nobody makes any calls in a session that is only simulated.
+    // No calls are made in a session that is only simulated.
     Effect.timeoutOption("2 seconds")
   )
   yield* managed.interrupt(session.id, { reason: "too many denials" }).pipe(

@@ -26,7 +26,7 @@ const handlers = Tools.toLayer({
     Effect.as(Console.log(`  the handler refunds ${amount} of ${charge}`), { refunded: amount })
 })
 
-/** Asks for three refunds at once, and then says what it was told of them. */
+/** Asks for three refunds at once, and then repeats the results that it received. */
 const scripted = Layer.effect(
   LanguageModel.LanguageModel,
   LanguageModel.make({
@@ -48,7 +48,7 @@ const scripted = Layer.effect(
   })
 )
 
-/** Stands for a person with a browser. */
+/** Stands for a reviewer with a browser. */
 const reviewer = Effect.gen(function*() {
   const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
   for (const { actionId } of pending) {

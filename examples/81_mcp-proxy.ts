@@ -20,8 +20,8 @@ notes.registerTool("wipe", { description: "Wipes all notes" }, () => {
   return { content: [{ type: "text", text: "wiped" }] }
 })
 
-/** Stands for a person with a browser. */
-const person = (decision: "approve" | "reject") =>
+/** Stands for a reviewer with a browser. */
+const reviewer = (decision: "approve" | "reject") =>
   Effect.gen(function*() {
     const reviews = yield* Reviews.Reviews
     const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
@@ -38,8 +38,8 @@ const program = Effect.gen(function*() {
   yield* Effect.promise(() => client.connect(clientEnd))
 
   for (const decision of ["reject", "approve"] as const) {
-    yield* Console.log(`wipe, and a person will ${decision}`)
-    yield* Effect.forkChild(person(decision))
+    yield* Console.log(`wipe, and a reviewer will ${decision}`)
+    yield* Effect.forkChild(reviewer(decision))
     const { content } = yield* Effect.promise(() => client.callTool({ name: "wipe" }))
     yield* Console.log(`  the model reads: ${JSON.stringify(content)}`)
   }

@@ -1,8 +1,8 @@
 /**
  * @title Three agents in a row, each under a name, a patience and rules of its own
  *
- * The analyst may read, and keeps trying; the payer waits for a person above 1,000; the mailer tries once, and leaves
- * mails to strangers to people.
+ * The analyst may read, and keeps trying; the payer waits for a reviewer above 1,000; the mailer tries once, and
+ * leaves mails to strangers to a reviewer.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Schedule, Schema } from "effect"
@@ -41,11 +41,11 @@ const refund = Effect.fn(function*(customer: string) {
   const found = yield* as("analyst")(read({ customer }))
   if (found.executedBy === "agent") yield* as("payer")(pay(found.result))
   yield* as("mailer")(mail({ to: customer })).pipe(
-    Effect.catchTag("PendingApproval", () => Console.log("  mailer: left to a person"))
+    Effect.catchTag("PendingApproval", () => Console.log("  mailer: left to a reviewer"))
   )
 })
 
-/** Stands for a person with a browser. */
+/** Stands for a reviewer with a browser. */
 const reviewer = Effect.gen(function*() {
   const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
   for (const { actionId } of pending.filter(({ agentId }) => agentId === "payer")) {

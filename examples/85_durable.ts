@@ -1,7 +1,7 @@
 /**
  * @title A wait that survives a deploy
  *
- * An execution is started, its process ends while a person thinks, and another process goes on with it.
+ * An execution is started, its process ends while its call is pending, and another process continues it.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { NodeFileSystem } from "@effect/platform-node"
@@ -39,16 +39,16 @@ const program = Effect.gen(function*() {
   yield* Effect.gen(function*() {
     const executionId = yield* Refund.executeDetached(order)
     yield* Effect.repeat(Effect.delay(waiting, "50 millis"), { until: (actions) => actions.length > 0 })
-    yield* Console.log(`execution ${executionId.slice(0, 8)}... waits for a person`)
+    yield* Console.log(`execution ${executionId.slice(0, 8)}... waits for a reviewer`)
   }).pipe(Effect.provide(thisProcess))
-  yield* Console.log("the process ends; meanwhile a person approves")
+  yield* Console.log("the process ends; meanwhile a reviewer approves")
   for (const { actionId } of yield* waiting) {
     yield* Reviews.Reviews.use(({ approve }) => approve(actionId, "known customer"))
   }
 
   yield* Console.log("another process starts")
   const done = yield* Refund.execute(order).pipe(Effect.provide(thisProcess, { local: true }))
-  yield* Console.log(`done by the ${done.executedBy}: ${String(done.result)}`)
+  yield* Console.log(`executed by the ${done.executedBy}: ${String(done.result)}`)
 }).pipe(
   Effect.scoped,
   Effect.provide([

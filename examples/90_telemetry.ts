@@ -1,8 +1,9 @@
 /**
  * @title Telemetry
  *
- * One trace from the agent over the policy's decision and a person's approval to the deed, with logs that name the action
- * and metrics, exported by OTLP. A real collector takes one change: `FetchHttpClient.layer` in the place of `collector`.
+ * One trace from the agent over the policy's decision and a reviewer's approval to the execution, with logs that name
+ * the action and metrics, exported by OTLP. A real collector takes one change: `FetchHttpClient.layer` in the place of
+ * `collector`.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
@@ -72,7 +73,7 @@ const refund = Governed.run(
   Effect.log("refunding")
 )
 
-/** Stands for a person with a browser. */
+/** Stands for a reviewer with a browser. */
 const approve = Effect.gen(function*() {
   const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
   for (const { actionId } of pending) {

@@ -1,5 +1,5 @@
 /**
- * The front door: every service over one transport.
+ * The entry point: every service over one transport.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ import * as Evidence from "./verify/Evidence.ts"
 import * as Merkle from "./verify/Merkle.ts"
 
 /**
- * What an agent may use: it asks, waits, and reads. What decides over agents is not among it (see
+ * What an agent may use: it asks, waits, and reads. Services that decide over agents are not among them (see
  * {@link OperatorServices}), so that an agent cannot approve its own action, change the rules that it is under or
  * wipe what is remembered of it.
  *
@@ -49,8 +49,8 @@ export type Services =
   | Transport.Transport
 
 /**
- * What those may use who answer for agents: all that an agent may, and the power to decide over actions and agents, to set
- * the rules, to export, to anchor and to wipe, and over credentials and keys.
+ * What an operator may use: all that an agent may, and the services that decide over actions and agents, set the rules,
+ * export, anchor and wipe, and change credentials and keys.
  *
  * @category models
  * @since 0.1.0

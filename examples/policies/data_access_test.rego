@@ -27,7 +27,7 @@ test_data_access[title] if {
 			"medium: daily_query_limit_exceeded",
 		],
 		"an export of 1000 rows": [{"action": {"method": "export", "params": {"limit": 1000}}}, "allowed"],
-		"an export of 1001 rows": [{"action": {"method": "export", "params": {"limit": 1001}}}, "held"],
+		"an export of 1001 rows": [{"action": {"method": "export", "params": {"limit": 1001}}}, "pending"],
 		"an export of no stated size": [{"action": {"method": "export"}}, "allowed"],
 	}
 	outcome("data_access", changes) == expected

@@ -13,7 +13,7 @@ decision := {
 	"alert_tier": alert_tiers[severity],
 }
 
-# A tenant of an unknown template is judged by the general one: nobody is without rules.
+# A tenant of an unknown template is judged by the general one: no tenant is without rules.
 default template := "general"
 
 template := input.tenant.policy_template if data.vargate.policy.templates[input.tenant.policy_template]

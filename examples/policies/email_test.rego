@@ -4,7 +4,7 @@ test_email[title] if {
 	polite := {"action": {"params": {"body": "This is an AI-generated mail."}}}
 	some title, [changes, expected] in {
 		"a polite mail to an acquaintance": [{}, "allowed"],
-		"a polite mail to a stranger": [{"history": {"known_recipient": false}}, "held"],
+		"a polite mail to a stranger": [{"history": {"known_recipient": false}}, "pending"],
 		"a stranger without approval": [
 			{
 				"tenant": {"policy_config": {"first_contact_approval": false}},

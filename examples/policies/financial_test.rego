@@ -3,10 +3,10 @@ package vargate.policy_test
 test_financial[title] if {
 	some title, [changes, expected] in {
 		"below the approval threshold": [params({"amount": 999.99}), "allowed"],
-		"at the approval threshold": [params({"amount": 1000}), "held"],
-		"just below the limit": [params({"amount": 4999.99}), "held"],
+		"at the approval threshold": [params({"amount": 1000}), "pending"],
+		"just below the limit": [params({"amount": 4999.99}), "pending"],
 		"at the limit": [params({"amount": 5000}), "high: transaction_exceeds_limit"],
-		"above a higher limit": [tuned({"transaction_limit": 5001}, {"amount": 5000}), "held"],
+		"above a higher limit": [tuned({"transaction_limit": 5001}, {"amount": 5000}), "pending"],
 		"a limit of a wrong type": [
 			tuned({"transaction_limit": "9000"}, {"amount": 6000}),
 			"high: transaction_exceeds_limit",

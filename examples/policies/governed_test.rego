@@ -28,7 +28,7 @@ test_names_without_letters if {
 
 test_destructive_methods_in_any_spelling[method] if {
 	some method in ["Delete", "delete.", "DROP ", "\u200bpurge"]
-	outcome("general", {"action": {"method": method}}) == "held"
+	outcome("general", {"action": {"method": method}}) == "pending"
 }
 
 test_amounts_that_are_found[name] if {
@@ -84,7 +84,7 @@ test_nobody[to] if {
 }
 
 test_international_domains_are_held if {
-	outcome("email", mail({"to": "ann@xn--gmal-nza.example"})) == "held"
+	outcome("email", mail({"to": "ann@xn--gmal-nza.example"})) == "pending"
 }
 
 test_fields_that_are_found[name] if {

@@ -29,7 +29,7 @@ params(changes) := {"action": {"params": changes}}
 
 tuned(config, changes) := {"tenant": {"policy_config": config}, "action": {"params": changes}}
 
-# "allowed", "held", or the severity of a denial and its violations.
+# "allowed", "pending", or the severity of a denial and its violations.
 outcome(template, changes) := in_words(decision) if {
 	document := object.union(object.union(quiet, {"tenant": {"policy_template": template}}), changes)
 	decision := data.vargate.policy.decision with input as document
@@ -40,7 +40,7 @@ in_words(decision) := "allowed" if {
 	not decision.requires_human
 }
 
-in_words(decision) := "held" if {
+in_words(decision) := "pending" if {
 	decision.allow
 	decision.requires_human
 }

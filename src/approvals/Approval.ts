@@ -1,5 +1,5 @@
 /**
- * Actions that wait for people, and what people decided.
+ * Pending actions, and what reviewers decided.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { ActionId } from "../model/ActionId.ts"
 import { ExecutedUnseen, Execution } from "../model/Execution.ts"
 
 /**
- * An action that waits for a human (GET /approvals). It expires at `timeoutAt`, one hour after it was queued.
+ * A pending action (GET /approvals): a reviewer must decide. It expires at `timeoutAt`, one hour after it was queued.
  *
  * @category models
  * @since 0.1.0
@@ -108,8 +108,8 @@ export class RejectionReceipt extends Schema.Class<RejectionReceipt>("effect-var
  *
  * **Details**
  *
- * Approved does not mean done: `execution` is `NotExecuted` where the agent has to act itself. It is read from the audit
- * record that the gateway writes after executing. `reviewer` is null where only that record tells of the decision.
+ * Approved does not mean executed: `execution` is `NotExecuted` where the agent has to act itself. It is read from the
+ * audit record that the gateway writes after executing. `reviewer` is null where only that record has the decision.
  *
  * @category models
  * @since 0.1.0

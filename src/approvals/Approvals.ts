@@ -1,5 +1,5 @@
 /**
- * Actions that wait for people, seen from the agent's side: it can look and wait, never decide.
+ * Pending actions, from the agent's side: it can look and wait, never decide.
  *
  * @since 0.1.0
  */
@@ -34,7 +34,7 @@ import * as WaitingRoom from "./internal/waitingRoom.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
- * What became of a held action, as values. `Rejected` and `Expired` are the classes that `await` fails with.
+ * The outcome of a pending action, as values. `Rejected` and `Expired` are the classes that `await` fails with.
  *
  * @category models
  * @since 0.1.0
@@ -55,7 +55,7 @@ export interface AwaitOptions {
 }
 
 /**
- * Looks at the approval queue and waits for decisions. Whoever may decide needs `Reviews`, a service of its own.
+ * Looks at the approval queue and waits for decisions. To decide takes `Reviews`, a service of its own.
  *
  * @category services
  * @since 0.1.0
@@ -73,14 +73,14 @@ export class Approvals extends Context.Service<Approvals, {
   /**
    * Waits until the action is approved, and says what became of its execution.
    *
-   * All waits of a layer share one poller: one GET /approvals per tick, however many wait, and none when nobody does; the
-   * history and the audit log are read only when a watched action has left the pending list. A look that fails is tried
-   * again and fails nobody. Interrupting a wait takes it out.
+   * All waits of a layer share one poller: one GET /approvals per tick, however many wait, and none when none waits;
+   * the history and the audit log are read only when a watched action has left the pending list. A look that fails is
+   * tried again and fails no wait. Interrupting a wait removes it.
    */
   readonly await: (actionId: ActionId, options?: AwaitOptions) => Effect.Effect<Approved, ApprovalError>
   /**
    * Makes the poller look at once, for instance because a webhook came; when it is looking, once more after that. Does
-   * nothing while nobody waits.
+   * nothing while there is no wait.
    */
   readonly nudge: Effect.Effect<void>
 }>()("effect-vargate/Approvals") {}
@@ -92,7 +92,7 @@ export class Approvals extends Context.Service<Approvals, {
  * @since 0.1.0
  */
 export interface Options {
-  /** The rhythm of looks while somebody waits. Starts anew whenever the first one comes. Default: every second. */
+  /** The rhythm of looks while there are waits. Starts anew with the first wait. Default: every second. */
   readonly poll?: Schedule.Schedule<unknown> | undefined
 }
 
@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Approvals["Service"], never, Transport.Transport | Scope.Scope> {
   const { history, outcome, pending, source } = makeReader(yield* Transport.Transport)
   const look = ApprovalLook.make(source)
-  const room = yield* WaitingRoom.make(
+  const poller = yield* WaitingRoom.make(
     (watches) => Effect.retry(look(watches), RetryPolicy.reads),
     options.poll ?? Schedule.spaced("1 second")
   )
@@ -166,7 +166,7 @@ export const make = Effect.fnUntraced(function*(
           annotate(fiber, () => ({ "vargate.approval.outcome": outcome._tag }))
           resume(outcome._tag === "Approved" ? Effect.succeed(outcome) : Effect.fail(outcome))
         }
-        return Effect.sync(room.enter(actionId, {
+        return Effect.sync(poller.enter(actionId, {
           deadline: Duration.isFinite(timeout) ? now + Duration.toMillis(timeout) : undefined,
           onVerdict: end,
           onDeadline: (lastFailure) => end(new ApprovalTimeout({ actionId, waited: timeout, lastFailure })),
@@ -185,19 +185,19 @@ export const make = Effect.fnUntraced(function*(
       const waiting = withSpan("Approvals.await", wait(actionId, timeout.value), { "vargate.action_id": actionId })
       return options?.poll === undefined
         ? waiting
-        : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(pulse(room), options.poll), Effect.never))
+        : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(pulse(poller), options.poll), Effect.never))
     },
-    nudge: room.nudge
+    nudge: poller.nudge
   })
 })
 
 /** Asks for a look unless there was one since the last pulse, so that many waits with a rhythm share their looks. */
-const pulse = (room: WaitingRoom.WaitingRoom) => {
-  let seen = room.looks()
+const pulse = (poller: WaitingRoom.WaitingRoom) => {
+  let seen = poller.looks()
   return Effect.suspend(() => {
-    const isIdle = room.looks() === seen
-    seen = room.looks() + (isIdle ? 1 : 0)
-    return isIdle ? room.nudge : Effect.void
+    const isIdle = poller.looks() === seen
+    seen = poller.looks() + (isIdle ? 1 : 0)
+    return isIdle ? poller.nudge : Effect.void
   })
 }
 
@@ -228,7 +228,7 @@ export const layer: Layer.Layer<Approvals, never, Transport.Transport> = layerWi
  *
  * **Gotchas**
  *
- * A gateway's webhooks do not tell what a person decided, so they are hints and no more: whoever waits still needs the
+ * A gateway's webhooks do not say what a reviewer decided, so they are hints and no more: a wait still needs the
  * poller's rhythm.
  *
  * **Example** (Every webhook is a hint)

@@ -1,6 +1,6 @@
 /**
- * Decisions of people over held actions. A service of its own, so that a program which is not given it cannot approve
- * its own actions.
+ * Decisions of reviewers over pending actions. A service of its own, so that a program which is not given it cannot
+ * approve its own actions.
  *
  * @since 0.1.0
  */
@@ -24,7 +24,8 @@ import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
  * **Details**
  *
  * Both are idempotent: when the answer is lost, or the gateway says that the action is already decided, they look at what
- * was decided. The wished outcome is success, the other one is a `Conflict`. They are never sent twice by themselves.
+ * was decided. The requested outcome is success, the other one is a `Conflict`. They are never sent twice by
+ * themselves.
  *
  * **Gotchas**
  *
@@ -40,9 +41,9 @@ export class Reviews extends Context.Service<Reviews, {
   /** Fails with `Conflict` when the action was approved or has expired, `NotFound` when the tenant has no such action. */
   readonly reject: (actionId: ActionId, note?: string) => Effect.Effect<RejectionReceipt, OperationError>
   /**
-   * Newly held actions, the oldest first, each once; those that wait already come first. Looks every second by default,
-   * and goes on after failed looks as long as `RetryPolicy.reads` does. Of more than 50 new ones between two looks, the
-   * gateway shows the newest 50.
+   * Newly pending actions, the oldest first, each once, beginning with those that are pending already. Looks every
+   * second by default, and continues after failed looks as long as `RetryPolicy.reads` does. Of more than 50 new ones
+   * between two looks, the gateway shows the newest 50.
    */
   readonly stream: (options?: {
     readonly poll?: Schedule.Schedule<unknown> | undefined
@@ -66,7 +67,7 @@ export const make = Effect.gen(function*() {
       (error.sideEffect === "possible" || error.reason._tag === "Conflict")
     if (!isOpen) return yield* error
     const outcome = yield* Effect.retry(approvals.outcome(actionId), RetryPolicy.reads).pipe(
-      // Approved already, but the execution goes on: its record comes when it has ended.
+      // Approved already, but the execution has not ended: its record is written at the end.
       Effect.repeat({
         while: (outcome) => outcome._tag === "Waiting" && outcome.isApproved,
         schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 60 }))

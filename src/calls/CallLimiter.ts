@@ -67,7 +67,7 @@ export interface Options {
   readonly key?: string | undefined
 }
 
-/** A limit of nothing would hold calls back for ever; then the gateway's own word must do. */
+/** A limit of 0 would delay calls indefinitely; then only the gateway's own limit applies. */
 const usable = (burst: number | undefined) =>
   burst !== undefined && burst >= 1 && Number.isFinite(burst) ? burst : undefined
 
@@ -105,7 +105,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
         }).pipe(
           Effect.flatMap(({ delay }) => Effect.sleep(delay)),
           // A store that is away must not stop the calls: the gateway's own limit still stands.
-          Effect.catch((error) => Effect.logWarning("The call limiter's store failed; the call goes unlimited", error))
+          Effect.catch((error) => Effect.logWarning("The call limiter's store failed; the call is not limited", error))
         )
       })
 

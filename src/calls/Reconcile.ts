@@ -199,7 +199,7 @@ export const reconcileDecision = (options: Options = {}) =>
 
 // --- the log ---------------------------------------------------------------------------------------------------------
 
-/** How far back a look goes at most, in pages of 100 records. */
+/** How far back a look reads at most, in pages of 100 records. */
 const maxPages = 100
 
 /** One for each audit log, so that all look-ups over it read it once. */
@@ -243,7 +243,8 @@ const readDecision = (record: AuditRecord, redact: (text: string) => string): To
     case "pending_approval":
       return new PendingApproval({
         actionId,
-        message: `The action waits for a human. Wait for the decision on ${actionId}; do not submit the call again.`
+        message:
+          `Action ${actionId} is pending: a reviewer must decide. Wait for the decision; do not submit the call again.`
       })
   }
   return undefined

@@ -201,7 +201,7 @@ const heldBy = ({ action_id: actionId, message }: typeof Pending202.Type, redact
     new PendingApproval({
       actionId,
       message: `${
-        redact(message ?? "The action waits for a human.")
+        redact(message ?? "The action is pending: a reviewer must decide.")
       } Wait for the decision on ${actionId}; do not submit the call again.`
     })
   )
@@ -216,7 +216,7 @@ const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => 
     })
   )
 
-/** Whoever interrupts a call may later want to know what it was. */
+/** The log of an interrupted call says what was sent. */
 const logInterruption = Effect.fnUntraced(function*(call: typeof ToolCall.Encoded, sentAt: number) {
   yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
     Effect.annotateLogs({

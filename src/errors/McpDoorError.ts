@@ -8,8 +8,8 @@ import { ActionId } from "../model/ActionId.ts"
 import type { Verdict } from "./Verdict.ts"
 
 /**
- * The policy holds the call for a human, but the gateway's MCP door (POST /mcp/server) never queues what it holds: nobody
- * can approve it, and nothing will be done.
+ * The call needs an approval, but the gateway's MCP endpoint (POST /mcp/server) never queues such calls: it can never
+ * be approved, and will never be executed.
  *
  * @category errors
  * @since 0.1.0
@@ -21,6 +21,6 @@ export class NeverQueued extends Schema.TaggedError<NeverQueued>("effect-vargate
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `Action ${this.actionId} needs a human's approval, but came through the gateway's MCP door, which never queues what it holds: it can never be approved, and nothing was done. Submit it with ToolCalls instead.`
+    return `Action ${this.actionId} needs an approval, but was submitted to the gateway's MCP endpoint, which never queues such calls: it was not executed and can never be approved. Submit it with ToolCalls instead.`
   }
 }

@@ -4,9 +4,9 @@
  * | reason | what happened | try again? |
  * | --- | --- | --- |
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
- * | `KeyUnavailable` | the key provider gave no usable key | yes |
+ * | `KeyUnavailable` | the key provider returned no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
- * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `NotFound`, `Conflict` | there is no such thing, or another client was faster | no |
  * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
  * | `NotSupported` | this gateway is not made for that (501) | no |
  * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
@@ -47,8 +47,8 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>("effect
 }
 
 /**
- * The `KeyProvider` gave no usable key: when the transport was built, or after the gateway had refused the one before.
- * Nothing was done.
+ * The `KeyProvider` returned no usable key: when the transport was built, or after the gateway had refused the one
+ * before. Nothing was done.
  *
  * @category reasons
  * @since 0.1.0
@@ -142,7 +142,7 @@ export class NotFound extends Schema.TaggedError<NotFound>("effect-vargate/NotFo
 }
 
 /**
- * Somebody decided otherwise before (409): the action is already approved, rejected or expired.
+ * Another decision came first (409): the action is already approved, rejected or expired.
  *
  * @category reasons
  * @since 0.1.0
@@ -313,7 +313,7 @@ export class GatewayFault extends Schema.TaggedError<GatewayFault>("effect-varga
  *
  * **Details**
  *
- * `excerpt` holds at most 200 characters of the body with the API key blotted out; it stays out of `toJSON`.
+ * `excerpt` holds at most 200 characters of the body with the API key redacted; it stays out of `toJSON`.
  *
  * @category reasons
  * @since 0.1.0

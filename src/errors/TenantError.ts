@@ -8,7 +8,7 @@ import { SettingName } from "../model/TenantSettings.ts"
 import { InvalidRequest, Reason, type Verdict } from "./Reason.ts"
 
 /**
- * A setting that is not as it was wished, although it was sent.
+ * A setting that is not as requested, although it was sent.
  *
  * @category models
  * @since 0.1.0
@@ -20,7 +20,7 @@ export const UnmetSetting = Schema.Struct({
 })
 
 /**
- * Settings were sent and read back, and at least one is not as wished. The others may have been applied.
+ * Settings were sent and read back, and at least one is not as requested. The others may have been applied.
  *
  * **Details**
  *
@@ -34,7 +34,7 @@ export const UnmetSetting = Schema.Struct({
 export class SettingNotApplied
   extends Schema.TaggedError<SettingNotApplied>("effect-vargate/SettingNotApplied")("SettingNotApplied", {
     unmet: Schema.Array(UnmetSetting),
-    /** What was read back as wished. */
+    /** What was read back as requested. */
     confirmed: Schema.Array(SettingName),
     /** What the gateway does not show. */
     unconfirmed: Schema.Array(SettingName),
@@ -47,7 +47,9 @@ export class SettingNotApplied
   readonly retryAfter = undefined
   override get message() {
     const unmet = this.unmet.map(describe).join("; ") || "none that the gateway shows"
-    const hidden = this.unconfirmed.length === 0 ? "" : ` Nobody can tell about ${this.unconfirmed.join(", ")}.`
+    const hidden = this.unconfirmed.length === 0
+      ? ""
+      : ` It is unknown whether ${this.unconfirmed.join(", ")} took effect: the gateway does not show it.`
     if (this.refusal === undefined) {
       return `The gateway accepted the settings and did not apply all of them: ${unmet}.${hidden} Use values that it knows.`
     }
@@ -87,7 +89,7 @@ export class RotationUnknown extends Schema.TaggedError<RotationUnknown>("effect
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `Nobody knows whether the API key was replaced: ${this.cause.message} While calls still succeed, the old key is alive. Once they are refused, rotate again with a session that was opened before, rotateKey({ session }), or sign in to the dashboard for a new key.`
+    return `It is unknown whether the API key was replaced: ${this.cause.message} While calls still succeed, the old key is valid. Once they are refused, rotate again with a session that was opened before, rotateKey({ session }), or sign in to the dashboard for a new key.`
   }
   override toJSON() {
     return {

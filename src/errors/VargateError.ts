@@ -3,19 +3,19 @@
  *
  * | error | what happened | may something have happened? | try again? |
  * | --- | --- | --- | --- |
- * | `Denied` | policy said no | no | no: change the call or the policy |
- * | `PendingApproval` | held for a human | yes: a reviewer may release it | no: wait for the decision |
+ * | `Denied` | the policy denied it | no | no: change the call or the policy |
+ * | `PendingApproval` | queued for a reviewer | yes: a reviewer may approve it | no: wait for the decision |
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
- * | `OutcomeUnknown` | the answer was lost | **yes** | never blindly: look it up |
- * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
+ * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
+ * | `Rejected`, `Expired` | a reviewer rejected it, or none decided in time | no | no: the action has ended |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
- * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
- * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
- * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may continue | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | needs an approval, and the gateway's MCP endpoint queues nothing | no | no: submit it with `ToolCalls` |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or malformed | **yes** | no: it was executed |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
- * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `SettingNotApplied` | a setting is not as requested after it was applied | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
@@ -92,12 +92,13 @@ export class Denied extends Schema.TaggedError<Denied>("effect-vargate/Denied")(
   readonly retryAfter = undefined
   override get message() {
     const why = this.violations.length === 0 ? "no violation was named" : this.violations.join(", ")
-    return `Action ${this.actionId} was denied by policy (${why}). Nothing was done: change the call or the policy before asking again.`
+    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: change the call or the policy before asking again.`
   }
 }
 
 /**
- * The call is held for a human (202). It may be executed as soon as somebody approves it, so it is never submitted again.
+ * The call is pending (202): a reviewer must decide. It may be executed as soon as it is approved, so it is never
+ * submitted again.
  *
  * @category errors
  * @since 0.1.0
@@ -156,14 +157,14 @@ export class OpaUnavailable extends Schema.TaggedError<OpaUnavailable>("effect-v
   readonly isRetryable = true
   readonly retryAfter = undefined
   override get message() {
-    return `The gateway's policy engine cannot be reached (${this.detail}). Nothing was done: try again with growing pauses, or set the tenant's failure mode.`
+    return `The gateway's policy engine cannot be reached (${this.detail}). Nothing was executed: try again with growing pauses, or set the tenant's failure mode.`
   }
 }
 
-// --- the answers of people -------------------------------------------------------------------------------------------
+// --- the answers of reviewers ----------------------------------------------------------------------------------------
 
 /**
- * A reviewer rejected the action. `reviewer` is unknown where only the audit log tells.
+ * A reviewer rejected the action. `reviewer` is unknown where only the audit log has the decision.
  *
  * @category errors
  * @since 0.1.0
@@ -180,12 +181,14 @@ export class Rejected extends Schema.TaggedError<Rejected>("effect-vargate/Rejec
   override get message() {
     // The gateway writes "unknown" for a reviewer who came with an API key.
     const reviewer = this.reviewer === null || this.reviewer === "unknown" ? "a reviewer" : this.reviewer
-    return `Action ${this.actionId} was rejected by ${reviewer}${this.note ? ` (${this.note})` : ""}. Nothing was done.`
+    return `Action ${this.actionId} was rejected by ${reviewer}${
+      this.note ? ` (${this.note})` : ""
+    }. It was not executed.`
   }
 }
 
 /**
- * Nobody decided in time: the gateway gives up one hour after queueing. The action can no longer be approved.
+ * No reviewer decided in time: the action expires one hour after it was queued. The action can no longer be approved.
  *
  * @category errors
  * @since 0.1.0
@@ -198,16 +201,16 @@ export class Expired extends Schema.TaggedError<Expired>("effect-vargate/Expired
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `Action ${this.actionId} expired before anybody decided. Nothing was done; submit it anew if it is still wanted.`
+    return `Action ${this.actionId} expired before a reviewer decided. It was not executed; submit it anew if it is still wanted.`
   }
 }
 
 /**
- * The wait for a decision ended first. The action still waits and may yet be approved and executed.
+ * The wait for a decision ended first. The action is still pending and may yet be approved and executed.
  *
  * **Details**
  *
- * `lastFailure` tells why the gateway could not be asked, if it could not.
+ * `lastFailure` says why the gateway could not be asked, if it could not.
  *
  * @category errors
  * @since 0.1.0
@@ -228,7 +231,7 @@ export class ApprovalTimeout extends Schema.TaggedError<ApprovalTimeout>("effect
 }
 
 /**
- * The gateway executed the action and the tool failed. What the tool had done by then, only the tool knows.
+ * The gateway executed the action and the tool failed. What the tool did before it failed is known to the tool alone.
  *
  * @category errors
  * @since 0.1.0
@@ -313,7 +316,7 @@ export class VargateError extends Schema.TaggedError<VargateError>("effect-varga
  * deciding (`Reconcile` does). `request` is what was sent (its params stay out of `toJSON`), `sentAt` when, by this
  * machine's clock.
  *
- * After a look, `evidence` says what the log told: no record after `waited` ("not recorded", which proves nothing while
+ * After a look, `evidence` says what the log has: no record after `waited` ("not recorded", which proves nothing while
  * the gateway may still be executing), several that fit (`candidates`), or nothing, because it could not be read.
  *
  * @category errors
@@ -334,7 +337,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `Nobody knows whether ${this.request.tool}/${this.request.method} was executed: ${this.cause.message} Do not repeat it blindly; the audit log knows.`
+    return `The outcome of ${this.request.tool}/${this.request.method} is unknown: ${this.cause.message} Do not resend it; look it up in the audit log.`
   }
   override toJSON() {
     const { agentId, method, tool } = this.request

@@ -26,7 +26,7 @@ export class MissingSignature extends Schema.TaggedError<MissingSignature>("effe
   {}
 ) {
   override get message() {
-    return "The delivery has no X-Vargate-Signature. Whoever sent it is not the gateway, or something on the way dropped the header."
+    return "The delivery has no X-Vargate-Signature. Its sender is not the gateway, or a proxy on the way dropped the header."
   }
 }
 
@@ -56,7 +56,7 @@ export class WrongSignature extends Schema.TaggedError<WrongSignature>("effect-v
   {}
 ) {
   override get message() {
-    return "The signature does not fit the body. Check the secret, and that the body is verified as it came, before anything parses it; otherwise somebody else sent it."
+    return "The signature does not fit the body. Check the secret, and that the body is verified as it came, before anything parses it; otherwise its sender is not the gateway."
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * A lock between processes, that the system frees when a process ends in whatever way: an exclusive SQLite transaction,
- * held on a file of its own. Node has no `flock`, and files with process ids go stale.
+ * on a file of its own. Node has no `flock`, and files with process ids go stale.
  *
  * The lock has a file of its own because the system drops a process's locks on a file as soon as that process closes the
  * file anywhere, be it only for a checksum or a copy.
@@ -93,7 +93,7 @@ const take = (Sqlite: typeof DatabaseSync, path: string): Lock => {
       db.close()
       throw cause
     }
-    // Whoever held it until now has removed the file, and somebody else may hold its successor.
+    // Its previous holder has removed the file, and another process may have locked its successor.
     if (identity !== undefined && identityOf(path) === identity) return { path, identity, db }
     db.close()
   }
@@ -121,8 +121,8 @@ const errorOf = (cause: unknown): FileLockError => {
 const pause = () => 2 + Math.random() * 10
 
 /**
- * Takes the lock of a file, `{filename}.lock`, for as long as the scope lives. Where it is held by somebody else it fails
- * with `isHeld`, or keeps trying for the time given.
+ * Takes the lock of a file, `{filename}.lock`, for as long as the scope lives. Where it is held by another process it
+ * fails with `isHeld`, or keeps trying for the time given.
  *
  * @internal
  */

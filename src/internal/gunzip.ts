@@ -40,7 +40,7 @@ export interface SizeLimits {
   readonly maxExpansion: number
 }
 
-/** Genuine logs come to 10 to 15: half of a short record are hashes, which nothing compresses. */
+/** Genuine logs reach 10 to 15: half of a short record are hashes, which nothing compresses. */
 export const defaultExpansion = 100
 
 /** So much text is small whatever it was packed into. */

@@ -79,7 +79,7 @@ const sqlError = (operation: string) => (cause: unknown): SqlError => {
 }
 
 /**
- * The module, for whoever needs SQLite itself.
+ * The module, for callers that need SQLite itself.
  *
  * @internal
  */

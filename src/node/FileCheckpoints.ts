@@ -30,7 +30,7 @@ const readText = async (path: string) => {
   }
 }
 
-/** A name that nobody else uses, so that nothing can stand there already: neither another draft nor a link. */
+/** A name that is used once, so that nothing can have it already: neither another draft nor a link. */
 const draftOf = (path: string) => `${path}.${randomUUID()}.new`
 
 const isDraftOf = (path: string) => {
@@ -56,7 +56,7 @@ const writeText = async (path: string, text: string) => {
   }
 }
 
-/** Under the lock nobody else is writing: what drafts there are, processes that were killed have left. */
+/** Under the lock no other process is writing: the drafts that exist are those of processes that were killed. */
 const removeDrafts = async (path: string) => {
   const folder = dirname(path)
   const drafts = (await readdir(folder)).filter(isDraftOf(path))

@@ -27,8 +27,8 @@ export class KeyProvider extends Context.Service<KeyProvider, {
 }>()("effect-vargate/KeyProvider") {}
 
 /**
- * A provider that runs `read` each time. A failure becomes `KeyUnavailable` and names the error's tag only, since nobody
- * knows what else is in it: log it inside `read` if you need to see more.
+ * A provider that runs `read` each time. A failure becomes `KeyUnavailable` and names the error's tag only, since its
+ * other fields may contain secrets: log it inside `read` if you need to see more.
  *
  * **Example** (A key from a file that something else keeps up to date)
  *

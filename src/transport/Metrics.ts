@@ -1,15 +1,15 @@
 /**
- * What to watch of governed calls. Every figure goes to Effect's metric registry, from where `effect/observability` exports
- * it (Prometheus, OTLP).
+ * What to watch of governed calls. Every figure is recorded in Effect's metric registry, from where
+ * `effect/observability` exports it (Prometheus, OTLP).
  *
  * | metric | kind | meaning |
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
- * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: somebody must look what was done |
+ * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
- * | `vargate_approval_poll_lag_seconds` | gauge | how long nobody had seen the queue when a look ended |
- * | `vargate_verifier_records_per_second` | gauge | how fast the last verification of a log went |
+ * | `vargate_approval_poll_lag_seconds` | gauge | the age of the previous look at the queue when a look ended |
+ * | `vargate_verifier_records_per_second` | gauge | the speed of the last verification of a log |
  *
  * Metrics of durable calls stand in `effect-vargate/workflow/WorkflowMetrics`.
  *
@@ -53,14 +53,14 @@ export const retries = Metric.frequency("vargate_retries", {
 })
 
 /**
- * How long a wait for a person took, in seconds, whatever its end. A series for each `outcome`: see
+ * How long a wait for a decision took, in seconds, whatever its end. A series for each `outcome`: see
  * {@link approvalWaitOf}.
  *
  * @category metrics
  * @since 0.1.0
  */
 export const approvalWait = Metric.histogram("vargate_approval_wait_seconds", {
-  description: "How long a wait for a person took",
+  description: "How long a wait for a decision took",
   boundaries: [1, 5, 15, 60, 300, 900, 1800, 3600]
 })
 
@@ -82,13 +82,14 @@ const waits = {
 }
 
 /**
- * How long nobody had seen the queue when a look ended, in seconds: the poller's rhythm, and everything that made it late.
+ * The age of the previous look at the queue when a look ended, in seconds: the poller's rhythm, and everything that
+ * made it late.
  *
  * @category metrics
  * @since 0.1.0
  */
 export const pollLag = Metric.gauge("vargate_approval_poll_lag_seconds", {
-  description: "How long nobody had seen the approval queue when a look ended"
+  description: "The age of the previous look at the approval queue when a look ended"
 })
 
 /**

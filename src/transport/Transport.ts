@@ -116,7 +116,7 @@ export class Transport extends Context.Service<Transport, {
     operation: Operation,
     call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
-  /** Blots the API key out of a text of the gateway's, which may echo what it was sent. */
+  /** Redacts the API key in a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
   /** The key that requests carry now. */
   readonly key: Effect.Effect<Redacted.Redacted>
@@ -290,7 +290,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   return { baseUrl, maxBodyBytes, client, request, redact }
 })
 
-/** An HTTP span would cost as much as the call itself, and trace headers to a third party are nobody's default. */
+/** An HTTP span would cost as much as the call itself, and trace headers are not sent to a third party by default. */
 const quiet = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).pipe(
   Context.add(HttpClient.TracerDisabledWhen, () => true)
 )

@@ -77,7 +77,7 @@ export interface Options {
 export interface SizeOptions {
   /**
    * Bytes of text, unpacked. Default: 64 GiB for {@link verifyFile}, which keeps no text; 256 MiB for a page of
-   * {@link verifyPages} and for a file of evidence, which are held in memory.
+   * {@link verifyPages} and for a file of evidence, which stay in memory.
    */
   readonly maxBytes?: number | undefined
   /** Bytes of text for each byte of gzip; 16 MiB of text are always permitted. Default: 100. */

@@ -184,7 +184,7 @@ export interface Storage {
   readonly read: Effect.Effect<string | undefined, StorageFailed>
   /** Must leave either the old text or the new one, whatever happens. */
   readonly write: (json: string) => Effect.Effect<void, StorageFailed>
-  /** Keeps other processes away from the storage meanwhile. Default: nobody else uses it. */
+  /** Keeps other processes away from the storage meanwhile. Default: no other process uses it. */
   readonly exclusively?: (<A, E>(change: Effect.Effect<A, E>) => Effect.Effect<A, E | StorageFailed>) | undefined
 }
 

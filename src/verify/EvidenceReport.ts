@@ -44,8 +44,8 @@ export class EvidenceReport extends Schema.Class<EvidenceReport>("effect-vargate
   /** Whether everything in the file holds, and no record is missing between those in it. */
   valid: Schema.Boolean,
   /**
-   * Whether the file holds the whole log, as it was when it was exported: it claims so, goes back to the beginning, and
-   * has no gap. If not, nothing is said about what is older or newer than its records.
+   * Whether the file holds the whole log, as it was when it was exported: it claims so, reaches back to the beginning,
+   * and has no gap. If not, nothing is said about what is older or newer than its records.
    */
   isWhole: Schema.Boolean,
   /** The records, the trees that could be rebuilt from them, and the checkpoints. */

@@ -21,7 +21,7 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
   "00_quickstart.ts": [
     /charge {2}50 EUR {2}allowed, and executed/,
     /denied \(high\): currency_mismatch, transaction_exceeds_limit/,
-    /held for a human as [0-9a-f-]{36}/,
+    /pending as [0-9a-f-]{36}: a reviewer must decide/,
     /approved; the gateway then: Executed/,
     /RateLimited: /,
     /charge {3}1 EUR {2}allowed/,
@@ -31,14 +31,14 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /recomputed from the bytes: valid, \d+ records/,
     /Merkle proof: leaf 0, 2 steps, holds/,
     /replay: consistent \(allow\)/,
-    /the gateway's word: {6}valid/,
+    /the gateway's report: {4}valid/,
     /against our checkpoint: {2}RewrittenSince/
   ],
   "10_governed-call.ts": [/action [0-9a-f-]{36} is allowed/, /the agent fetches/],
   "20_errors.ts": [
     /50 EUR: allowed/,
     /9000 EUR: denied, transaction_exceeds_limit/,
-    /1500 EUR: ask a person/,
+    /1500 EUR: a reviewer must decide/,
     /60 EUR: no policy engine/,
     /NaN EUR: InvalidRequest/,
     /80 EUR: too fast, wait 1s/
@@ -52,12 +52,12 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
   "40_test-your-agent.ts": [
     /before the second is over: 1/,
     /the agent exported, with 2 requests/,
-    /the agent asked a person/,
+    /the agent asked a reviewer/,
     /recorded: pending_approval/
   ],
   "50_approval.ts": [
     /refunding 20 of ch_1/,
-    /refunding 2000 of ch_2\n {2}done by the agent/,
+    /refunding 2000 of ch_2\n {2}executed by the agent/,
     /Rejected: .*not without a ticket/,
     /meanwhile: Waiting\n {2}refunding 1500/
   ],
@@ -108,11 +108,11 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
   ],
   "82_pipeline.ts": [
     /acme\n {2}reviewer: the payer may\n {2}payer: 2400 back to acme\n {2}mailer: told acme/,
-    /bolt\n {2}payer: 60 back to bolt\n {2}mailer: left to a person\nan analyst who pays: Denied/
+    /bolt\n {2}payer: 60 back to bolt\n {2}mailer: left to a reviewer\nan analyst who pays: Denied/
   ],
   "85_durable.ts": [
-    /waits for a person\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
-    /done by the agent: refunded/
+    /waits for a reviewer\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
+    /executed by the agent: refunded/
   ],
   "90_telemetry.ts": [
     / {2}agent\n/,

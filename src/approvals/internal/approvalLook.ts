@@ -1,5 +1,5 @@
 /**
- * One look at the gateway for any number of held actions.
+ * One look at the gateway for any number of pending actions.
  *
  * The pending list and the history show 50 rows each, by the time of queueing. What is in neither is found in the audit
  * log, read backwards only as far as is new, or as far as a newly watched action's own record.
@@ -21,7 +21,7 @@ import { readReview } from "./reviewRecord.ts"
 export type Verdict = Approved | Rejected | Expired | VargateError
 
 /**
- * A held action under watch, with what earlier looks have shown of it.
+ * A pending action under watch, with what earlier looks have shown of it.
  *
  * @internal
  */
@@ -56,14 +56,14 @@ export interface Source {
   readonly pending: Effect.Effect<PendingList, OperationError>
   readonly history: Effect.Effect<ReadonlyArray<DecidedAction>, OperationError>
   readonly page: ReadPage
-  /** Blots the API key out of what becomes part of an error. */
+  /** Redacts the API key in what becomes part of an error. */
   readonly redact: (text: string) => string
 }
 
-/** Enough for the news between two looks; the rest of a longer read goes by larger pages. */
+/** Enough for the news between two looks; the rest of a longer read takes larger pages. */
 const newsSize = 20
 
-/** The gateway lets a held action expire after one hour. */
+/** In the gateway a pending action expires after one hour. */
 const lifetime = 3_600_000
 
 /** An approved action's record comes when its execution has ended, and clocks differ: silence proves nothing before this. */
@@ -104,7 +104,7 @@ export const make = (source: Source) => {
     let gapsSeen = 0
     let isAtStart = false
     let newestId = lastId
-    // Taken over only when the whole read has come to its end: half of it would hide what lies further back.
+    // Taken over only when the whole read has ended: half of it would hide what is further back.
     const anchors = new Map<Watch, number>()
     const found = new Map<Watch, Verdict>()
     let limit = unanchored.length === 0 ? newsSize : pageSize

@@ -1,5 +1,5 @@
 /**
- * Reviewers' decisions as the audit log tells of them: `approval-{id}` and `rejection-{id}`.
+ * Reviewers' decisions in the audit log: `approval-{id}` and `rejection-{id}`.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ export type Decided = Approved | Rejected
  */
 export const readReview = (record: AuditRecord): Decided | undefined => {
   const match = /^(approval|rejection)-(.+)$/.exec(record.actionId)
-  // Agents choose neither ids nor this name, so nobody else's record can pass for a reviewer's.
+  // Agents choose neither ids nor this name, so no other record can pass for a reviewer's.
   if (match === null || record.agentId !== "human-reviewer" || record.tool !== "approval_queue") return undefined
   const actionId = ActionId.make(match[2]!)
   const params = typeof record.params === "object" && record.params !== null ? record.params : {}

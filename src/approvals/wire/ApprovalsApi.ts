@@ -159,7 +159,7 @@ export const readApprovedExecution = (wire: typeof WireExecution.Type | null | u
 }
 
 /**
- * Reads the `{result, execution_ms}` that an execution leaves behind, in a receipt or in an audit record.
+ * Reads the `{result, execution_ms}` of an execution, in a receipt or in an audit record.
  *
  * @category codecs
  * @since 0.1.0

@@ -10,7 +10,7 @@ import type { ToolCall } from "../../model/ToolCall.ts"
 /** What tells calls apart in the log. */
 type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
 
-/** Every answer adds an id, and only a lost answer has somebody look for one: the index waits until then. */
+/** Every answer adds an id, and an id is looked up only for a lost answer: the index is built then. */
 class Generation {
   private readonly ids: Array<string> = []
   private readonly index = new Set<string>()
@@ -78,7 +78,7 @@ export class Claims {
     this.underWay.delete(call)
   }
 
-  /** A call was given up without an answer: for a while its record may still appear, and belongs to nobody. */
+  /** A call was given up without an answer: for a while its record may still appear, and belongs to no call. */
   abandon(call: CallFacts, now: number): void {
     this.arrive(call)
     this.forget(now)

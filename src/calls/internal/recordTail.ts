@@ -12,14 +12,14 @@ import type { OperationError } from "../../errors/VargateError.ts"
 
 const pageSize = 100
 
-/** Enough for the news between two reads; the rest of a longer read goes by larger pages. */
+/** Enough for the news between two reads; the rest of a longer read takes larger pages. */
 const newsSize = 20
 
 /** @internal */
 export const writtenAt = (record: AuditRecord) => (record.createdAt ?? record.requestedAt).epochMilliseconds
 
 /**
- * Somebody who looks for records written since a time (epoch milliseconds).
+ * A reader that looks for records written since a time (epoch milliseconds).
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
  * One tool call on the wire, in fewer steps than the derived client takes. An agent makes these calls all day; every other
- * operation goes through the derived client alone.
+ * operation uses the derived client alone.
  *
  * @internal
  */

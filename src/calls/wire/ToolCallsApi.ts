@@ -169,7 +169,7 @@ export const Allowed200 = AllowedBody.pipe(
 )
 
 /**
- * 202: held for a human.
+ * 202: pending, a reviewer must decide.
  *
  * @category codecs
  * @since 0.1.0
@@ -199,7 +199,7 @@ export const Blocked403 = Schema.Struct({
 }).annotate({ httpApiStatus: 403, identifier: "Blocked403" })
 
 /**
- * 502 that says that the policy engine is away. Any other 502 is somebody else's and proves nothing.
+ * 502 that says that the policy engine is away. Any other 502 comes from another server and proves nothing.
  *
  * @category codecs
  * @since 0.1.0

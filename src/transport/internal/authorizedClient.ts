@@ -27,14 +27,14 @@ import { timedOf } from "./timedClient.ts"
  * @internal
  */
 export interface Exchange {
-  /** Goes in the place of the key: the two are never sent together. */
+  /** Is sent in place of the key: the two are never sent together. */
   readonly session: Redacted.Redacted | undefined
   /** A media type: the body of a 200 of this type is left to be read piece by piece. */
   readonly leaveOpen: string | undefined
   /** Headers that tell the gateway which trace the request belongs to. */
   readonly trace: Headers.Headers | undefined
   response: HttpClientResponse.HttpClientResponse | undefined
-  /** Whether a request is out of which nobody knows yet what it does. */
+  /** Whether a request was sent whose outcome is not known yet. */
   isOut: boolean
   /** An answer to be read once more. While it stands here, nothing is sent. */
   reread: HttpClientResponse.HttpClientResponse | undefined

@@ -86,9 +86,9 @@ export interface Circumstances {
   readonly sideEffect: SideEffect
   /** The last response, if one began to arrive. */
   readonly response: HttpClientResponse.HttpClientResponse | undefined
-  /** Blots the secrets of the request out; for every text that came from outside. */
+  /** Redacts the secrets of the request, in every text from outside. */
   readonly redact: (text: string) => string
-  /** Nobody knows where in such an answer the secret is, so nothing of it is shown. */
+  /** It is not known where in such an answer the secret is, so nothing of it is shown. */
   readonly isAnswerSecret: boolean
 }
 

@@ -161,7 +161,7 @@ export class KeyRing {
 const isSame = (a: Redacted.Redacted, b: Redacted.Redacted) => Redacted.value(a) === Redacted.value(b)
 
 /**
- * What a provider gives, checked. One that hangs or dies has no key.
+ * The key of a provider, checked. A provider that hangs or ends with a defect has no key.
  *
  * @internal
  */
@@ -176,7 +176,7 @@ export const usable = (
     }),
     Effect.catchCauseIf(
       Cause.hasDies,
-      () => Effect.fail(new KeyUnavailable({ detail: "the key provider died of a defect" }))
+      () => Effect.fail(new KeyUnavailable({ detail: "the key provider ended with a defect" }))
     ),
     Effect.filterOrFail(
       (key) => keyIssue(key) === undefined,

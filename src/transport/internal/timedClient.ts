@@ -1,5 +1,5 @@
 /**
- * Clients that keep a deadline by themselves, so that nobody has to start a fiber for it.
+ * Clients that keep a deadline by themselves, so that no fiber has to be started for it.
  *
  * @internal
  */
@@ -13,7 +13,7 @@ const executeWithin = "~effect-vargate/executeWithin"
 
 /**
  * Sends a request. When so many milliseconds have passed before the head of the answer is there, it ends the exchange and
- * goes on with `onLate`.
+ * continues with `onLate`.
  *
  * @internal
  */

@@ -11,8 +11,8 @@ import type * as Redacted from "effect/Redacted"
 import { Unauthorized401 } from "./ErrorBodies.ts"
 
 /**
- * The header that carries the key. It never goes into `Authorization`: there a key that is not a session token silently
- * selects the gateway's default tenant.
+ * The header that carries the key. It is never sent as `Authorization`: there a key that is not a session token
+ * silently selects the gateway's default tenant.
  *
  * @category constants
  * @since 0.1.0
@@ -20,8 +20,8 @@ import { Unauthorized401 } from "./ErrorBodies.ts"
 export const header = "x-api-key"
 
 /**
- * Whose request it is; known to a gateway's handlers. It came with a key or, in its place, with a session, which knows the
- * address of a person.
+ * Whose request it is; known to a gateway's handlers. It came with a key or, in its place, with a session, which has
+ * the address of its user.
  *
  * @category services
  * @since 0.1.0

@@ -3,8 +3,8 @@
  *
  * **Details**
  *
- * A server picks the status by the first schema that fits a failure, so every body has a `_tag` of its own. It never
- * goes over the wire.
+ * A server picks the status by the first schema that fits a failure, so every body has a `_tag` of its own. It is never
+ * sent.
  *
  * @since 0.1.0
  */

@@ -146,7 +146,7 @@ describe(`what agents send${needs}`, () => {
         (await records.allInnerTexts()).map((text) => text.replace(/\s+/g, " ").replace(/\d+:.*?M /, "")),
         [
           "Approved files/delete by a reviewer really",
-          "Held files/delete by effect-agent",
+          "Pending files/delete by effect-agent",
           "Allowed approval_queue/approve by human-reviewer"
         ]
       )
