@@ -48,14 +48,14 @@ export * as Anchor from "./operator/Anchor.ts"
 export * as Anchors from "./operator/Anchors.ts"
 
 /**
- * Actions that wait for people, and what people decided.
+ * Pending actions, and what reviewers decided.
  *
  * @since 0.1.0
  */
 export * as Approval from "./approvals/Approval.ts"
 
 /**
- * Actions that wait for people, seen from the agent's side: it can look and wait, never decide.
+ * Pending actions, from the agent's side: it can look and wait, never decide.
  *
  * @since 0.1.0
  */
@@ -405,17 +405,17 @@ export * as MerkleProof from "./verify/MerkleProof.ts"
 export * as MetricFamily from "./operator/MetricFamily.ts"
 
 /**
- * What to watch of governed calls. Every figure goes to Effect's metric registry, from where `effect/observability` exports
- * it (Prometheus, OTLP).
+ * What to watch of governed calls. Every figure is recorded in Effect's metric registry, from where
+ * `effect/observability` exports it (Prometheus, OTLP).
  *
  * | metric | kind | meaning |
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
- * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: somebody must look what was done |
+ * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
- * | `vargate_approval_poll_lag_seconds` | gauge | how long nobody had seen the queue when a look ended |
- * | `vargate_verifier_records_per_second` | gauge | how fast the last verification of a log went |
+ * | `vargate_approval_poll_lag_seconds` | gauge | the age of the previous look at the queue when a look ended |
+ * | `vargate_verifier_records_per_second` | gauge | the speed of the last verification of a log |
  *
  * Metrics of durable calls stand in `effect-vargate/workflow/WorkflowMetrics`.
  *
@@ -458,9 +458,9 @@ export * as PolicyTemplate from "./model/PolicyTemplate.ts"
  * | reason | what happened | try again? |
  * | --- | --- | --- |
  * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
- * | `KeyUnavailable` | the key provider gave no usable key | yes |
+ * | `KeyUnavailable` | the key provider returned no usable key | yes |
  * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
- * | `NotFound`, `Conflict` | there is no such thing, or somebody was faster | no |
+ * | `NotFound`, `Conflict` | there is no such thing, or another client was faster | no |
  * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
  * | `NotSupported` | this gateway is not made for that (501) | no |
  * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
@@ -542,8 +542,8 @@ export * as ReplayReport from "./audit/ReplayReport.ts"
 export * as RetryPolicy from "./transport/RetryPolicy.ts"
 
 /**
- * Decisions of people over held actions. A service of its own, so that a program which is not given it cannot approve
- * its own actions.
+ * Decisions of reviewers over pending actions. A service of its own, so that a program which is not given it cannot
+ * approve its own actions.
  *
  * @since 0.1.0
  */
@@ -674,7 +674,7 @@ export * as TreesReport from "./verify/TreesReport.ts"
 export * as TreesStatus from "./verify/TreesStatus.ts"
 
 /**
- * The front door: every service over one transport.
+ * The entry point: every service over one transport.
  *
  * @since 0.1.0
  */
@@ -693,19 +693,19 @@ export * as VargateApi from "./VargateApi.ts"
  *
  * | error | what happened | may something have happened? | try again? |
  * | --- | --- | --- | --- |
- * | `Denied` | policy said no | no | no: change the call or the policy |
- * | `PendingApproval` | held for a human | yes: a reviewer may release it | no: wait for the decision |
+ * | `Denied` | the policy denied it | no | no: change the call or the policy |
+ * | `PendingApproval` | queued for a reviewer | yes: a reviewer may approve it | no: wait for the decision |
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
- * | `OutcomeUnknown` | the answer was lost | **yes** | never blindly: look it up |
- * | `Rejected`, `Expired` | a reviewer said no, or nobody said anything | no | no: the action is over |
+ * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
+ * | `Rejected`, `Expired` | a reviewer rejected it, or none decided in time | no | no: the action has ended |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
- * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may go on | **yes** | no: stop it where it runs |
- * | `NeverQueued` | held by the gateway's MCP door, which queues nothing | no | no: submit it with `ToolCalls` |
- * | `ResultUnusable` | the gateway executed, and its result is lost or misshapen | **yes** | no: it was done |
+ * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may continue | **yes** | no: stop it where it runs |
+ * | `NeverQueued` | needs an approval, and the gateway's MCP endpoint queues nothing | no | no: submit it with `ToolCalls` |
+ * | `ResultUnusable` | the gateway executed, and its result is lost or malformed | **yes** | no: it was executed |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
- * | `SettingNotApplied` | a setting is not as wished after all | yes: others were applied | no: use a value that the gateway knows |
+ * | `SettingNotApplied` | a setting is not as requested after it was applied | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
  * | `WebhookRefused` | a delivery is not the gateway's, or not now | no | no |
  * | `WebhookUnconsumed` | your consumer of webhooks failed | **yes**, in part | the gateway does |
