@@ -22,19 +22,17 @@ import {
   type SubmitError,
   VargateError
 } from "../errors/VargateError.ts"
-import { copyJson } from "../internal/copyJson.ts"
-import { digestOf } from "../internal/digest.ts"
 import { annotate, inSpan } from "../internal/spans.ts"
 import { withoutStack } from "../internal/withoutStack.ts"
-import { Agent } from "../model/Agent.ts"
+import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { Allowed } from "../model/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "../model/ToolCall.ts"
 import { decisions, unknownOutcomes } from "../transport/Metrics.ts"
 import * as Transport from "../transport/Transport.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
-import { checkBody } from "./internal/checkBody.ts"
-import { checkLength, checkValues } from "./internal/checkParams.ts"
+import { type CallHead, withParams, writeHead } from "./internal/callHead.ts"
 import { CurrentClaims } from "./internal/claims.ts"
+import { type ParamsSnapshot, snapshotParams, type Taken } from "./internal/paramsSnapshot.ts"
 import { exchangeToolCall } from "./internal/toolCallExchange.ts"
 import { type Blocked403, type Pending202, type ToolCallBody, ToolCallsApi } from "./wire/ToolCallsApi.ts"
 
@@ -51,7 +49,7 @@ export type Decision = Allowed | Denied | PendingApproval
  *
  * **Details**
  *
- * Both methods send **once**. Input that the gateway would refuse fails with `InvalidRequest` before anything is sent.
+ * Both methods read the request when they are called, and send it **once** when their effect runs. Input that the gateway would refuse fails with `InvalidRequest` before anything is sent.
  * `OutcomeUnknown` means that the answer was lost and the action may have been executed; retry with `RetryPolicy` only,
  * which never repeats that.
  *
@@ -85,9 +83,10 @@ export const make = Effect.gen(function*() {
     operation: string,
     request: ToolCallRequest,
     conclude: (decision: Decision) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | SubmitError> =>
-    inSpan(operation, (fiber) => {
-      const checked = check(request, fiber)
+  ): Effect.Effect<A, E | SubmitError> => {
+    const captured = capture(request)
+    return inSpan(operation, (fiber) => {
+      const checked = check(captured, fiber)
       if (Result.isFailure(checked)) return invalid(operation, checked.failure)
       const { call } = checked.success
       annotate(fiber, () => ({
@@ -100,10 +99,11 @@ export const make = Effect.gen(function*() {
       const sent = () => send(operation, checked.success, limiter, fiber, conclude)
       return limiter === unlimited ? sent() : Effect.andThen(limiter.admit, Effect.suspend(sent))
     })
+  }
 
   const send = <A, E>(
     operation: string,
-    { call, payload, text }: Checked,
+    { call, snapshot, text }: Checked,
     limiter: Limiter,
     fiber: Fiber.Fiber<unknown, unknown>,
     conclude: (decision: Decision) => Effect.Effect<A, E>
@@ -124,7 +124,7 @@ export const make = Effect.gen(function*() {
     const sending = transport.request({ name: operation, sideEffect: "possible" }, (direct) => {
       // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
       claims.depart(call)
-      return exchangeToolCall(payload, text, client, direct)
+      return exchangeToolCall(() => toBody(call), text, client, direct)
     })
     const answered = Effect.matchEffect(sending, {
       onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
@@ -152,7 +152,7 @@ export const make = Effect.gen(function*() {
     return Effect.onExit(answered, (exit) => {
       if (Exit.hasInterrupts(exit)) {
         claims.abandon(call, clock.currentTimeMillisUnsafe())
-        return logInterruption(call, sentAt)
+        return logInterruption(call, snapshot, sentAt)
       }
       claims.arrive(call)
       return Effect.void
@@ -182,8 +182,10 @@ export const layer: Layer.Layer<ToolCalls, never, Transport.Transport> = Layer.e
  * @category accessors
  * @since 0.1.0
  */
-export const decide = (request: ToolCallRequest): Effect.Effect<Decision, SubmitError, ToolCalls> =>
-  ToolCalls.use((toolCalls) => toolCalls.decide(request))
+export const decide = (request: ToolCallRequest): Effect.Effect<Decision, SubmitError, ToolCalls> => {
+  const captured = capture(request) ?? request
+  return ToolCalls.use((toolCalls) => toolCalls.decide(captured))
+}
 
 /**
  * `ToolCalls.call` of the service in context.
@@ -191,8 +193,10 @@ export const decide = (request: ToolCallRequest): Effect.Effect<Decision, Submit
  * @category accessors
  * @since 0.1.0
  */
-export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> =>
-  ToolCalls.use((toolCalls) => toolCalls.call(request))
+export const call = (request: ToolCallRequest): Effect.Effect<Allowed, CallError, ToolCalls> => {
+  const captured = capture(request) ?? request
+  return ToolCalls.use((toolCalls) => toolCalls.call(captured))
+}
 
 // --- reading an answer -----------------------------------------------------------------------------------------------
 
@@ -217,68 +221,95 @@ const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => 
   )
 
 /** The log of an interrupted call says what was sent. */
-const logInterruption = Effect.fnUntraced(function*(call: typeof ToolCall.Encoded, sentAt: number) {
-  yield* Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
+const logInterruption = (call: typeof ToolCall.Encoded, { digest }: ParamsSnapshot, sentAt: number) =>
+  Effect.logDebug("A tool call was interrupted after it was sent; the audit log knows what became of it").pipe(
     Effect.annotateLogs({
       agentId: call.agentId,
       tool: call.tool,
       method: call.method,
-      paramsDigest: yield* digestOf(call.params),
+      paramsDigest: digest,
       sentAt: DateTime.formatIso(DateTime.makeUnsafe(sentAt))
     })
   )
-})
 
-// --- checking and writing a request ----------------------------------------------------------------------------------
+// --- reading, checking and writing a request -------------------------------------------------------------------------
+
+/** A request as it was when it was made. Nothing of it is read again, however often it is submitted. */
+class Captured implements ToolCallRequest {
+  readonly tool: string
+  readonly method: string
+  readonly agent: AgentIdentity | undefined
+  readonly isBusinessHours: boolean | undefined
+  readonly reference: ToolCallRequest["reference"]
+  readonly params: ToolCallRequest["params"]
+  readonly snapshot: Taken
+
+  constructor({ agent, isBusinessHours, method, params, reference, tool }: ToolCallRequest) {
+    this.tool = tool
+    this.method = method
+    this.agent = agent && { id: agent.id, type: agent.type, version: agent.version }
+    this.isBusinessHours = isBusinessHours
+    this.reference = reference
+    this.snapshot = snapshotParams(params ?? {})
+    this.params = Result.isSuccess(this.snapshot) ? this.snapshot.success.value : params
+  }
+}
+
+const capture = (request: ToolCallRequest): Captured | undefined => {
+  if (request instanceof Captured) return request
+  try {
+    return new Captured(request)
+  } catch {
+    // Without types a request may be anything, and its getters may throw.
+    return undefined
+  }
+}
 
 /** A call, and how it is written. */
 interface Checked {
   readonly call: typeof ToolCall.Encoded
-  readonly payload: typeof ToolCallBody.Type
+  readonly snapshot: ParamsSnapshot
   readonly text: string
 }
 
-const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({
+const headOf = (call: Omit<typeof ToolCall.Encoded, "params">): CallHead => ({
   agent_id: call.agentId,
   agent_type: call.agentType,
   agent_version: call.agentVersion,
   tool: call.tool,
   method: call.method,
-  params: call.params,
   ...(call.isBusinessHours === undefined ? {} : { context_override: { is_business_hours: call.isBusinessHours } })
 })
 
+const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({ ...headOf(call), params: call.params })
+
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
 const check = (
-  request: ToolCallRequest,
+  request: Captured | undefined,
   fiber: Fiber.Fiber<unknown, unknown>
 ): Result.Result<Checked, ReadonlyArray<FieldIssue>> => {
-  if (typeof request !== "object" || request === null) {
-    return Result.fail([{ path: ["body"], message: "Expected a request: { tool, method, params }" }])
+  if (request === undefined) {
+    return Result.fail([{ path: ["body"], message: "Expected a request that can be read: { tool, method, params }" }])
   }
   const agent = request.agent ?? fiber.getRef(Agent)
-  const call = {
+  const named = {
     agentId: agent.id,
     agentType: agent.type ?? "unknown",
     agentVersion: agent.version ?? "0.0.0",
     tool: request.tool,
     method: request.method,
-    params: request.params ?? {},
     isBusinessHours: request.isBusinessHours
   }
-  const unfit = checkBody(toBody(call))
-  if (unfit.length > 0) return Result.fail(unfit)
-  const unfitParams = checkValues(call.params)
-  if (unfitParams.length > 0) return Result.fail(unfitParams)
-  const params = copyJson(call.params)
-  const sent = {
-    ...call,
-    params: request.reference === "params" ? { ...params, vargate_reference: reference() } : params
-  }
-  const payload = toBody(sent)
-  const text = JSON.stringify(payload)
-  const tooLong = checkLength(sent.params, text)
-  return tooLong.length === 0 ? Result.succeed({ call: sent, payload, text }) : Result.fail(tooLong)
+  const head = writeHead(headOf(named))
+  if (Result.isFailure(head)) return Result.fail(head.failure)
+  const params = request.reference === "params"
+    ? Result.flatMap(request.snapshot, (snapshot) => snapshot.with("vargate_reference", reference()))
+    : request.snapshot
+  return Result.map(params, (snapshot) => ({
+    call: { ...named, params: snapshot.value },
+    snapshot,
+    text: withParams(head.success, snapshot.text)
+  }))
 }
 
 /** Without dashes, so that it is never taken for a sort code and encrypted. */

@@ -49,12 +49,16 @@ const open = (value: object): Open => {
  */
 export const pythonSeparators = { item: ", ", key: ": " }
 
+/** Cycles are looked for from this level on, since a value without any seldom gets there. */
+const cyclesFrom = 200
+
 const compact = { item: ",", key: ":" }
 
 /**
  * The ASCII text of a value that came out of `JSON.parse`, compact unless other separators are given: keys in the order
  * of `Object.keys`, numbers as `JSON.stringify` spells them (so `1.0` has become `1`), strings as `asciiString` writes
- * them. The nesting depth is limited by memory alone, not by the call stack.
+ * them. The nesting depth is limited by memory alone, not by the call stack. Throws a `TypeError` at an object within
+ * itself, which no JSON text can say.
  *
  * @internal
  */
@@ -62,8 +66,13 @@ export const canonicalJson = (value: unknown, separators = compact): string => {
   let text = ""
   let current = value
   const path: Array<Open> = []
+  const ancestors = new Set<object>()
   for (;;) {
     if (typeof current === "object" && current !== null) {
+      if (path.length >= cyclesFrom) {
+        if (ancestors.has(current)) throw new TypeError("A value that contains itself is no JSON")
+        ancestors.add(current)
+      }
       path.push(open(current))
       text += Array.isArray(current) ? "[" : "{"
     } else {
@@ -73,6 +82,7 @@ export const canonicalJson = (value: unknown, separators = compact): string => {
     while (container !== undefined && container.next === container.length) {
       text += container.keys === undefined ? "]" : "}"
       path.pop()
+      if (path.length >= cyclesFrom) ancestors.delete(container.value)
       container = path.at(-1)
     }
     if (container === undefined) return text

@@ -7,8 +7,12 @@
 const quote = 0x22
 const backslash = 0x5c
 
-/** Past the string that begins at `start`, or at the end of the text. */
-const endOfString = (text: string, start: number): number => {
+/**
+ * The closing quote of the string that begins at `start`, or a place behind the text where there is none.
+ *
+ * @internal
+ */
+export const endOfString = (text: string, start: number): number => {
   let i = start + 1
   while (i < text.length && text.charCodeAt(i) !== quote) i += text.charCodeAt(i) === backslash ? 2 : 1
   return i

@@ -27,6 +27,23 @@ const numberExcess = (token: string): number => {
 }
 
 /**
+ * The length of what Python writes for a number that it reads in a JSON text, however it is spelled there: integers keep
+ * their digits, the rest become floats.
+ *
+ * @internal
+ */
+export const pythonNumberLength = (token: string): number => {
+  if (!/[.eE]/.test(token)) return token === "-0" ? 1 : token.length
+  const number = Number(token)
+  const text = Object.is(number, -0) ? "-0" : String(number)
+  const size = Math.abs(number)
+  if (!Number.isInteger(number) || size >= 1e21) return text.length + numberExcess(text)
+  if (size < 1e16) return text.length + ".0".length
+  const digits = String(size).replace(/0+$/, "").length
+  return (number < 0 ? 1 : 0) + (digits === 1 ? 1 : digits + 1) + "e+16".length
+}
+
+/**
  * The length of the text that Python's `json.dumps` (default separators, ASCII output) writes for a text written by
  * `JSON.stringify`. Counts on that spelling: other JSON texts (`1.0`, `\u0061`, blanks) are measured wrongly.
  *

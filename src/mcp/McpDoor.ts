@@ -13,8 +13,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { checkParams } from "../calls/internal/checkParams.ts"
+import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
 import { readToolAnswer } from "../calls/wire/ToolCallsApi.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import {
@@ -28,7 +29,6 @@ import {
   UnexpectedResponse,
   VargateError
 } from "../errors/VargateError.ts"
-import { copyJson } from "../internal/copyJson.ts"
 import { version } from "../internal/version.ts"
 import { Agent } from "../model/Agent.ts"
 import { Allowed } from "../model/Allowed.ts"
@@ -289,12 +289,16 @@ const checked = Effect.fnUntraced(function*(operation: Transport.Operation, call
   const path = ["body", "params"]
   const isObject = typeof args === "object" && args !== null && !Array.isArray(args)
   if (!isObject) return yield* invalid(operation, [{ path: [...path, "arguments"], message: "Expected an object" }])
-  const issues = checkParams({ arguments: args })
-  if (issues.length > 0) return yield* invalid(operation, issues)
-  const params = copyJson({
+  const snapshot = snapshotParams({ arguments: args })
+  if (Result.isFailure(snapshot)) return yield* invalid(operation, snapshot.failure)
+  const params = {
     name,
-    arguments: { ...args, _vargate_agent_id: agentId, _vargate_session_id: sessionId }
-  })
+    arguments: {
+      ...snapshot.success.value["arguments"] as Readonly<Record<string, unknown>>,
+      _vargate_agent_id: agentId,
+      ...(sessionId === undefined ? {} : { _vargate_session_id: sessionId })
+    }
+  }
   yield* Effect.mapError(decodeParams(params), ({ issue }) => invalid(operation, fieldIssues(issue, path)))
   return params
 })

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Result } from "effect"
 import { ToolCalls, Vargate } from "effect-vargate"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { snapshotText } from "../../src/calls/internal/paramsSnapshot.ts"
 import { connectionFailure } from "../../src/transport/internal/connectionFailure.ts"
 
 const vargate = (steps: ReadonlyArray<ScriptedTransport.Step>) =>
@@ -32,6 +35,84 @@ describe("ToolCalls, given what no type allows", () => {
     it.effect(`${title} is InvalidRequest, and nothing is sent`, () =>
       Effect.map(reasonOf(request), (reason) => assert.strictEqual(reason, "InvalidRequest")))
   }
+})
+
+describe("a request is read once", () => {
+  const allowed = ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })
+  const limited = ScriptedTransport.json(429, { detail: { error: "rate_limit_exceeded" } })
+  const sent = Effect.map(
+    ScriptedTransport.ScriptedTransport.use(({ requests }) => requests),
+    (requests) => requests.map(({ body }) => body as { readonly tool: string; readonly params: unknown })
+  )
+
+  for (const method of ["call", "decide"] as const) {
+    it.effect(`ToolCalls.${method} submits again what it submitted first, whatever became of the object`, () =>
+      Effect.gen(function*() {
+        const request = { tool: "files", method: "delete", params: { target: { dir: "/tmp/harmless" } } }
+        const service = yield* ToolCalls.ToolCalls
+        for (const submit of [ToolCalls[method](request), service[method](request)]) {
+          request.params.target.dir = "/etc"
+          request.tool = "disk"
+          assert.strictEqual((yield* Effect.flip(submit))._tag, "RateLimited")
+          assert.strictEqual((yield* submit)._tag, "Allowed")
+          request.params.target.dir = "/tmp/harmless"
+          request.tool = "files"
+        }
+        const calls = yield* sent
+        assert.deepStrictEqual(calls.map(({ tool }) => tool), Array.from({ length: 4 }, () => "files"))
+        for (const { params } of calls) assert.deepStrictEqual(params, { target: { dir: "/tmp/harmless" } })
+      }).pipe(Effect.provide(vargate([limited, allowed, limited, allowed]))))
+  }
+
+  it.effect("a getter is asked once, and what it throws is no defect", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const request = {
+        tool: "t",
+        method: "m",
+        get params() {
+          return { asked: ++asked }
+        }
+      }
+      yield* ToolCalls.call(request)
+      assert.deepStrictEqual((yield* sent)[0]?.params, { asked: 1 })
+      assert.strictEqual(asked, 1)
+      const hostile = {
+        tool: "t",
+        method: "m",
+        get agent(): never {
+          throw new Error("secret")
+        }
+      }
+      const error = yield* Effect.flip(ToolCalls.call(hostile))
+      assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+      assert.notInclude(JSON.stringify(error) + error.message, "secret")
+    }).pipe(Effect.provide(vargate([allowed]))))
+
+  it.effect("params that came as text are sent as they came", () =>
+    Effect.gen(function*() {
+      const text = "{ \"campaign\": 1915883588174806058, \"price\": 1.0 }"
+      const bodies: Array<string> = []
+      const wire = Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.sync(() => {
+            if (request.body._tag === "Uint8Array") bodies.push(new TextDecoder().decode(request.body.body))
+            return HttpClientResponse.fromWeb(request, Response.json({ status: "allowed", action_id: "a-1" }))
+          })
+        )
+      )
+      const { value } = Result.getOrThrow(snapshotText(text))
+      const call = ToolCalls.call({ tool: "t", method: "m", params: value, isBusinessHours: true })
+      const referred = ToolCalls.call({ tool: "t", method: "m", params: value, reference: "params" })
+      yield* Effect.all([call, referred]).pipe(Effect.provide(Layer.provide(Vargate.layer({ apiKey: "key" }), wire)))
+      assert.isTrue(bodies[0]!.endsWith(`,"params":${text}}`), bodies[0])
+      assert.include(bodies[0], "\"context_override\":{\"is_business_hours\":true}")
+      assert.match(
+        bodies[1]!,
+        /,"params":\{ "campaign": 1915883588174806058, "price": 1.0 ,"vargate_reference":"[0-9a-f]{32}"\}\}$/
+      )
+    }))
 })
 
 describe("ToolCalls, given what is nearly a call that was good", () => {

@@ -31,6 +31,18 @@ describe("canonicalJson", () => {
     assert.strictEqual(canonicalJson(JSON.parse(text)), text)
   })
 
+  it("throws where a value contains itself, and takes one that is there twice", () => {
+    const cyclic: Record<string, unknown> = { a: "x".repeat(1000) }
+    cyclic["b"] = [1, { c: cyclic }]
+    assert.throws(() => canonicalJson(cyclic), TypeError)
+    const wide: Array<unknown> = []
+    wide.push(wide, wide)
+    assert.throws(() => canonicalJson(wide), TypeError)
+    let deep: unknown = {}
+    for (let i = 0; i < 300; i++) deep = [deep]
+    assert.strictEqual(canonicalJson([deep, deep]), JSON.stringify([deep, deep]))
+  })
+
   it("writes nesting of 100,000 without overflowing the stack", () => {
     const depth = 100_000
     let arrays: unknown = []

@@ -58,13 +58,13 @@ const parse = (bytes: Uint8Array): unknown => {
 }
 
 /**
- * Sends a call once. `text` is its payload as it is sent. An answer that is not plainly one of the policy's is left to the derived client, which reads it as
- * the contract says and knows every error.
+ * Sends a call once. `text` is its payload as it is sent. An answer that is not plainly one of the policy's is left to the
+ * derived client, which reads it as the contract says and knows every error.
  *
  * @internal
  */
 export const exchangeToolCall = (
-  payload: typeof ToolCallBody.Type,
+  payload: () => typeof ToolCallBody.Type,
   text: string,
   client: Client<[typeof ToolCallsApi]>,
   { execute, reread }: Direct
@@ -72,5 +72,6 @@ export const exchangeToolCall = (
   execute(
     request,
     HttpBody.text(text, contentType),
-    (answer) => read(answer.status, parse(answer.bytes)) ?? reread(answer, client.toolCalls.call({ payload }))
+    (answer) =>
+      read(answer.status, parse(answer.bytes)) ?? reread(answer, client.toolCalls.call({ payload: payload() }))
   )
