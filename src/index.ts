@@ -289,9 +289,9 @@ export * as EvidenceReport from "./verify/EvidenceReport.ts"
 export * as Execution from "./model/Execution.ts"
 
 /**
- * The flow that people come for: submit, wait for approval where one is needed, act once, say who acted.
+ * The flow of a governed call: submit, wait for approval where one is needed, act once, and return who executed it.
  *
- * **Example** (A refund that a person may have to approve)
+ * **Example** (A refund that may need an approval)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
@@ -502,8 +502,8 @@ export * as Reconcile from "./calls/Reconcile.ts"
 export * as RecordHash from "./model/RecordHash.ts"
 
 /**
- * What a model is told when a governed action was not performed, or when nobody knows: in plain words, so that it does not
- * tell its user that it was done.
+ * What a model is told when a governed action was not performed, or when its outcome is unknown: in plain words, so
+ * that it does not report it to its user as performed.
  *
  * @since 0.1.0
  */

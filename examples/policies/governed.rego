@@ -90,7 +90,7 @@ has_shape(value, "recipients") if {
 	}
 }
 
-# A text of addresses, or a flat list of them; null is nobody.
+# A text of addresses, or a flat list of them; null is no recipient.
 texts(value) := value if is_array(value)
 
 else := [] if value == null

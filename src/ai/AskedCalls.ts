@@ -1,6 +1,6 @@
 /**
  * Which action waits for which tool call of a conversation: what a governed toolkit remembers between the moment when the
- * conversation is asked for an approval and the moment when it goes on.
+ * conversation is asked for an approval and the moment when it continues.
  *
  * @since 0.1.0
  */
@@ -90,7 +90,7 @@ export const remember = (toolCallId: string, actionId: ActionId, call: unknown):
   })
 
 /**
- * The action remembered for exactly this call: providers promise that call ids are unique, but nobody checks.
+ * The action remembered for exactly this call: providers promise that call ids are unique, but that is not checked.
  *
  * @category keeping
  * @since 0.1.0

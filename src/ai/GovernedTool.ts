@@ -34,7 +34,7 @@ export interface ActionName {
 }
 
 /**
- * The annotation that gives a tool its names.
+ * The annotation that names a tool.
  *
  * **Example** (A tool that is governed as `stripe` / `create_refund`)
  *
@@ -53,8 +53,8 @@ export interface ActionName {
 export class Action extends Context.Service<Action, ActionName>()("effect-vargate/ai/Action") {}
 
 /**
- * Hands Effect AI's own approval request to the conversation, so that a chat can show it. When the conversation says yes
- * and goes on, the call waits for the decision of Vargate's reviewers, this long at most.
+ * Hands Effect AI's own approval request to the conversation, so that a chat can show it. When the conversation
+ * approves and continues, the call waits for the decision of Vargate's reviewers, this long at most.
  *
  * @category models
  * @since 0.1.0
@@ -73,7 +73,7 @@ export interface Options<P = Governed.Wait | Governed.Fail | Ask>
   extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference">
 {
   /**
-   * What to do when the call is held for a person. `Governed.wait()` (the default) waits and then acts; `Governed.fail`
+   * What to do when the call is pending. `Governed.wait()` (the default) waits and then acts; `Governed.fail`
    * tells the model at once that the action waits.
    */
   readonly onPending?: P | undefined
@@ -180,7 +180,7 @@ export const make = Effect.fnUntraced(function*(
     return { call, approved, encoded: codecs.form === "json" ? copy : yield* valid(codecs.encode(approved)) }
   })
 
-  /** What was decided ahead, from `askFirst` to `clear`, where nobody has to be asked. */
+  /** What was decided before, from `askFirst` to `clear`, where no approval is needed. */
   const decided = new Map<string, Effect.Effect<ToolCalls.Decision, Refused>>()
   const decide = (toolCallId: string, decision: Effect.Effect<ToolCalls.Decision, Refused>) => {
     decided.set(toolCallId, decision)
@@ -306,7 +306,7 @@ const codecsOf = (tool: Tool.Any): Codecs => {
     encode: Schema.encodeUnknownEffect(parameters),
     toJson: Schema.encodeUnknownEffect(json),
     fromJson: Schema.decodeUnknownEffect(json),
-    // Whoever asks for nothing is content with anything.
+    // A tool without a success schema accepts any result.
     readResult: success.ast._tag === "Void"
       ? () => Effect.void
       : Schema.decodeUnknownEffect(Schema.toCodecJson(success)),

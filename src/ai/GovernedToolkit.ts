@@ -1,7 +1,7 @@
 /**
  * Puts a `Toolkit` of Effect AI behind Vargate: every call of a tool is submitted first, and handled only on a yes.
  *
- * **Example** (A chat whose refunds a person may have to approve)
+ * **Example** (A chat whose refunds may need an approval)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
@@ -89,13 +89,13 @@ export type Refusable<Tools extends Record<string, Tool.Any>> = Tools[keyof Tool
 
 /**
  * Hands Effect AI's own approval request to the conversation, so that a chat can show it, and waits for the decision when
- * the conversation goes on with a yes.
+ * the conversation continues with an approval.
  *
  * **Details**
  *
- * The yes of a chat is not Vargate's: the action is done only when a reviewer approves it too. `AskedCalls.actionOf` gives
- * the action that belongs to a request, so that the program can show it, or decide on it where it acts for a reviewer and
- * has `Reviews`. A no of the chat leaves the action queued until it expires.
+ * The approval of a chat is not Vargate's: the action is performed only when a reviewer approves it too.
+ * `AskedCalls.actionOf` returns the action that belongs to a request, so that the program can show it, or decide on it
+ * where it acts for a reviewer and has `Reviews`. A no of the chat leaves the action queued until it expires.
  *
  * @category strategies
  * @since 0.1.0

@@ -40,18 +40,18 @@ import { GovernedExecution, Request } from "../workflow/Journal.ts"
  * | 0 | good |
  * | 1 | a bad verdict: a broken chain, a proof or evidence that does not hold, drift, a failed doctor |
  * | 2 | a wrong command line, no key, or a request that the gateway would not accept |
- * | 3 | denied by policy, rejected by a person, or expired |
- * | 4 | held for a person |
+ * | 3 | denied by policy, rejected by a reviewer, or expired |
+ * | 4 | pending: a reviewer must decide |
  * | 5 | the gateway cannot be reached, or what answers is no gateway |
- * | 6 | nobody knows whether it was done: the answer was lost |
+ * | 6 | the outcome is unknown: the answer was lost |
  * | 7 | the key is not accepted, or may not do this |
- * | 8 | there is no such thing, or somebody decided before |
+ * | 8 | there is no such thing, or another reviewer decided before |
  * | 9 | the gateway executed the action, and the tool failed; or the MCP server of `mcp-proxy` did |
- * | 10 | not now, and nothing was done: the rate limit, or no policy engine |
+ * | 10 | not now, and nothing was executed: the rate limit, or no policy engine |
  * | 11 | a file could not be read or written, or a port not be taken |
  * | 70 | a fault of this program |
  * | 130 | interrupted |
- * | 141 | nobody read the output to its end |
+ * | 141 | the reader of the output ended first |
  *
  * @category models
  * @since 0.1.0
@@ -168,7 +168,7 @@ export const CallResult = Schema.toCodecJson(
 )
 
 /**
- * `approvals list` and `approvals watch`: one held action.
+ * `approvals list` and `approvals watch`: one pending action.
  *
  * @category stdout
  * @since 0.1.0
@@ -222,7 +222,7 @@ export const Proof = Schema.toCodecJson(Schema.Struct({
 }))
 
 /**
- * `replay ID`. `verdict` is `notComparable` where a replay never matches: the action was held, or the gateway itself
+ * `replay ID`. `verdict` is `notComparable` where a replay never matches: the action was pending, or the gateway itself
  * decided.
  *
  * @category stdout
@@ -274,7 +274,7 @@ export const Settings = Schema.toCodecJson(TenantSettings)
 export const Plan = Schema.toCodecJson(SettingsPlan)
 
 /**
- * `settings apply`: what was read back as wished, and what the gateway accepted and does not show.
+ * `settings apply`: what was read back as requested, and what the gateway accepted and does not show.
  *
  * @category stdout
  * @since 0.1.0

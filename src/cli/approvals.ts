@@ -1,5 +1,5 @@
 /**
- * `approvals`: what waits for people, and their decisions.
+ * `approvals`: pending actions, and decisions about them.
  *
  * @internal
  */
@@ -11,6 +11,6 @@ import * as Watch from "./approvals/watch.ts"
 
 /** @internal */
 export const command = Command.make("approvals").pipe(
-  Command.withDescription("What waits for people, and their decisions"),
+  Command.withDescription("Pending actions, and decisions about them"),
   Command.withSubcommands([List.command, Watch.command, Show.command, approveCommand, rejectCommand])
 )

@@ -106,7 +106,7 @@ export const command = Command.make(
       Flag.withAlias("f"),
       Flag.withoutNegation,
       Flag.withDefault(false),
-      Flag.withDescription("And go on with those that come")
+      Flag.withDescription("And continue with new ones")
     ),
     every: duration("every").pipe(
       Flag.withDescription("How often to look for those (1s)"),

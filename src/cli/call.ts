@@ -35,27 +35,27 @@ const flags = {
   ),
   wait: duration("wait").pipe(
     Flag.withOptionalValue(wholeTime),
-    Flag.withDescription(`If it is held, wait for the decision (${wholeTime})`),
+    Flag.withDescription(`If it is pending, wait for the decision (${wholeTime})`),
     Flag.optional
   ),
   retry: Flag.Boolean("retry").pipe(
     Flag.withoutNegation,
     Flag.withDefault(false),
-    Flag.withDescription("Try again where nothing can have happened")
+    Flag.withDescription("Retry where nothing can have happened")
   ),
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("<id>"),
-    Flag.withDescription("Who acts (vargate-cli)"),
+    Flag.withDescription("The agent's id (vargate-cli)"),
     Flag.withDefault("vargate-cli")
   ),
   agentType: Flag.String("agent-type").pipe(
     Flag.withMetavar("<type>"),
-    Flag.withDescription("What kind of agent (cli)"),
+    Flag.withDescription("The agent's type (cli)"),
     Flag.withDefault("cli")
   ),
   agentVersion: Flag.String("agent-version").pipe(
     Flag.withMetavar("<semver>"),
-    Flag.withDescription(`Its version (${version})`),
+    Flag.withDescription(`The agent's version (${version})`),
     Flag.withDefault(version)
   ),
   businessHours: Flag.Boolean("business-hours").pipe(

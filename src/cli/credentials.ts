@@ -94,19 +94,19 @@ const credential = {
 
 /** @internal */
 export const command = Command.make("credentials").pipe(
-  Command.withDescription("What the gateway needs to act on tools itself"),
+  Command.withDescription("What the gateway needs to execute tools itself"),
   Command.withSubcommands([
     Command.make("list", {}, () => connectedAsOperator(list)).pipe(
-      Command.withDescription("What the gateway holds, without the values"),
+      Command.withDescription("The stored credentials, without the values"),
       Command.withAlias("ls")
     ),
     Command.make(
       "register",
       { ...credential, valueFile },
       ({ name, tool, valueFile }) => connectedAsOperator(register(tool, name, valueFile))
-    ).pipe(Command.withDescription("Give the gateway a value; it is never shown again")),
+    ).pipe(Command.withDescription("Store a value in the gateway; it is never shown again")),
     Command.make("remove", credential, ({ name, tool }) => connectedAsOperator(remove(tool, name))).pipe(
-      Command.withDescription("Take a value away"),
+      Command.withDescription("Remove a value"),
       Command.withAlias("rm")
     ),
     Command.make("log", {}, () => connectedAsOperator(log)).pipe(

@@ -103,7 +103,7 @@ export const command = Command.make(
     return yield* run(options, (server) => announce(server, data))
   })
 ).pipe(
-  Command.withDescription("Serve a gateway on this machine, with a lasting ledger"),
+  Command.withDescription("Serve a gateway on this machine, with its ledger in a file"),
   Command.withExamples([
     { command: "effect-vargate dev --template financial" },
     { command: "effect-vargate dev --port 0 --data /tmp/ci.db --json" }

@@ -50,7 +50,7 @@ const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
     yield* printer.print(Check, check, (width) => screen(check, width))
   })
 
-  // A fresh one each time, or the violations of earlier visits would be held against it.
+  // A fresh one each time, or the violations of earlier runs would count against it.
   const agent = { id: `vargate-doctor-${randomUUID().slice(0, 8)}`, type: "doctor", version }
   if (hasCalls) yield* announce(probes, agent)
   yield* report(yield* Checks.connection)

@@ -128,7 +128,7 @@ const parser = Layer.merge(
 
 // --- how it ends -----------------------------------------------------------------------------------------------------
 
-/** What services log is for people to see, and must not get among the results. */
+/** What services log is for the user to read, and must not get among the results. */
 const logger = Layer.unwrap(Effect.map(Printer.Printer, (printer) =>
   Logger.layer([
     Logger.make(({ message }) => {

@@ -23,7 +23,7 @@ const flags = {
   ),
   tool: Flag.String("tool").pipe(
     Flag.withMetavar("<name>"),
-    Flag.withDescription("What policies call the server (its own name)"),
+    Flag.withDescription("The server's name for policies (its own name)"),
     Flag.optional
   ),
   allow: Flag.String("allow").pipe(
@@ -32,13 +32,13 @@ const flags = {
     Flag.atLeast(0)
   ),
   wait: duration("wait").pipe(
-    Flag.withDescription(`How long a held call waits for the decision (${wholeTime})`),
+    Flag.withDescription(`How long a pending call waits for the decision (${wholeTime})`),
     Flag.optional
   ),
   answer: Flag.Boolean("answer").pipe(
     Flag.withoutNegation,
     Flag.withDefault(false),
-    Flag.withDescription("Answer held calls at once, and offer a tool to ask again")
+    Flag.withDescription("Answer pending calls at once, and offer a tool to ask again")
   ),
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("<id>"),
@@ -76,7 +76,7 @@ export const command = Command.make(
     )
   })
 ).pipe(
-  Command.withDescription("Stand before an MCP server, and ask before each call"),
+  Command.withDescription("Govern an MCP server: ask before each call"),
   Command.withExamples([
     { command: "effect-vargate mcp-proxy -- npx @modelcontextprotocol/server-filesystem ." },
     { command: "effect-vargate mcp-proxy --tool files --answer -- npx some-server" }

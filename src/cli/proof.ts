@@ -129,6 +129,6 @@ export const command = Command.make(
   },
   ({ record, root, wait }) => connected(run(record, root, wait))
 ).pipe(
-  Command.withDescription("Whether a record is in the Merkle tree that was stored of its hour"),
+  Command.withDescription("Whether a record is in the stored Merkle tree of its hour"),
   Command.withShortDescription("Prove that a record is in its Merkle tree")
 )

@@ -28,7 +28,7 @@ const isWhole = (text: string): text is ActionId => isActionId(text) && text.len
 
 const badVerdict = new Concluded({ exitCode: ExitCode.badVerdict })
 
-/** What a replay cannot repeat: it asks the policy alone, and neither people nor the gateway's own switches. */
+/** What a replay cannot repeat: it asks the policy alone, and neither reviewers nor the gateway's own switches. */
 const gatewayViolations = ["unknown_tool_no_execution_handler", "auto_approved"]
 
 const verdictOf = ({ consistent, original }: ReplayReport): (typeof Replayed.Type)["verdict"] => {
@@ -66,7 +66,7 @@ const headlines: Readonly<Record<(typeof Replayed.Type)["verdict"], Line>> = {
   changed: [red("✗ changed"), ": with the recorded input, it is decided otherwise now"],
   notComparable: [
     yellow("! not comparable"),
-    ": it was held, or decided by the gateway itself, which no replay repeats"
+    ": it was pending, or decided by the gateway itself, which no replay repeats"
   ]
 }
 
@@ -116,8 +116,8 @@ const driftScreen = (report: DriftReport, width: number | undefined): ReadonlyAr
 }
 
 const leftOutWords: Readonly<Record<LeftOut, string>> = {
-  Pending: "held",
-  HumanDecision: "by people",
+  Pending: "pending",
+  HumanDecision: "by reviewers",
   GatewayDecision: "by the gateway itself"
 }
 
@@ -142,6 +142,6 @@ export const command = Command.make(
     yield* connected(Option.isSome(record) ? replayOne(record.value) : replayLast(Option.getOrElse(last, () => 0)))
   })
 ).pipe(
-  Command.withDescription("Take a decision again, with its recorded input; a difference is drift"),
+  Command.withDescription("Evaluate a decision again, with its recorded input; a difference is drift"),
   Command.withShortDescription("Take decisions again, to find drift")
 )

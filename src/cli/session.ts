@@ -1,5 +1,5 @@
 /**
- * `session`: a token that stands in for the key, and the tenants of the person behind it.
+ * `session`: a token that stands in for the key, and the tenants of its account.
  *
  * @internal
  */
@@ -20,7 +20,7 @@ import { facts, table } from "./screen/table.ts"
 import { dim, green } from "./screen/text.ts"
 import * as Words from "./screen/words.ts"
 
-/** A token is a key for as long as it lasts, so it goes where it is told to, and never to a screen. */
+/** A token is a key for as long as it lasts, so it is written to the given file, and never to a screen. */
 const open = Effect.fnUntraced(function*(path: string | undefined) {
   const printer = yield* Printer
   if (path === "-" && printer.isLive) {
@@ -83,7 +83,7 @@ export const command = Command.make(
   },
   ({ tokenFile }) => connectedAsOperator(open(Option.getOrUndefined(tokenFile)))
 ).pipe(
-  Command.withDescription("Open a session, whose token stands in for the key"),
+  Command.withDescription("Open a session, whose token can be used in place of the key"),
   Command.withSubcommands([
     Command.make("tenants", {}, () => connectedAsOperator(tenants)).pipe(
       Command.withDescription("The tenants that you may act for")

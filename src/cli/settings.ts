@@ -103,7 +103,7 @@ const planCommand = Command.make(
     check: Flag.Boolean("check").pipe(
       Flag.withoutNegation,
       Flag.withDefault(false),
-      Flag.withDescription("End with 1 where something would change")
+      Flag.withDescription("Exit with 1 where something would change")
     )
   },
   ({ check, file }) => connectedAsOperator(plan(file, check))
@@ -126,7 +126,7 @@ const applyCommand = Command.make(
     )
   },
   ({ file, secretFile, yes }) => connectedAsOperator(apply(file, yes, Option.getOrUndefined(secretFile)))
-).pipe(Command.withDescription("Apply a file, and read back what came of it"))
+).pipe(Command.withDescription("Apply a file, and read the settings back"))
 
 const testCommand = Command.make("test-webhook", {}, () => connectedAsOperator(testWebhook)).pipe(
   Command.withDescription("Have the gateway send a test event")

@@ -18,7 +18,7 @@ run(process.argv.slice(2)).pipe(
     })
   ),
   Effect.provide([NodeServices.layer, NodeScreen.layer, FetchHttpClient.layer]),
-  // A variable that is set to nothing is a mistake to be told of.
+  // A variable that is set to nothing is a mistake to report.
   Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ preserveEmptyStrings: true })),
   NodeRuntime.runMain
 )

@@ -125,7 +125,7 @@ const untilWords = (time: DateTime.Utc, now: DateTime.Utc) => {
 
 const gatewayWord = ({ status }: Health) => spansOf(status === "ok" ? green("ok") : red(status))
 
-/** Only what the gateway told of. */
+/** Only what the gateway reported. */
 const partsOf = ({ blockchain, connectedChains, merkleTreeCount, redis }: Health): Line => {
   const parts: Array<Line> = []
   if (redis !== undefined) parts.push(redis ? "Redis" : dim("no Redis"))

@@ -29,7 +29,7 @@ import { sizeFlags, sizeOptions } from "./verify/limits.ts"
 import { measured } from "./verify/progress.ts"
 import { findingLines, findingsFor, headWord, treesWord, verdictLine } from "./verify/report.ts"
 
-interface Wishes {
+interface Options {
   readonly independent: boolean
   readonly since: boolean
   readonly trees: boolean
@@ -52,7 +52,7 @@ const noWord = (why: string) =>
   Effect.as(Printer.use(({ warn }) => warn(`the gateway does not say whether its log is whole: ${why}`)), undefined)
 
 /** Reads and verifies the log, against what is kept of it, and keeps what is new. */
-const recompute = Effect.fnUntraced(function*({ keep, since, trees }: Wishes) {
+const recompute = Effect.fnUntraced(function*({ keep, since, trees }: Options) {
   const auditLog = yield* AuditLog
   const store = yield* CheckpointStore
   const { tenantId, total } = yield* auditLog.page({ limit: 1 })
@@ -76,11 +76,11 @@ const recompute = Effect.fnUntraced(function*({ keep, since, trees }: Wishes) {
   return { report, seconds, isKept, against: kept.length }
 })
 
-const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean) {
+const run = Effect.fnUntraced(function*(options: Options, hasCheckpoints: boolean) {
   const auditLog = yield* AuditLog
   const printer = yield* Printer
   const { url } = yield* Connection
-  const status = yield* wishes.independent ? patient(auditLog.verify) : auditLog.verify
+  const status = yield* options.independent ? patient(auditLog.verify) : auditLog.verify
   if (status !== undefined) {
     yield* printer.print(
       Verdict,
@@ -88,10 +88,10 @@ const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean)
       (width) => facts([["Gateway says", gatewayWord(status)]], width)
     )
   }
-  if (!wishes.independent) {
+  if (!options.independent) {
     return status?.valid === true ? undefined : yield* new Concluded({ exitCode: ExitCode.badVerdict })
   }
-  const { against, isKept, report, seconds } = yield* recompute(wishes)
+  const { against, isKept, report, seconds } = yield* recompute(options)
   yield* printer.print(
     Verdict,
     { _tag: "Independent", source: url, seconds, isKept, report },
@@ -110,7 +110,7 @@ const run = Effect.fnUntraced(function*(wishes: Wishes, hasCheckpoints: boolean)
 })
 
 const checkpointWord = (report: ChainReport, against: number, isKept: boolean): Line => [
-  against === 0 ? "none yet, so this first sight is believed" : `held against ${against}`,
+  against === 0 ? "none yet, so the log as it is now is taken as the first" : `compared with ${against}`,
   against > 0 && report.valid ? against === 1 ? ", and it stands" : ", and all of them stand" : "",
   isKept ? dim(`; ${Words.count(report.checkpoint?.count ?? 0, "record")} kept`) : dim("; none was added")
 ]

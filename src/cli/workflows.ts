@@ -1,5 +1,5 @@
 /**
- * `workflows`: durable calls, as their journal tells of them.
+ * `workflows`: durable calls, from their journal.
  *
  * @internal
  */
@@ -69,7 +69,7 @@ const stateOf = ({ outcome, request, state }: GovernedExecution): Line => {
   if (request !== null) return [yellow(request === "interrupt" ? "to be ended" : "to be woken")]
   if (state !== "done") return [state === "held" ? yellow("waits") : dim(state)]
   if (outcome === "agent" || outcome === "gateway") return [green(`done by ${outcome}`)]
-  return [outcome === "OutcomeUnknown" ? red("nobody knows") : red(outcome ?? "done")]
+  return [outcome === "OutcomeUnknown" ? red("unknown") : red(outcome ?? "done")]
 }
 
 const columns = [
@@ -161,7 +161,7 @@ export const command = Command.make("workflows").pipe(
       Command.withDescription("All that is known of one")
     ),
     Command.make("interrupt", { data, id }, ({ data, id }) => withJournal(data, ask(id, "interrupt"))).pipe(
-      Command.withDescription("End one; what is held at the gateway stays held")
+      Command.withDescription("End one; what is pending at the gateway stays pending")
     ),
     Command.make("resume", { data, id }, ({ data, id }) => withJournal(data, ask(id, "resume"))).pipe(
       Command.withDescription("Wake one that waits although it need not")

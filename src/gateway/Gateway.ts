@@ -6,7 +6,8 @@
  *
  * Policies, audit chain, Merkle trees, approval queue and limits follow what was measured on the real gateway, with the
  * fields that only its guide shows beside them. Holes are not copied: an unknown or missing key is 401, no header opens a
- * route without a key, and nobody erases, lists or replays what is another tenant's. Time comes from `Clock`, so a test clock drives expiry, windows and hours.
+ * route without a key, and no tenant erases, lists or replays what is another tenant's. Time comes from `Clock`, so a
+ * test clock drives expiry, windows and hours.
  *
  * @since 0.1.0
  */
@@ -93,7 +94,7 @@ export interface Options {
   readonly managedAgent?: ManagedSessions.Play | undefined
   /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
   readonly printPdf?: PrintPdf | undefined
-  /** Sends the mails that new people confirm their address by. Default: nobody can sign up. */
+  /** Sends the mails by which new users confirm their address. Default: there is no signing up. */
   readonly sendMail?: ((mail: Signups.VerificationMail) => Effect.Effect<void>) | undefined
   /** How webhooks leave it. Default: they do not. */
   readonly webhooks?: WebhookSender.Options | undefined
@@ -113,7 +114,7 @@ export interface Options {
 }
 
 /**
- * The tenant of a gateway that was told of no other. Its key opens nothing but a gateway inside the same process.
+ * The tenant of a gateway that was configured with none. Its key opens nothing but a gateway inside the same process.
  *
  * @category constants
  * @since 0.1.0
@@ -273,7 +274,7 @@ export const routes = (options: Options = {}) =>
  *
  * **Details**
  *
- * A request goes on to its end even when the caller is interrupted, as over a network.
+ * A request is answered to its end even when the caller is interrupted, as over a network.
  *
  * @category layers
  * @since 0.1.0
@@ -319,7 +320,8 @@ export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpC
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**
- * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for people.
+ * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for
+ * reviewers.
  *
  * **Example** (On a port of this machine)
  *

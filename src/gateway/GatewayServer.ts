@@ -53,7 +53,7 @@ export class GatewayServer extends Context.Service<GatewayServer, {
 export interface Options extends Omit<Gateway.Options, "tenants"> {
   /** Default: 8000. With 0 the system chooses a free one. */
   readonly port?: number | undefined
-  /** Default: `127.0.0.1`, which nobody reaches from outside. */
+  /** Default: `127.0.0.1`, which cannot be reached from outside. */
   readonly host?: string | undefined
   /** The SQLite file. Default: `./vargate.db`. Its key is kept beside it, in `{data}.key`. */
   readonly data?: string | undefined
@@ -91,8 +91,8 @@ const nodeServer = ({ connections = 1024, headers = "10 seconds", request = "30 
     headersTimeout: millis(headers),
     requestTimeout: millis(request),
     connectionsCheckingInterval: Math.min(1000, millis(headers)),
-    // Longer than clients keep an idle connection: whoever sends a call just as the server hangs up never learns what
-    // became of it.
+    // Longer than clients keep an idle connection: a client that sends a call just as the server hangs up never learns
+    // what became of it.
     keepAliveTimeout: 65_000
   })
   server.maxConnections = connections
@@ -150,7 +150,7 @@ const gatewayServer = (options: Options) =>
  * **Details**
  *
  * With a file that holds no tenant it makes one, `local`, with a random key. The key stays in the file, encrypted: it is
- * `tenant.apiKey` of {@link GatewayServer} at every start, for whoever has lost it.
+ * `tenant.apiKey` of {@link GatewayServer} at every start, in case it was lost.
  *
  * When the layer's scope closes, the server takes no more connections, the requests in flight get their answers, and then
  * the file is closed. What has not been answered when the grace is over is cut off.

@@ -47,7 +47,7 @@ export type Services = ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.Audi
 export interface Request extends ToolCallRequest, Governed.Submission {
   /** Default: `Governed.wait()`. */
   readonly onPending?: Governed.Wait | Governed.Fail | undefined
-  /** Runs while the call waits for a person, and is interrupted when the wait is over. */
+  /** Runs while the call waits for a reviewer, and is interrupted when the wait is over. */
   readonly whileWaiting?: ((pending: PendingApproval) => Effect.Effect<void>) | undefined
 }
 

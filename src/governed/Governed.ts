@@ -1,7 +1,7 @@
 /**
- * The flow that people come for: submit, wait for approval where one is needed, act once, say who acted.
+ * The flow of a governed call: submit, wait for approval where one is needed, act once, and return who executed it.
  *
- * **Example** (A refund that a person may have to approve)
+ * **Example** (A refund that may need an approval)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
@@ -49,7 +49,7 @@ import * as RetryPolicy from "../transport/RetryPolicy.ts"
 // --- results ---------------------------------------------------------------------------------------------------------
 
 /**
- * The agent did it: `result` is what its own action returned.
+ * The agent executed the call: `result` is what its own action returned.
  *
  * @category models
  * @since 0.1.0
@@ -61,11 +61,11 @@ export interface DoneByAgent<A> {
 }
 
 /**
- * The gateway did it: `result` is the tool's own JSON. The agent's action was not run.
+ * The gateway executed the call: `result` is the tool's own JSON. The agent's action was not run.
  *
  * **Details**
  *
- * `isResultLost` is true where the answer was lost and only the audit log tells of the execution: then `result` is
+ * `isResultLost` is true where the answer was lost and only the audit log shows the execution: then `result` is
  * undefined, and whether the tool failed is unknown.
  *
  * @category models
@@ -87,7 +87,7 @@ export interface DoneByGateway {
 export type Done<A> = DoneByAgent<A> | DoneByGateway
 
 /**
- * A held action that the program did not wait for.
+ * A pending action that the program did not wait for.
  *
  * **Details**
  *
@@ -104,7 +104,7 @@ export interface Detached<A, E, R> {
   readonly outcome: Effect.Effect<Approvals.Outcome, OperationError>
 }
 
-// --- what to do when a call is held ----------------------------------------------------------------------------------
+// --- what to do with a pending call ----------------------------------------------------------------------------------
 
 /**
  * Waits for the decision.
@@ -127,7 +127,7 @@ export interface Fail {
 }
 
 /**
- * Goes on with a handle.
+ * Continues with a handle.
  *
  * @category models
  * @since 0.1.0
@@ -137,7 +137,7 @@ export interface Detach {
 }
 
 /**
- * What to do when a call is held for a human.
+ * What to do when a call is pending: a reviewer must decide.
  *
  * @category models
  * @since 0.1.0
@@ -168,8 +168,8 @@ export const fail: Fail = { _tag: "Fail" }
  */
 export const detach: Detach = { _tag: "Detach" }
 
-type Held<P extends OnPending, A, E, R> = P extends Detach ? Detached<A, E, R> : never
-type HeldError<P extends OnPending> = P extends Wait ? ApprovalError : P extends Fail ? PendingApproval : never
+type PendingResult<P extends OnPending, A, E, R> = P extends Detach ? Detached<A, E, R> : never
+type PendingError<P extends OnPending> = P extends Wait ? ApprovalError : P extends Fail ? PendingApproval : never
 
 // --- run -------------------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ export interface Submission {
 }
 
 /**
- * How a governed action is submitted, and what to do when it is held.
+ * How a governed action is submitted, and what to do when it is pending.
  *
  * @category options
  * @since 0.1.0
@@ -202,7 +202,7 @@ export interface Options<P extends OnPending = Wait> extends Submission {
 
 /**
  * The first half of {@link run}, for programs that act in a way of their own: submits a call, repeats what certainly did
- * nothing, looks up what was lost, and gives the policy's decision.
+ * nothing, looks up what was lost, and returns the policy's decision.
  *
  * **Gotchas**
  *
@@ -245,8 +245,8 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   request: ToolCallRequest & Options<P>,
   action: Effect.Effect<A, E, R>
 ) => Effect.Effect<
-  Done<A> | Held<P, A, E, R>,
-  SubmitError | Denied | ToolFailed | HeldError<P> | E,
+  Done<A> | PendingResult<P, A, E, R>,
+  SubmitError | Denied | ToolFailed | PendingError<P> | E,
   ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
 > = Effect.fn("Governed.run")(function*<A, E, R>(
   request: ToolCallRequest & Options<OnPending>,
@@ -271,7 +271,7 @@ export const run: <A, E, R, P extends OnPending = Wait>(
 
 /**
  * The second half of {@link run}: what a decision leads to. Every way to a governed action (functions, toolkits, MCP
- * servers, workflows) goes through here.
+ * servers, workflows) uses it.
  *
  * **Details**
  *
@@ -322,7 +322,7 @@ const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effec
 const once = Effect.fnUntraced(function*<A, E, R>(action: Effect.Effect<A, E, R>) {
   const exit = yield* Deferred.make<A, E>()
   let isStarted = false
-  // An interruption between starting and watching over the action would leave the others waiting for ever.
+  // An interruption between starting and watching over the action would leave the others waiting indefinitely.
   return Effect.uninterruptibleMask((restore): Effect.Effect<A, E, R> => {
     if (isStarted) return restore(Deferred.await(exit))
     isStarted = true
@@ -364,8 +364,8 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
 ): (
   params: S["Type"]
 ) => Effect.Effect<
-  Done<A> | Held<P, A, E, R>,
-  SubmitError | Denied | ToolFailed | HeldError<P> | E,
+  Done<A> | PendingResult<P, A, E, R>,
+  SubmitError | Denied | ToolFailed | PendingError<P> | E,
   | ToolCalls.ToolCalls
   | Approvals.Approvals
   | AuditLog.AuditLog

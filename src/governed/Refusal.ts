@@ -1,6 +1,6 @@
 /**
- * What a model is told when a governed action was not performed, or when nobody knows: in plain words, so that it does not
- * tell its user that it was done.
+ * What a model is told when a governed action was not performed, or when its outcome is unknown: in plain words, so
+ * that it does not report it to its user as performed.
  *
  * @since 0.1.0
  */
@@ -71,20 +71,20 @@ export function reasonOf(error: Refused): string {
         error.note ? ` (${error.note})` : ""
       }. ${notDone} Do not try the same again. Action id: ${error.actionId}.`
     case "Expired":
-      return `NOT PERFORMED: nobody approved this action in time, and it can no longer be approved. ${notDone} Ask for it anew only if it is still wanted. Action id: ${error.actionId}.`
+      return `NOT PERFORMED: no reviewer approved this action in time, and it can no longer be approved. ${notDone} Ask for it anew only if it is still wanted. Action id: ${error.actionId}.`
     case "PendingApproval":
     case "ApprovalTimeout":
-      return `NOT PERFORMED YET: this action waits for a person's approval as ${error.actionId}. ${notDone} ${notAgain}`
+      return `NOT PERFORMED YET: this action waits for a reviewer's approval as ${error.actionId}. ${notDone} ${notAgain}`
     case "RateLimited":
       return `NOT PERFORMED: too many actions were asked for in a short time. ${notDone} It may be tried again later.`
     case "OpaUnavailable":
-      return `NOT PERFORMED: nobody could decide on this action, because the policy engine is out of reach. ${notDone} It may be tried again later.`
+      return `NOT PERFORMED: this action could not be decided, because the policy engine is unavailable. ${notDone} It may be tried again later.`
     case "OutcomeUnknown":
-      return `OUTCOME UNKNOWN: the answer to this action was lost, so it may or may not have been performed. Report it neither as done nor as not done, do not repeat it, and say that a person has to look it up.`
+      return `OUTCOME UNKNOWN: the answer to this action was lost, so it may or may not have been performed. Report it neither as done nor as not done, do not repeat it, and say that an operator has to look it up.`
     case "ToolFailed":
       return `FAILED: this action was executed, and the tool failed: ${
         wordsOf(error.error)
-      }. It may have done part of its work. ${notDone} Do not repeat it blindly. Action id: ${error.actionId}.`
+      }. It may have done part of its work. ${notDone} Do not repeat it before its effect is known. Action id: ${error.actionId}.`
     case "ResultUnusable":
       return `PERFORMED, RESULT UNKNOWN: this action was executed for you, but its result cannot be used (${error.detail}). Do not repeat it: it was done. Action id: ${error.actionId}.`
     case "StorageFailed":
@@ -94,7 +94,7 @@ export function reasonOf(error: Refused): string {
         ? `OUTCOME UNKNOWN: this action may or may not have been performed. Report it neither as done nor as not done, and do not repeat it. (${error.message})`
         : error.reason._tag === "InvalidRequest"
         ? `NOT PERFORMED: this action cannot be submitted as it is. ${notDone} (${error.reason.message})`
-        : `NOT PERFORMED: nobody could be asked for leave to do this. ${notDone} (${error.message})`
+        : `NOT PERFORMED: the gateway could not be asked for permission. ${notDone} (${error.message})`
   }
 }
 

@@ -41,17 +41,17 @@ import * as McpStdio from "./McpStdio.ts"
 export type { Answer, Options } from "./internal/relay.ts"
 
 /**
- * Answers a held call at once with the id of the action, instead of waiting, and offers one more tool, which takes that
- * id: it waits `patience` (default: 5 seconds) for the decision and, once the action is approved, performs the call and
- * gives its result. However often it is called, the call is performed once.
+ * Answers a pending call at once with the id of the action, instead of waiting, and offers one more tool, which takes
+ * that id: it waits `patience` (default: 5 seconds) for the decision and, once the action is approved, performs the
+ * call and returns its result. However often it is called, the call is performed once.
  *
  * **When to use**
  *
- * For clients that give up on a call before a person has had time to decide and do not prolong it on progress.
+ * For clients that give up on a call before a reviewer has had time to decide and do not prolong it on progress.
  *
  * **Gotchas**
  *
- * Held calls are remembered while the conversation lasts, the newest 1,000 of them.
+ * Pending calls are remembered while the conversation lasts, the newest 1,000 of them.
  *
  * @category strategies
  * @since 0.1.0
@@ -79,7 +79,7 @@ export const answer = (
  *
  * Everything else passes unchanged, both ways: `tools/list` but for the allow-list, resources, prompts, sampling,
  * elicitation, progress, logging, and what later revisions of the protocol may add. What is not passed: text that is not
- * JSON, and a `tools/call` without an id, since nobody could be told that it was refused. Batches are taken apart.
+ * JSON, and a `tools/call` without an id, since a refusal of it could not be answered. Batches are taken apart.
  *
  * Each call is a span, `execute_tool NAME` (see `Clearance`). The agent is the ambient one.
  *
@@ -113,7 +113,7 @@ export const run = (
 
 /**
  * Starts a server as a child process and stands between it and the client that started this process: what an MCP client's
- * configuration names in the server's place. What is logged goes to standard error.
+ * configuration names in the server's place. Logs are written to standard error.
  *
  * @category running
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * JSON-RPC 2.0 as far as somebody needs it who passes messages on: which kind a message is, and how to answer one.
+ * JSON-RPC 2.0 as far as a proxy needs it: which kind a message is, and how to answer one.
  *
  * @since 0.1.0
  */
@@ -121,7 +121,7 @@ export const notification = (method: string, params: unknown): Message => ({ jso
 export const result = (id: Id, result: unknown): Response => ({ jsonrpc: "2.0", id, result })
 
 /**
- * The answer to a request that failed, or (`null`) to a message that nobody can read.
+ * The answer to a request that failed, or (`null`) to a message that cannot be read.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The gateway's own MCP door (POST /mcp/server): tools that the gateway offers and executes itself, by JSON-RPC.
+ * The gateway's own MCP endpoint (POST /mcp/server): tools that the gateway offers and executes itself, by JSON-RPC.
  *
  * **When to use**
  *
@@ -102,13 +102,13 @@ export type DoorCallError = Denied | NeverQueued | RateLimited | OpaUnavailable 
  *
  * **Details**
  *
- * The door hides its answers: denials and rate limits come under a 200, and become `Denied` and `RateLimited` here; the
- * policy engine's absence is a 502 and becomes `OpaUnavailable`. The key goes as `X-API-Key`, as everywhere. The embedded
- * gateway has no such door, and answers `NotFound`.
+ * The endpoint hides its answers: denials and rate limits come under a 200, and become `Denied` and `RateLimited` here;
+ * the policy engine's absence is a 502 and becomes `OpaUnavailable`. The key is sent as `X-API-Key`, as everywhere. The
+ * embedded gateway has no such endpoint, and answers `NotFound`.
  *
  * **Gotchas**
  *
- * What a policy holds for a human is **never queued** by this door, so nobody can approve it: that is `NeverQueued`, not
+ * A call that needs an approval is **never queued** by this endpoint and cannot be approved: that is `NeverQueued`, not
  * `PendingApproval`. A call whose answer is lost fails with a `VargateError` whose `sideEffect` is `"possible"`: it is
  * never to be repeated blindly.
  *
@@ -195,7 +195,7 @@ export const make = Effect.gen(function*() {
   ) => {
     const operation: Transport.Operation = { name, sideEffect: "none" }
     return exchange(operation, method, params, result).pipe(
-      // Only a tool call goes to the policy engine.
+      // Only a tool call reaches the policy engine.
       Effect.catchTag("OpaUnreachable502", ({ detail }) => Effect.fail(unexpected(operation, detail))),
       Effect.withSpan(name)
     )

@@ -61,7 +61,8 @@ const refuse = (status: number, message: string) =>
  *
  * **Gotchas**
  *
- * Whoever reaches the route acts as the agent: bind it to the machine itself, or put authentication before it.
+ * Every client that reaches the route acts as the agent: bind it to the machine itself, or put authentication before
+ * it.
  *
  * @category layers
  * @since 0.1.0

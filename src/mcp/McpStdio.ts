@@ -51,8 +51,8 @@ export interface Command {
 }
 
 /**
- * Starts a server as a child process, and stops it with the scope: its input ends, then it is asked to go, and two
- * seconds later it is made to. What it writes to standard error goes to that of this process.
+ * Starts a server as a child process, and stops it with the scope: its input ends, then it is sent SIGTERM, and two
+ * seconds later SIGKILL. Its standard error is that of this process.
  *
  * @category constructors
  * @since 0.1.0

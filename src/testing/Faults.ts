@@ -1,6 +1,6 @@
 /**
  * Faults between a program and its gateway, by a seeded plan: lost requests, lost answers, cut bodies, error
- * pages of proxies. The same seed gives the same faults in the same order.
+ * pages of proxies. The same seed causes the same faults in the same order.
  *
  * **Example** (Does my agent act twice when answers get lost?)
  *

@@ -1,5 +1,5 @@
 /**
- * Tells held workflows what people decided: one watcher for all of them, wherever they run.
+ * Tells pending workflows what reviewers decided: one watcher for all of them, wherever they run.
  *
  * **Details**
  *
@@ -38,7 +38,7 @@ export interface Options {
 }
 
 /**
- * Reconciles for ever.
+ * Reconciles permanently.
  *
  * @category running
  * @since 0.1.0
@@ -67,12 +67,12 @@ export const run = (
     const scan = Effect.gen(function*() {
       const executions = yield* journal.held
       yield* WorkflowMetrics.recordWaits(executions)
-      const held = new Map(executions.map((execution) => [execution.executionId, execution]))
+      const pending = new Map(executions.map((execution) => [execution.executionId, execution]))
       for (const [executionId] of waits) {
         // It has gone on, or was interrupted.
-        if (!held.has(executionId)) yield* FiberMap.remove(waits, executionId)
+        if (!pending.has(executionId)) yield* FiberMap.remove(waits, executionId)
       }
-      for (const [executionId, execution] of held) {
+      for (const [executionId, execution] of pending) {
         yield* FiberMap.run(waits, executionId, attend(execution), { onlyIfMissing: true })
       }
       for (const execution of yield* journal.requested) {

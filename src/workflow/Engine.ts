@@ -1,5 +1,6 @@
 /**
- * What durable calls run on: an engine, a journal, and the reconciler that tells them what people decided. One line each.
+ * What durable calls run on: an engine, a journal, and the reconciler that tells them what reviewers decided. One line
+ * each.
  *
  * | layer | where | survives |
  * | --- | --- | --- |

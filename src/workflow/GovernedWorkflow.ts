@@ -1,14 +1,14 @@
 /**
- * A governed call that outlives its process: submitted once, held for as long as people need, acted upon once, on
+ * A governed call that survives its process: submitted once, pending for as long as reviewers need, executed once, on
  * whatever machine the engine runs it.
  *
  * **Details**
  *
  * The steps are those of `Governed.run`, as a workflow of `effect/workflow`: submit, hold, act. Each result is stored
  * before the next step begins. What the engine may run again after a crash is fenced by the {@link Journal}: the call
- * carries a reference in its params (`vargate_reference`, derived from the execution), and whoever finds it already sent
- * looks it up in the audit log instead of sending it; whoever finds the agent's action already begun does not begin it
- * again.
+ * carries a reference in its params (`vargate_reference`, derived from the execution), and a process that finds it
+ * already sent looks it up in the audit log instead of sending it; one that finds the agent's action already begun does
+ * not begin it again.
  *
  * **Example** (A refund that survives a deploy)
  *
@@ -107,7 +107,8 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
   readonly run: (params: P, context: ActionContext) => Effect.Effect<A, E, R>
   /**
    * Finds out what became of an action whose process ended in the middle: `Some` is its result, `None` says that certainly
-   * nothing was done, and it is begun again. Default: nobody knows, and the execution fails with `OutcomeUnknown`.
+   * nothing was done, and it is begun again. Default: the outcome is unknown, and the execution fails with
+   * `OutcomeUnknown`.
    */
   readonly recover?: ((params: P, context: ActionContext) => Effect.Effect<Option.Option<A>, E, R>) | undefined
   /** Default: the {@link Agent.Agent} where the execution is started. */
@@ -178,8 +179,8 @@ export interface GovernedWorkflow<Name extends string, P, A, E, R> {
     executionId: string
   ) => Effect.Effect<Option.Option<Workflow.Result<Governed.Done<A>, Failure | E>>, never, WorkflowEngine>
   /**
-   * Ends an execution. What is held at the gateway stays held there and may still be approved, and executed by the gateway;
-   * the agent's action is not begun any more.
+   * Ends an execution. What is pending at the gateway stays pending there and may still be approved, and executed by
+   * the gateway; the agent's action is not begun any more.
    */
   readonly interrupt: (executionId: string) => Effect.Effect<void, StorageFailed, WorkflowEngine | Journal>
   /** Wakes an execution that waits although it need not. Does no harm to any other. */
@@ -191,7 +192,7 @@ export interface GovernedWorkflow<Name extends string, P, A, E, R> {
 // --- the schemas of what is stored -----------------------------------------------------------------------------------
 
 /**
- * Where a held execution waits, and what it is told.
+ * Where a pending execution waits, and what it is told.
  *
  * @category schemas
  * @since 0.1.0

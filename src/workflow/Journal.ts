@@ -18,7 +18,7 @@ import type { StorageFailed } from "../errors/VargateError.ts"
 import { ActionId } from "../model/ActionId.ts"
 
 /**
- * How far an execution has come. `held` waits for a person; `acting` may be doing what was allowed.
+ * How far an execution has come. `held` waits for a reviewer; `acting` may be executing what was allowed.
  *
  * @category models
  * @since 0.1.0
@@ -73,7 +73,7 @@ export type NewExecution = Pick<
 >
 
 /**
- * The answer to a claim: whether the key is ours, and since when it is somebody's.
+ * The answer to a claim: whether the key is ours, and since when it is claimed.
  *
  * @category models
  * @since 0.1.0
@@ -81,7 +81,7 @@ export type NewExecution = Pick<
 export interface Claim {
   readonly isOurs: boolean
   readonly at: DateTime.Utc
-  /** Gives the key back, after nothing was done under it. Does nothing where the key is not ours. */
+  /** Releases the key, after nothing was done under it. Does nothing where the key is not ours. */
   readonly release: Effect.Effect<void, StorageFailed>
 }
 
@@ -106,7 +106,7 @@ export interface ListOptions {
 export class Journal extends Context.Service<Journal, {
   /** Claims a key until it is given back. Of all who ask meanwhile, exactly one gets it. */
   readonly claim: (key: string) => Effect.Effect<Claim, StorageFailed>
-  /** Writes down that an execution has begun; a second time gives the first one's entry and changes nothing. */
+  /** Writes down that an execution has begun; a second time returns the first entry and changes nothing. */
   readonly begin: (execution: NewExecution) => Effect.Effect<GovernedExecution, StorageFailed>
   /** Writes down how far an execution has come. One that is done stays so. */
   readonly advance: (
@@ -117,15 +117,15 @@ export class Journal extends Context.Service<Journal, {
       | { readonly state: "done"; readonly outcome: string }
   ) => Effect.Effect<void, StorageFailed>
   /**
-   * Asks for something to be done with an execution, and says whether it can be: not with one that is done, or that nobody
-   * knows. The reconciler does it at its next scan.
+   * Requests a change of an execution, and says whether it is possible: not of one that is done, or that does not
+   * exist. The reconciler performs it at its next scan.
    */
   readonly request: (executionId: string, request: typeof Request.Type) => Effect.Effect<boolean, StorageFailed>
   /** Strikes out what was asked for. */
   readonly fulfil: (executionId: string) => Effect.Effect<void, StorageFailed>
   /** Every execution with which something is to be done. */
   readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
-  /** Every execution that waits for a person. */
+  /** Every execution that waits for a reviewer. */
   readonly held: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** The latest first, by the time of beginning. */
   readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>

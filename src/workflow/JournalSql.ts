@@ -87,7 +87,7 @@ const make = Effect.gen(function*() {
   yield* storageFailed("Journal.layer")(migrations)
 
   const claim = Effect.fnUntraced(function*(key: string): Effect.fn.Return<Claim, SqlError> {
-    // Two owners never have the same, so whoever reads its own back knows that the key is its own.
+    // Two owners never have the same, so an owner that reads its own back knows that the key is its own.
     const token = crypto.randomUUID()
     yield* sql`INSERT INTO vargate_claims (claim_key, token, claimed_at)
       VALUES (${key}, ${token}, ${yield* now}) ON CONFLICT (claim_key) DO NOTHING`

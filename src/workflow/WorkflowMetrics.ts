@@ -3,12 +3,12 @@
  *
  * | metric | kind | meaning |
  * | --- | --- | --- |
- * | `vargate_workflow_waiting` | gauge | executions that wait for a person |
+ * | `vargate_workflow_waiting` | gauge | executions that wait for a reviewer |
  * | `vargate_workflow_oldest_wait_seconds` | gauge | how long the one that waits longest has waited; 0 where none does |
  * | `vargate_workflow_outcomes` | frequency | how executions ended: `agent`, `gateway`, or the name of the error |
  *
  * The gauges are kept by the reconciler, so one machine of a cluster has them. An `OutcomeUnknown` among the outcomes
- * wants a person: somebody must look what was done.
+ * needs an operator, who looks up what was done.
  *
  * @since 0.1.0
  */
@@ -18,13 +18,13 @@ import * as Metric from "effect/Metric"
 import type { GovernedExecution } from "./Journal.ts"
 
 /**
- * Executions that wait for a person.
+ * Executions that wait for a reviewer.
  *
  * @category metrics
  * @since 0.1.0
  */
 export const waiting = Metric.gauge("vargate_workflow_waiting", {
-  description: "Executions that wait for a person"
+  description: "Executions that wait for a reviewer"
 })
 
 /**
@@ -53,14 +53,14 @@ export const outcomes = Metric.frequency("vargate_workflow_outcomes", {
  * @category recording
  * @since 0.1.0
  */
-export const recordWaits = (held: ReadonlyArray<GovernedExecution>): Effect.Effect<void> =>
+export const recordWaits = (waits: ReadonlyArray<GovernedExecution>): Effect.Effect<void> =>
   Effect.flatMap(DateTime.now, (now) => {
-    const oldest = held.reduce(
+    const oldest = waits.reduce(
       (oldest, { changedAt }) => Math.min(oldest, changedAt.epochMilliseconds),
       now.epochMilliseconds
     )
     return Effect.andThen(
-      Metric.update(waiting, held.length),
+      Metric.update(waiting, waits.length),
       Metric.update(oldestWait, (now.epochMilliseconds - oldest) / 1000)
     )
   })

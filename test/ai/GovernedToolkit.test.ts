@@ -143,7 +143,7 @@ describe("GovernedToolkit.govern", () => {
     [[["a", "bank__gift", { amount: 2000 }]], "well"],
     Effect.gen(function*() {
       yield* generate({ onPending: Governed.fail })
-      assert.match(yield* reason, /^NOT PERFORMED YET: .* waits for a person's approval as [0-9a-f-]{36}\. .*do not/i)
+      assert.match(yield* reason, /^NOT PERFORMED YET: .* waits for a reviewer's approval as [0-9a-f-]{36}\. .*do not/i)
       assert.deepInclude(yield* toldOnce, { isFailure: true })
       yield* review("approve", 2000)
       yield* TestClock.adjust("1 hour")
@@ -188,7 +188,7 @@ describe("GovernedToolkit.govern", () => {
       const conversation = yield* Effect.forkChild(generate(), { startImmediately: true })
       yield* TestClock.adjust("62 minutes")
       yield* Fiber.join(conversation)
-      assert.match(yield* reason, /^NOT PERFORMED: nobody approved this action in time/)
+      assert.match(yield* reason, /^NOT PERFORMED: no reviewer approved this action in time/)
       assert.deepStrictEqual(yield* ran, [])
     })
   )
@@ -201,7 +201,7 @@ describe("GovernedToolkit.govern", () => {
       const conversation = yield* Effect.forkChild(generate(), { startImmediately: true })
       yield* TestClock.adjust("3 minutes")
       yield* Fiber.join(conversation)
-      assert.match(yield* reason, /^NOT PERFORMED: nobody could decide on this action/)
+      assert.match(yield* reason, /^NOT PERFORMED: this action could not be decided/)
       assert.deepStrictEqual(yield* ran, [])
     })
   )

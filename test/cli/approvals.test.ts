@@ -54,7 +54,7 @@ describe("approvals approve and reject", () => {
         note: "fine"
       })
       const rejected = yield* run(["approvals", "reject", two, "-n", "no"])
-      assert.match(rejected.out, /rejected by a person/)
+      assert.match(rejected.out, /rejected by a reviewer/)
       assert.deepStrictEqual([approved.code, rejected.code], [0, 0])
     }).pipe(Effect.provide(gateway())))
 
@@ -109,7 +109,7 @@ describe("approvals show", () => {
     Effect.gen(function*() {
       const actionId = yield* hold("a")
       const waiting = yield* run(["approvals", "show", actionId.slice(0, 8)])
-      assert.match(waiting.out, /waiting for a person[^]*db\/drop[^]*Agent +janitor/)
+      assert.match(waiting.out, /pending: a reviewer must decide[^]*db\/drop[^]*Agent +janitor/)
       yield* Reviews.Reviews.use((reviews) => reviews.reject(actionId, "no"))
       const rejected = yield* run(["approvals", "show", actionId, "--json"])
       assert.deepInclude({ ...decodeLines(Outcome, rejected.out)[0] }, { _tag: "Rejected", note: "no" })

@@ -106,7 +106,7 @@ describe("call --wait", () => {
       yield* Reviews.Reviews.use((reviews) => reviews.reject(actionId, "no"))
       yield* TestClock.adjust("2 seconds")
       const { code, out } = yield* Fiber.join(fiber)
-      assert.match(out, /rejected by a person[^]*Reviewer.*: no/)
+      assert.match(out, /rejected by a reviewer[^]*Reviewer.*: no/)
       assert.strictEqual(code, 3)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 

@@ -33,7 +33,7 @@ describe("doctor", () => {
   it.effect("sees one held where the policy denies nothing, and rejects it again", () =>
     Effect.gen(function*() {
       const { code, of } = yield* checkup()
-      assert.match(of("forbidden call")!.message, /was held: nothing is done without a person's yes/)
+      assert.match(of("forbidden call")!.message, /is pending: it is not executed without an approval/)
       assert.strictEqual(code, 0)
       assert.deepStrictEqual((yield* records).map(({ decision, method }) => [method, decision]), [
         ["GET", "allow"],

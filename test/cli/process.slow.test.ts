@@ -99,7 +99,7 @@ layer(gateway, { excludeTestServices: true, timeout: 60_000 })("the command line
       assert.deepInclude({ ...allowed }, { _tag: "Allowed" })
       assert.match(
         denied.out,
-        /^✗ denied by policy; nothing was done\nAction +[0-9a-f-]{36}\nViolations +transaction_exc/
+        /^✗ denied by policy; not executed\nAction +[0-9a-f-]{36}\nViolations +transaction_exc/
       )
       assert.deepStrictEqual([denied.code, denied.err], [3, ""])
       assert.deepStrictEqual((yield* records).map(({ decision }) => decision).sort(), ["allow", "deny"])
@@ -149,14 +149,14 @@ layer(gateway, { excludeTestServices: true, timeout: 60_000 })("the command line
         vargate(["approvals", "show", one])
       ], both)
       assert.includeMembers(list.map(({ actionId }) => actionId), [one, two])
-      assert.match(shown.out, /^! waiting for a person to decide\nAction +bank\/pay/)
+      assert.match(shown.out, /^! pending: a reviewer must decide\nAction +bank\/pay/)
       assert.deepStrictEqual([shown.code, shown.err], [4, ""])
       const [[approved], rejected] = yield* Effect.all([
         json(Output.Outcome, ["approvals", "approve", one.slice(0, 8), "--note", "fine"]),
         vargate(["approvals", "reject", two])
       ], both)
       assert.deepInclude({ ...approved }, { _tag: "Approved", actionId: one, note: "fine" })
-      assert.match(rejected.out, /^✗ rejected by a person/)
+      assert.match(rejected.out, /^✗ rejected by a reviewer/)
       assert.deepStrictEqual([rejected.code, rejected.err], [0, ""])
     }))
 
@@ -204,7 +204,7 @@ layer(gateway, { excludeTestServices: true, timeout: 60_000 })("the command line
       assert.isTrue(theirs?._tag === "Gateway" && theirs.status.valid)
       assert.isTrue(ours?._tag === "Independent" && ours.report.valid && ours.isKept)
       const human = yield* vargate(["verify", "--checkpoint", kept])
-      assert.match(human.out, /^Gateway says +✓ valid[^]*^Recomputed +✓ valid[^]*held against 1/m)
+      assert.match(human.out, /^Gateway says +✓ valid[^]*^Recomputed +✓ valid[^]*compared with 1/m)
       assert.deepStrictEqual([human.code, human.err], [0, ""])
     }))
 

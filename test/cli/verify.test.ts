@@ -73,13 +73,13 @@ describe("verify", () => {
       const path = join(yield* folder, "kept.json")
       yield* submitSome(seeded(3), 9)
       const first = yield* verify("--checkpoint", path)
-      assert.match(first.out, /Checkpoints +none yet, so this first sight is believed; 9 records kept/)
+      assert.match(first.out, /Checkpoints +none yet, so the log as it is now is taken as the first; 9 records kept/)
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       yield* submitSome(seeded(4), 3)
       const second = yield* verify("--checkpoint", path, "--since-checkpoint")
       assert.match(
         second.out,
-        /✓ valid, 12 records, back to the checkpoint at 9 in[^]*held against 1, and it stands; 12 records kept/
+        /✓ valid, 12 records, back to the checkpoint at 9 in[^]*compared with 1, and it stands; 12 records kept/
       )
       const kept = readFileSync(path, "utf8")
       yield* changeOne(true)

@@ -42,7 +42,7 @@ describe("workflows", () => {
       const all = yield* workflows(["list", "--data", filename], { columns: 80 })
       assert.match(all.out, /^EXECUTION +WORKFLOW +CALL +STATE +SINCE\n/)
       assert.match(all.out, /aaaa1111 +Refund +stripe\/create_refund +waits/)
-      assert.match(all.out, /bbbb3333 .* nobody knows/)
+      assert.match(all.out, /bbbb3333 .* unknown/)
       const held = yield* workflows(["list", "--data", filename, "--state", "held", "--json"])
       assert.deepStrictEqual(
         decodeLines(ExecutionEntry, held.out).map(({ actionId, executionId }) => [executionId, actionId]),
@@ -54,7 +54,7 @@ describe("workflows", () => {
     Effect.gen(function*() {
       const { filename } = yield* engine
       const one = yield* workflows(["show", "b", "--data", filename])
-      assert.match(one.out, /Execution +bbbb3333\n(?:.*\n)*State +nobody knows/)
+      assert.match(one.out, /Execution +bbbb3333\n(?:.*\n)*State +unknown/)
       const several = yield* workflows(["show", "aaaa", "--data", filename])
       assert.deepStrictEqual([several.code, /2 executions begin with aaaa/.test(several.err)], [2, true])
       const none = yield* workflows(["show", "c", "--data", filename])

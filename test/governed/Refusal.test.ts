@@ -36,7 +36,11 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
     /^NOT PERFORMED YET: .*as a-1/
   ],
   [new VargateError.RateLimited({ retryAfter: Duration.seconds(1) }), "execution-denied", /^NOT PERFORMED: too many/],
-  [new VargateError.OpaUnavailable({ detail: "x" }), "execution-denied", /^NOT PERFORMED: nobody could decide/],
+  [
+    new VargateError.OpaUnavailable({ detail: "x" }),
+    "execution-denied",
+    /^NOT PERFORMED: this action could not be decided/
+  ],
   [
     new VargateError.OutcomeUnknown({
       request: new ToolCall({ agentId: "a", agentType: "", agentVersion: "1.0.0", tool: "t", method: "m", params: {} }),
@@ -77,7 +81,7 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
   [
     new VargateError.VargateError({ operation: "o", reason: new VargateError.Unauthenticated({ detail: "no" }) }),
     "execution-denied",
-    /^NOT PERFORMED: nobody could be asked/
+    /^NOT PERFORMED: the gateway could not be asked/
   ]
 ]
 

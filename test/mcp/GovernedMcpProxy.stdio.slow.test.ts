@@ -97,7 +97,7 @@ describe("GovernedMcpProxy over stdio, before @modelcontextprotocol/server-every
       const rejected = yield* Effect.forkChild(call("echo", { message: "delicate b" }))
       const actionId = yield* waitingFor("delicate a")
       yield* Effect.sleep("10 millis").pipe(Effect.repeat({ until: () => progress.length > 2 }))
-      assert.strictEqual(progress[0]!.message, `waiting for a person's approval as ${actionId}`)
+      assert.strictEqual(progress[0]!.message, `waiting for a reviewer's approval as ${actionId}`)
       yield* decide("approve", "delicate a")
       assert.strictEqual(textOf(yield* Fiber.join(approved)), "Echo: delicate a")
       yield* decide("reject", "delicate b", "not this one")

@@ -105,7 +105,7 @@ describe("GovernedMcpProxy", () => {
           [1, 2, 3].map((step) => ({
             progressToken: 7,
             progress: step / 1e6,
-            message: `waiting for a person's approval as ${actionId}`
+            message: `waiting for a reviewer's approval as ${actionId}`
           }))
         )
         assert.deepStrictEqual(callsOf(), [])
@@ -171,7 +171,7 @@ describe("GovernedMcpProxy", () => {
         yield* call(1, "delicate c")
         yield* waitingFor("delicate c")
         yield* TestClock.adjust("66 minutes")
-        assert.match(toldBy(yield* answerOf(1)), /^NOT PERFORMED: nobody approved this action in time/)
+        assert.match(toldBy(yield* answerOf(1)), /^NOT PERFORMED: no reviewer approved this action in time/)
         assert.deepStrictEqual(callsOf(), [])
       }))
 
@@ -310,7 +310,7 @@ describe("GovernedMcpProxy", () => {
         const { answerOf, call, callsOf, client } = yield* start()
         yield* call(1, "hello")
         yield* Effect.repeat(TestClock.adjust("10 seconds"), { until: () => client.sent.length > 0, times: 1000 })
-        assert.match(toldBy(yield* answerOf(1)), /^NOT PERFORMED: nobody could decide/)
+        assert.match(toldBy(yield* answerOf(1)), /^NOT PERFORMED: this action could not be decided/)
         assert.deepStrictEqual(callsOf(), [])
       }))
   })

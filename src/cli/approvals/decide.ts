@@ -39,12 +39,12 @@ const flags = {
   )
 }
 
-/** Whoever decides at a terminal sees once more about what. */
+/** A reviewer at a terminal sees once more what is decided. */
 const confirm = Effect.fnUntraced(function*(verb: string, actionId: ActionId) {
   const approvals = yield* Approvals
   const printer = yield* Printer
   const { pending } = yield* approvals.pending
-  const action = pending.find((held) => held.actionId === actionId)
+  const action = pending.find((one) => one.actionId === actionId)
   if (action === undefined) return
   const lines = details(action, yield* DateTime.now, printer.width())
   yield* Effect.forEach(lines, printer.note)

@@ -1,5 +1,5 @@
 /**
- * Held actions on the screen.
+ * Pending actions on the screen.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ export const headline = ({ pending, stats }: PendingList): Line => {
 }
 
 /**
- * One action in full, for whoever decides.
+ * One action in full, for its reviewer.
  *
  * @internal
  */

@@ -37,12 +37,12 @@ const run = Effect.fnUntraced(function*(text: string, wait: Option.Option<Durati
   const actionId = yield* resolve(text)
   const outcome = yield* outcomeOf(actionId, wait)
   const { pending } = outcome._tag === "Waiting" && !printer.isJson ? yield* approvals.pending : { pending: [] }
-  const held = pending.find((action) => action.actionId === actionId)
+  const waiting = pending.find((action) => action.actionId === actionId)
   const now = yield* DateTime.now
   yield* printer.print(Outcome, outcome, (width) =>
-    held === undefined
+    waiting === undefined
       ? screen(outcome, width)
-      : [...screen(outcome, width).slice(0, 1), ...details(held, now, width)])
+      : [...screen(outcome, width).slice(0, 1), ...details(waiting, now, width)])
   yield* conclude(outcome)
 })
 

@@ -83,8 +83,8 @@ const screen = (
   now: DateTime.Utc,
   { height = 24, width }: { readonly height: number | undefined; readonly width: number | undefined }
 ): ReadonlyArray<Line> => {
-  const room = Math.max(1, height - frameLines - (decided.length === 0 ? 0 : decided.length + 1))
-  const rows = list.pending.slice(0, room).map((action) => Queue.rowOf(action, now))
+  const maxRows = Math.max(1, height - frameLines - (decided.length === 0 ? 0 : decided.length + 1))
+  const rows = list.pending.slice(0, maxRows).map((action) => Queue.rowOf(action, now))
   const hidden = list.pending.length - rows.length
   return [
     Queue.headline(list),

@@ -55,7 +55,7 @@ export const details = (record: AuditRecord, width: number | undefined): Readonl
       record.bundleRevision === null ? undefined : ["Policy", dim(record.bundleRevision)],
       record.containsPii !== true ? undefined : [
         "Personal",
-        `data of ${record.piiSubjectId ?? "somebody"} (${record.erasureStatus ?? "active"})`
+        `data of ${record.piiSubjectId ?? "a subject"} (${record.erasureStatus ?? "active"})`
       ],
       ["Hash", dim(record.recordHash)],
       ["Follows", dim(record.prevHash)]

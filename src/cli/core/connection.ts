@@ -150,7 +150,7 @@ export const keyWords: Readonly<Record<Configuration["keyFrom"], string>> = {
 
 const isRefused = (error: unknown) => error instanceof VargateError && error.reason._tag === "Unauthenticated"
 
-/** Whoever has several keys wants to know which one was refused. */
+/** With several keys in use, the error says which one was refused. */
 const tellingWhichKey = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.tapError(command, (error) =>
     isRefused(error)
@@ -169,7 +169,7 @@ export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.provide(tellingWhichKey(command), forAgents)
 
 /**
- * Provides a command of people who decide.
+ * Provides a command of reviewers.
  *
  * @internal
  */

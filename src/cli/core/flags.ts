@@ -141,7 +141,9 @@ Consider the one just given as known to others.`
     )
   )
 
-/** Nobody's flags, declared so that a key which is given to one of them is neither taken nor repeated in an error. */
+/**
+ * Flags of no command, declared so that a key which is given to one of them is neither taken nor repeated in an error.
+ */
 const Key = GlobalFlag.Setting("key")({ flag: keysDoNotGoHere("key") })
 const ApiKey = GlobalFlag.Setting("api-key")({ flag: keysDoNotGoHere("api-key") })
 

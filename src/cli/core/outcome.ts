@@ -59,7 +59,7 @@ export const screen = (outcome: Outcome, width: number | undefined): ReadonlyArr
       ]
     case "Denied":
       return [
-        [red("✗ denied"), " by policy; nothing was done"],
+        [red("✗ denied"), " by policy; not executed"],
         ...facts([
           action,
           ["Violations", outcome.violations.length === 0 ? dim("none named") : outcome.violations.join(", ")],
@@ -68,14 +68,14 @@ export const screen = (outcome: Outcome, width: number | undefined): ReadonlyArr
       ]
     case "PendingApproval":
       return [
-        [yellow("! held"), " for a person to decide; to wait for that:"],
+        [yellow("! pending"), ": a reviewer must decide; to wait for that:"],
         [bold(`  effect-vargate approvals show ${outcome.actionId} --wait`)]
       ]
     case "Waiting":
       return [
         outcome.isApproved
           ? [green("✓ approved"), "; what became of its execution is not on record yet"]
-          : [yellow("! waiting"), " for a person to decide"],
+          : [yellow("! pending"), ": a reviewer must decide"],
         ...facts(
           [action, outcome.timeoutAt === null ? undefined : ["Expires", Words.fullStamp(outcome.timeoutAt)]],
           width
@@ -96,11 +96,11 @@ export const screen = (outcome: Outcome, width: number | undefined): ReadonlyArr
       ]
     case "Rejected":
       return [
-        [red("✗ rejected"), " by a person; nothing was done"],
+        [red("✗ rejected"), " by a reviewer; not executed"],
         ...facts([action, ["Reviewer", reviewOf(outcome.reviewer, outcome.note)]], width)
       ]
     case "Expired":
-      return [[red("✗ expired"), " before anybody decided; nothing was done"], ...facts([action], width)]
+      return [[red("✗ expired"), " before a reviewer decided; not executed"], ...facts([action], width)]
   }
 }
 
@@ -164,7 +164,7 @@ export const withValue = (
 }
 
 /**
- * The name that people call an action by.
+ * The name of an action on the screen.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * Secrets that a command takes: from a file, from stdin, or from the person at the terminal, and never from a flag.
+ * Secrets that a command takes: from a file, from stdin, or from the user at the terminal, and never from a flag.
  *
  * @internal
  */

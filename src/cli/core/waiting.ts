@@ -1,5 +1,5 @@
 /**
- * Waiting for a person's decision, in sight of whoever waits.
+ * Waiting for a reviewer's decision, with progress on the screen.
  *
  * @internal
  */
@@ -17,7 +17,7 @@ import { dim } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 
 /**
- * The decision, or `ApprovalTimeout` as a value. Whoever interrupts it is told how to come back.
+ * The decision, or `ApprovalTimeout` as a value. An interruption prints how to wait again.
  *
  * @internal
  */
@@ -42,7 +42,8 @@ export const waitFor = Effect.fnUntraced(function*(
     Effect.onInterrupt(() =>
       printer.fail({
         error: "Interrupted",
-        message: `Interrupted. Action ${actionId} still waits, and may yet be approved and executed. To wait again: \
+        message:
+          `Interrupted. Action ${actionId} is still pending, and may yet be approved and executed. To wait again: \
 effect-vargate approvals show ${actionId} --wait`,
         exitCode: ExitCode.interrupted,
         actionId,
@@ -54,7 +55,7 @@ effect-vargate approvals show ${actionId} --wait`,
 })
 
 /**
- * The default of `--wait`: a little more than the hour after which the gateway gives up.
+ * The default of `--wait`: a little more than the hour after which the action expires.
  *
  * @internal
  */

@@ -70,7 +70,7 @@ export const key = Effect.gen(function*() {
 })
 
 /**
- * Asks to approve an action that cannot exist: whoever may approve is told that there is none.
+ * Asks to approve an action that cannot exist: a key that may approve is told that there is none.
  *
  * @internal
  */
@@ -87,7 +87,7 @@ export const separation = Effect.gen(function*() {
             "this key can approve what it submits: an agent that holds it can release its own actions"
           )
           : reason === "Forbidden" || reason === "Unauthenticated"
-          ? ok("separation", "this key cannot approve, so what is held needs somebody else")
+          ? ok("separation", "this key cannot approve, so pending actions need another reviewer")
           : result("skipped")("separation", `could not be found out (${reason})`)
       )
     })
@@ -127,7 +127,7 @@ export const chain = Effect.gen(function*() {
   const auditLog = yield* AuditLog
   const word = yield* Effect.timeoutOption(auditLog.verify, patience)
   if (Option.isNone(word)) {
-    return result("skipped")("chain", `was not told of within ${patience}; \`verify\` reads it itself`)
+    return result("skipped")("chain", `no answer within ${patience}; \`verify\` reads the log itself`)
   }
   const { failedAt, reason, records, valid } = word.value
   return valid
@@ -171,7 +171,7 @@ const allowedCheck = ({ decision, probe }: Answer): Check => {
     case "Denied":
       return failed("allowed call", `${nameOf(probe)} was denied (${because(decision.violations)}). ${other}`)
     case "PendingApproval":
-      return failed("allowed call", `${nameOf(probe)} was held for a person. ${other}`)
+      return failed("allowed call", `${nameOf(probe)} is pending: a reviewer must decide. ${other}`)
   }
 }
 
@@ -202,12 +202,12 @@ const forbiddenCheck = ({ decision, probe }: Answer): Check | undefined => {
     case "Denied":
       return ok("forbidden call", `${nameOf(probe)} was denied: ${because(decision.violations)}`)
     case "PendingApproval":
-      return ok("forbidden call", `${nameOf(probe)} was held: nothing is done without a person's yes`)
+      return ok("forbidden call", `${nameOf(probe)} is pending: it is not executed without an approval`)
   }
 }
 
 /**
- * What was held on the doctor's account is rejected again, where the key can do that. Nobody else should have to.
+ * Rejects what the doctor's own calls have left pending, where the key can do that, so that no reviewer has to.
  *
  * @internal
  */

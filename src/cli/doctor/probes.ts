@@ -20,12 +20,12 @@ export interface Probe {
   readonly params: Readonly<Record<string, unknown>>
 }
 
-/** A domain that is reserved for examples: whoever fetches it, fetches nothing of anybody's. */
+/** A domain that is reserved for examples: fetching it reaches no real site. */
 const harmless: Probe = { tool: "http", method: "GET", params: { url: "https://example.com/" } }
 
 /**
  * No tool of this name exists, so that nothing can be executed; its params offend the templates financial, crm,
- * data_access and the hosted gateway's own rules, and its method is held by the general one.
+ * data_access and the hosted gateway's own rules, and its method needs an approval under the general one.
  */
 const forbidden: Probe = {
   tool: "vargate-doctor",
@@ -35,7 +35,7 @@ const forbidden: Probe = {
     currency: "XXX",
     region: "nowhere",
     limit: 1_000_000_000,
-    fields: { owner: "nobody", revenue: 0 }
+    fields: { owner: "doctor", revenue: 0 }
   }
 }
 
@@ -43,7 +43,7 @@ const forbidden: Probe = {
 const forbiddenMail: Probe = {
   tool: "email",
   method: "vargate-doctor",
-  params: { to: "nobody@example.invalid", body: "effect-vargate doctor" }
+  params: { to: "doctor@example.invalid", body: "effect-vargate doctor" }
 }
 
 const probeFlags = (name: string, description: string) => ({
@@ -86,10 +86,10 @@ export interface Probes {
 }
 
 /** @internal */
-export const choose = Effect.fnUntraced(function*(wishes: { readonly allowed: Named; readonly forbidden: Named }) {
-  const ownForbidden = yield* named("forbidden", wishes.forbidden)
+export const choose = Effect.fnUntraced(function*(requested: { readonly allowed: Named; readonly forbidden: Named }) {
+  const ownForbidden = yield* named("forbidden", requested.forbidden)
   const probes: Probes = {
-    allowed: (yield* named("allowed", wishes.allowed)) ?? harmless,
+    allowed: (yield* named("allowed", requested.allowed)) ?? harmless,
     forbidden: ownForbidden === undefined ? [forbidden, forbiddenMail] : [ownForbidden]
   }
   return probes

@@ -22,7 +22,7 @@ import { Printer } from "../screen/Printer.ts"
 import { bold, green } from "../screen/text.ts"
 import { readKept } from "../verify/kept.ts"
 
-interface Wishes {
+interface Options {
   readonly from: Option.Option<number>
   readonly to: Option.Option<number>
   readonly proofs: "all" | "ends" | "none"
@@ -36,7 +36,7 @@ const latestCheckpoint = Effect.gen(function*() {
   return tenantId === undefined ? undefined : yield* store.latest(tenantId)
 })
 
-const run = Effect.fnUntraced(function*(path: string, { from, proofs, to }: Wishes) {
+const run = Effect.fnUntraced(function*(path: string, { from, proofs, to }: Options) {
   const evidence = yield* Evidence
   const printer = yield* Printer
   printer.progress("reading the log, its trees and proofs ...")
@@ -49,7 +49,7 @@ const run = Effect.fnUntraced(function*(path: string, { from, proofs, to }: Wish
   if (path === "-") return yield* printer.raw(text)
   yield* writeWhole(path, text)
   yield* printer.print(Exported, { path, bytes: Buffer.byteLength(text) }, () => [
-    [green("✓ written"), "; whoever gets it can check it with neither a gateway nor a key:"],
+    [green("✓ written"), "; it can be verified with neither a gateway nor a key:"],
     bold(`  effect-vargate evidence verify ${path}`)
   ])
 })
@@ -84,13 +84,13 @@ export const command = Command.make(
       Flag.withDescription("Write over a file that is there")
     )
   },
-  Effect.fnUntraced(function*({ checkpoint, force, path, ...wishes }) {
+  Effect.fnUntraced(function*({ checkpoint, force, path, ...options }) {
     const files = yield* FileSystem.FileSystem
     if (path !== "-" && !force && (yield* Effect.orElseSucceed(files.exists(path), () => false))) {
       return yield* new Usage({ message: `${path} is there already: name another file, or say --force.` })
     }
     yield* readKept(checkpoint)
     const store = Option.match(checkpoint, { onNone: () => noCheckpoints, onSome: FileCheckpoints.layer })
-    yield* Effect.provide(connected(run(path, wishes)), store)
+    yield* Effect.provide(connected(run(path, options)), store)
   })
 ).pipe(Command.withDescription("Write the log, or a part of it, into one file"))

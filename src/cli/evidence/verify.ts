@@ -1,5 +1,5 @@
 /**
- * `evidence verify`: what somebody else exported.
+ * `evidence verify`: a file that was exported elsewhere.
  *
  * @internal
  */

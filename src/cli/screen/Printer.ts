@@ -1,5 +1,5 @@
 /**
- * How commands speak: results go to stdout, as lines for people or as one JSON object a line; everything else goes to
+ * How commands speak: results are written to stdout, as lines to read or as one JSON object a line; everything else to
  * stderr.
  *
  * @internal
@@ -20,19 +20,19 @@ export class Printer extends Context.Service<Printer, {
   /** Of stdout; undefined where lines may be of any length. */
   readonly width: () => number | undefined
   readonly height: () => number | undefined
-  /** One result: its JSON by the schema, or the lines for people. */
+  /** One result: its JSON by the schema, or the lines to read. */
   readonly print: <A>(
     schema: Schema.Codec<A, unknown>,
     value: NoInfer<A>,
     lines: (width: number | undefined) => ReadonlyArray<Line>
   ) => Effect.Effect<void, BrokenPipe>
-  /** Lines for people only, on stdout. */
+  /** Lines to read only, on stdout. */
   readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
   /** Puts lines in the place of those drawn before. Only where `isLive`. */
   readonly draw: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
   /** Text as it is, on stdout. */
   readonly raw: (text: string) => Effect.Effect<void, BrokenPipe>
-  /** What people should know meanwhile, on stderr. Scripts are not told. */
+  /** What a user should know meanwhile, on stderr. Not printed for scripts. */
   readonly note: (line: Line) => Effect.Effect<void>
   /** What scripts should know too, on stderr. */
   readonly warn: (message: string) => Effect.Effect<void>

@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 
 /**
- * Nobody reads any more (`| head`). The program ends without a word.
+ * The reader has ended (`| head`). The program ends silently.
  *
  * @internal
  */
@@ -22,7 +22,7 @@ export interface Channel {
   readonly columns: () => number | undefined
   readonly rows: () => number | undefined
   readonly write: (text: string) => Effect.Effect<void, BrokenPipe>
-  /** For progress, from places where no effect can run. What goes wrong is nobody's concern. */
+  /** For progress, from places where no effect can run. Errors are ignored. */
   readonly writeUnsafe: (text: string) => void
 }
 

@@ -1,5 +1,5 @@
 /**
- * Questions to the person at the terminal.
+ * Questions to the user at the terminal.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ import { Printer } from "./Printer.ts"
 import { Screen } from "./Screen.ts"
 
 /**
- * Whether there is a person to be asked.
+ * Whether there is a user to ask.
  *
  * @internal
  */

@@ -32,7 +32,7 @@ export interface Layout {
 }
 
 /**
- * Gives each column its width, so that the rows fit the screen as far as the columns can be cut. An undefined width is a
+ * Sets each column's width, so that the rows fit the screen as far as the columns can be cut. An undefined width is a
  * screen without end.
  *
  * @internal
@@ -47,8 +47,8 @@ export const layout = (
     Math.min(limit, Math.max(title.length, ...rows.map((row) => widthOf(row[index] ?? "", limit))))
   )
   const slack = (index: number) => widths[index]! - (columns[index]!.min ?? Infinity)
-  const room = (width ?? Infinity) - gutter.length * (columns.length - 1)
-  for (let over = widths.reduce((sum, each) => sum + each, 0) - room; over > 0; over--) {
+  const space = (width ?? Infinity) - gutter.length * (columns.length - 1)
+  for (let over = widths.reduce((sum, each) => sum + each, 0) - space; over > 0; over--) {
     const [first, ...others] = [...widths.keys()].filter((index) => slack(index) > 0)
     if (first === undefined) break
     const widestOne = others.reduce((most, index) => widths[index]! > widths[most]! ? index : most, first)

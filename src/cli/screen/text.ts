@@ -1,6 +1,6 @@
 /**
  * What may be put on a terminal: text whose control characters are made visible, and styles, which only this program can
- * set. Params, notes and names come from whoever called the gateway; nothing of theirs moves the cursor, changes a colour
+ * set. Params, notes and names come from callers of the gateway; nothing in them moves the cursor, changes a colour
  * or turns the writing direction.
  *
  * @internal
@@ -104,7 +104,7 @@ export const widthOf = (line: Line, limit = Infinity): number => {
   return width
 }
 
-/** One at a time, so that nobody measures 64 kB of which 20 characters are shown. */
+/** One at a time, so that 64 kB are not measured of which 20 characters are shown. */
 function* cellsOf(text: string) {
   for (const { segment } of graphemes.segment(text)) {
     const shown = visible(segment)

@@ -84,7 +84,7 @@ export const severe = (severity: string, text = severity): Span =>
 const maxBrief = 500
 
 /**
- * Params in one line, for people: `amount=50 charge=ch_1`. Cut well beyond any screen, since params may be long.
+ * Params in one line, to read: `amount=50 charge=ch_1`. Cut well beyond any screen, since params may be long.
  *
  * @internal
  */

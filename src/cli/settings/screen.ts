@@ -49,10 +49,10 @@ const parametersOf = (parameters: unknown): string => {
 /** @internal */
 export const planLines = ({ changes, unchanged }: SettingsPlan): ReadonlyArray<Line> => [
   changes.length === 0
-    ? [green("✓ nothing to change"), dim(`: ${Words.count(unchanged.length, "setting")} as wished`)]
+    ? [green("✓ nothing to change"), dim(`: ${Words.count(unchanged.length, "setting")} as requested`)]
     : [
       bold(Words.count(changes.length, "change")),
-      unchanged.length === 0 ? "" : dim(`, ${Words.count(unchanged.length, "setting")} as wished already`)
+      unchanged.length === 0 ? "" : dim(`, ${Words.count(unchanged.length, "setting")} as requested already`)
     ],
   ...changes.map(({ from, setting, to }): Line =>
     setting === "webhookUrl"

@@ -1,5 +1,5 @@
 /**
- * Checkpoints that somebody kept, for what is verified without a gateway.
+ * Checkpoints that were kept, for what is verified without a gateway.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * How far a verification is, while it goes on: every record is one hash, so the hasher is asked.
+ * How far a verification is, while it runs: every record is one hash, so the hasher is asked.
  *
  * @internal
  */

@@ -14,8 +14,8 @@ import type { Tenant } from "../tenants/Tenants.ts"
  *
  * **Details**
  *
- * A call that is turned away counts like any other, as on the measured gateway: hammering keeps the door shut. The second
- * is one of elapsed time, so setting the machine's clock back shuts nobody out.
+ * A call that is turned away counts like any other, as on the measured gateway: calls without a pause stay refused. The
+ * second is one of elapsed time, so setting the machine's clock back locks no caller out.
  *
  * @category services
  * @since 0.1.0

@@ -89,7 +89,7 @@ const templates: ReadonlyArray<{ readonly pattern: RegExp; readonly path: string
     pattern: new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}$`),
     path: path.replace(/:(\w+)/g, "{$1}")
   }))
-  // A literal path goes before one with a place for an id that would fit as well.
+  // A literal path precedes one with a place for an id that would fit as well.
   .sort((a, b) => a.path.split("{").length - b.path.split("{").length)
 
 const templateOf = (url: string): string => {
@@ -119,7 +119,7 @@ export const meter = HttpRouter.middleware(
       yield* metrics.began
       return yield* handler.pipe(
         Effect.tap(({ status }) => answered(status)),
-        // 499: whoever asked did not wait for the answer.
+        // 499: the client did not wait for the answer.
         Effect.onError((cause) => answered(Cause.hasInterruptsOnly(cause) ? 499 : 500))
       )
     })),

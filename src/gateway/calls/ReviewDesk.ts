@@ -1,5 +1,5 @@
 /**
- * Where people decide over held actions: settle, execute on approval, record.
+ * Where reviewers decide over pending actions: settle, execute on approval, record.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ import { ToolRunner } from "./ToolRunner.ts"
 export class UnknownAction extends Data.TaggedError("UnknownAction") {}
 
 /**
- * Somebody was faster, or time was.
+ * Another reviewer or the expiry was faster.
  *
  * @category errors
  * @since 0.1.0
@@ -66,17 +66,17 @@ export class ReviewDesk extends Context.Service<ReviewDesk, {
   ) => Effect.Effect<RejectionReceipt, UnknownAction | AlreadySettled>
 }>()("effect-vargate/gateway/ReviewDesk") {}
 
-/** An API key is nobody in particular; the gateway knows a person only by a session. */
-const nobody = "unknown"
+/** An API key names no reviewer; the gateway knows one only by a session. */
+const unknownReviewer = "unknown"
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const tools = yield* ToolRunner
 
   const waiting = Effect.fnUntraced(function*(tenantId: string, actionId: ActionId) {
-    const held = yield* ledger.held(tenantId, actionId)
-    if (held === undefined) return yield* new UnknownAction()
-    return held.status === "pending" ? held.action : yield* new AlreadySettled({ status: held.status })
+    const found = yield* ledger.held(tenantId, actionId)
+    if (found === undefined) return yield* new UnknownAction()
+    return found.status === "pending" ? found.action : yield* new AlreadySettled({ status: found.status })
   })
 
   /** Fails where another reviewer, or time, was faster. */
@@ -94,7 +94,7 @@ const make = Effect.gen(function*() {
     tenantId: string,
     actionId: ActionId,
     note: string | null | undefined,
-    reviewer: string = nobody
+    reviewer: string = unknownReviewer
   ) {
     const action = yield* waiting(tenantId, actionId)
     const now = yield* DateTime.now
@@ -121,7 +121,7 @@ const make = Effect.gen(function*() {
     tenantId: string,
     actionId: ActionId,
     note: string | null | undefined,
-    reviewer: string = nobody
+    reviewer: string = unknownReviewer
   ) {
     yield* waiting(tenantId, actionId)
     const review = { tenantId, actionId, note, at: yield* DateTime.now }

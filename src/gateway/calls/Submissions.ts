@@ -59,7 +59,7 @@ export interface Origin {
 export class Submissions extends Context.Service<Submissions, {
   /**
    * Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. As
-   * measured, a call of a managed agent that needs a human is recorded as pending and never queued.
+   * measured, a call of a managed agent that needs an approval is recorded as pending and never queued.
    */
   readonly submit: (tenant: Tenant, call: ToolCall, origin?: Origin) => Effect.Effect<Outcome, PolicyUnavailable>
 }>()("effect-vargate/gateway/Submissions") {}
@@ -163,7 +163,7 @@ const make = Effect.gen(function*() {
           severity: policy.severity,
           requires_human: policy.requires_human
         }
-        // As measured, calls of managed agents are told of in fewer words.
+        // As measured, answers about calls of managed agents have fewer fields.
         : { action_id: actionId, tool: call.tool, method: call.method, decision, source: origin.source }
     )
     return {

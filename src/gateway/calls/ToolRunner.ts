@@ -18,8 +18,8 @@ import { CredentialVault } from "../tenants/CredentialVault.ts"
 
 /**
  * A tool's implementation: takes the params of the call and the tenant's credentials for the tool by name, and answers any
- * JSON, or nothing. A failure becomes `ExecutionFailed`, and so does an answer that JSON cannot hold: it goes into an
- * answer and into the audit log, without the credentials should it repeat them.
+ * JSON, or nothing. A failure becomes `ExecutionFailed`, and so does an answer that JSON cannot express: it is written
+ * into an answer and into the audit log, without the credentials should it repeat them.
  *
  * @category models
  * @since 0.1.0
@@ -78,8 +78,8 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
       const credentials = yield* vault.open(tenantId, tool, { actionId, agentId })
       const secrets = spellings([...credentials.values()])
       const started = yield* monotonicMillis
-      // A tool that dies is a tool that failed: the gateway itself must answer. Its params are a copy, since what is
-      // recorded is what was asked, whatever the tool does with it.
+      // A tool that ends with a defect is a tool that failed: the gateway itself must answer. Its params are a copy,
+      // since what is recorded is what was asked, whatever the tool does with it.
       const exit = yield* Effect.exit(
         Effect.map(
           Effect.suspend(() => implementation(structuredClone(params), credentials)),

@@ -9,10 +9,10 @@
  *
  * **Gotchas**
  *
- * Whoever holds a tenant's key chooses the URL that this machine then sends to. Only `https:` is served, without a
+ * The holder of a tenant's key chooses the URL that this machine then sends to. Only `https:` is served, without a
  * password in the URL and without following redirects, what comes back is not read, and no log shows the URL. Names that
  * lead into a private network are not refused: a gateway inside one is meant to reach its neighbours. Where strangers
- * hold keys, give it a `client` that goes through a proxy.
+ * have keys, pass a `client` that uses a proxy.
  *
  * @since 0.1.0
  */
@@ -55,7 +55,7 @@ export interface Options {
 }
 
 /**
- * What goes into `data`: JSON.
+ * The contents of `data`: JSON.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +90,9 @@ export class NotDelivered extends Data.TaggedError("NotDelivered")<{
 export class WebhookSender extends Context.Service<WebhookSender, {
   /** Sends an event, if the tenant has a URL and has chosen the event. It never waits and never fails. */
   readonly announce: (tenant: Tenant, event: string, data: EventData) => Effect.Effect<void>
-  /** Sends `test.ping`, whatever events the tenant has chosen, in one attempt (POST /webhooks/test). Gives the URL. */
+  /**
+   * Sends `test.ping`, whatever events the tenant has chosen, in one attempt (POST /webhooks/test). Returns the URL.
+   */
   readonly sendTest: (tenant: Tenant) => Effect.Effect<string, NoWebhookUrl | NotDelivered>
 }>()("effect-vargate/gateway/WebhookSender") {}
 
@@ -184,7 +186,7 @@ interface Delivery {
   fiber: Fiber.Fiber<void> | undefined
 }
 
-/** What is under way, by tenant. Where it is full, whoever has most makes room. */
+/** What is under way, by tenant. Where it is full, the tenant with the most loses one. */
 class FairQueues {
   private readonly queues = new Map<string, Set<Delivery>>()
   private size = 0
@@ -194,7 +196,7 @@ class FairQueues {
     this.capacity = capacity
   }
 
-  /** False where there is no room, and no tenant has more under way than this one. */
+  /** False where it is full, and no tenant has more under way than this one. */
   enter(delivery: Delivery): boolean {
     const own = this.queues.get(delivery.tenantId) ?? new Set()
     if (this.size >= this.capacity && !this.displace(own.size)) return false
@@ -229,7 +231,9 @@ const isAcceptable = (text: string, allowLoopbackHttp: boolean): boolean => {
   return url.protocol === "https:" || (allowLoopbackHttp && url.protocol === "http:" && isLoopback(url.hostname))
 }
 
-/** Gives the status alone. The connection is let go before a body is read, and errors are named without their URL. */
+/**
+ * Returns the status alone. The connection is released before a body is read, and errors are named without their URL.
+ */
 const sendThrough = (client: HttpClient.HttpClient) => {
   const scoped = HttpClient.withScope(client)
   return (request: HttpClientRequest.HttpClientRequest) =>

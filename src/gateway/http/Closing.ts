@@ -28,7 +28,7 @@ export const Closing = Context.Reference<Effect.Effect<void>>("effect-vargate/ga
 export const announce = <A, E, R>(server: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
   Layer.unwrap(Effect.sync(() => {
     const closing = Latch.makeUnsafe()
-    // Finalizers run in reverse, so what is built over the server goes first.
+    // Finalizers run in reverse, so what is built over the server is closed first.
     return Layer.effectDiscard(Effect.addFinalizer(() => closing.open)).pipe(
       Layer.provideMerge(server),
       Layer.provide(Layer.succeed(Closing, closing.await))

@@ -37,7 +37,7 @@ const tooDeep = HttpServerResponse.jsonUnsafe(
 
 /**
  * The answer to a body that is too long (413) or nested too deep (422); undefined for any other, also for one that never
- * comes to its end: that is for its handler to find.
+ * ends: that is for its handler to find.
  *
  * @category refusals
  * @since 0.1.0

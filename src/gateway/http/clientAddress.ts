@@ -85,7 +85,7 @@ export const clientAddress = (
   const hops = (request.headers["x-forwarded-for"] ?? "").slice(-2048).split(",").slice(-maxHops)
   for (const hop of hops.toReversed()) {
     const before = addressOf(hop)
-    // What a proxy did not write as an address is nobody's: the proxy itself answers for it.
+    // What a proxy did not write as an address names no client: the proxy's own address stands for it.
     if (before === undefined) return address
     address = before
     if (!isTrusted(address)) return address

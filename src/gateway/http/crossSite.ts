@@ -20,7 +20,7 @@ const nameOf = (host: string) => /^(\[[\da-f:.]+\]|[\w.-]+?)\.?(?::\d+)?$/i.exec
 
 const isListed = (hosts: Hosts, name: string) => hosts !== "any" && hosts.some((host) => host.toLowerCase() === name)
 
-/** A browser says where it was sent to; whoever says nothing is no browser. */
+/** A browser names the host that it was sent to; a client that names none is no browser. */
 const isKnownHost = (hosts: Hosts, host: string | undefined) => {
   if (hosts === "any" || host === undefined) return true
   const name = nameOf(host)
@@ -41,7 +41,7 @@ const isOwnOrigin = (hosts: Hosts, origin: string, host: string | undefined) => 
  * **Details**
  *
  * - An unknown `Host`: a page whose name was pointed at this machine after it was loaded (DNS rebinding) is of one origin
- *   with the gateway, and only the name gives it away.
+ *   with the gateway, and only the name betrays it.
  * - A request that may change something, from another site or another port by the browser's own word (`Sec-Fetch-Site`,
  *   `Origin`). No answer of the gateway carries CORS headers, but a simple form needs none to be sent.
  *

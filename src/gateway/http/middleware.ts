@@ -125,7 +125,7 @@ const isUnreadablePath = (cause: Cause.Cause<unknown>) => {
   return HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 }
 
-/** As a rule the client has hung up, and nobody is left who could read an answer. */
+/** As a rule the client has disconnected, and there is no reader for an answer. */
 const isUnreadableBody = (cause: Cause.Cause<unknown>) => {
   const error = Cause.squash(cause)
   return HttpServerError.isHttpServerError(error) && error.reason._tag === "RequestParseError"

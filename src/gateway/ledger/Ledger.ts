@@ -1,5 +1,6 @@
 /**
- * What the gateway remembers: audit records in a chain of hashes, held actions, Merkle trees. The layer decides where.
+ * What the gateway remembers: audit records in a chain of hashes, pending actions, Merkle trees. The layer decides
+ * where.
  *
  * @since 0.1.0
  */
@@ -49,12 +50,15 @@ export interface Entry {
   readonly managedSessionId?: string | undefined
   /** Mail addresses that the tenant has written to by this action: later policies know them. */
   readonly contacts?: ReadonlyArray<string> | undefined
-  /** The held action whose execution this entry records. Its own record is marked; no hash covers the execution mode. */
+  /**
+   * The action whose execution after an approval this entry records. Its own record is marked; no hash covers the
+   * execution mode.
+   */
   readonly executed?: ActionId | undefined
 }
 
 /**
- * A held action with its whole story.
+ * An action that needed an approval, with its decision and execution.
  *
  * @category models
  * @since 0.1.0
@@ -68,7 +72,7 @@ export interface HeldAction {
 }
 
 /**
- * How a held action ends.
+ * How a pending action ends.
  *
  * @category models
  * @since 0.1.0
@@ -81,7 +85,7 @@ export interface Settlement {
 }
 
 /**
- * A key of one person's data. Its secret is gone once it is erased.
+ * A key of one subject's data. Its secret is removed once it is erased.
  *
  * @category models
  * @since 0.1.0
@@ -106,7 +110,7 @@ export interface Leaf {
 
 /**
  * The ledger. Every method is atomic: a record is appended together with its chain link and with what it adds to the
- * agent's history, and a held action together with its record. What is answered has been kept.
+ * agent's history, and a pending action together with its record. What is answered has been kept.
  *
  * **Details**
  *
@@ -135,17 +139,17 @@ export class Ledger extends Context.Service<Ledger, {
   /** Who has been doing what, the busiest first. */
   readonly agents: (tenantId: string, limit: number) => Effect.Effect<ReadonlyArray<AgentActivity>>
 
-  /** People with data in the log, by their ids. */
+  /** The data subjects in the log, by their ids. */
   readonly subjects: (tenantId: string) => Effect.Effect<ReadonlyArray<Subject>>
-  /** The records with a person's data, oldest first. */
+  /** The records with the data of a subject, oldest first. */
   readonly recordsOf: (tenantId: string, subjectId: string) => Stream.Stream<AuditRecord>
-  /** A person's keys, oldest first. */
+  /** The keys of a subject, oldest first. */
   readonly subjectKeys: (tenantId: string, subjectId: string) => Effect.Effect<ReadonlyArray<SubjectKey>>
   /** Adds a key, or puts it in the place of the one with its version. */
   readonly putSubjectKey: (tenantId: string, subjectId: string, key: SubjectKey) => Effect.Effect<void>
   /**
-   * Marks a person's records as erased, and says how many they are. What the policy was asked about them is forgotten,
-   * and so are the params of those that people have decided over. The hash does not cover the mark.
+   * Marks the records of a subject as erased, and says how many they are. What the policy was asked about them is
+   * deleted, and so are the params of those that reviewers have decided over. The hash does not cover the mark.
    */
   readonly markErased: (tenantId: string, subjectId: string) => Effect.Effect<number>
   /**

@@ -1,5 +1,5 @@
 /**
- * One key per person: what a record holds of them is encrypted under it, and is gone for good when the key is deleted.
+ * One key per data subject: personal data in a record is encrypted under it, and is unreadable once the key is deleted.
  *
  * @since 0.1.0
  */
@@ -44,7 +44,7 @@ const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${versi
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
 
-  // Two first calls about a person at once must not make two keys of one version.
+  // Two first calls about a subject at once must not make two keys of one version.
   const making = yield* Semaphore.make(1)
 
   const newestKey = (tenantId: string, subjectId: string) =>

@@ -291,7 +291,7 @@ const promptOf = (tenant: Tenant, agent: ManagedAgent): string =>
     agent.systemPrompt,
     `This session is governed: every tool call is decided by the policy of ${tenant.name} and recorded.`,
     agent.allowedTools && `Tools you may use: ${agent.allowedTools.join(", ")}.`,
-    agent.requireHumanApproval && `Tools that need a human's approval: ${agent.requireHumanApproval.join(", ")}.`,
+    agent.requireHumanApproval && `Tools that need a reviewer's approval: ${agent.requireHumanApproval.join(", ")}.`,
     agent.maxSessionHours && `The session is meant to last at most ${agent.maxSessionHours} hours.`
   ].filter(Boolean).join("\n\n")
 

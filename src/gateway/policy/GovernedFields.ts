@@ -126,7 +126,7 @@ export type Shape = "quantity" | "recipients" | "object"
  *
  * - `quantity`: a number from 0 to 2^53 - 1. Texts are none, whatever they spell, and neither is null, which is how NaN and
  *   infinity arrive in JSON.
- * - `recipients`: a text of addresses, or a flat list of such texts (see {@link addressesIn}); null is nobody.
+ * - `recipients`: a text of addresses, or a flat list of such texts (see {@link addressesIn}); null is no recipient.
  * - `object`: an object; null is none.
  *
  * @category predicates

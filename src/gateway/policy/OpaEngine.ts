@@ -1,8 +1,8 @@
 /**
- * The policy engine as an OPA server beside the gateway: policies in Rego, of whoever's making.
+ * The policy engine as an OPA server beside the gateway: policies in Rego, of any author.
  *
- * The decision document goes to `POST /v1/data/vargate/policy/decision` as `{"input": ...}`, and a `PolicyDecision` comes
- * back. The folder `examples/policies` of the repository holds the five templates in Rego.
+ * The decision document is sent to `POST /v1/data/vargate/policy/decision` as `{"input": ...}`, and a `PolicyDecision`
+ * comes back. The folder `examples/policies` of the repository holds the five templates in Rego.
  *
  * @since 0.1.0
  */

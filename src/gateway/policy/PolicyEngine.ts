@@ -1,5 +1,5 @@
 /**
- * Decides whether a tool call may happen: allowed, held for a human, or denied.
+ * Decides whether a tool call may happen: allowed, pending until a reviewer decides, or denied.
  *
  * The engine built in here runs the tenant's template and the rules of the program beside it. An engine elsewhere, such as
  * an OPA server, is another layer of the same service.
@@ -17,7 +17,7 @@ import * as PolicyTemplates from "./PolicyTemplates.ts"
 
 /**
  * The policy engine could not be reached or had no decision, so nothing was decided. What follows is the tenant's choice
- * (`failure_config.opa`): fail closed, fail open, or queue the call for a human. The built-in engine never fails so.
+ * (`failure_config.opa`): fail closed, fail open, or queue the call for a reviewer. The built-in engine never fails so.
  *
  * @category errors
  * @since 0.1.0
@@ -70,7 +70,7 @@ export class PolicyEngine extends Context.Service<PolicyEngine, {
 }>()("effect-vargate/gateway/PolicyEngine") {}
 
 /**
- * The rules of an engine, for people to read.
+ * The rules of an engine, to read.
  *
  * @category models
  * @since 0.1.0
@@ -105,7 +105,7 @@ export interface Options {
  *
  * Any violation denies, with the severity of the worst. Without one, an approval rule that fires holds the call. A rule of
  * the program that throws fails closed: the call gains the violation `policy_rule_failed_{name}`, of severity high, and
- * the cause is logged. An approval rule goes by the name of its function, or `approval_{n}`, counted from 1.
+ * the cause is logged. An approval rule has the name of its function, or `approval_{n}`, counted from 1.
  *
  * **Gotchas**
  *

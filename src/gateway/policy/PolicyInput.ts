@@ -89,7 +89,7 @@ export const Severity = Schema.Literals(["none", "low", "medium", "high", "criti
 export type Severity = typeof Severity.Type
 
 /**
- * The engine's answer. `requires_human` is only ever true beside `allow`: the call is held until a reviewer decides.
+ * The engine's answer. `requires_human` is only ever true beside `allow`: the call is pending until a reviewer decides.
  *
  * **Details**
  *

@@ -41,7 +41,7 @@ export interface PolicyRule<P extends Parameters = Parameters> {
 }
 
 /**
- * A rule that holds a call for a human, provided that no {@link PolicyRule} denies it.
+ * A rule that makes a call wait for a reviewer, provided that no {@link PolicyRule} denies it.
  *
  * @category models
  * @since 0.1.0

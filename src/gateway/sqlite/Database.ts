@@ -21,7 +21,7 @@ import { StorageError, type StorageProblem } from "./StorageError.ts"
 
 /**
  * The database of a gateway. Where SQLite cannot carry out a query, because the disk is full or the file is broken, the
- * effect dies with a `StorageError`.
+ * effect ends with a `StorageError` as a defect.
  *
  * @category services
  * @since 0.1.0
@@ -31,13 +31,13 @@ export class Database extends Context.Service<Database, {
   readonly read: <A>(query: Effect.Effect<A, SqlError>) => Effect.Effect<A>
   /**
    * Runs a change, together with others that come at the same time, and answers once it is on the disk. It must do
-   * nothing but queries, and is carried out even when nobody waits for it any more.
+   * nothing but queries, and is carried out even when its caller waits no longer.
    */
   readonly commit: <A>(change: Effect.Effect<A, SqlError>) => Effect.Effect<A>
   /** Encrypts a text for one place in the database, named by its path. */
   readonly seal: (text: string, ...place: ReadonlyArray<string>) => Uint8Array
   readonly unseal: (sealed: Uint8Array, ...place: ReadonlyArray<string>) => string
-  /** What stands for a text that is only ever to be recognized: nobody without the key can try out candidates. */
+  /** What stands for a text that is only ever to be recognized: candidates cannot be tried out without the key. */
   readonly fingerprint: (...text: ReadonlyArray<string>) => Uint8Array
 }>()("effect-vargate/gateway/Database") {}
 
@@ -107,7 +107,7 @@ const open = Effect.fnUntraced(function*(filename: string, path: string) {
     const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
     return yield* new StorageError({ problem: "Newer", filename, detail })
   }
-  // What is deleted is overwritten: an erased person's data must not be found in the free pages.
+  // What is deleted is overwritten: the data of an erased subject must not be found in the free pages.
   yield* sql`PRAGMA secure_delete = ON`
   yield* migrate.pipe(
     // The steps themselves are sound, and so is what they meet: it is the disk that can fail them.
@@ -142,8 +142,8 @@ const unlock = Effect.fnUntraced(function*(path: string, sql: SqlClient.SqlClien
  *
  * The lock keeps others away as long as its file is left alone. Should it be removed, another gateway can take the
  * database over. It then writes a number of its own into the header (`PRAGMA user_version`), which every transaction of
- * this one looks at first. And where the database or its write-ahead log has been removed, SQLite goes on writing into
- * files that nobody will find again: so what was committed counts only if both are still in their places.
+ * this one looks at first. And where the database or its write-ahead log has been removed, SQLite continues writing
+ * into files that are lost: so what was committed counts only if both are still in their places.
  */
 const guarded = Effect.fnUntraced(function*(filename: string, path: string, sql: SqlClient.SqlClient) {
   const mine = randomInt(1, 2 ** 31)

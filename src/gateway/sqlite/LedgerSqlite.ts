@@ -37,11 +37,11 @@ const make = Effect.gen(function*() {
  * **Details**
  *
  * An append is answered once it is on the disk: a process that is killed at any moment loses nothing that it answered,
- * and leaves no half of anything. What one process has kept another finds: chains, held actions with their time limits,
- * trees, keys, scores and daily counts.
+ * and leaves nothing half written. What one process has kept another finds: chains, pending actions with their time
+ * limits, trees, keys, scores and daily counts.
  *
- * An approval whose execution was cut off is found when the layer is built, and recorded as one of which nobody knows
- * whether it was executed.
+ * An approval whose execution was cut off is found when the layer is built, and recorded as one whose outcome is
+ * unknown.
  *
  * @category layers
  * @since 0.1.0

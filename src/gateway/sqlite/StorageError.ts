@@ -22,7 +22,7 @@ export type StorageProblem =
   | "Damaged"
   /** It cannot be opened or written. */
   | "Inaccessible"
-  /** The disk, or the room that this user has on it, is full. */
+  /** The disk, or the quota that this user has on it, is full. */
   | "Full"
   /** It has been removed, replaced or taken over while a gateway had it open. */
   | "Lost"
@@ -39,7 +39,7 @@ const advice: Readonly<Record<StorageProblem, string>> = {
   Foreign: "It is the database of some other program. Choose another file.",
   Damaged: "Put a backup in its place, or choose another file.",
   Inaccessible: "Its folder must exist, and this user must be able to write there.",
-  Full: "Make room on its disk. What was answered before is kept.",
+  Full: "Free space on its disk. What was answered before is kept.",
   Lost: "Stop this gateway, see that the file and its -wal are where they were, and start it again.",
   KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",
   KeyExposed: "Take the permission away (chmod 600), and replace the secrets if anybody else may have read it.",

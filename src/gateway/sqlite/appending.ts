@@ -1,6 +1,6 @@
 /**
  * What an append does, all in one transaction: the record at its place in the chain, what the policy was asked, the
- * agent's history, and the action that is held.
+ * agent's history, and the pending action.
  *
  * @since 0.1.0
  */

@@ -26,7 +26,7 @@ export interface Transactor<E> {
   readonly withTransaction: <A>(changes: Effect.Effect<A, SqlError>) => Effect.Effect<A, E>
 }
 
-/** So that nobody waits long for a change that came just too late. */
+/** So that no caller waits long whose change came just too late. */
 const changesAtOnce = 256
 
 /**

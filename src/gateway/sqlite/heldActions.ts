@@ -1,5 +1,5 @@
 /**
- * Held actions: the lists, and how people and time settle them.
+ * Pending actions: the lists, and how reviewers and time settle them.
  *
  * @since 0.1.0
  */
@@ -38,7 +38,7 @@ interface HeldRow {
 const fromMillisOrNull = (millis: number | null) => millis === null ? null : fromMillis(millis)
 
 /**
- * The methods of a ledger that are about held actions.
+ * The methods of a ledger that are about pending actions.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * The key file beside a database. Whoever has both can read every secret that the gateway keeps; whoever has the database
- * alone cannot.
+ * The key file beside a database. With both, every secret of the gateway can be read; with the database
+ * alone, none.
  *
  * @since 0.1.0
  */

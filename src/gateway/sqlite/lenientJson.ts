@@ -1,5 +1,5 @@
 /**
- * JSON that somebody else may have written into.
+ * JSON that another program may have changed.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Texts that a TEXT column gives back as they were. SQLite keeps UTF-8, which has no halves of surrogate pairs, and some
+ * Texts that a TEXT column returns as they were. SQLite keeps UTF-8, which has no halves of surrogate pairs, and some
  * versions of Node cut a text at its first NUL: JSON has both, and a chain of hashes forgives neither.
  *
  * @since 0.1.0

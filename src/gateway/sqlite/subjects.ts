@@ -1,5 +1,5 @@
 /**
- * People with data in the log, and the keys to it.
+ * The data subjects in the log, and the keys of their data.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { fromColumn, toColumn } from "./losslessText.ts"
 import { fromMillis, toMillis } from "./recordRows.ts"
 
 /**
- * The methods of a ledger that are about people.
+ * The methods of a ledger that are about data subjects.
  *
  * @category constructors
  * @since 0.1.0
@@ -90,7 +90,7 @@ export const subjects = ({ commit, read, seal, sql, unseal }: Database["Service"
         return marked.length
       }))
       // What was overwritten, the keys among it, still stands in the write-ahead log. While another program reads the
-      // database the log must stay; it is emptied as soon as nobody does.
+      // database the log must stay; it is emptied as soon as none does.
       if (!(yield* truncateLog)) {
         yield* Effect.forkDetach(
           Effect.repeat(truncateLog, { until: Boolean, schedule: Schedule.spaced("10 seconds") })

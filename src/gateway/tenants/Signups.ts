@@ -1,5 +1,5 @@
 /**
- * People who have asked for a tenant and have not yet shown that their address is theirs.
+ * Applicants who have asked for a tenant and have not yet confirmed their address.
  *
  * @since 0.1.0
  */
@@ -38,7 +38,7 @@ export class Signups extends Context.Service<Signups, {
   readonly isOpen: boolean
   /** Sends a mail, and says whether it did: false where too many wait to be confirmed. */
   readonly begin: (
-    person: { readonly email: string; readonly name: string },
+    applicant: { readonly email: string; readonly name: string },
     from: string | undefined
   ) => Effect.Effect<boolean>
   /** Whose token it is. Undefined where it is unknown, used or too old. */
@@ -93,11 +93,11 @@ export const layer = (send: ((mail: VerificationMail) => Effect.Effect<void>) | 
     }
 
     const take = (token: string): Waiting | undefined => {
-      const person = waiting.get(token)
-      if (person === undefined) return undefined
+      const applicant = waiting.get(token)
+      if (applicant === undefined) return undefined
       waiting.delete(token)
-      count(person, -1)
-      return person
+      count(applicant, -1)
+      return applicant
     }
 
     const forgetOld = (now: number) => {
@@ -119,17 +119,17 @@ export const layer = (send: ((mail: VerificationMail) => Effect.Effect<void>) | 
           byAddress.of(from) >= capacity.byAddress
         ) return false
         const token = randomBytes(32).toString("base64url")
-        const person = { email, name, from, until: now + day }
-        waiting.set(token, person)
-        count(person, 1)
+        const applicant = { email, name, from, until: now + day }
+        waiting.set(token, applicant)
+        count(applicant, 1)
         yield* send({ to: email, name, token: Redacted.make(token) })
         return true
       }),
 
       redeem: (token) =>
         Effect.map(monotonicMillis, (now) => {
-          const person = take(Redacted.value(token))
-          return person !== undefined && person.until > now ? person : undefined
+          const applicant = take(Redacted.value(token))
+          return applicant !== undefined && applicant.until > now ? applicant : undefined
         })
     })
   })

@@ -28,9 +28,9 @@ export interface TenantOptions {
   readonly id: string
   readonly apiKey: string | Redacted.Redacted
   readonly name?: string | undefined
-  /** The address of the person who signed up. At most one tenant has it. */
+  /** The address of the user who signed up. At most one tenant has it. */
   readonly email?: string | undefined
-  /** Whose tenant it is on GitHub: sessions switch between the tenants of one person. */
+  /** Whose tenant it is on GitHub: sessions switch between the tenants of one account. */
   readonly githubLogin?: string | undefined
   /** Where its public dashboard is found. At most one tenant has it. */
   readonly slug?: string | undefined
@@ -47,7 +47,7 @@ export interface TenantOptions {
   readonly redisFailure?: FailureMode | undefined
   /** What to do while the chain is away. Default: `fail_open`. Kept, but nothing here can be away. */
   readonly blockchainFailure?: FailureMode | undefined
-  /** Pairs `tool/method` that are allowed where a human would be asked. */
+  /** Pairs `tool/method` that are allowed although they would need an approval. */
   readonly autoApproveTools?: ReadonlyArray<string> | undefined
   /** Where events are sent to. Default: nowhere. */
   readonly webhookUrl?: string | undefined
@@ -82,7 +82,7 @@ export interface Tenant {
   readonly blockchainFailure: FailureMode
   readonly autoApproveTools: ReadonlyArray<string>
   readonly webhookUrl: string | null
-  /** Stays when the URL goes: a URL that is set again is signed for as before. */
+  /** Stays when the URL is removed: a URL that is set again is signed for as before. */
   readonly webhookSecret: Redacted.Redacted | null
   readonly webhookEvents: ReadonlyArray<string>
   readonly burst: number
@@ -164,7 +164,7 @@ export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant =>
 })
 
 /**
- * Whether two tenants are one, or belong to the same person on GitHub.
+ * Whether two tenants are one, or belong to the same account on GitHub.
  *
  * @category predicates
  * @since 0.1.0

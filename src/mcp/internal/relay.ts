@@ -23,7 +23,7 @@ import type { McpChannel } from "../McpChannel.ts"
 import * as mcpResults from "./mcpResults.ts"
 
 /**
- * Answers a held call at once with the id of the action, and offers a tool to ask again.
+ * Answers a pending call at once with the id of the action, and offers a tool to ask again.
  *
  * @category models
  * @since 0.1.0
@@ -45,7 +45,7 @@ export interface Answer {
 export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference"> {
   /**
    * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
-   * name that the server gives itself, with `-` for what the gateway does not take. Give one where policies name it: a
+   * name that the server has itself, with `-` for what the gateway does not take. Give one where policies name it: a
    * server may change its mind.
    */
   readonly tool?: string | undefined
@@ -53,7 +53,7 @@ export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isB
   readonly action?: ((name: string, server: string) => ActionName) | undefined
   /** The tools that the client may see and call. Default: all. */
   readonly allow?: ReadonlyArray<string> | undefined
-  /** What to do when a call is held: `Governed.wait()` (the default), or `GovernedMcpProxy.answer`. */
+  /** What to do when a call is pending: `Governed.wait()` (the default), or `GovernedMcpProxy.answer`. */
   readonly onPending?: (Approvals.AwaitOptions & { readonly _tag: "Wait" }) | Answer | undefined
   /** How often a client that asked for progress hears that its call waits. Default: at once, then every 10 seconds. */
   readonly progressEvery?: Duration.Input | undefined
@@ -66,7 +66,7 @@ interface Call {
   readonly id: JsonRpc.Id
   readonly name: string
   readonly params: JsonRpc.Message
-  /** Done when nobody waits for the server's answer any more. */
+  /** Done when the server's answer is no longer waited for. */
   readonly over: Deferred.Deferred<void>
   /** Set when the server has got it. */
   handedOver: ActionId | undefined
@@ -90,12 +90,12 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   const calls = new Map<JsonRpc.Id, Call>()
   /** Every other request of the client that is not answered yet. */
   const requests = new Map<JsonRpc.Id, JsonRpc.Request>()
-  /** Calls that were answered with the id of an action, and are to be performed when somebody asks after it. */
-  const held = new Map<ActionId, Call>()
+  /** Calls that were answered with the id of an action, and are to be performed when the client asks for it again. */
+  const waiting = new Map<ActionId, Call>()
   let serverName = options.tool ?? "mcp"
 
   const isOffered = (name: string) => allow === undefined || allow.includes(name)
-  /** Whoever has gone needs no answer. */
+  /** A client that has disconnected needs no answer. */
   const tellClient = (message: JsonRpc.Message, relatedTo?: JsonRpc.Id) =>
     Effect.ignore(client.send(message, relatedTo))
 
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
           : Effect.void
       )
 
-  /** Gives the call to the server, in the name of the request that waits for its answer. */
+  /** Passes the call to the server, in the name of the request that waits for its answer. */
   const handOver = (call: Call, params: JsonRpc.Message, actionId: ActionId) =>
     Effect.suspend(() => {
       call.handedOver = actionId
@@ -144,7 +144,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
             progressToken,
             // Progress has to grow, and the server's own may begin at 1 when the wait is over.
             progress: ++steps / 1e6,
-            message: `waiting for a person's approval as ${actionId}`
+            message: `waiting for a reviewer's approval as ${actionId}`
           }),
           call.id
         )
@@ -170,29 +170,29 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
 
   const hold = (call: Call, checkTool: string, actionId: ActionId) =>
     Effect.suspend(() => {
-      held.set(actionId, call)
-      if (held.size > maxHeld) held.delete(held.keys().next().value!)
+      waiting.set(actionId, call)
+      if (waiting.size > maxHeld) waiting.delete(waiting.keys().next().value!)
       return refuse(call, mcpResults.waitsFor(actionId, checkTool), actionId)
     })
 
-  /** Asks after a held call, and performs it in the name of the question. */
+  /** Asks for the decision on a pending call, and performs it in the name of the question. */
   const check = Effect.fnUntraced(function*(call: Call, patience: NonNullable<typeof asking>["patience"]) {
     const given = decodeActionId(JsonRpc.member(call.params, "arguments")["action_id"])
     if (given._tag === "None") return yield* refuse(call, mcpResults.badActionId)
     const actionId = given.value
-    if (!held.has(actionId)) return yield* refuse(call, mcpResults.nothingWaits)
+    if (!waiting.has(actionId)) return yield* refuse(call, mcpResults.nothingWaits)
     const approved = yield* Effect.tapError(
       Clearance.wait(actionId, { timeout: patience }),
       ({ _tag }) =>
         Effect.sync(() => {
-          if (_tag === "Rejected" || _tag === "Expired") held.delete(actionId)
+          if (_tag === "Rejected" || _tag === "Expired") waiting.delete(actionId)
         })
     )
     yield* Effect.uninterruptible(Effect.suspend(() => {
-      const first = held.get(actionId)
+      const first = waiting.get(actionId)
       // Two questions may get the same approval.
       if (first === undefined) return refuse(call, mcpResults.nothingWaits)
-      held.delete(actionId)
+      waiting.delete(actionId)
       return Effect.flatMap(
         Governed.settle(approved, {
           act: () => handOver(call, { ...first.params, _meta: call.params["_meta"] }, actionId),
@@ -301,7 +301,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     const { id } = response
     const one = calls.get(id)
     if (one !== undefined) {
-      // Nobody has asked it yet.
+      // It has not been sent to the server yet.
       if (one.handedOver === undefined) return Effect.void
       calls.delete(id)
       return Effect.andThen(tellClient(response), Deferred.succeed(one.over, undefined))
@@ -338,7 +338,10 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
 
   // --- ends
 
-  /** The client has gone. What can be done at once is done, since it was asked for; what waits for a person is not. */
+  /**
+   * The client has disconnected. What can be performed at once is performed, since it was asked for; pending calls are
+   * not.
+   */
   const abandon = Effect.suspend(() => {
     const fibers = Array.from(calls.values(), ({ fiber }) => fiber).filter((fiber) => fiber !== undefined)
     return Fiber.awaitAll(fibers).pipe(
@@ -394,8 +397,8 @@ const nameOf = (name: unknown) =>
 const checkTool = (name: string) => ({
   name,
   description:
-    "Asks whether a tool call that waits for a person's approval was approved. Once it is, this performs the \
-call and gives its result; it is performed only once, however often this is asked.",
+    "Asks whether a tool call that waits for a reviewer's approval was approved. Once it is, this performs the \
+call and returns its result; it is performed only once, however often this is asked.",
   inputSchema: {
     type: "object",
     properties: { action_id: { type: "string", description: "The id that the call was answered with" } },

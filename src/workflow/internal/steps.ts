@@ -1,6 +1,6 @@
 /**
- * The two steps of a governed workflow that must not happen twice. Each claims a key of the journal first, and whoever
- * finds it claimed asks what became of it.
+ * The two steps of a governed workflow that must not happen twice. Each claims a key of the journal first; a process
+ * that finds it claimed asks what became of it.
  *
  * @since 0.1.0
  */
@@ -39,7 +39,9 @@ export interface DurableCall {
  * @since 0.1.0
  */
 export interface SubmitOptions {
-  /** When to submit again where certainly nothing happened. Default: for ever, with pauses that grow to 30 seconds. */
+  /**
+   * When to submit again where certainly nothing happened. Default: indefinitely, with pauses that grow to 30 seconds.
+   */
   readonly retry?: RetryPolicy.RetryPolicy | undefined
   /** How long to look for the record of a call whose answer was lost, while the log can be read. Default: 2 minutes. */
   readonly lookFor?: Duration.Input | undefined

@@ -63,7 +63,7 @@ export const layer = HttpApiBuilder.group(
           const current = yield* CurrentTenant
           const tenant = yield* tenants.current
           const apiKey = newKey()
-          // Somebody else may rotate at the same moment, and then the key that this request came with is dead.
+          // Another request may rotate at the same moment, and then the key of this request is no longer valid.
           return (yield* tenants.rotateKey(tenant.id, current.apiKey ?? tenant.apiKey, apiKey))
             ? new RotatedKey({ tenantId: tenant.id, apiKey, rotatedAt: yield* DateTime.now })
             : yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
@@ -128,8 +128,8 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "verifyEmail",
         Effect.fnUntraced(function*({ query: { token } }) {
-          const person = yield* signups.redeem(token)
-          const tenant = person && (yield* open(tenants, person))
+          const applicant = yield* signups.redeem(token)
+          const tenant = applicant && (yield* open(tenants, applicant))
           return tenant === undefined
             ? yield* Effect.fail(BadRequest400.make({ detail: "Invalid or expired verification token" }))
             : {

@@ -143,7 +143,7 @@ const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["r
     replayed,
     interpretation: consistent
       ? `The recorded decision is reproducible under policy ${record.bundleRevision}.`
-      : "The replayed decision differs from the record: it was taken by a human or a switch, or the record was changed.",
+      : "The replayed decision differs from the record: it was taken by a reviewer or a switch, or the record was changed.",
     input
   })
 }

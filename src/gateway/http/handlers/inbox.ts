@@ -39,7 +39,7 @@ export const layer = HttpApiBuilder.group(
         const { id, isStillGood } = yield* CurrentTenant
         yield* streaming
         return Stream.unwrap(Effect.map(feed.subscribe(id), (news) => Stream.merge(news, heartbeat))).pipe(
-          // Whoever would not get in any more learns nothing more either, whenever the stream was opened.
+          // A key that is no longer valid receives nothing more, whenever its stream was opened.
           Stream.takeWhileEffect(() => isStillGood),
           Stream.interruptWhen(closing)
         )

@@ -85,7 +85,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-/** What lists tell of an agent. */
+/** An agent as lists show it. */
 const withoutPrompt = (agent: ManagedAgent) => {
   const { governanceProfile: _, requireHumanApproval: __, systemPrompt: ___, ...shown } = agent
   return new ManagedAgent(shown)

@@ -133,7 +133,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-/** What the trail tells of a record. */
+/** A record as the trail shows it. */
 const withoutHashes = (record: AuditRecord) => {
   const { bundleRevision: _, prevHash: __, recordHash: ___, ...shown } = record
   return new SessionRecord(shown)

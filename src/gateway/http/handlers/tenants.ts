@@ -15,7 +15,8 @@ import { maxBurst, maxNameLength, maxTenants } from "../../tenants/internal/boun
 import { isOfOnePerson, reportedRate, type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
 /**
- * The handlers of this group. A tenant sees itself and those of the same person; what it makes belongs to that person too.
+ * The handlers of this group. A tenant sees itself and those of the same account; what it makes belongs to that account
+ * too.
  *
  * @category handlers
  * @since 0.1.0

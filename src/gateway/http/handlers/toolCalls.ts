@@ -90,7 +90,7 @@ export const layer = HttpApiBuilder.group(
             }))
         }
       }),
-      // Whoever hangs up must not leave an executed action without its record.
+      // A client that disconnects must not leave an executed action without its record.
       { uninterruptible: true }
     )
   })

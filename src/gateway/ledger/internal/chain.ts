@@ -97,7 +97,7 @@ export const linked = (
 }
 
 /**
- * What the gateway finds when it goes through its own chain, oldest record first, up to the first break.
+ * What the gateway finds when it verifies its own chain, oldest record first, up to the first break.
  *
  * @category hashing
  * @since 0.1.0

@@ -11,7 +11,7 @@ import { noRevision } from "../../policy/PolicyEngine.ts"
 import type { Entry } from "../Ledger.ts"
 
 /**
- * A reviewer's decision over a held action.
+ * A reviewer's decision over a pending action.
  *
  * @category models
  * @since 0.1.0
@@ -59,7 +59,7 @@ export const approvalOf = (review: Review, execution: Execution, contacts: Reado
 })
 
 /**
- * An approval whose execution was cut off by the end of the process: nobody knows what became of it. Clients read
+ * An approval whose execution was cut off by the end of the process: its outcome is unknown. Clients read
  * anything but `executed: false` as "may have been executed".
  *
  * @category constructors

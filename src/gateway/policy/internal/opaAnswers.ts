@@ -91,7 +91,7 @@ export const readDecision = Effect.fnUntraced(function*(
   })
 })
 
-/** OPA sorts by bytes, which is not the order of JavaScript, and policies of other people may answer with a list. */
+/** OPA sorts by bytes, which is not the order of JavaScript, and policies of other authors may answer with a list. */
 const normalized = (decision: PolicyDecision): PolicyDecision => ({
   ...decision,
   requires_human: decision.allow && decision.requires_human,

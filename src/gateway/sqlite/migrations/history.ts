@@ -21,7 +21,7 @@ export const history: ReadonlyArray<string> = [
     last_violation INTEGER,
     PRIMARY KEY (tenant_id, agent_id)
   ) STRICT, WITHOUT ROWID`,
-  // A row goes once it is a day old and the agent acts again.
+  // A row is deleted once it is a day old and the agent acts again.
   `CREATE TABLE agent_actions (
     tenant_id TEXT NOT NULL,
     agent_id TEXT NOT NULL,

@@ -1,5 +1,6 @@
 /**
- * Audit records in their chains, what the policy was asked about them, held actions, Merkle trees, keys of people's data.
+ * Audit records in their chains, what the policy was asked about them, pending actions, Merkle trees, keys of personal
+ * data.
  *
  * Times are epoch milliseconds, and what others have named stands in the spelling of `losslessText`. `position` counts a tenant's records from 1, so that a page, a place in the chain and the
  * number of records are found without counting. What a trigger keeps is never touched otherwise.

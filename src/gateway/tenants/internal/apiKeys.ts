@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { randomBytes } from "node:crypto"
 
 /**
- * A key that nobody has yet.
+ * A new key, which no tenant has yet.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * How much a tenant may be told to remember. What is kept here is kept for good, and some of it goes into every record.
+ * How much a tenant's settings may contain. What is kept here is kept permanently, and some of it is in every record.
  *
  * @since 0.1.0
  */
