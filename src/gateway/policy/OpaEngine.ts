@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
 import { BodyTooLarge, boundedBody } from "../../transport/internal/boundedBody.ts"
 import { connectionFailure } from "../../transport/internal/connectionFailure.ts"
-import { readData, readDecision, revisionOfBundles, revisionOfModules } from "./internal/opaAnswers.ts"
+import { type DataAnswer, readData, readDecision, revisionOfBundles, revisionOfModules } from "./internal/opaAnswers.ts"
 import { noRevision, PolicyEngine, PolicyUnavailable } from "./PolicyEngine.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 
@@ -46,6 +46,14 @@ export interface Options {
  * An object that is not a `PolicyDecision` was meant as one and may be a denial, so no tenant may get a yes out of it:
  * the call is denied with the violation `policy_decision_unreadable`, of severity high, and what is wrong is logged.
  *
+ * A policy lists what it needs of the document in `required_fields`: a rule beside its decision that is the same for every
+ * call (it is asked for without a document, once for each revision), or a key of the decision itself. Fields are paths such
+ * as `"agent.roles"`. Where one is absent the call is denied with the violation `required_field_absent_{field}`, of severity
+ * high, even where the decision is undefined. A list that cannot be read denies as `policy_required_fields_unreadable`.
+ *
+ * A document that OPA refuses (400), such as one nested too deep for it, is denied with `policy_document_refused`: what it
+ * holds is the caller's choice.
+ *
  * The revision is that of OPA's bundles, which OPA tells with the decision: `r7`, or `crm=r7,mail=r2` for several.
  * Policies from plain files have none. For them it is `modules-` and a hash over the text of all modules, asked for with
  * `GET /v1/policies` after each decision, which is taken again if the modules have changed. The hash does not cover data
@@ -56,7 +64,7 @@ export interface Options {
  * **Gotchas**
  *
  * A policy that is undefined or fails for some inputs decides nothing about them, and a tenant who fails open lets them
- * through: define a decision for every input.
+ * through: define a decision for every input, and list what it reads in `required_fields`.
  *
  * An OPA that wants a token gets it from the `HttpClient` (`HttpClient.mapRequest`). The document holds the params of the
  * call: use `https:` where others can listen.
@@ -82,9 +90,9 @@ export const make = Effect.fnUntraced(function*(
       Effect.provideService(HttpIncomingMessage.MaxBodySize, undefined)
     )
 
-  const ask = Effect.fnUntraced(function*(input: PolicyInput) {
+  const ask = Effect.fnUntraced(function*(rule: "decision" | "required_fields", body: unknown) {
     const request = yield* Effect.mapError(
-      HttpClientRequest.bodyJson(HttpClientRequest.post(decisionPath), { input }),
+      HttpClientRequest.bodyJson(HttpClientRequest.post(`${policyPath}/${rule}?provenance=true`), body),
       () => unavailable("the decision document cannot be written as JSON; look at the tenant's policy_config")
     )
     const { status, text } = yield* send(request, maxDecisionBytes)
@@ -101,18 +109,23 @@ export const make = Effect.fnUntraced(function*(
       : Effect.void
   ))
 
+  let listed: { readonly revision: string; readonly required: DataAnswer } | undefined
+
   const evaluate = Effect.fn("OpaEngine.evaluate")(
     function*(input: PolicyInput) {
       while (true) {
-        // Modules may change at any moment: a decision counts when they were the same before and after it.
+        // Policies may change at any moment: a decision counts when they were the same before and after it.
         const before = modules
-        const answer = yield* ask(input)
+        const answer = yield* ask("decision", { input })
         let revision = revisionOfBundles(answer)
+        const isListed = listed !== undefined && listed.revision === (revision ?? before)
+        const required = isListed ? listed!.required : yield* ask("required_fields", {})
         if (revision === undefined) {
           revision = modules = yield* readModules
           if (revision !== before) continue
-        }
-        return { decision: yield* readDecision(answer), revision }
+        } else if (!isListed && (revisionOfBundles(required) ?? revision) !== revision) continue
+        if (revision !== noRevision) listed = { revision, required }
+        return { decision: yield* readDecision(answer, required, input), revision }
       }
     },
     Effect.timeoutOrElse({
@@ -147,7 +160,7 @@ export const make = Effect.fnUntraced(function*(
 export const layer = (options: Options): Layer.Layer<PolicyEngine, VargateError, HttpClient.HttpClient> =>
   Layer.effect(PolicyEngine, make(options))
 
-const decisionPath = "/v1/data/vargate/policy/decision?provenance=true"
+const policyPath = "/v1/data/vargate/policy"
 
 const maxDecisionBytes = 1024 * 1024
 /** OPA shows every module with its syntax tree, about ten times the size of the text. */

@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import { type PolicyDecision, type PolicyInput, Severity } from "./PolicyInput.ts"
 import { type ApprovalRule, hasTool, type Parameters, parametersOf, type PolicyRule } from "./PolicyRule.ts"
 import * as PolicyTemplates from "./PolicyTemplates.ts"
+import { requiring } from "./RequiredFields.ts"
 
 /**
  * The policy engine could not be reached or had no decision, so nothing was decided. What follows is the tenant's choice
@@ -96,6 +97,11 @@ export interface RuleBook {
 export interface Options {
   readonly rules?: ReadonlyArray<PolicyRule> | undefined
   readonly approvals?: ReadonlyArray<ApprovalRule> | undefined
+  /**
+   * Fields of the decision document that the rules read, such as `agent.roles`. Where one is absent, the call is denied with
+   * the violation `required_field_absent_{field}`, of severity high.
+   */
+  readonly requiredFields?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -109,7 +115,7 @@ export interface Options {
  *
  * **Gotchas**
  *
- * The revision knows the program's rules by name, severity and number. Give a rule another name (`refund_limit_v2`) when its
+ * The revision covers the program's rules by name, severity and number, and the required fields. Give a rule another name (`refund_limit_v2`) when its
  * meaning changes.
  *
  * @category constructors
@@ -120,7 +126,8 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     ...options.rules ?? [],
     ...(options.approvals ?? []).map((when, index) => approval(when.name || `approval_${index + 1}`, when))
   ]
-  const revision = revisionOf(programRules)
+  const requiredFields = options.requiredFields ?? []
+  const revision = revisionOf(programRules, requiredFields)
 
   const evaluate = Effect.fn("PolicyEngine.evaluate")(function*(input: PolicyInput) {
     const template = PolicyTemplates.byId(input.tenant.policy_template)
@@ -131,7 +138,7 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     for (const { cause, name } of findings) {
       if (cause !== undefined) yield* Effect.logError(`A policy rule threw, so the call is denied: ${name}`, cause)
     }
-    return { decision: decide(findings), revision }
+    return { decision: requiring(decide(findings), input, requiredFields), revision }
   })
 
   const describe = (templateId: string): RuleBook => {
@@ -150,6 +157,37 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
 
   return PolicyEngine.of({ evaluate, describe })
 }
+
+/**
+ * Any engine, with fields of the decision document without which it denies.
+ *
+ * **Example** (Nobody acts without a registered jurisdiction)
+ *
+ * ```ts
+ * import * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"
+ *
+ * const engine = PolicyEngine.requireFields(PolicyEngine.make(), ["agent.jurisdiction"])
+ * ```
+ *
+ * **Gotchas**
+ *
+ * The revision stays that of the engine, so decisions from before are replayed with these fields required.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const requireFields = (
+  engine: PolicyEngine["Service"],
+  fields: ReadonlyArray<string>
+): PolicyEngine["Service"] =>
+  PolicyEngine.of({
+    ...engine,
+    evaluate: (input) =>
+      Effect.map(engine.evaluate(input), ({ decision, revision }) => ({
+        decision: requiring(decision, input, fields),
+        revision
+      }))
+  })
 
 /**
  * The built-in engine with the five templates.
@@ -229,9 +267,12 @@ const decide = (findings: ReadonlyArray<Finding>): PolicyDecision => {
   }
 }
 
-const revisionOf = (programRules: ReadonlyArray<Rule>): string => {
-  if (programRules.length === 0) return builtinRevision
-  const names = programRules.map(({ name, severity }) => JSON.stringify([name, severity])).sort()
+const revisionOf = (programRules: ReadonlyArray<Rule>, requiredFields: ReadonlyArray<string>): string => {
+  if (programRules.length === 0 && requiredFields.length === 0) return builtinRevision
+  const names = [
+    ...programRules.map(({ name, severity }) => JSON.stringify([name, severity])),
+    ...requiredFields.map((field) => JSON.stringify({ field }))
+  ].sort()
   return `${builtinRevision}+${fnv1a(names.join())}`
 }
 

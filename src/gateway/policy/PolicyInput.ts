@@ -33,7 +33,15 @@ export const PolicyInput = Schema.Struct({
     policy_template: Schema.String,
     policy_config: UnknownRecord
   }),
-  agent: Schema.Struct({ id: Schema.String, type: Schema.String, version: Schema.String }),
+  agent: Schema.Struct({
+    id: Schema.String,
+    type: Schema.String,
+    version: Schema.String,
+    deployment: Schema.optionalKey(Schema.String),
+    enclave_verified: Schema.optionalKey(Schema.Boolean),
+    roles: Schema.optionalKey(Schema.Array(Schema.String)),
+    jurisdiction: Schema.optionalKey(Schema.String)
+  }),
   action: Schema.Struct({
     id: Schema.String,
     tool: Schema.String,
@@ -45,23 +53,39 @@ export const PolicyInput = Schema.Struct({
     time_utc: Schema.String,
     hour_of_day: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 23 })),
     day_of_week: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
-    is_business_hours: Schema.Boolean
+    is_business_hours: Schema.Boolean,
+    approval: Schema.optionalKey(Schema.Struct({
+      required: Schema.Boolean,
+      granted: Schema.Boolean,
+      approver: Schema.NullOr(Schema.String)
+    }))
   }),
   data: Schema.Struct({
     contains_pii: Schema.Boolean,
     pii_types: Schema.Array(Schema.String),
     pii_fields: Schema.Array(Schema.String),
-    recipients: Schema.Array(Schema.String)
+    recipients: Schema.Array(Schema.String),
+    classification: Schema.optionalKey(Schema.String),
+    residency_required: Schema.optionalKey(Schema.String),
+    destination: Schema.optionalKey(Schema.Struct({ type: Schema.String, approved: Schema.Boolean }))
   }),
   history: Schema.Struct({
     anomaly_score: Schema.Finite,
+    flagged: Schema.optionalKey(Schema.Boolean),
+    cooldown_active: Schema.optionalKey(Schema.Boolean),
+    last_10min: Schema.optionalKey(Schema.Struct({ action_count: Count, denied_count: Count })),
     last_24h: Schema.Struct({
+      high_value_transactions: Schema.optionalKey(Count),
       action_count: Count,
       policy_violations: Count,
       last_violation_at: Schema.NullOr(Schema.String)
     }),
     known_recipient: Schema.Boolean
-  })
+  }),
+  vault: Schema.optionalKey(Schema.Struct({
+    credentials_registered: Schema.Array(Schema.String),
+    brokered_execution: Schema.Boolean
+  }))
 })
 
 /**

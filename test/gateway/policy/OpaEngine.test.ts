@@ -4,6 +4,7 @@ import { Effect, Fiber, Layer, Logger } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { TestClock } from "effect/testing"
 import { createServer, type IncomingMessage, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -28,9 +29,24 @@ const ask = PolicyEngine.use((engine) => engine.evaluate(input))
 
 const engine = (options: Partial<OpaEngine.Options> = {}) => OpaEngine.layer({ url, ...options })
 
-/** The engine before a script. */
-const over = (...script: Parameters<typeof ScriptedTransport.layer>) =>
-  Layer.provideMerge(engine(), ScriptedTransport.layer(...script))
+/** The engine before a script about the decision. Its policy requires nothing, or what is given. */
+const over = (...script: Parameters<typeof ScriptedTransport.layer>) => requiring({}, ...script)
+
+const requiring = (required: unknown, ...script: Parameters<typeof ScriptedTransport.layer>) => {
+  const aside = Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(
+      HttpClient.HttpClient,
+      (client) =>
+        HttpClient.make((request, url) =>
+          url.pathname.endsWith("/required_fields")
+            ? Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(required)))
+            : client.execute(request)
+        )
+    )
+  )
+  return Layer.provideMerge(engine(), Layer.provideMerge(aside, ScriptedTransport.layer(...script)))
+}
 
 const { json, text } = ScriptedTransport
 const bundles = (revisions: Record<string, string>) => ({
@@ -69,6 +85,84 @@ describe("OpaEngine", () => {
       assert.deepStrictEqual(ruling.decision, decision)
     }).pipe(
       Effect.provide(over([decided({ ...decision, violations: ["b", "a", "b"], requires_human: true, more: 1 })]))
+    ))
+
+  describe("what the policy requires of the document", () => {
+    const allowance: PolicyDecision = {
+      allow: true,
+      requires_human: false,
+      violations: [],
+      severity: "none",
+      alert_tier: "none"
+    }
+    const ruledBy = (required: unknown, result: unknown = allowance) =>
+      Effect.provide(ask, requiring({ result: required }, [decided(result)]), { local: true })
+
+    it.effect("is there", () =>
+      Effect.gen(function*() {
+        const { decision } = yield* ruledBy(["agent.id", "history.last_24h.last_violation_at", "data.recipients"])
+        assert.deepStrictEqual(decision, allowance)
+      }))
+
+    it.effect("is absent, so the call is denied by the name of the field", () =>
+      Effect.gen(function*() {
+        const { decision } = yield* ruledBy(["agent.roles", "agent.id", "agent.constructor.name", ""])
+        assert.deepStrictEqual(decision, {
+          allow: false,
+          requires_human: false,
+          violations: [
+            "required_field_absent_",
+            "required_field_absent_agent.constructor.name",
+            "required_field_absent_agent.roles"
+          ],
+          severity: "high",
+          alert_tier: "soc_ticket"
+        })
+      }))
+
+    it.effect("is absent, beside violations of its own", () =>
+      Effect.gen(function*() {
+        const worse: PolicyDecision = { ...decision, severity: "critical", alert_tier: "soc_page" }
+        assert.deepStrictEqual((yield* ruledBy(["agent.roles"], worse)).decision, {
+          ...worse,
+          violations: ["a", "b", "required_field_absent_agent.roles"]
+        })
+      }))
+
+    it.effect("is absent, and the decision undefined", () =>
+      Effect.gen(function*() {
+        const { decision } = yield* ruledBy(["agent.roles"], undefined)
+        assert.deepStrictEqual(decision.violations, ["required_field_absent_agent.roles"])
+        assert.isFalse(decision.allow)
+      }))
+
+    it.effect("stands in the decision itself", () =>
+      Effect.gen(function*() {
+        const { decision } = yield* ruledBy(undefined, { ...allowance, required_fields: ["agent.roles"] })
+        assert.deepStrictEqual(decision.violations, ["required_field_absent_agent.roles"])
+      }))
+
+    it.effect.each([{ list: "agent.roles" }, { list: { agent: "roles" } }, { list: [1] }, { list: null }])(
+      "cannot be read: %j",
+      ({ list }) =>
+        Effect.gen(function*() {
+          const unreadable = ["policy_required_fields_unreadable"]
+          assert.deepStrictEqual((yield* ruledBy(list)).decision.violations, unreadable)
+          const within = { ...allowance, required_fields: list }
+          assert.deepStrictEqual((yield* ruledBy(undefined, within)).decision.violations, unreadable)
+        })
+    )
+  })
+
+  it.effect("denies what OPA refuses to read", () =>
+    Effect.gen(function*() {
+      const { decision } = yield* ask
+      assert.isFalse(decision.allow)
+      assert.deepStrictEqual(decision.violations, ["policy_document_refused"])
+    }).pipe(
+      Effect.provide(over(({ method }) =>
+        method === "GET" ? modules() : json(400, { code: "invalid_parameter", message: "exceeded max depth" })
+      ))
     ))
 
   describe("the revision", () => {
@@ -307,7 +401,10 @@ describe("OpaEngine", () => {
       assert.strictEqual((yield* wire.requests)[0]?.path, "/opa/v1/data/vargate/policy/decision?provenance=true")
     }).pipe(
       Effect.provide(
-        Layer.provideMerge(engine({ url: "https://host.example/opa/" }), ScriptedTransport.layer([decided()]))
+        Layer.provideMerge(
+          engine({ url: "https://host.example/opa/" }),
+          ScriptedTransport.layer([decided(), json(200, {})])
+        )
       )
     ))
 
@@ -342,8 +439,9 @@ describe("OpaEngine", () => {
 
   it.effect("asks with what the HttpClient adds, such as a token", () =>
     Effect.gen(function*() {
-      const { requests, url } = yield* served((_, response) => {
-        response.end(JSON.stringify({ result: decision, provenance: bundles({ main: "r7" }) }))
+      const { requests, url } = yield* served((request, response) => {
+        const result = request.url?.includes("required_fields") === true ? undefined : decision
+        response.end(JSON.stringify({ result, provenance: bundles({ main: "r7" }) }))
       })
       const withToken = Layer.effect(
         HttpClient.HttpClient,
@@ -353,5 +451,6 @@ describe("OpaEngine", () => {
       assert.deepStrictEqual(yield* Effect.provide(ask, layer), { decision, revision: "r7" })
       assert.strictEqual(requests[0]?.headers.authorization, "Bearer opa-token")
       assert.strictEqual(requests[0]?.headers["content-type"], "application/json")
+      assert.strictEqual(requests[1]?.headers.authorization, "Bearer opa-token")
     }))
 })

@@ -219,6 +219,37 @@ describe.skipIf(opa === undefined)(`a gateway with an OPA server${needsOpa}`, ()
       assert.match(text, /OPA answered 500 \(internal_error: .*its log says more/)
     })
 
+    test("denies a call whose document lacks what the policy requires, although the tenant fails open", function*() {
+      const server = yield* OpaServer
+      yield* withOpa("fail_open")
+      yield* server.restart(
+        yield* policyOf(`required_fields := ["agent.id", "agent.clearance"]
+
+        decision := {"allow": true, "requires_human": false, "violations": [], "severity": "none",
+        "alert_tier": "none"} if input.agent.clearance == "high"`)
+      )
+      const decision = yield* ToolCalls.decide(pay(1))
+      assert(decision._tag === "Denied")
+      assert.deepStrictEqual(decision.violations, ["required_field_absent_agent.clearance"])
+      assert.isTrue((yield* replay(decision.actionId)).consistent)
+    })
+
+    test("denies a document that is nested too deep for OPA, although the tenant fails open", function*() {
+      yield* withOpa("fail_open")
+      const depth = 11_000
+      const response = yield* HttpClient.execute(HttpClientRequest.post("https://vargate.ai/api/mcp/tools/call", {
+        headers: { "x-api-key": "shop-key" },
+        body: HttpBody.text(
+          `{"agent_id":"a","tool":"stripe","method":"charge","params":{"amount":9000,"x":${"[".repeat(depth)}${
+            "]".repeat(depth)
+          }}}`,
+          "application/json"
+        )
+      }))
+      assert.strictEqual(response.status, 403)
+      assert.include(yield* response.text, "policy_document_refused")
+    })
+
     test("denies what it cannot read, although the tenant fails open", function*() {
       const server = yield* OpaServer
       yield* withOpa("fail_open")

@@ -107,6 +107,26 @@ describe("PolicyEngine", () => {
       }]
     }))))
 
+  const required = ["agent.roles", "agent.id"]
+  const incomplete = denied("high", "required_field_absent_agent.roles")
+
+  it.effect("denies where a field is absent that the program requires", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* evaluate(document("general")), incomplete)
+      assert.deepStrictEqual(
+        yield* evaluate(document("general", { actions: 201 })),
+        denied("high", "daily_action_limit_exceeded", ...incomplete.violations)
+      )
+      const known = document("general")
+      assert.deepStrictEqual(yield* evaluate({ ...known, agent: { ...known.agent, roles: [] } }), allowed)
+    }).pipe(Effect.provide(PolicyEngine.layerWith({ requiredFields: required }))))
+
+  it.effect("requires fields for any engine", () =>
+    Effect.gen(function*() {
+      const engine = PolicyEngine.requireFields(PolicyEngine.make(), required)
+      assert.deepStrictEqual((yield* engine.evaluate(document("general", { method: "purge" }))).decision, incomplete)
+    }))
+
   it.effect("rules under a revision that follows the program's rules and not their order", () =>
     Effect.gen(function*() {
       const one = { name: "one", severity: "high", when: () => false } as const
@@ -122,9 +142,14 @@ describe("PolicyEngine", () => {
       // stored with audit records, so it must stay what it was
       assert.strictEqual(yield* revisionOf({ rules: [one] }), "builtin-2+40335fb5")
       assert.strictEqual(yield* revisionOf({ rules: [one, two] }), yield* revisionOf({ rules: [two, one] }))
-      const others = [{ rules: [two] }, { rules: [one, two] }, { approvals: [() => false] }]
+      const others = [
+        { rules: [two] },
+        { rules: [one, two] },
+        { approvals: [() => false] },
+        { requiredFields: ["agent.roles"] }
+      ]
       const revisions = yield* Effect.forEach([{}, { rules: [one] }, ...others], revisionOf)
-      assert.strictEqual(new Set(revisions).size, 5)
+      assert.strictEqual(new Set(revisions).size, 6)
     }))
 
   it.effect.prop("decides on any document", [PolicyInput], ([input]) =>

@@ -329,6 +329,7 @@ export const settings = (door: Door) => {
       yield* apply({ policy: { template: "crm" }, autoApproveTools: ["crm/export"] })
       const { revision, rules } = yield* Policies.use((policies) => policies.rules)
       assert.deepStrictEqual(rules.map(({ id, source, type }) => `${source} ${type} ${id}`), [
+        "templates/crm deny unexpected_shape",
         "templates/crm deny crm_delete_not_allowed",
         "templates/crm deny restricted_field_modification",
         "templates/crm deny bulk_operation_exceeds_threshold",
@@ -338,7 +339,7 @@ export const settings = (door: Door) => {
         "settings auto_approved auto_approved:crm/export"
       ])
       assert.deepStrictEqual(rules.at(-1)!.tools, ["crm/export"])
-      assert.strictEqual(rules[4]!.description, "Tool forbidden")
+      assert.strictEqual(rules[5]!.description, "Tool forbidden")
       yield* decide(allowed)
       assert.strictEqual((yield* newest).bundleRevision, revision)
     })

@@ -10,7 +10,8 @@ import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
 import { fieldIssues } from "../../../errors/internal/fieldIssues.ts"
 import { noRevision, PolicyUnavailable } from "../PolicyEngine.ts"
-import { PolicyDecision } from "../PolicyInput.ts"
+import { PolicyDecision, type PolicyInput } from "../PolicyInput.ts"
+import { absentFrom, requiring } from "../RequiredFields.ts"
 
 const Bundle = Schema.Struct({ revision: Schema.optionalKey(Schema.String) })
 
@@ -37,6 +38,12 @@ export interface DataAnswer extends Schema.Schema.Type<typeof DataAnswer> {}
  * @since 0.1.0
  */
 export const readData = (status: number, text: string): Effect.Effect<DataAnswer, PolicyUnavailable> => {
+  if (status === 400) {
+    return Effect.as(
+      Effect.logError("OPA refuses the decision document, so the call is denied", refusal(status, text)),
+      { result: denial("policy_document_refused") }
+    )
+  }
   if (status !== 200) return Effect.fail(new PolicyUnavailable({ detail: refusal(status, text) }))
   return Effect.mapError(
     Schema.decodeEffect(DataAnswer)(text),
@@ -57,15 +64,44 @@ const refusal = (status: number, text: string): string => {
   return `OPA answered ${status}${words}; its log says more`
 }
 
+const FieldList = Schema.Array(Schema.String)
+
+/** What is no list of texts was meant as one. */
+const readFields = Effect.fnUntraced(function*(value: unknown) {
+  if (value === undefined) return []
+  const fields = Option.getOrUndefined(Schema.decodeUnknownOption(FieldList)(value))
+  if (fields === undefined) {
+    yield* Effect.logError(
+      "required_fields of OPA's policy is no list of paths like \"agent.roles\", so calls are denied"
+    )
+  }
+  return fields
+})
+
 /**
- * Reads the value at the decision's path. See `OpaEngine.make` for what becomes of a value that is no decision.
+ * Reads the values at the paths of the decision and of `required_fields`. See `OpaEngine.make` for what becomes of a value
+ * that is no decision.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const readDecision = Effect.fnUntraced(function*(
-  { result }: DataAnswer
+  { result }: DataAnswer,
+  required: DataAnswer,
+  input: PolicyInput
 ): Effect.fn.Return<PolicyDecision, PolicyUnavailable> {
+  const ofPolicy = yield* readFields(required.result)
+  const ofDecision = yield* readFields(Predicate.isObject(result) ? result["required_fields"] : undefined)
+  if (ofPolicy === undefined || ofDecision === undefined) return denial("policy_required_fields_unreadable")
+  const fields = [...ofPolicy, ...ofDecision]
+  // a policy that reads what is absent may decide nothing at all, of which nobody may make a yes
+  const decision = Predicate.isObject(result) || absentFrom(input, fields).length === 0
+    ? yield* decisionIn(result)
+    : silence
+  return requiring(decision, input, fields)
+})
+
+const decisionIn = Effect.fnUntraced(function*(result: unknown): Effect.fn.Return<PolicyDecision, PolicyUnavailable> {
   if (result === undefined) {
     return yield* new PolicyUnavailable({
       detail: "data.vargate.policy.decision is undefined; load a policy that defines it for every input"
@@ -86,7 +122,7 @@ export const readDecision = Effect.fnUntraced(function*(
           "The decision of OPA cannot be read, so the call is denied",
           ...fieldIssues(issue, ["decision"]).map(({ message, path }) => `${path.join(".")}: ${message}`)
         ),
-        unreadable
+        denial("policy_decision_unreadable")
       )
   })
 })
@@ -98,12 +134,20 @@ const normalized = (decision: PolicyDecision): PolicyDecision => ({
   violations: [...new Set(decision.violations)].sort()
 })
 
-const unreadable: PolicyDecision = {
+const denial = (violation: string): PolicyDecision => ({
   allow: false,
   requires_human: false,
-  violations: ["policy_decision_unreadable"],
+  violations: [violation],
   severity: "high",
   alert_tier: "soc_ticket"
+})
+
+const silence: PolicyDecision = {
+  allow: true,
+  requires_human: false,
+  violations: [],
+  severity: "none",
+  alert_tier: "none"
 }
 
 /**
