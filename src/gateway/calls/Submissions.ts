@@ -15,10 +15,12 @@ import type { ToolCall } from "../../model/ToolCall.ts"
 import { AgentHistory } from "../ledger/AgentHistory.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { SubjectKeys } from "../ledger/SubjectKeys.ts"
+import { documentOf } from "../policy/DecisionDocument.ts"
 import * as PersonalData from "../policy/PersonalData.ts"
 import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "../policy/PolicyEngine.ts"
-import { contextAt, type PolicyDecision, type PolicyInput, recipients } from "../policy/PolicyInput.ts"
+import type { PolicyDecision, PolicyInput } from "../policy/PolicyInput.ts"
 import { PolicyOutage } from "../policy/PolicyOutage.ts"
+import { CredentialVault } from "../tenants/CredentialVault.ts"
 import type { Tenant } from "../tenants/Tenants.ts"
 import { GatewayMetrics } from "./GatewayMetrics.ts"
 import { ToolRunner } from "./ToolRunner.ts"
@@ -73,42 +75,32 @@ const make = Effect.gen(function*() {
   const outage = yield* PolicyOutage
   const history = yield* AgentHistory
   const ledger = yield* Ledger
+  const vault = yield* CredentialVault
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
   const metrics = yield* GatewayMetrics
   const webhooks = yield* WebhookSender
 
-  const documentOf = Effect.fnUntraced(function*(
+  const inputOf = Effect.fnUntraced(function*(
     tenant: Tenant,
     call: ToolCall,
     actionId: ActionId,
     now: DateTime.Utc
   ): Effect.fn.Return<PolicyInput> {
-    return {
-      tenant: {
-        id: tenant.id,
-        name: tenant.name,
-        policy_template: tenant.policyTemplate,
-        policy_config: tenant.policyConfig
-      },
-      agent: { id: call.agentId, type: call.agentType, version: call.agentVersion },
-      action: {
-        id: actionId,
-        tool: call.tool,
-        method: call.method,
-        params: call.params,
-        requested_at: DateTime.formatIso(now)
-      },
-      context: contextAt(now, { is_business_hours: call.isBusinessHours }),
-      data: { ...PersonalData.detect(call.params), recipients: recipients(call.params) },
-      history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now })
-    }
+    return documentOf({
+      tenant,
+      call,
+      actionId,
+      now,
+      history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now }),
+      credentials: [...new Set((yield* vault.list(tenant.id)).map(({ toolId }) => toolId))]
+    })
   })
 
   const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
     const actionId = ActionId.make(randomUUID())
     const now = yield* DateTime.now
-    const input = yield* documentOf(tenant, call, actionId, now)
+    const input = yield* inputOf(tenant, call, actionId, now)
     const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
       Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
     )
@@ -119,7 +111,8 @@ const make = Effect.gen(function*() {
       ? yield* tools.run({ ...call, tenantId: tenant.id, actionId })
       : new NotExecuted()
 
-    const subjectId = input.data.contains_pii ? PersonalData.subjectOf(call) : undefined
+    const isPersonal = input.data.pii_fields.length > 0
+    const subjectId = isPersonal ? PersonalData.subjectOf(call) : undefined
     // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
     yield* ledger.append(
       {
@@ -139,7 +132,7 @@ const make = Effect.gen(function*() {
         bundleRevision: revision,
         executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
         anomalyScore: input.history.anomaly_score,
-        containsPii: input.data.contains_pii,
+        containsPii: isPersonal,
         piiFields: input.data.pii_fields,
         piiSubjectId: subjectId,
         input,
@@ -221,6 +214,7 @@ export const layer: Layer.Layer<
   | PolicyEngine
   | PolicyOutage
   | AgentHistory
+  | CredentialVault
   | Ledger
   | ToolRunner
   | SubjectKeys

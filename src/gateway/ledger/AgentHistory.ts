@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { type PolicyInput, recipients } from "../policy/PolicyInput.ts"
-import { nextAnomalyScore } from "../policy/PolicyTemplates.ts"
+import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
 import type { Entry } from "./Ledger.ts"
 
 /**
@@ -52,6 +52,14 @@ export const rounded = (score: number): number => Math.round(score * 1e6) / 1e6
 export const day = 24 * 60 * 60 * 1000
 
 /**
+ * How long an action counts as of the last ten minutes, in milliseconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const tenMinutes = 10 * 60 * 1000
+
+/**
  * The `history` of a decision document, from what was counted.
  *
  * @category constructors
@@ -61,12 +69,17 @@ export const historyOf = (counted: {
   readonly score: number
   readonly actions: number
   readonly violations: number
+  /** Large amounts of the last 24 hours that were not denied. */
+  readonly highValues: number
+  readonly lastTenMinutes: { readonly actions: number; readonly denied: number }
   /** In epoch milliseconds. */
   readonly lastViolation: number | undefined
   readonly knowsRecipients: boolean
 }): PolicyInput["history"] => ({
   anomaly_score: rounded(counted.score),
+  last_10min: { action_count: counted.lastTenMinutes.actions, denied_count: counted.lastTenMinutes.denied },
   last_24h: {
+    high_value_transactions: counted.highValues,
     action_count: counted.actions,
     policy_violations: counted.violations,
     last_violation_at: counted.lastViolation === undefined
@@ -81,6 +94,18 @@ interface Agent {
   /** Times of the last 24 hours in epoch milliseconds, oldest first. */
   actions: Array<number>
   violations: Array<number>
+  highValues: Array<number>
+}
+
+/** How many of these times, which are in order, are later than a moment. */
+const countAfter = (times: ReadonlyArray<number>, moment: number): number => {
+  let [low, high] = [0, times.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (times[middle]! > moment) high = middle
+    else low = middle + 1
+  }
+  return times.length - low
 }
 
 /**
@@ -96,13 +121,16 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
 
   const agentAt = (tenantId: string, agentId: string, now: number): Agent => {
     const key = keyOf(tenantId, agentId)
-    const agent = agents.get(key) ?? { score: 0, actions: [], violations: [] }
+    const agent = agents.get(key) ?? { score: 0, actions: [], violations: [], highValues: [] }
     agents.set(key, agent)
     const isRecent = (time: number) => time > now - day
     // Times arrive in order, so the list needs a new copy only when its head has grown too old.
     if (agent.actions.length > 0 && !isRecent(agent.actions[0]!)) agent.actions = agent.actions.filter(isRecent)
     if (agent.violations.length > 0 && !isRecent(agent.violations[0]!)) {
       agent.violations = agent.violations.filter(isRecent)
+    }
+    if (agent.highValues.length > 0 && !isRecent(agent.highValues[0]!)) {
+      agent.highValues = agent.highValues.filter(isRecent)
     }
     return agent
   }
@@ -116,6 +144,11 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
           score: agent.score,
           actions: agent.actions.length,
           violations: agent.violations.length,
+          highValues: agent.highValues.length,
+          lastTenMinutes: {
+            actions: countAfter(agent.actions, at.epochMilliseconds - tenMinutes),
+            denied: countAfter(agent.violations, at.epochMilliseconds - tenMinutes)
+          },
           lastViolation: agent.violations.at(-1),
           knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
         })
@@ -128,7 +161,7 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
         const key = keyOf(tenantId, agentId)
         const score = agents.get(key)?.score
         agents.delete(key)
-        if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [] })
+        if (keepScore && score !== undefined) agents.set(key, { score, actions: [], violations: [], highValues: [] })
       }),
 
     add: ({ agentId, contacts: written = [], decision, input, requestedAt, tenantId }) => {
@@ -137,9 +170,10 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
       const at = requestedAt.epochMilliseconds
       const agent = agentAt(tenantId, agentId, at)
       const denied = decision === "deny"
-      agent.score = nextAnomalyScore(agent.score, { denied, amount: input.action.params.amount })
+      agent.score = nextAnomalyScore(agent.score, { denied, amount: largestAmount(input.action.params) })
       agent.actions.push(at)
       if (denied) agent.violations.push(at)
+      else if (isHighValue(input.action.params)) agent.highValues.push(at)
     }
   }
 }

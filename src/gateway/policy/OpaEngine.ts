@@ -40,6 +40,10 @@ export interface Options {
  *
  * **Details**
  *
+ * Covered is what the Rego says and nothing else: the rules of the built-in engine do not apply beside it. The folder
+ * `examples/policies` has them in Rego, with what reads governed fields in every spelling. The document is that of the
+ * built-in engine (`PolicyInput`), which says where each field comes from and which are absent.
+ *
  * Where OPA decides nothing, the tenant's switch does (`PolicyUnavailable`): no connection, no answer in time, an error, a
  * redirect, an undefined decision because no policy is loaded, a value that is no object.
  *

@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import type { ToolCall } from "../../model/ToolCall.ts"
+import { readsLike } from "./GovernedFields.ts"
 import type { PolicyInput } from "./PolicyInput.ts"
 
 const nameKeys: ReadonlySet<string> = new Set(["name", "customer_name", "full_name", "first_name", "last_name"])
@@ -48,6 +50,45 @@ export const detect = (params: Readonly<Record<string, unknown>>): Omit<PolicyIn
     pii_fields: [...new Set(findings.map(({ field }) => field))]
   }
 }
+
+/** Without the padding and the look-alikes of ASCII that would hide a pattern. Lines keep their ends. */
+const unveiled = (text: string): string => text.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+
+/**
+ * What a policy is told of personal data: as {@link detect}, and `contains_pii` and `pii_types` at any depth, under any
+ * spelling of a name-like key, and in texts that are padded with invisible characters or written in look-alikes of ASCII.
+ *
+ * **Gotchas**
+ *
+ * `pii_fields` are those of {@link detect}, which are encrypted in the log: top-level texts.
+ *
+ * @category detection
+ * @since 0.1.0
+ */
+export const inspect = (params: Readonly<Record<string, unknown>>): Omit<PolicyInput["data"], "recipients"> => {
+  const { pii_fields, pii_types } = detect(params)
+  const types = new Set(pii_types)
+  const open: Array<readonly [key: string, value: unknown]> = [["", params]]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [key, value] = next
+    if (typeof value === "string") {
+      const text = unveiled(value)
+      for (const { found, type } of detectors) if (!types.has(type) && found(key, text)) types.add(type)
+    } else if (Array.isArray(value)) {
+      for (const item of value) open.push([key, item])
+    } else if (Predicate.isObject(value)) {
+      // what stands under a name is (part of) a name
+      for (const [own, item] of Object.entries(value)) open.push([nameKeyOf(own) ?? nameKeyOf(key) ?? own, item])
+    }
+  }
+  return {
+    contains_pii: types.size > 0,
+    pii_types: detectors.map(({ type }) => type).filter((type) => types.has(type)),
+    pii_fields
+  }
+}
+
+const nameKeyOf = (key: string): string | undefined => [...nameKeys].find((name) => readsLike(key, name))
 
 const subjectKeys = ["customer_id", "subject_id", "user_id"]
 

@@ -109,6 +109,9 @@ export interface Options {
  *
  * **Details**
  *
+ * Covered are the fields, methods and tools that the tenant's template names, in every spelling (`PolicyTemplates`), and what
+ * the program's rules read. A field that no rule reads is not governed, and neither is what a tool does besides its params.
+ *
  * Any violation denies, with the severity of the worst. Without one, an approval rule that fires holds the call. A rule of
  * the program that throws fails closed: the call gains the violation `policy_rule_failed_{name}`, of severity high, and
  * the cause is logged. An approval rule has the name of its function, or `approval_{n}`, counted from 1.

@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import { domainOf, includesKey, keysOf, numbersOf, valuesOf } from "./GovernedFields.ts"
+import { domainOf, hasShape, includesKey, keysOf, numbersOf, valuesOf } from "./GovernedFields.ts"
 import { type PolicyInput, recipients } from "./PolicyInput.ts"
 import { hasMethod, type PolicyTemplate, template, unexpectedShape } from "./PolicyRule.ts"
 
@@ -25,11 +25,19 @@ const hasQuantity = (
   isConcerned: (quantity: number) => boolean
 ): boolean => numbersOf(action.params, field).some(isConcerned)
 
-/** A time that cannot be read counts as recent, so that the cool-down stays on. */
-const violatedWithinTheHour = ({ context, history }: PolicyInput): boolean => {
-  const last = history.last_24h.last_violation_at
-  return last !== null && !(Date.parse(context.time_utc) - Date.parse(last) >= 3_600_000)
-}
+/**
+ * Whether an agent has to rest: so many violations in 24 hours, the last of them under an hour ago. A time that cannot be
+ * read counts as recent.
+ *
+ * @category scoring
+ * @since 0.1.0
+ */
+export const isCoolingDown = (
+  { context, history: { last_24h } }: Pick<PolicyInput, "context" | "history">,
+  cooldownViolations: number
+): boolean =>
+  last_24h.policy_violations >= cooldownViolations && last_24h.last_violation_at !== null &&
+  !(Date.parse(context.time_utc) - Date.parse(last_24h.last_violation_at) >= 3_600_000)
 
 /**
  * For agents of any kind: a daily limit, a limit on the anomaly score, a cool-down of one hour after repeated violations,
@@ -57,8 +65,7 @@ export const general = template({
     {
       name: "violation_cooldown_active",
       severity: "high",
-      when: (input, { cooldown_violations }) =>
-        input.history.last_24h.policy_violations >= cooldown_violations && violatedWithinTheHour(input)
+      when: (input, { cooldown_violations }) => isCoolingDown(input, cooldown_violations)
     }
   ],
   approval: (input, { approve_destructive }) => approve_destructive && hasMethod(input, ...destructive)
@@ -286,6 +293,27 @@ export const all: ReadonlyArray<PolicyTemplate> = [general, financial, email, cr
  * @since 0.1.0
  */
 export const byId = (id: string): PolicyTemplate => all.find((template) => template.id === id) ?? general
+
+/**
+ * The largest amount in params, in any spelling.
+ *
+ * @category scoring
+ * @since 0.1.0
+ */
+export const largestAmount = (params: Readonly<Record<string, unknown>>): number | undefined =>
+  numbersOf(params, "amount").reduce<number | undefined>(
+    (largest, amount) => largest === undefined || amount > largest ? amount : largest,
+    undefined
+  )
+
+/**
+ * Whether params name an amount of 5000 or more, or one that cannot be read.
+ *
+ * @category scoring
+ * @since 0.1.0
+ */
+export const isHighValue = (params: Readonly<Record<string, unknown>>): boolean =>
+  valuesOf(params, "amount").some((amount) => !(hasShape(amount, "quantity") && Number(amount) < 5000))
 
 /**
  * The anomaly score of an agent after a decision: the old score fades by 5 %, a denial adds 0.15, an amount of 1000 or

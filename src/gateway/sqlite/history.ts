@@ -5,10 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { AgentHistory, day, historyOf, rounded } from "../ledger/AgentHistory.ts"
+import { AgentHistory, day, historyOf, rounded, tenMinutes } from "../ledger/AgentHistory.ts"
 import type { Entry } from "../ledger/Ledger.ts"
 import { recipients } from "../policy/PolicyInput.ts"
-import { nextAnomalyScore } from "../policy/PolicyTemplates.ts"
+import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
 import type { Database } from "./Database.ts"
 import { toColumn } from "./losslessText.ts"
 
@@ -17,14 +17,27 @@ interface AgentRow {
   readonly actions: number
   readonly violations: number
   readonly last_violation: number | null
+  /** Of large amounts. */
+  readonly high_values: number
+  /** Running totals, which nothing is ever taken from. */
+  readonly ordinal: number
+  readonly denials: number
 }
 
-const newcomer: AgentRow = { score: 0, actions: 0, violations: 0, last_violation: null }
+const newcomer: AgentRow = {
+  score: 0,
+  actions: 0,
+  violations: 0,
+  last_violation: null,
+  high_values: 0,
+  ordinal: 0,
+  denials: 0
+}
 
 const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
   Effect.map(
     sql<AgentRow>`
-      SELECT score, actions, violations, last_violation FROM agents
+      SELECT score, actions, violations, last_violation, high_values, ordinal, denials FROM agents
       WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
     ([row]) => row ?? newcomer
   )
@@ -49,17 +62,29 @@ export const remember = Effect.fnUntraced(function*(
   const at = requestedAt.epochMilliseconds
   const denied = decision === "deny"
   const before = yield* agentRow(sql, tenantId, agentId)
-  const gone = yield* sql<{ readonly denied: number }>`
+  const highValue = !denied && isHighValue(input.action.params)
+  const gone = yield* sql<{ readonly denied: number; readonly high_value: number }>`
     DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${at - day}
-    RETURNING denied`
+    RETURNING denied, high_value`
+  const totals = { ordinal: before.ordinal + 1, denials: before.denials + Number(denied) }
   yield* sql`INSERT INTO agent_actions ${
-    sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), at, record_id: recordId, denied: Number(denied) })
+    sql.insert({
+      tenant_id: tenantId,
+      agent_id: toColumn(agentId),
+      at,
+      record_id: recordId,
+      denied: Number(denied),
+      high_value: Number(highValue),
+      ...totals
+    })
   }`
   const after = {
-    score: nextAnomalyScore(before.score, { denied, amount: input.action.params.amount }),
+    score: nextAnomalyScore(before.score, { denied, amount: largestAmount(input.action.params) }),
     actions: before.actions - gone.length + 1,
     violations: before.violations - gone.filter(({ denied }) => denied === 1).length + Number(denied),
-    last_violation: denied ? at : before.last_violation
+    last_violation: denied ? at : before.last_violation,
+    high_values: before.high_values - gone.filter(({ high_value }) => high_value === 1).length + Number(highValue),
+    ...totals
   }
   yield* sql`
     INSERT INTO agents ${sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), ...after })}
@@ -87,13 +112,25 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
         const since = at.epochMilliseconds - day
         // Less those that the agent's next action will take away.
         const [agent = newcomer] = yield* sql<AgentRow>`
-          SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation
+          SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation,
+            high_values - total(high_value) AS high_values, agents.ordinal, agents.denials
           FROM agents LEFT JOIN agent_actions AS gone
             ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
           WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
           GROUP BY agents.agent_id`
+        const [earlier] = yield* sql<{ readonly ordinal: number; readonly denials: number }>`
+          SELECT ordinal, denials FROM agent_actions
+          WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${
+          at.epochMilliseconds - tenMinutes
+        }
+          ORDER BY at DESC, record_id DESC LIMIT 1`
         return historyOf({
           ...agent,
+          highValues: agent.high_values,
+          // Where nothing is earlier, all that is left is of the last ten minutes.
+          lastTenMinutes: earlier === undefined
+            ? { actions: agent.actions, denied: agent.violations }
+            : { actions: agent.ordinal - earlier.ordinal, denied: agent.denials - earlier.denials },
           lastViolation: agent.last_violation === null || agent.last_violation <= since
             ? undefined
             : agent.last_violation,
@@ -108,7 +145,7 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
         const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
         yield* sql`DELETE FROM agent_actions WHERE ${them}`
         yield* keepScore
-          ? sql`UPDATE agents SET actions = 0, violations = 0, last_violation = NULL WHERE ${them}`
+          ? sql`UPDATE agents SET actions = 0, violations = 0, high_values = 0, last_violation = NULL WHERE ${them}`
           : sql`DELETE FROM agents WHERE ${them}`
       }))
   })

@@ -11,6 +11,7 @@ import { key } from "./migrations/key.ts"
 import { ledger } from "./migrations/ledger.ts"
 import { managed } from "./migrations/managed.ts"
 import { tenants } from "./migrations/tenants.ts"
+import { windows } from "./migrations/windows.ts"
 
 const table = "vargate_migrations"
 
@@ -20,7 +21,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0002_ledger": ledger,
   "0003_history": history,
   "0004_tenants": tenants,
-  "0005_managed": managed
+  "0005_managed": managed,
+  "0006_windows": windows
 }
 
 /**

@@ -19,6 +19,45 @@ import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
 export type FailureMode = "fail_closed" | "fail_open" | "fail_to_queue"
 
 /**
+ * What an operator vouches for about an agent. Policies find it in the decision document; a caller cannot send it.
+ *
+ * **Gotchas**
+ *
+ * A caller with the tenant's key chooses the name that it goes by. Where agents of one tenant must not pass for each other,
+ * give each a tenant of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AgentRegistration {
+  /** `agent.roles` */
+  readonly roles?: ReadonlyArray<string> | undefined
+  /** `agent.jurisdiction`, such as `EU`. */
+  readonly jurisdiction?: string | undefined
+  /** `agent.deployment`, such as `bridge`. */
+  readonly deployment?: string | undefined
+  /** `agent.enclave_verified` */
+  readonly enclaveVerified?: boolean | undefined
+  /** `history.flagged`, which is also true while the anomaly score is above the threshold. */
+  readonly flagged?: boolean | undefined
+}
+
+/**
+ * What an operator says about the data of a tenant. Policies find it in the decision document.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DataHandling {
+  /** `data.classification`, such as `internal`. */
+  readonly classification?: string | undefined
+  /** `data.residency_required`, such as `EU`. */
+  readonly residencyRequired?: string | undefined
+  /** `data.destination`, by tool. */
+  readonly destinations?: Readonly<Record<string, { readonly type: string; readonly approved: boolean }>> | undefined
+}
+
+/**
  * A tenant of an embedded gateway. Only `id` and `apiKey` are required.
  *
  * @category models
@@ -57,6 +96,12 @@ export interface TenantOptions {
   readonly webhookEvents?: ReadonlyArray<string> | undefined
   /** Calls in any sliding second. Default: 20. */
   readonly burst?: number | undefined
+  /** What is true of every agent of the tenant. Default: nothing is known. */
+  readonly agentDefaults?: AgentRegistration | undefined
+  /** What is true of single agents by id, field by field in the place of the defaults. */
+  readonly agents?: Readonly<Record<string, AgentRegistration>> | undefined
+  /** Default: nothing is known. */
+  readonly dataHandling?: DataHandling | undefined
 }
 
 /**
@@ -86,6 +131,9 @@ export interface Tenant {
   readonly webhookSecret: Redacted.Redacted | null
   readonly webhookEvents: ReadonlyArray<string>
   readonly burst: number
+  readonly agentDefaults: AgentRegistration
+  readonly agents: Readonly<Record<string, AgentRegistration>>
+  readonly dataHandling: DataHandling
 }
 
 /**
@@ -160,7 +208,10 @@ export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant =>
   webhookUrl: options.webhookUrl ?? null,
   webhookSecret: options.webhookSecret === undefined ? null : redacted(options.webhookSecret),
   webhookEvents: options.webhookEvents ?? [],
-  burst: options.burst ?? 20
+  burst: options.burst ?? 20,
+  agentDefaults: options.agentDefaults ?? {},
+  agents: options.agents ?? {},
+  dataHandling: options.dataHandling ?? {}
 })
 
 /**

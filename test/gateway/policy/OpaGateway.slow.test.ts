@@ -1,6 +1,6 @@
 /** A gateway in this process whose policies are those of a real OPA server. */
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer, type Scope } from "effect"
+import { Effect, Fiber, Layer, Redacted, type Scope } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
@@ -13,7 +13,9 @@ import { Replay } from "../../../src/audit/Replay.ts"
 import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import * as OpaEngine from "../../../src/gateway/policy/OpaEngine.ts"
 import { noRevision } from "../../../src/gateway/policy/PolicyEngine.ts"
+import type { PolicyInput } from "../../../src/gateway/policy/PolicyInput.ts"
 import type { TenantOptions } from "../../../src/gateway/tenants/Tenants.ts"
+import { Credentials } from "../../../src/operator/Credentials.ts"
 import * as GatewayMemory from "../../../src/testing/GatewayMemory.ts"
 import { fromFiles, needsOpa, opa, OpaServer, opaServer, policies } from "../../support/opa.ts"
 
@@ -219,6 +221,150 @@ describe.skipIf(opa === undefined)(`a gateway with an OPA server${needsOpa}`, ()
       assert.match(text, /OPA answered 500 \(internal_error: .*its log says more/)
     })
 
+    /** Rules over the fields that the measured gateway's own rules read. */
+    const likeTheGateways = policyOf(`
+      decision := {
+        "allow": count(violations) == 0,
+        "requires_human": false,
+        "violations": violations,
+        "severity": object.get({0: "none"}, count(violations), "high"),
+        "alert_tier": "none",
+      }
+
+      violations contains "no_credential_registered_for_tool" if {
+        input.vault.brokered_execution
+        not input.action.tool in input.vault.credentials_registered
+      }
+
+      violations contains "violation_cooldown_active" if input.history.cooldown_active
+      violations contains "agent_flagged" if input.history.flagged
+      violations contains "too_many_actions" if input.history.last_10min.action_count > 5
+      violations contains "too_many_denials" if input.history.last_10min.denied_count > 2
+      violations contains "too_many_high_values" if input.history.last_24h.high_value_transactions > 1
+
+      violations contains "high_value_transaction_unapproved" if {
+        input.action.params.amount >= 7000
+        not input.context.approval.granted
+      }
+
+      violations contains "gdpr_pii_residency_violation" if {
+        input.data.contains_pii
+        input.data.residency_required == "EU"
+        not input.data.destination.approved
+      }
+
+      violations contains "classification_too_high" if input.data.classification == "secret"
+      violations contains "wrong_jurisdiction" if input.agent.jurisdiction != "EU"
+      violations contains "role_missing" if not "payer" in input.agent.roles
+      violations contains "enclave_required" if input.agent.enclave_verified == false
+      violations contains "not_deployed_here" if input.agent.deployment != "bridge"
+    `)
+
+    const trusted = {
+      ...tenant,
+      agentDefaults: { roles: ["payer"], jurisdiction: "EU", deployment: "bridge", enclaveVerified: true },
+      dataHandling: {
+        classification: "internal",
+        residencyRequired: "EU",
+        destinations: { stripe: { type: "external_saas", approved: true }, mail: { type: "mail", approved: false } }
+      },
+      agents: {
+        stranger: { roles: [], jurisdiction: "US", enclaveVerified: false, deployment: "laptop" },
+        suspect: { flagged: true }
+      }
+    } satisfies TenantOptions
+
+    const violationsOf = (call: Parameters<typeof ToolCalls.decide>[0]) =>
+      Effect.map(
+        ToolCalls.decide(call),
+        (decision) => decision._tag === "Denied" ? decision.violations : decision._tag
+      )
+
+    test("fires rules about credentials, the agent, its data and its past", function*() {
+      const server = yield* OpaServer
+      const gateway = yield* GatewayMemory.GatewayMemory
+      yield* gateway.putTenant(trusted)
+      yield* server.restart(yield* likeTheGateways)
+      assert.deepStrictEqual(yield* violationsOf(pay(50)), ["no_credential_registered_for_tool"])
+      const register = (toolId: string) =>
+        Credentials.use((credentials) =>
+          credentials.register({ toolId, name: "key", value: Redacted.make("secret-value") })
+        )
+      yield* register("stripe")
+      yield* register("mail")
+      assert.strictEqual(yield* violationsOf(pay(50)), "Allowed")
+      assert.deepStrictEqual(yield* violationsOf(pay(7000)), ["high_value_transaction_unapproved"])
+
+      const by = (id: string) => ({ ...pay(50), agent: { id } })
+      assert.deepStrictEqual(yield* violationsOf(by("suspect")), ["agent_flagged"])
+      const all = ["enclave_required", "not_deployed_here", "role_missing", "wrong_jurisdiction"]
+      assert.deepStrictEqual(yield* violationsOf(by("stranger")), all)
+      // an agent is not registered by being called like what every object has
+      assert.strictEqual(yield* violationsOf(by("constructor")), "Allowed")
+
+      const mail = { tool: "mail", method: "send", params: { message: { to: "ann@corp.example" } } }
+      assert.deepStrictEqual(yield* violationsOf({ ...mail, agent: { id: "writer" } }), [
+        "gdpr_pii_residency_violation"
+      ])
+
+      const rich = { ...pay(6000), agent: { id: "rich" } }
+      assert.strictEqual(yield* violationsOf(rich), "Allowed")
+      assert.strictEqual(yield* violationsOf({ ...rich, params: { Amount: "6000" } }), "Allowed")
+      assert.deepStrictEqual(yield* violationsOf(rich), ["too_many_high_values"])
+
+      const bad = { ...pay(7000), agent: { id: "bad" } }
+      for (let n = 0; n < 3; n++) yield* violationsOf(bad)
+      assert.deepStrictEqual(yield* violationsOf({ ...bad, params: {} }), [
+        "too_many_denials",
+        "violation_cooldown_active"
+      ])
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* violationsOf({ ...bad, params: {} }), ["violation_cooldown_active"])
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* violationsOf({ ...bad, params: {} }), "Allowed")
+
+      for (let n = 0; n < 6; n++) yield* violationsOf(by("busy"))
+      assert.deepStrictEqual(yield* violationsOf(by("busy")), ["too_many_actions"])
+
+      yield* gateway.putTenant({ ...trusted, dataHandling: { classification: "secret" } })
+      assert.deepStrictEqual(yield* violationsOf(by("other")), ["classification_too_high"])
+    })
+
+    test("takes nothing of trust from the caller", function*() {
+      yield* (yield* OpaServer).restart(
+        yield* policyOf(`required_fields := ["agent.roles", "agent.enclave_verified", "agent.deployment",
+        "agent.jurisdiction", "data.classification"]
+
+        decision := {"allow": true, "requires_human": false, "violations": [], "severity": "none",
+        "alert_tier": "none"}`)
+      )
+      const trust = { roles: ["admin"], enclave_verified: true, deployment: "bridge", jurisdiction: "EU" }
+      const response = yield* HttpClient.execute(HttpClientRequest.post("https://vargate.ai/api/mcp/tools/call", {
+        headers: { "x-api-key": "shop-key" },
+        body: HttpBody.jsonUnsafe({
+          agent_id: "a",
+          tool: "stripe",
+          method: "charge",
+          ...trust,
+          agent: trust,
+          params: { amount: 1, agent: trust },
+          data: { classification: "public" },
+          context_override: { is_business_hours: true, approval: { granted: true } }
+        })
+      }))
+      assert.strictEqual(response.status, 403)
+      const { detail } = JSON.parse(yield* response.text)
+      assert.strictEqual(detail.violations.length, 5)
+      const { actionId } = yield* newest
+      const { input } = yield* replay(actionId)
+      assert.deepStrictEqual((input as PolicyInput).agent, { id: "a", type: "unknown", version: "0.0.0" })
+      assert.deepStrictEqual((input as PolicyInput).context.approval, {
+        required: false,
+        granted: false,
+        approver: null
+      })
+    })
+
     test("denies a call whose document lacks what the policy requires, although the tenant fails open", function*() {
       const server = yield* OpaServer
       yield* withOpa("fail_open")
@@ -232,22 +378,6 @@ describe.skipIf(opa === undefined)(`a gateway with an OPA server${needsOpa}`, ()
       assert(decision._tag === "Denied")
       assert.deepStrictEqual(decision.violations, ["required_field_absent_agent.clearance"])
       assert.isTrue((yield* replay(decision.actionId)).consistent)
-    })
-
-    test("denies a document that is nested too deep for OPA, although the tenant fails open", function*() {
-      yield* withOpa("fail_open")
-      const depth = 11_000
-      const response = yield* HttpClient.execute(HttpClientRequest.post("https://vargate.ai/api/mcp/tools/call", {
-        headers: { "x-api-key": "shop-key" },
-        body: HttpBody.text(
-          `{"agent_id":"a","tool":"stripe","method":"charge","params":{"amount":9000,"x":${"[".repeat(depth)}${
-            "]".repeat(depth)
-          }}}`,
-          "application/json"
-        )
-      }))
-      assert.strictEqual(response.status, 403)
-      assert.include(yield* response.text, "policy_document_refused")
     })
 
     test("denies what it cannot read, although the tenant fails open", function*() {

@@ -64,6 +64,28 @@ describe("PersonalData", () => {
     assert.isBelow(performance.now() - started, 2_000)
   })
 
+  const hidden: ReadonlyArray<readonly [string, Record<string, unknown>, ReadonlyArray<string>]> = [
+    ["an address within an object or a list", { to: { list: ["deep@example.org"] } }, ["email"]],
+    ["a name in a list", { first_name: ["Ann"] }, ["name"]],
+    ["a name in parts", { customer: { name: { first: "Ann" } } }, ["name"]],
+    ["a name under another spelling", { customerName: "Ann" }, ["name"]],
+    ["an address with a zero-width space", { text: "ann@\u200bexample.org" }, ["email"]],
+    ["an address with a fullwidth @", { text: "ann\uff20example.org" }, ["email"]],
+    ["a sort code in fullwidth digits", { text: "\uff11\uff12-34-56" }, ["sort_code"]],
+    ["a national insurance number in circled letters", { text: "\u24b6\u24b7123456C" }, ["national_insurance"]]
+  ]
+  for (const [title, params, types] of hidden) {
+    it(`tells policies of ${title}, which is not encrypted`, () => {
+      assert.deepStrictEqual(PersonalData.detect(params), none)
+      assert.deepStrictEqual(PersonalData.inspect(params), { contains_pii: true, pii_types: types, pii_fields: [] })
+    })
+  }
+
+  it("tells policies of what is encrypted, too", () => {
+    for (const [, params] of found) assert.deepStrictEqual(PersonalData.inspect(params), PersonalData.detect(params))
+    assert.deepStrictEqual(PersonalData.inspect({ username: "ann", n: 7, none: null }), none)
+  })
+
   it.effect.prop(
     "answers for params of any shape",
     [Schema.Record(Schema.String, Schema.Json)],

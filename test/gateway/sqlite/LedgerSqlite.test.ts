@@ -149,10 +149,15 @@ describe("a gateway on a file", () => {
       assert.strictEqual(before.last_24h.policy_violations, 1)
       assert.isAbove(before.anomaly_score, 0.15)
       assert.isTrue(before.known_recipient)
-      yield* TestClock.adjust("23 hours")
+      assert.strictEqual(before.last_24h.high_value_transactions, 1)
+      assert.deepStrictEqual(before.last_10min, { action_count: 1, denied_count: 1 })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual((yield* past).last_10min, { action_count: 0, denied_count: 0 })
+      yield* TestClock.adjust("1370 minutes")
       assert.strictEqual((yield* past).last_24h.action_count, 1)
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual((yield* past).last_24h, {
+        high_value_transactions: 0,
         action_count: 0,
         policy_violations: 0,
         last_violation_at: null

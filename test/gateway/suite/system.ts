@@ -181,7 +181,9 @@ export const systems = (door: Door) => {
       const { opa_input_used: input } = JSON.parse(
         (yield* send("POST", "/audit/replay", { body: { last_block: true } })).text
       )
+      assert.deepStrictEqual(input.history.last_10min, { action_count: 0, denied_count: 0 })
       assert.deepStrictEqual(input.history.last_24h, {
+        high_value_transactions: 0,
         action_count: 0,
         policy_violations: 0,
         last_violation_at: null
