@@ -11,7 +11,7 @@ import {
   Approvals,
   AuditLog,
   ChainVerifier,
-  type Checkpoint,
+  type Checkpoints,
   Merkle,
   Replay,
   RetryPolicy,
@@ -98,7 +98,7 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
   return ours.checkpoint
 })
 
-const forgery = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"], kept: Checkpoint.Checkpoint) {
+const forgery = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"], kept: Checkpoints.Checkpoint) {
   yield* Console.log("\n6. A forger removes a record, and recomputes every hash")
   yield* gateway.tamperWithLedger({ edit: (records) => records.slice(1), rehash: true })
   const claim = yield* AuditLog.AuditLog.use((auditLog) => auditLog.verify)

@@ -6,11 +6,10 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Fiber, Predicate, Schedule, Stream } from "effect"
-import { Governed, Reviews } from "effect-vargate"
-import type { Approval } from "effect-vargate"
+import { type Approvals, Governed, Reviews } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
-const amountOf = ({ params }: Approval.PendingAction) =>
+const amountOf = ({ params }: Approvals.PendingAction) =>
   Predicate.hasProperty(params, "amount") && Predicate.isNumber(params.amount) ? params.amount : Infinity
 
 const reviewer = Effect.gen(function*() {

@@ -38,21 +38,7 @@ export * as Allowed from "./model/Allowed.ts"
  *
  * @since 0.1.0
  */
-export * as Anchor from "./operator/Anchor.ts"
-
-/**
- * Roots of the audit log on a blockchain.
- *
- * @since 0.1.0
- */
 export * as Anchors from "./operator/Anchors.ts"
-
-/**
- * Pending actions, and what reviewers decided.
- *
- * @since 0.1.0
- */
-export * as Approval from "./approvals/Approval.ts"
 
 /**
  * Pending actions, from the agent's side: it can look and wait, never decide.
@@ -148,10 +134,10 @@ export * as ChainReport from "./verify/ChainReport.ts"
  * ```ts
  * import { NodeFileSystem } from "@effect/platform-node"
  * import { Console, Effect, FileSystem } from "effect"
- * import { ChainVerifier, type Checkpoint } from "effect-vargate"
+ * import { ChainVerifier, type Checkpoints } from "effect-vargate"
  * import * as NodeHasher from "effect-vargate/node/NodeHasher"
  *
- * const check = (path: string, kept: Checkpoint.Checkpoint) =>
+ * const check = (path: string, kept: Checkpoints.Checkpoint) =>
  *   Effect.gen(function*() {
  *     const files = yield* FileSystem.FileSystem
  *     const report = yield* ChainVerifier.verifyFile(files.stream(path), { checkpoints: [kept] })
@@ -162,13 +148,6 @@ export * as ChainReport from "./verify/ChainReport.ts"
  * @since 0.1.0
  */
 export * as ChainVerifier from "./verify/ChainVerifier.ts"
-
-/**
- * What one party was shown of a log: kept after a good verification, and compared with everything shown later.
- *
- * @since 0.1.0
- */
-export * as Checkpoint from "./audit/Checkpoint.ts"
 
 /**
  * Checkpoints, kept where the gateway cannot reach them. Holding the log against them shows what a self-consistent
@@ -226,13 +205,6 @@ export * as Compliance from "./operator/Compliance.ts"
  * @since 0.1.0
  */
 export * as ComplianceExport from "./operator/ComplianceExport.ts"
-
-/**
- * Credentials of tools that the gateway keeps, so that it can act without showing them to an agent.
- *
- * @since 0.1.0
- */
-export * as Credential from "./operator/Credential.ts"
 
 /**
  * The vault of credentials: what the gateway needs to act on a tool itself, put there by an operator and never shown
@@ -342,20 +314,6 @@ export * as KeyProvider from "./transport/KeyProvider.ts"
 export * as Maintenance from "./operator/Maintenance.ts"
 
 /**
- * Agents that are run elsewhere on a tenant's behalf, and governed by the gateway.
- *
- * @since 0.1.0
- */
-export * as ManagedAgent from "./model/ManagedAgent.ts"
-
-/**
- * Failures of those who look after managed agents. They belong to the table in `VargateError`.
- *
- * @since 0.1.0
- */
-export * as ManagedAgentError from "./errors/ManagedAgentError.ts"
-
-/**
  * Agents that run elsewhere on a tenant's behalf: what they may do, their sessions, and how to stop one.
  *
  * @since 0.1.0
@@ -368,13 +326,6 @@ export * as ManagedAgents from "./operator/ManagedAgents.ts"
  * @since 0.1.0
  */
 export * as ManagedSession from "./model/ManagedSession.ts"
-
-/**
- * Failures of calls through the gateway's own MCP door. They belong to the table in `VargateError`.
- *
- * @since 0.1.0
- */
-export * as McpDoorError from "./errors/McpDoorError.ts"
 
 /**
  * Merkle trees over the audit log: one per full hour. Proofs are verified here, against roots that were stored or
@@ -451,27 +402,6 @@ export * as PolicyRules from "./operator/PolicyRules.ts"
  * @since 0.1.0
  */
 export * as PolicyTemplate from "./model/PolicyTemplate.ts"
-
-/**
- * Why an operation failed, other than by one of the answers of a governed call: the `reason` of a `VargateError`.
- *
- * | reason | what happened | try again? |
- * | --- | --- | --- |
- * | `Unauthenticated`, `Forbidden` | the key is not accepted, or may not do this | no |
- * | `KeyUnavailable` | the key provider returned no usable key | yes |
- * | `InvalidRequest`, `PayloadTooLarge` | the request is not acceptable | no: correct it |
- * | `NotFound`, `Conflict` | there is no such thing, or another client was faster | no |
- * | `QuotaExceeded` | there are as many as there may be | no: not before some have ended |
- * | `NotSupported` | this gateway is not made for that (501) | no |
- * | `ReportedFailure` | a 200 whose body says that it failed | no: see `detail` |
- * | `Unreachable` | nothing was sent | yes |
- * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
- * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
- * | `WebhookUndelivered` | the tenant's webhook did not take a test event | no: look at the receiver |
- *
- * @since 0.1.0
- */
-export * as Reason from "./errors/Reason.ts"
 
 /**
  * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
@@ -601,13 +531,6 @@ export * as TenantDirectory from "./operator/TenantDirectory.ts"
 export * as TenantEntry from "./operator/TenantEntry.ts"
 
 /**
- * Failures of those who look after a tenant. They belong to the table in `VargateError`.
- *
- * @since 0.1.0
- */
-export * as TenantError from "./errors/TenantError.ts"
-
-/**
  * The name of a tenant.
  *
  * @since 0.1.0
@@ -627,13 +550,6 @@ export * as TenantProfile from "./operator/TenantProfile.ts"
  * @since 0.1.0
  */
 export * as TenantSettings from "./model/TenantSettings.ts"
-
-/**
- * A tool call: what an agent wants to do, before anybody has said yes.
- *
- * @since 0.1.0
- */
-export * as ToolCall from "./model/ToolCall.ts"
 
 /**
  * Governed tool calls: ask first, act only on a yes.
@@ -717,27 +633,6 @@ export * as VargateApi from "./VargateApi.ts"
  * @since 0.1.0
  */
 export * as VargateError from "./errors/VargateError.ts"
-
-/**
- * What every error of this package says about itself: what may have happened, and whether to try again.
- *
- * @since 0.1.0
- */
-export * as Verdict from "./errors/Verdict.ts"
-
-/**
- * Failures of receiving webhooks. They belong to the same table as `VargateError`.
- *
- * | reason of `WebhookRefused` | what is wrong with the delivery | status of a route |
- * | --- | --- | --- |
- * | `MissingSignature`, `MalformedSignature`, `WrongSignature` | it is not known to be the gateway's | 401 |
- * | `OutsideTolerance` | the gateway's, but too old, or from the future | 400 |
- * | `UnreadableBody` | the gateway's, but no event | 400 |
- * | `BodyTooLarge` | longer than any event | 413 |
- *
- * @since 0.1.0
- */
-export * as WebhookError from "./errors/WebhookError.ts"
 
 /**
  * What a gateway tells by webhook.

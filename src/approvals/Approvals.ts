@@ -34,6 +34,13 @@ import * as WaitingRoom from "./internal/waitingRoom.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "./Approval.ts"
+
+/**
  * The outcome of a pending action, as values. `Rejected` and `Expired` are the classes that `await` fails with.
  *
  * @category models

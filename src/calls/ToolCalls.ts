@@ -37,6 +37,13 @@ import { exchangeToolCall } from "./internal/toolCallExchange.ts"
 import { type Blocked403, type Pending202, type ToolCallBody, ToolCallsApi } from "./wire/ToolCallsApi.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "../model/ToolCall.ts"
+
+/**
  * The three answers of the policy, as values. `Denied` and `PendingApproval` are the classes that `call` fails with.
  *
  * @category models

@@ -15,6 +15,13 @@ import type { AnchorFailure } from "./wire/AnchorsApi.ts"
 import { AnchorsApi } from "./wire/AnchorsApi.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "./Anchor.ts"
+
+/**
  * Reads and writes anchors.
  *
  * **Details**

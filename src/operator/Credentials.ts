@@ -16,6 +16,13 @@ import { type Credential, type CredentialAccess, CredentialName, type Credential
 import { CredentialsApi } from "./wire/CredentialsApi.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "./Credential.ts"
+
+/**
  * A credential to register. `toolId` is the `tool` of the calls that need it.
  *
  * @category models

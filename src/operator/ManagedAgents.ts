@@ -26,6 +26,13 @@ import { ManagedAgentsApi } from "./wire/ManagedAgentsApi.ts"
 import { ManagedSessionsApi } from "./wire/ManagedSessionsApi.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "../model/ManagedAgent.ts"
+
+/**
  * A managed agent to register. What is left out has no limit of its own.
  *
  * @category options

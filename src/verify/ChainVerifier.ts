@@ -20,10 +20,10 @@
  * ```ts
  * import { NodeFileSystem } from "@effect/platform-node"
  * import { Console, Effect, FileSystem } from "effect"
- * import { ChainVerifier, type Checkpoint } from "effect-vargate"
+ * import { ChainVerifier, type Checkpoints } from "effect-vargate"
  * import * as NodeHasher from "effect-vargate/node/NodeHasher"
  *
- * const check = (path: string, kept: Checkpoint.Checkpoint) =>
+ * const check = (path: string, kept: Checkpoints.Checkpoint) =>
  *   Effect.gen(function*() {
  *     const files = yield* FileSystem.FileSystem
  *     const report = yield* ChainVerifier.verifyFile(files.stream(path), { checkpoints: [kept] })

@@ -30,6 +30,13 @@ import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { InvalidRequest, StorageFailed, VargateError } from "../errors/VargateError.ts"
 
 /**
+ * The models that these operations speak of.
+ *
+ * @since 0.1.0
+ */
+export * from "../audit/Checkpoint.ts"
+
+/**
  * Remembers checkpoints.
  *
  * @category services

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Schedule } from "effect"
-import { Governed, type Reconcile, type ToolCall, Vargate } from "effect-vargate"
+import { Governed, type Reconcile, type ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
@@ -52,7 +52,7 @@ const world = (faults: Faults.Plan) =>
 const reconcile: Reconcile.Options = { wait: "2 seconds", poll: Schedule.spaced("2 seconds"), clockSkew: "1 second" }
 
 /** A third is executed by the gateway, the rest left to the agent; some are denied, some held. */
-const requestOf = (n: number): ToolCall.ToolCallRequest => ({
+const requestOf = (n: number): ToolCalls.ToolCallRequest => ({
   tool: "bank",
   method: n % 3 === 0 ? "pay" : "note",
   params: { n, amount: n % 10 === 7 ? 9000 : n % 10 === 8 ? 2000 : 5 },

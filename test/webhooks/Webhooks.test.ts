@@ -13,7 +13,7 @@ import {
   Scope,
   Stream
 } from "effect"
-import { type WebhookError, type WebhookEvent, Webhooks } from "effect-vargate"
+import { type VargateError, type WebhookEvent, Webhooks } from "effect-vargate"
 import { TestClock } from "effect/testing"
 import { runInNewContext } from "node:vm"
 import { bodyOf, breathe, eventually, secret, signatureOf } from "../support/webhooks.ts"
@@ -33,7 +33,7 @@ const refusal = (
     return error.reason
   })
 
-const isRefused = (reason: WebhookError.WebhookRefused["reason"], tag: typeof reason["_tag"], message: RegExp) => {
+const isRefused = (reason: VargateError.WebhookRefused["reason"], tag: typeof reason["_tag"], message: RegExp) => {
   assert.strictEqual(reason._tag, tag)
   assert.match(reason.message, message)
 }
