@@ -99,7 +99,7 @@ export const command = Command.make(
     limit: positive("limit").pipe(
       Flag.withAlias("l"),
       Flag.withMetavar("<n>"),
-      Flag.withDescription("The newest so many (20)"),
+      Flag.withDescription("How many of the newest (20)"),
       Flag.withDefault(20)
     ),
     follow: Flag.Boolean("follow").pipe(

@@ -59,7 +59,7 @@ const flags = {
     Flag.withDefault(version)
   ),
   businessHours: Flag.Boolean("business-hours").pipe(
-    Flag.withDescription("What the policy shall take the time for"),
+    Flag.withDescription("What the policy takes the time for"),
     Flag.optional
   ),
   reference: Flag.Boolean("reference").pipe(
@@ -136,7 +136,7 @@ export const command = Command.make(
     }
   )
 ).pipe(
-  Command.withDescription("Ask for one tool call; it is never sent twice unless nothing can have happened"),
+  Command.withDescription("Submit one tool call; it is never sent twice unless nothing can have happened"),
   Command.withShortDescription("Ask for one tool call"),
   Command.withExamples([
     { command: `effect-vargate call stripe create_refund -p '{"amount": 50}' --wait` },

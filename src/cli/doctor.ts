@@ -78,7 +78,7 @@ export const command = Command.make(
     ...flags,
     calls: Flag.Boolean("calls").pipe(
       Flag.withDefault(true),
-      Flag.withDescription("--no-calls only looks, and asks for nothing")
+      Flag.withDescription("--no-calls only reads, and submits no call")
     )
   },
   Effect.fnUntraced(function*({ allowed, calls, forbidden }) {

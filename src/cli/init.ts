@@ -44,7 +44,7 @@ const mayWrite = Effect.fnUntraced(function*(path: string, key: Redacted.Redacte
   const isOther = old?.key !== undefined && Redacted.value(old.key) !== Redacted.value(key)
   if (!isOther || isForced) return
   if (!(yield* canAsk)) {
-    return yield* new Usage({ message: `${path} holds another key already: say --force to replace it.` })
+    return yield* new Usage({ message: `${path} holds another key already: pass --force to replace it.` })
   }
   if (yield* ask(Prompt.Confirm({ message: `${path} holds another key. Replace it?` }))) return
   return yield* new Concluded({ exitCode: ExitCode.interrupted })

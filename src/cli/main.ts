@@ -93,7 +93,7 @@ const presenter = Layer.effect(
             const message = event.errors.map(({ message }) => message.replaceAll(/\s+/g, " ")).join(" ")
             yield* printer.fail({ error: "Usage", message, exitCode: ExitCode.usage })
             yield* printer.note(`usage: ${event.helpDoc.usage}`)
-            return yield* printer.note(dim(`${event.commandPath.join(" ")} --help tells more.`))
+            return yield* printer.note(dim(`${event.commandPath.join(" ")} --help has more.`))
           }
         }
       })

@@ -42,7 +42,7 @@ const flags = {
   ),
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("<id>"),
-    Flag.withDescription("Who acts (mcp-agent)"),
+    Flag.withDescription("The agent's id (mcp-agent)"),
     Flag.withDefault("mcp-agent")
   )
 }
@@ -54,7 +54,7 @@ export const command = Command.make(
   Effect.fnUntraced(function*({ agent, allow, answer, command: [command, ...args], tool, wait }) {
     if (Option.contains(yield* KeyFile, "-")) {
       return yield* new Usage({
-        message: "Standard input is the MCP client's: give --key-file a file, or put the key into VARGATE_API_KEY."
+        message: "Standard input is the MCP client's: pass a file to --key-file, or set VARGATE_API_KEY."
       })
     }
     // Loaded only here, since no other command speaks MCP.

@@ -131,13 +131,13 @@ export const command = Command.make(
     ),
     last: positive("last").pipe(
       Flag.withMetavar("<n>"),
-      Flag.withDescription("The newest so many decisions"),
+      Flag.withDescription("How many of the newest decisions"),
       Flag.optional
     )
   },
   Effect.fnUntraced(function*({ last, record }) {
     if (Option.isSome(record) === Option.isSome(last)) {
-      return yield* new Usage({ message: "Say either which decision to replay, or --last N." })
+      return yield* new Usage({ message: "Pass either the decision to replay, or --last N." })
     }
     yield* connected(Option.isSome(record) ? replayOne(record.value) : replayLast(Option.getOrElse(last, () => 0)))
   })

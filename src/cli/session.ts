@@ -24,7 +24,7 @@ import * as Words from "./screen/words.ts"
 const open = Effect.fnUntraced(function*(path: string | undefined) {
   const printer = yield* Printer
   if (path === "-" && printer.isLive) {
-    return yield* new Usage({ message: "The token is a secret: give --token-file a file, or - in a pipe." })
+    return yield* new Usage({ message: "The token is a secret: pass a file to --token-file, or - in a pipe." })
   }
   const session = yield* Account.use((account) => account.session)
   if (path === "-") return yield* printer.raw(`${Redacted.value(session.token)}\n`)

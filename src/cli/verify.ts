@@ -141,7 +141,7 @@ export const command = Command.make(
     ),
     checkpoint: Flag.String("checkpoint").pipe(
       Flag.withMetavar("<file>"),
-      Flag.withDescription("Hold the log against what is kept there, and keep more"),
+      Flag.withDescription("Compare the log with the checkpoints of this file, and add new ones"),
       Flag.optional
     ),
     since: Flag.Boolean("since-checkpoint").pipe(
@@ -177,7 +177,7 @@ export const command = Command.make(
     )
   })
 ).pipe(
-  Command.withDescription("The gateway's word on its log, and every hash of it computed anew"),
+  Command.withDescription("The gateway's report on its log, and every hash recomputed"),
   Command.withShortDescription("Verify the audit log, here or in files"),
   Command.withExamples([
     { command: "effect-vargate verify --checkpoint ~/.vargate/checkpoints.json --trees" },

@@ -44,7 +44,9 @@ const sqlite = Effect.fnUntraced(function*(filename: string) {
 const postgres = Effect.gen(function*() {
   const url = yield* Effect.mapError(Config.option(Config.Redacted("VARGATE_POSTGRES_URL")), cannotRead)
   if (Option.isNone(url)) {
-    return yield* new NotConfigured({ message: "Say where the executions are: --data FILE, or VARGATE_POSTGRES_URL." })
+    return yield* new NotConfigured({
+      message: "Pass --data FILE, or set VARGATE_POSTGRES_URL, to say where the executions are."
+    })
   }
   const PgClient = yield* Effect.tryPromise({
     try: () => import("@effect/sql-pg/PgClient"),
@@ -112,7 +114,7 @@ const find = Effect.fnUntraced(function*(id: string) {
   )
   if (found === undefined) return yield* new Usage({ message: `No execution begins with ${id}.` })
   return others.length === 0 ? found : yield* new Usage({
-    message: `${others.length + 1} executions begin with ${id}: say more of the id.`
+    message: `${others.length + 1} executions begin with ${id}: pass more of the id.`
   })
 })
 
@@ -136,7 +138,9 @@ const ask = Effect.fnUntraced(function*(id: string, request: "interrupt" | "resu
   const printer = yield* Printer
   const { executionId } = yield* find(id)
   const isPossible = yield* Journal.use((journal) => journal.request(executionId, request))
-  if (!isPossible) return yield* new Usage({ message: `${executionId} is done: nothing can be asked of it any more.` })
+  if (!isPossible) {
+    return yield* new Usage({ message: `${executionId} has ended: it can be neither interrupted nor resumed.` })
+  }
   yield* printer.print(ExecutionRequested, { executionId, request }, () => [
     [green("✓ asked"), `: the engine ${request === "interrupt" ? "ends" : "wakes"} it at its next look.`]
   ])
@@ -146,7 +150,7 @@ const id = Argument.String("id").pipe(Argument.withDescription("Of the execution
 
 /** @internal */
 export const command = Command.make("workflows").pipe(
-  Command.withDescription("Durable calls: how they stand, and what to do with them"),
+  Command.withDescription("Durable calls: list, show, interrupt and resume them"),
   Command.withSubcommands([
     Command.make(
       "list",
@@ -164,7 +168,7 @@ export const command = Command.make("workflows").pipe(
       Command.withDescription("End one; what is pending at the gateway stays pending")
     ),
     Command.make("resume", { data, id }, ({ data, id }) => withJournal(data, ask(id, "resume"))).pipe(
-      Command.withDescription("Wake one that waits although it need not")
+      Command.withDescription("Resume one that waits although it need not")
     )
   ])
 )

@@ -30,6 +30,6 @@ export class InterruptNotConfirmed
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `Session ${this.sessionId} is marked as ${this.status}, but the gateway did not confirm that its agent was told to stop: it may go on acting. Stop it where it runs; asking again is refused.`
+    return `Session ${this.sessionId} is marked as ${this.status}, but the gateway did not confirm that its agent was told to stop: it may continue to act. Stop it where it runs; another interrupt is refused.`
   }
 }

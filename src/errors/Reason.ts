@@ -120,7 +120,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("effect-v
   readonly retryAfter = undefined
   override get message() {
     const issues = this.issues.map(({ message, path }) => path.length === 0 ? message : `${path.join(".")}: ${message}`)
-    return `The request is not valid; nothing was done. Correct this and send it again: ${issues.join("; ")}`
+    return `The request is not valid; it had no effect. Correct this and send it again: ${issues.join("; ")}`
   }
 }
 
@@ -137,7 +137,7 @@ export class NotFound extends Schema.TaggedError<NotFound>("effect-vargate/NotFo
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `The gateway has no such thing for this tenant (${this.detail}). Check the id and the key's tenant; a fresh record has no Merkle proof until its hour is over.`
+    return `The gateway has no such resource for this tenant (${this.detail}). Check the id and the key's tenant; a fresh record has no Merkle proof until its hour is over.`
   }
 }
 
@@ -154,7 +154,7 @@ export class Conflict extends Schema.TaggedError<Conflict>("effect-vargate/Confl
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `This comes too late (${this.detail}). Read the action's outcome instead of deciding again.`
+    return `Another decision came first (${this.detail}); this one had no effect. Read the action's outcome instead of deciding again.`
   }
 }
 
@@ -190,7 +190,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>("effect-var
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `There are as many as there may be; nothing was done (${this.detail}). End some, or try again tomorrow.`
+    return `The allowed number is reached; the request had no effect (${this.detail}). End some, or try again tomorrow.`
   }
 }
 
@@ -208,7 +208,7 @@ export class NotSupported extends Schema.TaggedError<NotSupported>("effect-varga
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `This gateway cannot do that; nothing was done (${this.detail}). Ask another gateway, or set this one up for it.`
+    return `This gateway does not support the operation; it had no effect (${this.detail}). Use another gateway, or configure this one for it.`
   }
 }
 

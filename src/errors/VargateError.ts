@@ -136,7 +136,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-vargate
   readonly isRetryable = true
   override get message() {
     const limit = this.burst === undefined ? "" : ` of ${this.burst} calls a second`
-    return `The tenant's limit${limit} was hit. Keep every caller silent for ${
+    return `The tenant's limit${limit} was hit. Pause every caller for ${
       Duration.format(this.retryAfter)
     }, then try again: rejected calls count too.`
   }
@@ -370,7 +370,7 @@ export class StorageFailed extends Schema.TaggedError<StorageFailed>("effect-var
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `${this.operation}: ${this.detail}. Nothing was lost of what was kept before; see that the storage can be read and written.`
+    return `${this.operation}: ${this.detail}. What was stored before is unchanged; check that the storage can be read and written.`
   }
 }
 

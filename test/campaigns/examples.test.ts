@@ -96,7 +96,7 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /simulated: false\n(?:.*\n)*operator: the agent has stopped \(too many denials\)\ninterrupted: [789] records, [567] decisions/,
     /agent: 400 EUR, allow\n(?:.*\n)*agent: 1600 EUR, deny/,
     /operator: [567] calls, [234] denied\n/,
-    /simulated: true\n(?:.*\n)*operator: .*may go on acting.*\ninterrupted: 2 records, 0 decisions/
+    /simulated: true\n(?:.*\n)*operator: .*may continue to act.*\ninterrupted: 2 records, 0 decisions/
   ],
   "80_toolkit.ts": [
     /the handler refunds 20 of ch_0\n {2}the handler refunds 2000 of ch_1\nthe model was told/,

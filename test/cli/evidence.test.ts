@@ -106,7 +106,7 @@ describe("evidence", () => {
       const path = yield* prepare
       writeFileSync(path, "precious")
       const { code, err } = yield* evidence("export", path)
-      assert.match(err, /is there already/)
+      assert.match(err, /exists already/)
       assert.strictEqual(code, 2)
       assert.strictEqual(readFileSync(path, "utf8"), "precious")
       assert.strictEqual((yield* evidence("export", path, "--force")).code, 0)

@@ -162,7 +162,7 @@ describe("verify --file", () => {
     Effect.gen(function*() {
       const { newer, older } = yield* save
       const apart = yield* offline("--file", newer, "--file", older)
-      assert.match(apart.err, /say --pages/)
+      assert.match(apart.err, /pass --pages/)
       const together = yield* offline("--pages", newer, older)
       assert.match(together.out, /✓ valid, 10 records/)
       assert.deepStrictEqual([apart.code, together.code], [1, 0])

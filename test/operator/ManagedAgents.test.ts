@@ -46,7 +46,7 @@ describe("interrupt", () => {
       Effect.gen(function*() {
         const error = yield* Effect.flip(interrupt)
         assert(error._tag === "InterruptNotConfirmed")
-        assert.match(error.message, /vs-e2ee29f4e160443b is marked as interrupted.*may go on acting/)
+        assert.match(error.message, /vs-e2ee29f4e160443b is marked as interrupted.*may continue to act/)
         assert.deepStrictEqual([error.sideEffect, error.isRetryable], ["possible", false])
       }).pipe(Effect.provide(answering(json(200, { ...receipt, ...sent }))))
   )

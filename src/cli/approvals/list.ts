@@ -29,6 +29,6 @@ const run = Effect.gen(function*() {
 
 /** @internal */
 export const command = Command.make("list", {}, () => connected(run)).pipe(
-  Command.withDescription("What waits for a decision"),
+  Command.withDescription("The pending actions"),
   Command.withAlias("ls")
 )

@@ -58,4 +58,4 @@ export const command = Command.make(
     )
   },
   ({ id, wait }) => connected(run(id, wait))
-).pipe(Command.withDescription("What became of an action"))
+).pipe(Command.withDescription("The outcome of an action"))

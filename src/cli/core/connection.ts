@@ -44,7 +44,7 @@ const fromEnvironment = (name: string) =>
     Effect.mapError(({ message }) => new NotConfigured({ message })),
     Effect.flatMap((value) =>
       Option.exists(value, (text) => Redacted.value(text).trim() === "")
-        ? Effect.fail(new NotConfigured({ message: `${name} is set, but to nothing: give it a value, or unset it.` }))
+        ? Effect.fail(new NotConfigured({ message: `${name} is set, but to nothing: set a value, or unset it.` }))
         : Effect.succeed(Option.getOrUndefined(value))
     )
   )

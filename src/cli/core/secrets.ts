@@ -16,7 +16,7 @@ import { readStdin } from "./stdin.ts"
 /** @internal */
 export const valueFile = Flag.String("value-file").pipe(
   Flag.withMetavar("<file>"),
-  Flag.withDescription("Holds the value; - is stdin. Else you are asked"),
+  Flag.withDescription("The file with the value; - is stdin. Default: you are asked"),
   Flag.optional
 )
 
@@ -34,5 +34,5 @@ export const readSecret = Effect.fnUntraced(function*(path: Option.Option<string
     : yield* readStdin
   const value = text.replace(/\r?\n$/, "")
   if (value !== "") return Redacted.make(value)
-  return yield* new Usage({ message: "The value is empty: give it by --value-file, stdin, or at the question." })
+  return yield* new Usage({ message: "The value is empty: pass it by --value-file or stdin, or type it when asked." })
 })

@@ -81,13 +81,13 @@ export const command = Command.make(
     force: Flag.Boolean("force").pipe(
       Flag.withoutNegation,
       Flag.withDefault(false),
-      Flag.withDescription("Write over a file that is there")
+      Flag.withDescription("Overwrite an existing file")
     )
   },
   Effect.fnUntraced(function*({ checkpoint, force, path, ...options }) {
     const files = yield* FileSystem.FileSystem
     if (path !== "-" && !force && (yield* Effect.orElseSucceed(files.exists(path), () => false))) {
-      return yield* new Usage({ message: `${path} is there already: name another file, or say --force.` })
+      return yield* new Usage({ message: `${path} exists already: name another file, or pass --force.` })
     }
     yield* readKept(checkpoint)
     const store = Option.match(checkpoint, { onNone: () => noCheckpoints, onSome: FileCheckpoints.layer })

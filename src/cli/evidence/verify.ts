@@ -118,7 +118,7 @@ export const command = Command.make(
     file: Argument.String("file").pipe(Argument.withDescription("As it was exported, .gz too")),
     checkpoint: Flag.String("checkpoint").pipe(
       Flag.withMetavar("<file>"),
-      Flag.withDescription("Hold it against the checkpoints kept there"),
+      Flag.withDescription("Compare it with the checkpoints of this file"),
       Flag.optional
     ),
     ...sizeFlags

@@ -88,7 +88,7 @@ const verifyOne = Effect.fnUntraced(function*(log: SavedLog, kept: ReadonlyArray
     ...findingLines(report, width === undefined ? undefined : width - 2).map(indented)
   ])
   const isPart = report.findings.some(({ _tag }) => _tag === "DoesNotReachGenesis")
-  if (isPart && !isAlone) yield* printer.note("If these files are pages of one log, say --pages.")
+  if (isPart && !isAlone) yield* printer.note("If these files are pages of one log, pass --pages.")
   return report.valid
 })
 
