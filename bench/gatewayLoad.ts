@@ -2,7 +2,8 @@
  * A gateway server under load on this machine, with its ledger on disk: allowed, denied and held calls, reviews, looks at
  * lists and log. The server is a process of its own, so that its memory is its own.
  *
- * For longer runs: `npm run bench -- gatewayLoad` with `BENCH_LOAD_SECONDS`.
+ * For longer runs: `npm run bench -- gatewayLoad` with `BENCH_LOAD_SECONDS`. With `BENCH_LOAD_EXECUTED` every request is a
+ * call that the gateway executes itself.
  */
 import { Pool } from "@effect/platform-node/Undici"
 import { Effect, Fiber, Redacted } from "effect"
@@ -21,6 +22,8 @@ const seconds = Number(process.env["BENCH_LOAD_SECONDS"] ?? thorough(20, 4))
 /** The first seconds go to the compiler, and to V8's making room for young objects. */
 const warmUp = thorough(10, 3)
 const connections = 64
+/** Whether the gateway executes every call that it allows, so that each of them is written twice. */
+const isExecuting = process.env["BENCH_LOAD_EXECUTED"] !== undefined
 
 interface Usage {
   readonly rss: number
@@ -34,6 +37,7 @@ const serve = (data: string) => {
     data,
     port: 0,
     burst: 1e9,
+    tools: isExecuting ? { "slack/post_message": () => Effect.succeed({ posted: true }) } : {},
     policy: {
       rules: [{ name: "tool_forbidden", severity: "low", when: ({ action }) => action.tool === "forbidden" }]
     }
@@ -75,6 +79,7 @@ const requestsOf = (connection: number) => {
   })
   const next = (): { readonly path: string; readonly body?: string } => {
     n++
+    if (isExecuting) return call("slack", "post_message")
     switch (n % 20) {
       case 0:
         return call("forbidden", "use", `rogue-${connection}-${n}`)

@@ -121,7 +121,7 @@ const contradictions: Readonly<Record<string, string>> = {
       SELECT 1 FROM held_actions h WHERE h.tenant_id = r.tenant_id
         AND r.action_id = CASE h.status WHEN 'approved' THEN 'approval-' ELSE 'rejection-' END || h.action_id
     )`,
-  "an approval that still runs": "SELECT action_id FROM running_approvals",
+  "an execution that still runs": "SELECT action_id FROM intents",
   "a decision without what the policy was asked": `
     SELECT id FROM records WHERE agent_id <> 'human-reviewer' AND id NOT IN (SELECT record_id FROM policy_inputs)`,
   "an action that its agent's history does not know": `

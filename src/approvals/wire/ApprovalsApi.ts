@@ -12,7 +12,7 @@ import { readToolAnswer, writeToolAnswer } from "../../calls/wire/ToolCallsApi.t
 import { ActionId } from "../../model/ActionId.ts"
 import { type Execution, ExecutionFailed, NotExecuted } from "../../model/Execution.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
-import { Refusals } from "../../transport/wire/ErrorBodies.ts"
+import { LedgerUnavailable503, Refusals } from "../../transport/wire/ErrorBodies.ts"
 import { Timestamp } from "../../transport/wire/Timestamp.ts"
 import {
   ApprovalReceipt,
@@ -267,12 +267,12 @@ export class ApprovalsApi extends HttpApiGroup.make("approvals").add(
     params: { id: ActionId },
     payload: [Review, HttpApiSchema.NoContent],
     success: Approved200,
-    error: Refusals
+    error: [...Refusals, LedgerUnavailable503]
   }),
   HttpApiEndpoint.post("reject", "/reject/:id", {
     params: { id: ActionId },
     payload: [Review, HttpApiSchema.NoContent],
     success: Rejected200,
-    error: Refusals
+    error: [...Refusals, LedgerUnavailable503]
   })
 ).middleware(ApiKey) {}

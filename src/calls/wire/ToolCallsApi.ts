@@ -14,6 +14,7 @@ import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import {
   BadRequest400,
   Forbidden403,
+  LedgerUnavailable503,
   Limited429,
   LimitedBare429,
   MethodNotAllowed405,
@@ -225,6 +226,7 @@ export class ToolCallsApi extends HttpApiGroup.make("toolCalls").add(
       Limited429,
       LimitedBare429,
       OpaUnreachable502,
+      LedgerUnavailable503,
       BadRequest400,
       NotFound404,
       MethodNotAllowed405,

@@ -10,10 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "../../approvals/Approval.ts"
 import type { ActionId } from "../../model/ActionId.ts"
-import { type Execution, NotExecuted } from "../../model/Execution.ts"
-import { approvalOf, rejectionOf, type Review } from "../ledger/internal/reviewEntry.ts"
+import { NotExecuted } from "../../model/Execution.ts"
+import { approvalOf, interruptedApprovalOf, rejectionOf, type Review } from "../ledger/internal/reviewEntry.ts"
 import { type Entry, Ledger } from "../ledger/Ledger.ts"
 import { recipients } from "../policy/PolicyInput.ts"
+import { beforeEffect, type LedgerUnavailable } from "./LedgerUnavailable.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 
 /**
@@ -45,6 +46,8 @@ export class JustExpired extends Data.TaggedError("JustExpired") {}
  *
  * **Details**
  *
+ * Where the ledger cannot be written nothing is decided or executed. What is executed is on the disk as an intent first.
+ *
  * As measured: a rejection does not look at the clock; an approval does, and executes where the gateway has the tool. The
  * audit record `approval-{id}` comes after the execution and holds its result. A reviewer without a name is `unknown`.
  *
@@ -57,13 +60,13 @@ export class ReviewDesk extends Context.Service<ReviewDesk, {
     actionId: ActionId,
     note: string | null | undefined,
     reviewer?: string
-  ) => Effect.Effect<ApprovalReceipt, UnknownAction | AlreadySettled | JustExpired>
+  ) => Effect.Effect<ApprovalReceipt, UnknownAction | AlreadySettled | JustExpired | LedgerUnavailable>
   readonly reject: (
     tenantId: string,
     actionId: ActionId,
     note: string | null | undefined,
     reviewer?: string
-  ) => Effect.Effect<RejectionReceipt, UnknownAction | AlreadySettled>
+  ) => Effect.Effect<RejectionReceipt, UnknownAction | AlreadySettled | LedgerUnavailable>
 }>()("effect-vargate/gateway/ReviewDesk") {}
 
 /** An API key names no reviewer; the gateway knows one only by a session. */
@@ -84,10 +87,29 @@ const make = Effect.gen(function*() {
     status: "approved" | "rejected",
     reviewer: string,
     { actionId, at, note, tenantId }: Review,
-    entry?: Entry
+    entry: Entry | undefined,
+    intent?: Entry
   ) {
     const settlement = { status, reviewer, note: note ?? "", reviewedAt: at }
-    if (!(yield* ledger.settle(tenantId, actionId, settlement, entry))) yield* waiting(tenantId, actionId)
+    if (!(yield* ledger.settle(tenantId, actionId, settlement, entry, intent))) yield* waiting(tenantId, actionId)
+  })
+
+  /** Settles the action: with its record, or with an intent where the gateway has to execute it yet. */
+  const takeUp = Effect.fnUntraced(function*(review: Review, reviewer: string) {
+    const { actionId, at, tenantId } = review
+    const action = yield* waiting(tenantId, actionId)
+    if (action.timeoutAt !== undefined && DateTime.isGreaterThan(at, action.timeoutAt)) {
+      yield* ledger.expire(tenantId, at)
+      return yield* new JustExpired()
+    }
+    const call = { tool: action.tool, method: action.method, params: paramsOf(action) }
+    const execute = yield* tools.prepare({ ...call, tenantId, actionId, agentId: action.agentId })
+    const contacts = recipients(call.params)
+    // Settled first, so that of two reviewers only one executes.
+    yield* execute === undefined
+      ? settle("approved", reviewer, review, approvalOf(review, new NotExecuted(), contacts))
+      : settle("approved", reviewer, review, undefined, interruptedApprovalOf(review))
+    return { call, execute, contacts }
   })
 
   const approve = Effect.fn("ReviewDesk.approve")(function*(
@@ -96,23 +118,12 @@ const make = Effect.gen(function*() {
     note: string | null | undefined,
     reviewer: string = unknownReviewer
   ) {
-    const action = yield* waiting(tenantId, actionId)
     const now = yield* DateTime.now
-    if (action.timeoutAt !== undefined && DateTime.isGreaterThan(now, action.timeoutAt)) {
-      yield* ledger.expire(tenantId, now)
-      return yield* new JustExpired()
-    }
     const review = { tenantId, actionId, note, at: now }
-    const call = { tool: action.tool, method: action.method, params: paramsOf(action) }
-    const contacts = recipients(call.params)
-    let execution: Execution = new NotExecuted()
-    if (tools.has(call)) {
-      // Settled first, so that of two reviewers only one executes.
-      yield* settle("approved", reviewer, review)
-      execution = yield* tools.run({ ...call, tenantId, actionId, agentId: action.agentId })
+    const { call, contacts, execute } = yield* beforeEffect(takeUp(review, reviewer))
+    const execution = execute === undefined ? new NotExecuted() : yield* execute
+    if (execute !== undefined) {
       yield* ledger.append(approvalOf({ ...review, at: yield* DateTime.now }, execution, contacts))
-    } else {
-      yield* settle("approved", reviewer, review, approvalOf(review, execution, contacts))
     }
     return new ApprovalReceipt({ actionId, reviewer, reviewedAt: now, ...call, execution })
   })
@@ -123,9 +134,11 @@ const make = Effect.gen(function*() {
     note: string | null | undefined,
     reviewer: string = unknownReviewer
   ) {
-    yield* waiting(tenantId, actionId)
     const review = { tenantId, actionId, note, at: yield* DateTime.now }
-    yield* settle("rejected", reviewer, review, rejectionOf(review))
+    yield* beforeEffect(Effect.andThen(
+      waiting(tenantId, actionId),
+      settle("rejected", reviewer, review, rejectionOf(review))
+    ))
     return new RejectionReceipt({ actionId, reviewer, reviewedAt: review.at })
   })
 

@@ -13,7 +13,8 @@ import { ActionId } from "../../model/ActionId.ts"
 import { type Execution, NotExecuted } from "../../model/Execution.ts"
 import type { ToolCall } from "../../model/ToolCall.ts"
 import { AgentHistory } from "../ledger/AgentHistory.ts"
-import { Ledger } from "../ledger/Ledger.ts"
+import { interruptedCallOf } from "../ledger/internal/reviewEntry.ts"
+import { type Entry, Ledger } from "../ledger/Ledger.ts"
 import { SubjectKeys } from "../ledger/SubjectKeys.ts"
 import { documentOf } from "../policy/DecisionDocument.ts"
 import * as PersonalData from "../policy/PersonalData.ts"
@@ -22,7 +23,9 @@ import type { PolicyDecision, PolicyInput } from "../policy/PolicyInput.ts"
 import { PolicyOutage } from "../policy/PolicyOutage.ts"
 import { CredentialVault } from "../tenants/CredentialVault.ts"
 import type { Tenant } from "../tenants/Tenants.ts"
+import * as CallsInFlight from "./callsInFlight.ts"
 import { GatewayMetrics } from "./GatewayMetrics.ts"
+import { beforeEffect, type LedgerUnavailable } from "./LedgerUnavailable.ts"
 import { ToolRunner } from "./ToolRunner.ts"
 import { WebhookSender } from "./WebhookSender.ts"
 
@@ -60,11 +63,27 @@ export interface Origin {
  */
 export class Submissions extends Context.Service<Submissions, {
   /**
-   * Fails only where the policy engine is away and the tenant fails closed; then nothing was executed or recorded. As
-   * measured, a call of a managed agent that needs an approval is recorded as pending and never queued.
+   * Fails where the policy engine is away and the tenant fails closed, and where the ledger cannot be written; then nothing
+   * was executed or recorded. As measured, a call of a managed agent that needs an approval is recorded as pending and never
+   * queued.
+   *
+   * What the gateway executes itself is on the disk as an intent first, then executed, then recorded. It dies where the
+   * record cannot be written after the execution: the outcome is unknown to the caller, and recorded later.
    */
-  readonly submit: (tenant: Tenant, call: ToolCall, origin?: Origin) => Effect.Effect<Outcome, PolicyUnavailable>
+  readonly submit: (
+    tenant: Tenant,
+    call: ToolCall,
+    origin?: Origin
+  ) => Effect.Effect<Outcome, PolicyUnavailable | LedgerUnavailable>
 }>()("effect-vargate/gateway/Submissions") {}
+
+/** A call as it comes in. */
+interface Asked {
+  readonly actionId: ActionId
+  readonly now: DateTime.Utc
+  /** Calls of the same agent that came before and are not in the ledger yet. */
+  readonly inFlight: ReadonlyArray<ActionId>
+}
 
 const approvalHours = 1
 
@@ -80,67 +99,92 @@ const make = Effect.gen(function*() {
   const keys = yield* SubjectKeys
   const metrics = yield* GatewayMetrics
   const webhooks = yield* WebhookSender
+  const inFlight = CallsInFlight.make()
 
   const inputOf = Effect.fnUntraced(function*(
     tenant: Tenant,
     call: ToolCall,
-    actionId: ActionId,
-    now: DateTime.Utc
+    { actionId, inFlight, now }: Asked
   ): Effect.fn.Return<PolicyInput> {
     return documentOf({
       tenant,
       call,
       actionId,
       now,
-      history: yield* history.of({ tenantId: tenant.id, agentId: call.agentId, params: call.params, at: now }),
+      history: yield* history.of({
+        tenantId: tenant.id,
+        agentId: call.agentId,
+        params: call.params,
+        at: now,
+        inFlight
+      }),
       credentials: [...new Set((yield* vault.list(tenant.id)).map(({ toolId }) => toolId))]
     })
   })
 
-  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
-    const actionId = ActionId.make(randomUUID())
-    const now = yield* DateTime.now
-    const input = yield* inputOf(tenant, call, actionId, now)
+  /** Decides, and keeps what was decided: as a record, or as an intent where the gateway has to execute it yet. */
+  const decide = Effect.fnUntraced(function*(
+    tenant: Tenant,
+    call: ToolCall,
+    origin: Origin | undefined,
+    asked: Asked
+  ) {
+    const { actionId, now } = asked
+    const input = yield* inputOf(tenant, call, asked)
     const { decision: policy, revision } = yield* Effect.andThen(outage.check, engine.evaluate(input)).pipe(
       Effect.catchTag("PolicyUnavailable", (error) => withoutPolicy(tenant, error))
     )
     const isPreapproved = policy.requires_human && tenant.autoApproveTools.includes(`${call.tool}/${call.method}`)
     const decision = !policy.allow ? "deny" : policy.requires_human && !isPreapproved ? "pending_approval" : "allow"
-    const violations = isPreapproved ? ["auto_approved"] : policy.violations
-    const execution = decision === "allow"
-      ? yield* tools.run({ ...call, tenantId: tenant.id, actionId })
-      : new NotExecuted()
+    const execute = decision === "allow"
+      ? yield* tools.prepare({ ...call, tenantId: tenant.id, actionId })
+      : undefined
 
     const isPersonal = input.data.pii_fields.length > 0
     const subjectId = isPersonal ? PersonalData.subjectOf(call) : undefined
-    // The record comes after the execution, as on the measured gateway: until then a lost answer leaves no trace.
-    yield* ledger.append(
-      {
-        tenantId: tenant.id,
-        actionId,
-        agentId: call.agentId,
-        tool: call.tool,
-        method: call.method,
-        params: subjectId === undefined
-          ? call.params
-          : yield* keys.encryptFields(tenant.id, subjectId, call.params, input.data.pii_fields),
-        requestedAt: now,
-        decision,
-        violations,
-        severity: policy.severity,
-        alertTier: policy.alert_tier,
-        bundleRevision: revision,
-        executionMode: execution._tag === "NotExecuted" ? "agent_direct" : "vargate_brokered",
-        anomalyScore: input.history.anomaly_score,
-        containsPii: isPersonal,
-        piiFields: input.data.pii_fields,
-        piiSubjectId: subjectId,
-        input,
-        contacts: decision === "allow" ? input.data.recipients : [],
-        ...origin
-      },
-      decision === "pending_approval" && origin === undefined ? heldAction(call, actionId, policy, now) : undefined
-    )
+    const entry: Entry = {
+      tenantId: tenant.id,
+      actionId,
+      agentId: call.agentId,
+      tool: call.tool,
+      method: call.method,
+      params: subjectId === undefined
+        ? call.params
+        : yield* keys.encryptFields(tenant.id, subjectId, call.params, input.data.pii_fields),
+      requestedAt: now,
+      decision,
+      violations: isPreapproved ? ["auto_approved"] : policy.violations,
+      severity: policy.severity,
+      alertTier: policy.alert_tier,
+      bundleRevision: revision,
+      executionMode: execute === undefined ? "agent_direct" : "vargate_brokered",
+      anomalyScore: input.history.anomaly_score,
+      containsPii: isPersonal,
+      piiFields: input.data.pii_fields,
+      piiSubjectId: subjectId,
+      input,
+      contacts: decision === "allow" ? input.data.recipients : [],
+      ...origin
+    }
+    if (execute !== undefined) yield* ledger.intend(interruptedCallOf(entry))
+    else {
+      const isHeld = decision === "pending_approval" && origin === undefined
+      yield* ledger.append(entry, isHeld ? heldAction(call, actionId, policy, now) : undefined)
+    }
+    return { entry, execute, requiresHuman: policy.requires_human }
+  })
+
+  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
+    const actionId = ActionId.make(randomUUID())
+    const now = yield* DateTime.now
+    const { entry, execute, requiresHuman } = yield* beforeEffect(inFlight.among(
+      { tenantId: tenant.id, agentId: call.agentId, actionId },
+      (inFlight) => decide(tenant, call, origin, { actionId, inFlight, now })
+    ))
+    const { alertTier, decision, severity, violations } = entry
+    const execution = execute === undefined ? new NotExecuted() : yield* execute
+    // The record comes after the execution, as on the measured gateway.
+    if (execute !== undefined) yield* ledger.append(entry)
     yield* metrics.decided(tenant.id, decision)
     yield* webhooks.announce(
       tenant,
@@ -153,20 +197,13 @@ const make = Effect.gen(function*() {
           method: call.method,
           decision,
           violations,
-          severity: policy.severity,
-          requires_human: policy.requires_human
+          severity,
+          requires_human: requiresHuman
         }
         // As measured, answers about calls of managed agents have fewer fields.
         : { action_id: actionId, tool: call.tool, method: call.method, decision, source: origin.source }
     )
-    return {
-      actionId,
-      decision,
-      violations,
-      severity: policy.severity,
-      alertTier: policy.alert_tier,
-      execution
-    } as const
+    return { actionId, decision, violations, severity, alertTier, execution } as const
   })
 
   return Submissions.of({ submit })

@@ -13,7 +13,7 @@ import type * as Redacted from "effect/Redacted"
 import { readToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
 import { blot, spellings } from "../../internal/blot.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
-import { type Execution, ExecutionFailed, NotExecuted } from "../../model/Execution.ts"
+import { type Execution, ExecutionFailed } from "../../model/Execution.ts"
 import { CredentialVault } from "../tenants/CredentialVault.ts"
 
 /**
@@ -51,9 +51,11 @@ export interface Task {
  * @since 0.1.0
  */
 export class ToolRunner extends Context.Service<ToolRunner, {
-  /** Whether the gateway has this tool. */
-  readonly has: (call: { readonly tool: string; readonly method: string }) => boolean
-  readonly run: (task: Task) => Effect.Effect<Execution>
+  /**
+   * Opens the tenant's credentials for a call. The effect that comes out executes it; there is none where the gateway does
+   * not have the tool.
+   */
+  readonly prepare: (task: Task) => Effect.Effect<Effect.Effect<Execution> | undefined>
 }>()("effect-vargate/gateway/ToolRunner") {}
 
 /**
@@ -71,11 +73,20 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
     return Object.hasOwn(tools, name) ? tools[name] : undefined
   }
   return ToolRunner.of({
-    has: (call) => find(call) !== undefined,
-    run: Effect.fnUntraced(function*({ actionId, agentId, method, params, tenantId, tool }) {
+    prepare: Effect.fnUntraced(function*({ actionId, agentId, method, params, tenantId, tool }) {
       const implementation = find({ tool, method })
-      if (implementation === undefined) return new NotExecuted()
+      if (implementation === undefined) return undefined
       const credentials = yield* vault.open(tenantId, tool, { actionId, agentId })
+      return execute(implementation, params, credentials)
+    })
+  })
+}
+
+const execute = Effect.fnUntraced(function*(
+  implementation: Tool,
+  params: Task["params"],
+  credentials: ReadonlyMap<string, Redacted.Redacted>
+) {
       const secrets = spellings([...credentials.values()])
       const started = yield* monotonicMillis
       // A tool that ends with a defect is a tool that failed: the gateway itself must answer. Its params are a copy,
@@ -93,9 +104,7 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
           error: `execution_failed: ${blot(wordsOf(Cause.squash(exit.cause)), secrets)}`,
           latency
         })
-    })
-  })
-}
+})
 
 /** The answer as it will read on the other side of the wire. Throws where JSON has no word for it. */
 const asJson = (answer: unknown, secrets: ReadonlyArray<string>): unknown => {

@@ -67,8 +67,8 @@ const telling = (ledger: Ledger["Service"], feed: Feed["Service"]): Ledger["Serv
           new Recorded({ actionId, decision }),
           ...(hold === undefined ? [] : [new Held({ actionId: hold.actionId })])
         ])),
-    settle: (tenantId, actionId, settlement, entry) =>
-      Effect.tap(ledger.settle(tenantId, actionId, settlement, entry), (isSettled) =>
+    settle: (tenantId, actionId, settlement, entry, intent) =>
+      Effect.tap(ledger.settle(tenantId, actionId, settlement, entry, intent), (isSettled) =>
         isSettled
           ? tell(tenantId, [
             new Settled({ actionId, status: settlement.status }),

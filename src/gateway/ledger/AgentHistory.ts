@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import type { ActionId } from "../../model/ActionId.ts"
 import { type PolicyInput, recipients } from "../policy/PolicyInput.ts"
 import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
 import type { Entry } from "./Ledger.ts"
@@ -18,12 +19,17 @@ import type { Entry } from "./Ledger.ts"
  * @since 0.1.0
  */
 export class AgentHistory extends Context.Service<AgentHistory, {
-  /** What the policy's decision document says under `history`; the call at hand is not counted. */
+  /**
+   * What the policy's decision document says under `history`; the call at hand is not counted. Executions that have begun
+   * count as actions already, and so do calls in flight: those of the same agent that came before and may not be on
+   * record yet.
+   */
   readonly of: (call: {
     readonly tenantId: string
     readonly agentId: string
     readonly params: Readonly<Record<string, unknown>>
     readonly at: DateTime.Utc
+    readonly inFlight?: ReadonlyArray<ActionId> | undefined
   }) => Effect.Effect<PolicyInput["history"]>
   /** The anomaly score as it is now; 0 for an unknown agent. */
   readonly score: (tenantId: string, agentId: string) => Effect.Effect<number>
@@ -88,6 +94,22 @@ export const historyOf = (counted: {
   },
   known_recipient: counted.knowsRecipients
 })
+
+/**
+ * A history in which calls that are not on record yet count as actions.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withUnderway = (past: PolicyInput["history"], calls: number): PolicyInput["history"] => {
+  if (calls === 0) return past
+  const { last_10min: { action_count, denied_count } = { action_count: 0, denied_count: 0 }, last_24h } = past
+  return {
+    ...past,
+    last_10min: { action_count: action_count + calls, denied_count },
+    last_24h: { ...last_24h, action_count: last_24h.action_count + calls }
+  }
+}
 
 interface Agent {
   score: number

@@ -58,6 +58,15 @@ export interface Entry {
 }
 
 /**
+ * Whether an entry records what the gateway executed itself.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isExecution = ({ executed, executionMode }: Entry): boolean =>
+  executed !== undefined || executionMode === "vargate_brokered"
+
+/**
  * An action that needed an approval, with its decision and execution.
  *
  * @category models
@@ -122,6 +131,13 @@ export interface Leaf {
 export class Ledger extends Context.Service<Ledger, {
   /** Appends a record, and holds the action for review where `hold` is given. */
   readonly append: (entry: Entry, hold?: PendingAction) => Effect.Effect<AuditRecord>
+  /**
+   * Keeps that an execution is about to begin. The entry is what will be recorded should its end never be known; the
+   * record of the execution, which has the same action id, takes its place.
+   */
+  readonly intend: (entry: Entry) => Effect.Effect<void>
+  /** Executions whose end is known and could not be recorded. The ledger tries again until they are on record. */
+  readonly unrecorded: (tenantId: string) => Effect.Effect<ReadonlyArray<ActionId>>
   /** Records newest first; `total` counts all of the tenant. */
   readonly page: (tenantId: string, limit: number, offset: number) => Effect.Effect<{
     readonly records: ReadonlyArray<AuditRecord>
@@ -166,13 +182,14 @@ export class Ledger extends Context.Service<Ledger, {
   readonly held: (tenantId: string, actionId: string) => Effect.Effect<HeldAction | undefined>
   /**
    * Settles an action that still waits, and says whether it did: of two reviewers only one wins. The entry, where there is
-   * one, is appended by the winner alone, in the same step.
+   * one, is appended by the winner alone, in the same step; so is the intent kept, where an execution follows.
    */
   readonly settle: (
     tenantId: string,
     actionId: ActionId,
     settlement: Settlement,
-    entry?: Entry
+    entry?: Entry,
+    intent?: Entry
   ) => Effect.Effect<boolean>
   /** Expires what has waited past its time, and says what that is. */
   readonly expire: (tenantId: string, now: DateTime.Utc) => Effect.Effect<ReadonlyArray<ActionId>>

@@ -16,7 +16,7 @@ import { Subject } from "../../audit/Erasure.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import type { MerkleTree } from "../../verify/MerkleProof.ts"
 import type { PolicyInput } from "../policy/PolicyInput.ts"
-import { AgentHistory, makeMemory as makeHistory } from "./AgentHistory.ts"
+import { AgentHistory, makeMemory as makeHistory, withUnderway } from "./AgentHistory.ts"
 import { genesis, linked } from "./internal/chain.ts"
 import { type Entry, type HeldAction, Ledger, type SubjectKey } from "./Ledger.ts"
 
@@ -25,6 +25,8 @@ interface TenantLedger {
   readonly records: Array<AuditRecord>
   readonly byAction: Map<string, number>
   readonly inputs: Map<string, PolicyInput>
+  /** By the action ids of the records to come. */
+  readonly intents: Map<string, Entry>
   readonly held: Map<string, HeldAction>
   readonly trees: Array<MerkleTree>
   readonly keys: Map<string, ReadonlyArray<SubjectKey>>
@@ -44,6 +46,7 @@ const make = Effect.sync(() => {
       records: [],
       byAction: new Map(),
       inputs: new Map(),
+      intents: new Map(),
       held: new Map(),
       trees: [],
       keys: new Map()
@@ -62,6 +65,7 @@ const make = Effect.sync(() => {
     ledger.byAction.set(record.actionId, ledger.records.push(record) - 1)
     if (entry.input !== undefined) ledger.inputs.set(record.actionId, entry.input)
     if (entry.executed !== undefined) markBrokered(ledger, entry.executed)
+    ledger.intents.delete(record.actionId)
     if (hold !== undefined) {
       ledger.held.set(hold.actionId, {
         action: hold,
@@ -87,6 +91,9 @@ const make = Effect.sync(() => {
 
   const ledger = Ledger.of({
     append: (entry, hold) => Effect.map(DateTime.now, (now) => append(entry, hold, now)),
+    intend: (entry) => Effect.sync(() => void ledgerOf(entry.tenantId).intents.set(entry.actionId, entry)),
+    // Memory never refuses.
+    unrecorded: () => Effect.succeed([]),
 
     page: (tenantId, limit, offset) =>
       Effect.sync(() => {
@@ -184,13 +191,14 @@ const make = Effect.sync(() => {
 
     held: (tenantId, actionId) => Effect.sync(() => ledgerOf(tenantId).held.get(actionId)),
 
-    settle: (tenantId, actionId, settlement, entry) =>
+    settle: (tenantId, actionId, settlement, entry, intent) =>
       Effect.map(DateTime.now, (now) => {
-        const { held } = ledgerOf(tenantId)
+        const { held, intents } = ledgerOf(tenantId)
         const waiting = held.get(actionId)
         if (waiting?.status !== "pending") return false
         held.set(actionId, { action: waiting.action, ...settlement })
         if (entry !== undefined) append(entry, undefined, now)
+        if (intent !== undefined) intents.set(intent.actionId, intent)
         return true
       }),
 
@@ -216,7 +224,22 @@ const make = Effect.sync(() => {
     addTree: (tenantId, tree) => Effect.sync(() => void ledgerOf(tenantId).trees.push(tree))
   })
 
-  return Context.make(Ledger, ledger).pipe(Context.add(AgentHistory, AgentHistory.of(history)))
+  const underway = (tenantId: string, agentId: string, inFlight: ReadonlyArray<ActionId>) => {
+    const { byAction, intents } = ledgerOf(tenantId)
+    const own = [...intents.values()].filter((intent) => intent.agentId === agentId)
+    return own.length + inFlight.filter((id) => !byAction.has(id) && !intents.has(id)).length
+  }
+
+  const agentHistory = AgentHistory.of({
+    ...history,
+    of: (call) =>
+      Effect.map(
+        history.of(call),
+        (past) => withUnderway(past, underway(call.tenantId, call.agentId, call.inFlight ?? []))
+      )
+  })
+
+  return Context.make(Ledger, ledger).pipe(Context.add(AgentHistory, agentHistory))
 })
 
 /** What is there when the stream is run. */

@@ -25,6 +25,7 @@ import {
   type SessionCalls
 } from "../../model/ManagedSession.ts"
 import { ToolCall } from "../../model/ToolCall.ts"
+import type { LedgerUnavailable } from "../calls/LedgerUnavailable.ts"
 import { type Outcome, Submissions } from "../calls/Submissions.ts"
 import { WebhookSender } from "../calls/WebhookSender.ts"
 import { type Entry, Ledger } from "../ledger/Ledger.ts"
@@ -48,7 +49,7 @@ export interface Stage {
     readonly tool: string
     readonly method: string
     readonly params?: Readonly<Record<string, unknown>> | undefined
-  }) => Effect.Effect<Outcome, PolicyUnavailable>
+  }) => Effect.Effect<Outcome, PolicyUnavailable | LedgerUnavailable>
 }
 
 /**

@@ -70,9 +70,12 @@ const make = Effect.gen(function*() {
         agent_id: toColumn(agentId),
         accessed_at: (yield* DateTime.now).epochMilliseconds
       }
+      const credentials = sql<CredentialRow>`
+        SELECT * FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${use.tool_id} ORDER BY name`
+      // Most tools have none, and then there is nothing to write.
+      if ((yield* read(credentials)).length === 0) return new Map()
       const rows = yield* commit(Effect.gen(function*() {
-        const rows = yield* sql<CredentialRow>`
-          SELECT * FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${use.tool_id} ORDER BY name`
+        const rows = yield* credentials
         for (const { name } of rows) yield* sql`INSERT INTO credential_uses ${sql.insert({ ...use, name })}`
         yield* sql`
           DELETE FROM credential_uses WHERE tenant_id = ${tenantId} AND id <= (

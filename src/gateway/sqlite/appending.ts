@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type { PendingAction } from "../../approvals/Approval.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
 import { genesis, linked } from "../ledger/internal/chain.ts"
-import type { Entry } from "../ledger/Ledger.ts"
+import { type Entry, isExecution } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { remember } from "./history.ts"
 import { toColumn } from "./losslessText.ts"
@@ -49,7 +49,11 @@ export const append = Effect.fnUntraced(function*(
     yield* sql`
       UPDATE records SET execution_mode = 'vargate_brokered'
       WHERE tenant_id = ${tenantId} AND action_id = ${entry.executed}`
-    yield* sql`DELETE FROM running_approvals WHERE tenant_id = ${tenantId} AND action_id = ${entry.executed}`
+  }
+  if (isExecution(entry)) {
+    yield* sql`
+      DELETE FROM intents
+      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(entry.agentId)} AND action_id = ${toColumn(entry.actionId)}`
   }
   if (hold !== undefined) yield* holdAction(database, entry, hold)
   return record

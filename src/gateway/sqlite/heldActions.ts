@@ -11,6 +11,7 @@ import { ActionId } from "../../model/ActionId.ts"
 import type { HeldAction, Ledger } from "../ledger/Ledger.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
+import { intend } from "./intents.ts"
 import { fromColumn, fromColumnOrNull, toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
 import { fromMillis } from "./recordRows.ts"
@@ -111,7 +112,7 @@ export const heldActions = (database: Database["Service"]) => {
         ([row]) => row === undefined ? undefined : heldOf(row)
       ),
 
-    settle: Effect.fnUntraced(function*(tenantId, actionId, { note, reviewedAt, reviewer, status }, entry) {
+    settle: Effect.fnUntraced(function*(tenantId, actionId, { note, reviewedAt, reviewer, status }, entry, intent) {
       const now = yield* DateTime.now
       return yield* commit(Effect.gen(function*() {
         const settled = {
@@ -126,9 +127,7 @@ export const heldActions = (database: Database["Service"]) => {
           RETURNING id`
         if (won.length === 0) return false
         if (entry !== undefined) yield* append(database, entry, undefined, now)
-        else if (status === "approved") {
-          yield* sql`INSERT INTO running_approvals ${sql.insert({ tenant_id: tenantId, action_id: actionId })}`
-        }
+        if (intent !== undefined) yield* intend(database, intent)
         return true
       }))
     }),

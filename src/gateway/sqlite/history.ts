@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { AgentHistory, day, historyOf, rounded, tenMinutes } from "../ledger/AgentHistory.ts"
+import { AgentHistory, day, historyOf, rounded, tenMinutes, withUnderway } from "../ledger/AgentHistory.ts"
 import type { Entry } from "../ledger/Ledger.ts"
 import { recipients } from "../policy/PolicyInput.ts"
 import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
@@ -107,24 +107,36 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
   })
 
   return AgentHistory.of({
-    of: ({ agentId, at, params, tenantId }) =>
+    of: ({ agentId, at, inFlight = [], params, tenantId }) =>
       read(Effect.gen(function*() {
         const since = at.epochMilliseconds - day
-        // Less those that the agent's next action will take away.
-        const [agent = newcomer] = yield* sql<AgentRow>`
-          SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation,
-            high_values - total(high_value) AS high_values, agents.ordinal, agents.denials
-          FROM agents LEFT JOIN agent_actions AS gone
-            ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
-          WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
-          GROUP BY agents.agent_id`
+        // All in one statement: a call must not be recorded between two looks. Of the agent's actions, those that its next
+        // one will take away do not count. Underway is what has begun, and what is neither begun nor recorded.
+        const [found] = yield* sql<AgentRow & { readonly underway: number }>`
+          WITH agent AS (
+            SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation,
+              high_values - total(high_value) AS high_values, agents.ordinal, agents.denials
+            FROM agents LEFT JOIN agent_actions AS gone
+              ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
+            WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
+            GROUP BY agents.agent_id
+          ), begun AS (
+            SELECT action_id FROM intents WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}
+          )
+          SELECT agent.*, (SELECT count(*) FROM begun) + (
+            SELECT count(*) FROM json_each(${JSON.stringify(inFlight)}) AS call
+            WHERE call.value NOT IN (SELECT action_id FROM begun)
+              AND NOT EXISTS (SELECT 1 FROM records WHERE tenant_id = ${tenantId} AND action_id = call.value)
+          ) AS underway
+          FROM (SELECT 1) LEFT JOIN agent`
+        const agent = found === undefined || found.score === null ? newcomer : found
         const [earlier] = yield* sql<{ readonly ordinal: number; readonly denials: number }>`
           SELECT ordinal, denials FROM agent_actions
           WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${
           at.epochMilliseconds - tenMinutes
         }
           ORDER BY at DESC, record_id DESC LIMIT 1`
-        return historyOf({
+        const past = historyOf({
           ...agent,
           highValues: agent.high_values,
           // Where nothing is earlier, all that is left is of the last ten minutes.
@@ -136,6 +148,7 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
             : agent.last_violation,
           knowsRecipients: yield* knows(tenantId, recipients(params))
         })
+        return withUnderway(past, found?.underway ?? 0)
       })),
 
     score: (tenantId, agentId) => Effect.map(read(agentRow(sql, tenantId, agentId)), ({ score }) => rounded(score)),

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import { history } from "./migrations/history.ts"
+import { intents } from "./migrations/intents.ts"
 import { key } from "./migrations/key.ts"
 import { ledger } from "./migrations/ledger.ts"
 import { managed } from "./migrations/managed.ts"
@@ -22,7 +23,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0003_history": history,
   "0004_tenants": tenants,
   "0005_managed": managed,
-  "0006_windows": windows
+  "0006_windows": windows,
+  "0007_intents": intents
 }
 
 /**

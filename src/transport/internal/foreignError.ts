@@ -29,7 +29,7 @@ import {
   Unreachable
 } from "../../errors/VargateError.ts"
 import type {
-  BadGateway502,
+  BadGateway502, LedgerUnavailable503,
   Limited429,
   LimitedBare429,
   NotImplemented501,
@@ -50,6 +50,7 @@ export type ForeignError =
   | Refusal
   | typeof NotImplemented501.Type
   | typeof BadGateway502.Type
+  | typeof LedgerUnavailable503.Type
   | typeof Limited429.Type
   | typeof LimitedBare429.Type
 
@@ -67,6 +68,7 @@ const foreignTags: Record<ForeignError["_tag"], true> = {
   TooManyRequests429: true,
   NotImplemented501: true,
   BadGateway502: true,
+  LedgerUnavailable503: true,
   Limited429: true,
   LimitedBare429: true
 }
@@ -128,6 +130,8 @@ export const translate = Effect.fnUntraced(
         return new NotSupported({ detail: clean(error.detail) })
       case "BadGateway502":
         return new GatewayFault({ status: 502, detail: clean(error.detail), sideEffect: circumstances.sideEffect })
+      case "LedgerUnavailable503":
+        return new GatewayFault({ status: 503, detail: clean(error.detail), sideEffect: "none" })
       case "SchemaError": {
         const issues = fieldIssues(error.issue, [])
         if (circumstances.response === undefined) return new InvalidRequest({ issues })

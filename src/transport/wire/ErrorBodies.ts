@@ -126,6 +126,17 @@ export const NotImplemented501 = detailBody("NotImplemented501", 501)
 export const BadGateway502 = detailBody("BadGateway502", 502)
 
 /**
+ * 503 that says that nothing can be recorded, so nothing was done. Any other 503 is somebody else's and proves nothing.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const LedgerUnavailable503 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("LedgerUnavailable503"),
+  detail: Schema.String.check(Schema.isStartingWith("Ledger unavailable"))
+}).annotate({ httpApiStatus: 503, identifier: "LedgerUnavailable503" })
+
+/**
  * 422: a list of what is wrong and where (one route answers with a text). The echo of what was sent (`input`) is left
  * out on reading.
  *

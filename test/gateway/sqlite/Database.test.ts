@@ -114,7 +114,11 @@ describe("a gateway's file", () => {
       filename,
       "DROP TABLE managed_agents",
       "DROP TABLE managed_sessions",
-      "DELETE FROM vargate_migrations WHERE name = 'managed'"
+      "DROP TABLE intents",
+      "CREATE TABLE running_approvals (tenant_id TEXT, action_id TEXT)",
+      ...["ordinal", "denials", "high_values"].map((column) => `ALTER TABLE agents DROP COLUMN ${column}`),
+      ...["ordinal", "denials", "high_value"].map((column) => `ALTER TABLE agent_actions DROP COLUMN ${column}`),
+      "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents')"
     )
     yield* open(filename, ({ sql }) =>
       Effect.gen(function*() {

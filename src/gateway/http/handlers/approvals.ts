@@ -8,8 +8,9 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { PendingList } from "../../../approvals/Approval.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
-import { Conflict409, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
+import { Conflict409, LedgerUnavailable503, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
+import type { LedgerUnavailable } from "../../calls/LedgerUnavailable.ts"
 import { type AlreadySettled, type JustExpired, ReviewDesk, type UnknownAction } from "../../calls/ReviewDesk.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 
@@ -64,7 +65,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const refuse = Effect.mapError((error: UnknownAction | AlreadySettled | JustExpired) => {
+const refuse = Effect.mapError((error: UnknownAction | AlreadySettled | JustExpired | LedgerUnavailable) => {
   switch (error._tag) {
     case "UnknownAction":
       return NotFound404.make({ detail: "Action not found" })
@@ -72,5 +73,7 @@ const refuse = Effect.mapError((error: UnknownAction | AlreadySettled | JustExpi
       return Conflict409.make({ detail: `Action already ${error.status}` })
     case "JustExpired":
       return Conflict409.make({ detail: "Action has expired" })
+    case "LedgerUnavailable":
+      return LedgerUnavailable503.make({ detail: `Ledger unavailable: ${error.detail}` })
   }
 })

@@ -11,7 +11,8 @@ import { BulkReplay, ReplayFailure, ReplayReport } from "../../../audit/ReplayRe
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { verifyChain } from "../../ledger/internal/chain.ts"
+import { verifyLedger } from "../../ledger/internal/chain.ts"
+import { executionOutcomeUnknown } from "../../ledger/internal/reviewEntry.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { noRevision, PolicyEngine } from "../../policy/PolicyEngine.ts"
 
@@ -84,7 +85,7 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return yield* verifyChain(id, ledger.stream(id))
+          return yield* verifyLedger(ledger, id)
         })
       )
       .handle(
@@ -128,7 +129,8 @@ const notArchived = ({ bundleRevision }: AuditRecord) =>
 const reportOf = (record: AuditRecord, input: unknown, replayed: ReplayReport["replayed"]) => {
   const original = {
     decision: record.decision,
-    violations: record.violations,
+    // The gateway's own mark is no part of the decision.
+    violations: record.violations.filter((violation) => violation !== executionOutcomeUnknown),
     severity: record.severity,
     bundleRevision: record.bundleRevision,
     at: record.requestedAt

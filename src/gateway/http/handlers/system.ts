@@ -13,7 +13,7 @@ import { PublicDashboard } from "../../../operator/Transparency.ts"
 import { Forbidden403, NotFound404, NotImplemented501 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { GatewayMetrics } from "../../calls/GatewayMetrics.ts"
-import { verifyChain } from "../../ledger/internal/chain.ts"
+import { verifyLedger } from "../../ledger/internal/chain.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { figuresOf } from "../../reports/Figures.ts"
 import { Tenants } from "../../tenants/Tenants.ts"
@@ -100,7 +100,7 @@ export const layer = HttpApiBuilder.group(
             tenantName: tenant.name,
             slug: params.slug,
             stats: figures.counts,
-            chain: yield* verifyChain(tenant.id, ledger.stream(tenant.id)),
+            chain: yield* verifyLedger(ledger, tenant.id),
             violations: figures.violations,
             recent: records.map((record) => ({ ...record, createdAt: record.createdAt ?? record.requestedAt }))
           })

@@ -9,7 +9,7 @@ import { Blocked403, OpaUnreachable502, Pending202 } from "../../../calls/wire/T
 import { pythonLength } from "../../../internal/pythonLength.ts"
 import { Allowed } from "../../../model/Allowed.ts"
 import { ToolCall } from "../../../model/ToolCall.ts"
-import { Limited429, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
+import { LedgerUnavailable503, Limited429, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { CallWindow } from "../../calls/CallWindow.ts"
 import { Submissions } from "../../calls/Submissions.ts"
@@ -67,7 +67,11 @@ export const layer = HttpApiBuilder.group(
             isBusinessHours: payload.context_override?.is_business_hours
           })
         ).pipe(
-          Effect.mapError(({ detail }) => OpaUnreachable502.make({ detail: `OPA unreachable: ${detail}` }))
+          Effect.mapError((error) =>
+            error._tag === "LedgerUnavailable"
+              ? LedgerUnavailable503.make({ detail: `Ledger unavailable: ${error.detail}` })
+              : OpaUnreachable502.make({ detail: `OPA unreachable: ${error.detail}` })
+          )
         )
         switch (outcome.decision) {
           case "allow":

@@ -12,7 +12,7 @@ import { AuditRecord, ChainStatus } from "../../../audit/AuditRecord.ts"
 import { auditPayload, canonicalJson } from "../../../internal/canonicalJson.ts"
 import { RecordHash } from "../../../model/RecordHash.ts"
 import { Timestamp } from "../../../transport/wire/Timestamp.ts"
-import type { Entry } from "../Ledger.ts"
+import type { Entry, Ledger } from "../Ledger.ts"
 
 /**
  * What stands before the first record.
@@ -119,6 +119,21 @@ export const verifyChain = Effect.fnUntraced(function*(tenantId: string, chain: 
   return broken === undefined
     ? new ChainStatus({ valid: true, records, tenantId })
     : new ChainStatus({ valid: false, ...broken, tenantId })
+})
+
+/**
+ * What the gateway says about a tenant's log: whether the chain holds, and whether all is in it that must be.
+ *
+ * @category hashing
+ * @since 0.1.0
+ */
+export const verifyLedger = Effect.fnUntraced(function*(ledger: Ledger["Service"], tenantId: string) {
+  const status = yield* verifyChain(tenantId, ledger.stream(tenantId))
+  if (!status.valid) return status
+  const [unrecorded] = yield* ledger.unrecorded(tenantId)
+  return unrecorded === undefined
+    ? status
+    : new ChainStatus({ valid: false, failedAt: unrecorded, reason: "execution not recorded", tenantId })
 })
 
 /**

@@ -71,6 +71,27 @@ export const interruptedApprovalOf = (review: Review): Entry => ({
 })
 
 /**
+ * A call whose execution was cut off by the end of the process. Its record is that of any execution by the gateway, which
+ * tells clients that the action may have been executed, and is marked for whoever reads the log.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const interruptedCallOf = (entry: Entry): Entry => ({
+  ...entry,
+  violations: [...entry.violations, executionOutcomeUnknown]
+})
+
+/**
+ * Marks the record of a call that was executed, or not: the gateway stopped during the execution. It is the gateway's own
+ * word, not the policy's.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const executionOutcomeUnknown = "execution_outcome_unknown"
+
+/**
  * A rejection.
  *
  * @category constructors
