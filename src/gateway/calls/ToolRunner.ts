@@ -87,23 +87,23 @@ const execute = Effect.fnUntraced(function*(
   params: Task["params"],
   credentials: ReadonlyMap<string, Redacted.Redacted>
 ) {
-      const secrets = spellings([...credentials.values()])
-      const started = yield* monotonicMillis
-      // A tool that ends with a defect is a tool that failed: the gateway itself must answer. Its params are a copy,
-      // since what is recorded is what was asked, whatever the tool does with it.
-      const exit = yield* Effect.exit(
-        Effect.map(
-          Effect.suspend(() => implementation(structuredClone(params), credentials)),
-          (answer) => asJson(answer, secrets)
-        )
-      )
-      const latency = { executionMs: Math.floor((yield* monotonicMillis) - started) }
-      return Exit.isSuccess(exit)
-        ? readToolAnswer(exit.value, latency)
-        : new ExecutionFailed({
-          error: `execution_failed: ${blot(wordsOf(Cause.squash(exit.cause)), secrets)}`,
-          latency
-        })
+  const secrets = spellings([...credentials.values()])
+  const started = yield* monotonicMillis
+  // A tool that ends with a defect is a tool that failed: the gateway itself must answer. Its params are a copy,
+  // since what is recorded is what was asked, whatever the tool does with it.
+  const exit = yield* Effect.exit(
+    Effect.map(
+      Effect.suspend(() => implementation(structuredClone(params), credentials)),
+      (answer) => asJson(answer, secrets)
+    )
+  )
+  const latency = { executionMs: Math.floor((yield* monotonicMillis) - started) }
+  return Exit.isSuccess(exit)
+    ? readToolAnswer(exit.value, latency)
+    : new ExecutionFailed({
+      error: `execution_failed: ${blot(wordsOf(Cause.squash(exit.cause)), secrets)}`,
+      latency
+    })
 })
 
 /** The answer as it will read on the other side of the wire. Throws where JSON has no word for it. */

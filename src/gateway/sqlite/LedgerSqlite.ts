@@ -43,8 +43,7 @@ const makeArrears = Effect.fnUntraced(function*(database: Database["Service"]) {
       entries.set(JSON.stringify([entry.tenantId, entry.actionId]), entry)
       return isFirst ? Effect.asVoid(Effect.forkIn(settle, scope)) : Effect.void
     },
-    of: (tenantId: string) =>
-      Effect.sync(() => [...entries.values()].filter((entry) => entry.tenantId === tenantId))
+    of: (tenantId: string) => Effect.sync(() => [...entries.values()].filter((entry) => entry.tenantId === tenantId))
   }
 })
 

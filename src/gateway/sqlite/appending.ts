@@ -53,7 +53,9 @@ export const append = Effect.fnUntraced(function*(
   if (isExecution(entry)) {
     yield* sql`
       DELETE FROM intents
-      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(entry.agentId)} AND action_id = ${toColumn(entry.actionId)}`
+      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(entry.agentId)} AND action_id = ${
+      toColumn(entry.actionId)
+    }`
   }
   if (hold !== undefined) yield* holdAction(database, entry, hold)
   return record

@@ -29,7 +29,8 @@ import {
   Unreachable
 } from "../../errors/VargateError.ts"
 import type {
-  BadGateway502, LedgerUnavailable503,
+  BadGateway502,
+  LedgerUnavailable503,
   Limited429,
   LimitedBare429,
   NotImplemented501,

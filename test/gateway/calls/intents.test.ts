@@ -93,7 +93,9 @@ describe("an execution by the gateway", () => {
             assert.include(error.message, "can be sent again")
           }
           // So is what the gateway only decides.
-          const decided = yield* Effect.flip(ToolCalls.call({ tool: "slack", method: "say", params: { pad: "x".repeat(60_000) } }))
+          const decided = yield* Effect.flip(
+            ToolCalls.call({ tool: "slack", method: "say", params: { pad: "x".repeat(60_000) } })
+          )
           assert.strictEqual(decided._tag === "VargateError" && decided.sideEffect, "none")
           assert.lengthOf(done, executed)
           yield* makeRoom
@@ -111,7 +113,9 @@ describe("an execution by the gateway", () => {
     Effect.gen(function*() {
       const filename = join(yield* folder, "v.db")
       const context = yield* Deferred.make<Effect.Effect<unknown>>()
-      const tools = { "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid")) }
+      const tools = {
+        "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid"))
+      }
       yield* scoped(
         Effect.gen(function*() {
           const services = yield* Effect.context<Database.Database>()
@@ -140,7 +144,9 @@ describe("an execution by the gateway", () => {
     Effect.gen(function*() {
       const filename = join(yield* folder, "v.db")
       const context = yield* Deferred.make<Effect.Effect<unknown>>()
-      const tools = { "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid")) }
+      const tools = {
+        "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid"))
+      }
       yield* scoped(
         Effect.gen(function*() {
           yield* Deferred.succeed(context, Effect.provide(fill, yield* Effect.context<Database.Database>()))
@@ -150,7 +156,9 @@ describe("an execution by the gateway", () => {
       )
       yield* scoped(
         Effect.gen(function*() {
-          assert.deepStrictEqual((yield* page).records.map(({ violations }) => violations), [["execution_outcome_unknown"]])
+          assert.deepStrictEqual((yield* page).records.map(({ violations }) => violations), [[
+            "execution_outcome_unknown"
+          ]])
           assert.strictEqual((yield* verify).valid, true)
         }),
         world(filename)
@@ -203,7 +211,9 @@ describe("an execution by the gateway", () => {
     Effect.gen(function*() {
       const filename = join(yield* folder, "v.db")
       const context = yield* Deferred.make<Effect.Effect<unknown>>()
-      const tools = { "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid")) }
+      const tools = {
+        "bank/pay": () => Effect.andThen(Effect.flatten(Deferred.await(context)), Effect.succeed("paid"))
+      }
       const lost = yield* scoped(
         Effect.gen(function*() {
           yield* Deferred.succeed(context, Effect.provide(fill, yield* Effect.context<Database.Database>()))
