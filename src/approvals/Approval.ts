@@ -76,6 +76,18 @@ export class DecidedAction extends Schema.Class<DecidedAction>("effect-vargate/D
 }) {}
 
 /**
+ * The decision that a receipt is about, where it was made before: by another reviewer, or by an earlier request. The note
+ * of this request is not on record.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const EarlierDecision = Schema.Struct({
+  /** The note that is on record. */
+  note: Schema.NullOr(Schema.String)
+})
+
+/**
  * The gateway's receipt for an approval (POST /approve/{id}), with what became of the execution.
  *
  * @category models
@@ -88,7 +100,8 @@ export class ApprovalReceipt extends Schema.Class<ApprovalReceipt>("effect-varga
   tool: Schema.optional(Schema.String),
   method: Schema.optional(Schema.String),
   params: Schema.optional(Schema.Unknown),
-  execution: Schema.Union([...Execution.members, ExecutedUnseen])
+  execution: Schema.Union([...Execution.members, ExecutedUnseen]),
+  earlier: Schema.optional(EarlierDecision)
 }) {}
 
 /**
@@ -100,7 +113,8 @@ export class ApprovalReceipt extends Schema.Class<ApprovalReceipt>("effect-varga
 export class RejectionReceipt extends Schema.Class<RejectionReceipt>("effect-vargate/RejectionReceipt")({
   actionId: ActionId,
   reviewer: Schema.String,
-  reviewedAt: Schema.DateTimeUtc
+  reviewedAt: Schema.DateTimeUtc,
+  earlier: Schema.optional(EarlierDecision)
 }) {}
 
 /**

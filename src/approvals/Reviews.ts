@@ -24,8 +24,8 @@ import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
  * **Details**
  *
  * Both are idempotent: when the answer is lost, or the gateway says that the action is already decided, they look at what
- * was decided. The requested outcome is success, the other one is a `Conflict`. They are never sent twice by
- * themselves.
+ * was decided. The requested outcome is success, and its receipt says whether it is an `earlier` decision; the other one is
+ * a `Conflict`. They are never sent twice by themselves.
  *
  * **Gotchas**
  *
@@ -78,6 +78,12 @@ export const make = Effect.gen(function*() {
     return outcome._tag === "Waiting" ? yield* error : outcome
   })
 
+  /** A refusal says that the decision was made before; after a lost answer, a note that is not ours does. */
+  const earlierOf = (error: OperationError, recorded: string | null, note: string | undefined) =>
+    (error._tag === "VargateError" && error.reason._tag === "Conflict") || (recorded ?? "") !== (note ?? "")
+      ? { note: recorded }
+      : undefined
+
   const conflict = (operation: string, outcome: { readonly _tag: string }) =>
     new VargateError({
       operation,
@@ -93,7 +99,8 @@ export const make = Effect.gen(function*() {
         const outcome = yield* decided(actionId, error)
         if (outcome._tag !== "Approved") return yield* conflict("Reviews.approve", outcome)
         const { execution, reviewedAt, reviewer } = outcome
-        return new ApprovalReceipt({ actionId, reviewer: reviewer ?? "unknown", reviewedAt, execution })
+        const earlier = earlierOf(error, outcome.note, note)
+        return new ApprovalReceipt({ actionId, reviewer: reviewer ?? "unknown", reviewedAt, execution, earlier })
       }))
     )
   )
@@ -107,7 +114,8 @@ export const make = Effect.gen(function*() {
         const outcome = yield* decided(actionId, error)
         if (outcome._tag !== "Rejected") return yield* conflict("Reviews.reject", outcome)
         const reviewedAt = outcome.reviewedAt ?? (yield* DateTime.now)
-        return new RejectionReceipt({ actionId, reviewer: outcome.reviewer ?? "unknown", reviewedAt })
+        const earlier = earlierOf(error, outcome.note, note)
+        return new RejectionReceipt({ actionId, reviewer: outcome.reviewer ?? "unknown", reviewedAt, earlier })
       }))
     )
   )

@@ -111,6 +111,23 @@ describe("Reviews", () => {
   )
 
   test(
+    "a receipt says whether the decision was made before, and with which note",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      const reviews = yield* Reviews.Reviews
+      const approved = (yield* hold(1)).actionId
+      assert.isUndefined((yield* reviews.approve(approved, "first")).earlier)
+      assert.deepStrictEqual((yield* reviews.approve(approved, "second")).earlier, { note: "first" })
+      const rejected = (yield* hold(2)).actionId
+      assert.isUndefined((yield* reviews.reject(rejected, "first")).earlier)
+      assert.deepStrictEqual((yield* reviews.reject(rejected)).earlier, { note: "first" })
+      const found = (yield* hold(3)).actionId
+      lost.push("/api/approve")
+      assert.isUndefined((yield* reviews.approve(found, "ours")).earlier)
+    })
+  )
+
+  test(
     "an expired action cannot be approved any more",
     Effect.gen(function*() {
       const reviews = yield* Reviews.Reviews

@@ -1,16 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Reviews from "../../src/approvals/Reviews.ts"
 import { decide } from "../../src/calls/ToolCalls.ts"
-import { Failure, Outcome, Pending } from "../../src/cli/Output.ts"
+import { Failure, Notice, Outcome, Pending } from "../../src/cli/Output.ts"
 import { ActionId } from "../../src/model/ActionId.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decodeLines, prepare, run } from "../support/cli.ts"
+import { answering, decodeLines, prepare, run } from "../support/cli.ts"
 
 const gateway = () =>
   GatewayMemory.layer({
-    tools: { "db/drop": ({ table }) => table === "t" ? Effect.fail("no") : Effect.succeed("gone") }
+    tools: {
+      "db/drop": ({ table }) =>
+        table === "t"
+          ? Effect.fail("no")
+          : Effect.delay(Effect.succeed("gone"), table === "slow" ? "20 seconds" : 0)
+    }
   })
 
 const hold = (table: string, agent = "janitor") =>
@@ -76,6 +81,39 @@ describe("approvals approve and reject", () => {
       assert.deepStrictEqual([late.code, unknown.code], [8, 8])
     }).pipe(Effect.provide(gateway())))
 
+  it.effect("are not made a second time: what is on record is shown, and they end with 8", () =>
+    Effect.gen(function*() {
+      const actionId = yield* hold("a")
+      const first = yield* run(["approvals", "approve", actionId, "--note", "first"])
+      const again = yield* run(["approvals", "approve", actionId, "--note", "second", "--json"])
+      assert.deepInclude({ ...decodeLines(Outcome, again.out)[0] }, { _tag: "Approved", note: "first" })
+      assert.deepInclude(decodeLines(Failure, again.err)[0], { error: "Conflict", exitCode: 8 })
+      const other = yield* hold("b")
+      yield* run(["approvals", "reject", other, "--note", "first"])
+      const rejected = yield* run(["approvals", "reject", other, "--note", "second"])
+      assert.match(rejected.out, /by API key: first/)
+      assert.match(rejected.err, /had been rejected before\. What is shown is on record/)
+      assert.deepStrictEqual([first.code, again.code, rejected.code], [0, 8, 8])
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("are said to be waited for while the gateway executes", () =>
+    Effect.gen(function*() {
+      const actionId = yield* hold("slow")
+      const terminal = prepare(["approvals", "approve", actionId, "-y"], { columns: 80 })
+      const fiber = yield* Effect.forkChild(terminal.end, { startImmediately: true })
+      yield* TestClock.adjust("3 seconds")
+      assert.match(terminal.err(), /waiting for the gateway to approve [^]* 3 s/)
+      yield* TestClock.adjust("40 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).code, 0)
+
+      const script = prepare(["approvals", "approve", yield* hold("slow"), "--json"])
+      const running = yield* Effect.forkChild(script.end, { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      assert.match(decodeLines(Notice, script.err())[0]!.warning, /no answer after 5 s, still waiting/)
+      yield* Fiber.interrupt(running)
+      assert.match(script.err(), /It is unknown whether the gateway did approve/)
+    }).pipe(Effect.provide(gateway())))
+
   it.effect("refuse what is no id", () =>
     Effect.gen(function*() {
       const { code, err } = yield* run(["approvals", "approve", "../x"])
@@ -133,6 +171,33 @@ describe("approvals show", () => {
       const { code } = yield* run(["approvals", "show", ActionId.make("3f0e8b0e-0000-4000-8000-000000000000")])
       assert.strictEqual(code, 8)
     }).pipe(Effect.provide(gateway())))
+})
+
+describe("approvals of a gateway that died meanwhile", () => {
+  /** An approval that is in the history, while no record says what became of its execution. */
+  const unrecorded = answering("/audit/log", (own) =>
+    Effect.map(own, (text) => {
+      const page = JSON.parse(text)
+      const records = page.records.filter(({ agent_id }: { readonly agent_id: string }) => agent_id === "janitor")
+      return Response.json({ ...page, records, count: records.length })
+    }))
+
+  it.effect("say one thing only: approved, and its execution unknown", () =>
+    Effect.gen(function*() {
+      const actionId = yield* hold("a")
+      yield* Reviews.Reviews.use((reviews) => reviews.approve(actionId))
+      const shown = yield* run(["approvals", "show", actionId])
+      assert.match(shown.out, /approved; whether it was executed is unknown/)
+      const waited = yield* Effect.forkChild(
+        run(["approvals", "show", actionId, "--wait=5s"]),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("10 seconds")
+      const { code, err, out } = yield* Fiber.join(waited)
+      assert.match(out, /approved; whether it was executed is unknown/)
+      assert.notMatch(err, /may still be approved/)
+      assert.deepStrictEqual([shown.code, code], [6, 6])
+    }).pipe(Effect.provide(Layer.provideMerge(unrecorded, gateway()))))
 })
 
 describe("approvals watch", () => {

@@ -17,6 +17,7 @@ import type { ActionId } from "../../model/ActionId.ts"
 import { connectedAsOperator } from "../core/connection.ts"
 import { Concluded } from "../core/failure.ts"
 import { conclude, screen } from "../core/outcome.ts"
+import { sayingMeanwhile } from "../core/waiting.ts"
 import { ExitCode, Outcome } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { ask, canAsk } from "../screen/prompts.ts"
@@ -59,23 +60,62 @@ const prepare = Effect.fnUntraced(function*(verb: string, id: string, yes: boole
   return actionId
 })
 
-const approve = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
+/** Says meanwhile that it waits, and where it is interrupted, that the decision may have been made. */
+const deciding = <A, E, R>(what: string, actionId: ActionId, decision: Effect.Effect<A, E, R>) =>
+  sayingMeanwhile(`waiting for the gateway to ${what}`, decision).pipe(
+    Effect.onInterrupt(() =>
+      Printer.use(({ fail }) =>
+        fail({
+          error: "Interrupted",
+          message: `Interrupted. It is unknown whether the gateway did ${what}: see \
+effect-vargate approvals show ${actionId}`,
+          exitCode: ExitCode.interrupted,
+          actionId,
+          sideEffect: "possible"
+        })
+      )
+    )
+  )
+
+/** The outcome as it is on record. A decision that was made before is not this one, and its note is not ours. */
+const tell = Effect.fnUntraced(function*(outcome: Approved | Rejected, isEarlier: boolean) {
   const printer = yield* Printer
+  yield* printer.print(Outcome, outcome, (width) => screen(outcome, width))
+  if (!isEarlier) return
+  const word = outcome._tag.toLowerCase()
+  yield* printer.fail({
+    error: "Conflict",
+    message: `The action had been ${word} before. What is shown is on record; nothing was changed or added now.`,
+    exitCode: ExitCode.notFound,
+    actionId: outcome.actionId
+  })
+  return yield* new Concluded({ exitCode: ExitCode.notFound })
+})
+
+const approve = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
   const reviews = yield* Reviews
   const actionId = yield* prepare("Approve", id, yes)
-  const { execution, reviewedAt, reviewer } = yield* reviews.approve(actionId, note)
-  const outcome = new Approved({ actionId, reviewer, note: note ?? null, reviewedAt, execution })
-  yield* printer.print(Outcome, outcome, (width) => screen(outcome, width))
+  const { earlier, execution, reviewedAt, reviewer } = yield* deciding(
+    `approve ${actionId}`,
+    actionId,
+    reviews.approve(actionId, note)
+  )
+  const recorded = earlier === undefined ? note ?? null : earlier.note
+  const outcome = new Approved({ actionId, reviewer, note: recorded, reviewedAt, execution })
+  yield* tell(outcome, earlier !== undefined)
   yield* conclude(outcome)
 })
 
 const reject = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
-  const printer = yield* Printer
   const reviews = yield* Reviews
   const actionId = yield* prepare("Reject", id, yes)
-  const { reviewedAt, reviewer } = yield* reviews.reject(actionId, note)
-  const outcome = new Rejected({ actionId, reviewer, note: note ?? null, reviewedAt })
-  yield* printer.print(Outcome, outcome, (width) => screen(outcome, width))
+  const { earlier, reviewedAt, reviewer } = yield* deciding(
+    `reject ${actionId}`,
+    actionId,
+    reviews.reject(actionId, note)
+  )
+  const recorded = earlier === undefined ? note ?? null : earlier.note
+  yield* tell(new Rejected({ actionId, reviewer, note: recorded, reviewedAt }), earlier !== undefined)
 })
 
 /** @internal */

@@ -14,7 +14,7 @@ import type { ActionId } from "../../model/ActionId.ts"
 import { connected } from "../core/connection.ts"
 import { duration } from "../core/flags.ts"
 import { conclude, screen } from "../core/outcome.ts"
-import { waitFor, wholeTime } from "../core/waiting.ts"
+import { sayingMeanwhile, waitFor, wholeTime } from "../core/waiting.ts"
 import { Outcome } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { actionArgument, resolve } from "./find.ts"
@@ -26,9 +26,12 @@ const outcomeOf = Effect.fnUntraced(function*(actionId: ActionId, wait: Option.O
   if (Option.isSome(wait)) {
     const end = yield* waitFor(actionId, wait.value)
     if (end._tag !== "ApprovalTimeout") return end
-    yield* printer.note(end.message)
+    const outcome = yield* approvals.outcome(actionId)
+    // What the end of the wait says about an action that waits is not true of one that was decided meanwhile.
+    if (outcome._tag === "Waiting" && !outcome.isApproved) yield* printer.note(end.message)
+    return outcome
   }
-  return yield* approvals.outcome(actionId)
+  return yield* sayingMeanwhile("waiting for the gateway", approvals.outcome(actionId))
 })
 
 const run = Effect.fnUntraced(function*(text: string, wait: Option.Option<Duration.Duration>) {

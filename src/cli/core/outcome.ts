@@ -25,6 +25,7 @@ export const exitCodeOf = (outcome: Outcome): number => {
     case "Approved":
       return outcome.execution._tag === "ExecutionFailed" ? ExitCode.toolFailed : ExitCode.good
     case "Waiting":
+      return outcome.isApproved ? ExitCode.unknown : ExitCode.pending
     case "PendingApproval":
       return ExitCode.pending
     case "Denied":
@@ -74,7 +75,7 @@ export const screen = (outcome: Outcome, width: number | undefined): ReadonlyArr
     case "Waiting":
       return [
         outcome.isApproved
-          ? [green("✓ approved"), "; what became of its execution is not on record yet"]
+          ? [green("✓ approved"), "; whether it was executed is unknown: it is not on record yet"]
           : [yellow("! pending"), ": a reviewer must decide"],
         ...facts(
           [action, outcome.timeoutAt === null ? undefined : ["Expires", Words.fullStamp(outcome.timeoutAt)]],

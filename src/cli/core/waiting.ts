@@ -54,6 +54,36 @@ effect-vargate approvals show ${actionId} --wait`,
   )
 })
 
+const quietFor = "5 seconds"
+
+/**
+ * Says on stderr that something is still waited for: every second on a terminal, elsewhere after a few seconds and then
+ * every half a minute.
+ *
+ * @internal
+ */
+export const sayingMeanwhile = <A, E, R>(
+  doing: string,
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | Printer> =>
+  Effect.gen(function*() {
+    const printer = yield* Printer
+    const started = yield* Clock.currentTimeMillis
+    const elapsed = Effect.map(Clock.currentTimeMillis, (now) => Words.stretch(now - started))
+    const ticking = Effect.map(elapsed, (time) => printer.progress([doing, dim(`  ${time}`)])).pipe(
+      Effect.repeat(Schedule.spaced("1 second"))
+    )
+    const telling = Effect.flatMap(elapsed, (time) => printer.warn(`${doing}: no answer after ${time}, still waiting`))
+      .pipe(
+        Effect.repeat(Schedule.spaced("30 seconds")),
+        Effect.delay(quietFor)
+      )
+    return yield* work.pipe(
+      Effect.raceFirst(Effect.andThen(printer.hasProgress ? Effect.delay(ticking, "1 second") : telling, Effect.never)),
+      Effect.ensuring(Effect.sync(() => printer.progress()))
+    )
+  })
+
 /**
  * The default of `--wait`: a little more than the hour after which the action expires.
  *

@@ -17,6 +17,8 @@ export class Printer extends Context.Service<Printer, {
   readonly isJson: boolean
   /** Whether stdout is a terminal that can be drawn on again. */
   readonly isLive: boolean
+  /** Whether stderr is a terminal on which progress is shown. */
+  readonly hasProgress: boolean
   /** Of stdout; undefined where lines may be of any length. */
   readonly width: () => number | undefined
   readonly height: () => number | undefined
@@ -83,6 +85,7 @@ export const make = (
   return Printer.of({
     isJson,
     isLive,
+    hasProgress,
     width: stdout.columns,
     height: stdout.rows,
     print: (schema, value, lines) =>
