@@ -90,8 +90,10 @@ export interface Options<P = Governed.Wait | Governed.Fail | Ask>
  */
 export const actionName = (tool: Tool.Any): ActionName =>
   Option.getOrElse(Context.getOption(tool.annotations as Context.Context<Action>, Action), () => {
-    const [, name, method] = /^(.+?)(?:__|[./])(.+)$/.exec(tool.name) ?? []
-    return name === undefined || method === undefined ? { tool: tool.name, method: "call" } : { tool: name, method }
+    const [separator] = /__|[./]/.exec(tool.name.slice(1)) ?? []
+    const at = separator === undefined ? -1 : tool.name.indexOf(separator, 1)
+    const method = separator === undefined ? "" : tool.name.slice(at + separator.length)
+    return method === "" ? { tool: tool.name, method: "call" } : { tool: tool.name.slice(0, at), method }
   })
 
 /**

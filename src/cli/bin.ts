@@ -5,10 +5,10 @@
  * @internal
  */
 import { enableCompileCache } from "node:module"
-import { homedir } from "node:os"
-import { join } from "node:path"
+import { cacheFolder } from "./environment.ts"
 
-// What was compiled once need not be compiled at every start. In a folder of the user's own, not in a shared one.
-enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "effect-vargate"))
+// What was compiled once need not be compiled at every start.
+const folder = cacheFolder()
+if (folder !== undefined) enableCompileCache(folder)
 
 await import("./start.ts")

@@ -53,6 +53,11 @@ const mayWrite = Effect.fnUntraced(function*(path: string, key: Redacted.Redacte
 const run = Effect.fnUntraced(function*(isChecked: boolean, isForced: boolean) {
   const printer = yield* Printer
   const { key: known, keyFrom, path, url: proposed } = yield* configuration
+  if (path === undefined) {
+    return yield* new NotConfigured({
+      message: "There is no home folder to write to: give --config FILE, or set HOME."
+    })
+  }
   // The key of the file itself is what is to be replaced.
   const given = keyFrom === "file" ? undefined : known
   if (given !== undefined && keyFrom === "environment") yield* printer.note(dim("Taking the key from VARGATE_API_KEY."))

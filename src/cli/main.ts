@@ -11,7 +11,6 @@ import * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -24,6 +23,7 @@ import * as Audit from "./audit.ts"
 import * as Call from "./call.ts"
 import { type CommandError, describe } from "./core/failure.ts"
 import * as Flags from "./core/flags.ts"
+import { isVerbose } from "./core/variables.ts"
 import * as Credentials from "./credentials.ts"
 import * as Dev from "./dev.ts"
 import * as Doctor from "./doctor.ts"
@@ -146,14 +146,13 @@ const conclude = Effect.fnUntraced(function*(cause: Cause.Cause<CommandError | C
     return exitCode
   }
   if (Cause.hasInterruptsOnly(cause)) return ExitCode.interrupted
-  const isVerbose = yield* Effect.isSuccess(Config.String("VARGATE_DEBUG"))
   yield* printer.fail({
     error: "Fault",
     message: `This is a fault of effect-vargate itself: ${String(Cause.squash(cause))}. \
 With VARGATE_DEBUG=1 it says where.`,
     exitCode: ExitCode.fault
   })
-  if (isVerbose) yield* Effect.forEach(Cause.pretty(cause).split("\n"), (line) => printer.note(dim(line)))
+  if (yield* isVerbose) yield* Effect.forEach(Cause.pretty(cause).split("\n"), (line) => printer.note(dim(line)))
   return ExitCode.fault
 })
 
@@ -171,6 +170,11 @@ const wantsJson = (args: ReadonlyArray<string>) => {
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(root, { version })(args).pipe(
     Effect.as<number>(ExitCode.good),
+    // The parser's own screens (help, version) cannot fail, so that it is looked at here.
+    Effect.tap(Effect.flatMap(Printer.Printer, ({ broken }) => {
+      const error = broken()
+      return error === undefined ? Effect.void : Effect.fail(error)
+    })),
     Effect.catchCause(conclude),
     Effect.provide([parser, logger, NodeHasher.layer]),
     Effect.provide(Printer.layer({ isJson: wantsJson(args) }))

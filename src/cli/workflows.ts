@@ -6,7 +6,6 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Config from "effect/Config"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -18,6 +17,7 @@ import { type GovernedExecution, Journal, State } from "../workflow/Journal.ts"
 import { FileFailed, NotConfigured, Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
 import { shortId } from "./core/outcome.ts"
+import { variable } from "./core/variables.ts"
 import { ExecutionEntry, ExecutionRequested } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { facts, table } from "./screen/table.ts"
@@ -42,8 +42,8 @@ const sqlite = Effect.fnUntraced(function*(filename: string) {
 })
 
 const postgres = Effect.gen(function*() {
-  const url = yield* Effect.mapError(Config.option(Config.Redacted("VARGATE_POSTGRES_URL")), cannotRead)
-  if (Option.isNone(url)) {
+  const url = yield* variable("VARGATE_POSTGRES_URL")
+  if (url === undefined) {
     return yield* new NotConfigured({
       message: "Pass --data FILE, or set VARGATE_POSTGRES_URL, to say where the executions are."
     })
@@ -53,7 +53,7 @@ const postgres = Effect.gen(function*() {
     catch: () =>
       new NotConfigured({ message: "Postgres needs the package @effect/sql-pg: install it beside this one." })
   })
-  return PgClient.layer({ url: url.value })
+  return PgClient.layer({ url })
 })
 
 /** The database is opened only here, since no other command needs one. */

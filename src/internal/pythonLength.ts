@@ -18,7 +18,7 @@ const backslash = 0x5c
  */
 const numberExcess = (token: string): number => {
   if (/e-\d$/.test(token)) return 1
-  const small = /^-?0\.(0000+)(\d+)$/.exec(token)
+  const small = /^-?0\.(0000+)([1-9]\d*)$/.exec(token)
   if (small === null) return 0
   const zeros = small[1]!.length
   const digits = small[2]!.length

@@ -41,7 +41,7 @@ export const ToolCallBody = Schema.Struct({
   agent_version: Schema.optionalKey(
     Schema.String.check(
       Schema.isMaxCodePoints(32, { expected: "at most 32 characters" }),
-      Schema.isPattern(/^\d+\.\d+\.\d+.*$/, { expected: "a version that begins like 1.2.3" })
+      Schema.isPattern(/^\d+\.\d+\.\d+(?:[^\d\n\r\u2028\u2029].*)?$/, { expected: "a version that begins like 1.2.3" })
     )
   ),
   tool: Schema.String.check(

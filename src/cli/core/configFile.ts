@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { homedir } from "node:os"
+import { home } from "../environment.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
 import { writeWhole } from "./writeWhole.ts"
 
@@ -26,7 +26,10 @@ export interface Settings {
 }
 
 /** @internal */
-export const defaultPath = Effect.map(Path.Path, (path) => path.join(homedir(), ".vargate", "config.json"))
+export const defaultPath = Effect.map(Path.Path, (path) => {
+  const folder = home()
+  return folder === undefined ? undefined : path.join(folder, ".vargate", "config.json")
+})
 
 const textField = (fields: Readonly<Record<string, unknown>>, name: string): string | undefined => {
   const value = fields[name]

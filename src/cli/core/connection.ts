@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -12,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { VargateError } from "../../errors/VargateError.ts"
+import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import * as Transport from "../../transport/Transport.ts"
 import * as Vargate from "../../Vargate.ts"
 import { Printer } from "../screen/Printer.ts"
@@ -19,6 +19,7 @@ import * as ConfigFile from "./configFile.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
 import * as Flags from "./flags.ts"
 import { readStdin } from "./stdin.ts"
+import { variable } from "./variables.ts"
 
 /**
  * Where we speak to, and by whose word.
@@ -29,25 +30,14 @@ export interface Configuration {
   readonly url: string
   readonly key: Redacted.Redacted
   readonly keyFrom: "environment" | "file" | "key file"
-  /** Of the configuration, whether it exists or not. */
-  readonly path: string
+  /** Of the configuration, whether it exists or not; undefined where there is no home folder for it. */
+  readonly path: string | undefined
 }
 
 /** @internal */
 export class Connection
   extends Context.Service<Connection, Omit<Configuration, "key">>()("effect-vargate/cli/Connection")
 {}
-
-/** A variable that is set to nothing is a mistake: to look further would act for another tenant than was meant. */
-const fromEnvironment = (name: string) =>
-  Config.option(Config.Redacted(name)).pipe(
-    Effect.mapError(({ message }) => new NotConfigured({ message })),
-    Effect.flatMap((value) =>
-      Option.exists(value, (text) => Redacted.value(text).trim() === "")
-        ? Effect.fail(new NotConfigured({ message: `${name} is set, but to nothing: set a value, or unset it.` }))
-        : Effect.succeed(Option.getOrUndefined(value))
-    )
-  )
 
 /**
  * What `--key-file` holds: the first line of the file, or of stdin.
@@ -73,9 +63,9 @@ export const configuration = Effect.gen(function*() {
   const printer = yield* Printer
   const path = Option.getOrUndefined(yield* Flags.ConfigFile) ?? (yield* ConfigFile.defaultPath)
   const keyFile = Option.getOrUndefined(yield* Flags.KeyFile)
-  const file = yield* ConfigFile.read(path)
-  const environmentUrl = yield* fromEnvironment("VARGATE_URL")
-  const environmentKey = yield* fromEnvironment("VARGATE_API_KEY")
+  const file = path === undefined ? undefined : yield* ConfigFile.read(path)
+  const environmentUrl = yield* variable("VARGATE_URL")
+  const environmentKey = yield* variable("VARGATE_API_KEY")
   const givenUrl = Option.getOrUndefined(yield* Flags.Url) ?? (environmentUrl && Redacted.value(environmentUrl))
   const url = givenUrl ?? file?.url ?? Transport.defaultUrl
   if (file?.key !== undefined && file.isExposed) {
@@ -90,10 +80,14 @@ export const configuration = Effect.gen(function*() {
   return { url, path, key: file?.key, keyFrom: "file" as const }
 })
 
-const trimmed = (url: string) => url.replace(/\/+$/, "")
+const trimmed = withoutTrailingSlashes
 
-const noKey = (path: string) =>
-  new NotConfigured({ message: `No API key: run \`effect-vargate init\`, or set VARGATE_API_KEY (${path} has none).` })
+const noKey = (path: string | undefined) =>
+  new NotConfigured({
+    message: path === undefined
+      ? "No API key: set VARGATE_API_KEY, or give --key-file or --config a file (there is no home folder to look into)."
+      : `No API key: run \`effect-vargate init\`, or set VARGATE_API_KEY (${path} has none).`
+  })
 
 /** The words of a program are not those of a command line. */
 const asConfiguration = (error: VargateError) =>

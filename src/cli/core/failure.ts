@@ -25,7 +25,7 @@ import type {
 import type { ListenError } from "../../gateway/ListenError.ts"
 import type { StorageError } from "../../gateway/sqlite/StorageError.ts"
 import { ExitCode, type Failure } from "../Output.ts"
-import type { BrokenPipe } from "../screen/Screen.ts"
+import type { WriteError } from "../screen/Screen.ts"
 
 /**
  * Everything was said, and it was not good.
@@ -77,7 +77,7 @@ export type CommandError =
   | Usage
   | NotConfigured
   | FileFailed
-  | BrokenPipe
+  | WriteError
   | Denied
   | PendingApproval
   | RateLimited
@@ -113,7 +113,9 @@ const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
   WebhookUndelivered: ExitCode.badVerdict
 }
 
-const codes: Readonly<Record<Exclude<CommandError["_tag"], "Concluded" | "BrokenPipe" | "VargateError">, number>> = {
+const codes: Readonly<
+  Record<Exclude<CommandError["_tag"], "Concluded" | "BrokenPipe" | "WriteFailed" | "VargateError">, number>
+> = {
   Usage: ExitCode.usage,
   NotConfigured: ExitCode.usage,
   FileFailed: ExitCode.file,
@@ -147,6 +149,11 @@ export const describe = (
       return { exitCode: error.exitCode }
     case "BrokenPipe":
       return { exitCode: ExitCode.brokenPipe }
+    case "WriteFailed":
+      return {
+        exitCode: ExitCode.file,
+        failure: { error: "FileFailed", message: error.message, exitCode: ExitCode.file }
+      }
     case "VargateError": {
       const { reason, sideEffect } = error
       const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered"

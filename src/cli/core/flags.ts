@@ -36,6 +36,8 @@ export const duration = (name: string): Flag.Flag<Duration.Duration> =>
     Flag.filterMap(parseDuration, () => "a duration like 90s, 5m or 2h")
   )
 
+const hasZone = (text: string) => text.includes("T") && /(?:Z|[+-]\d\d:?\d\d)$/.test(text.slice(text.indexOf("T")))
+
 /**
  * A moment: ISO 8601 (UTC where it names no zone), or a duration before now.
  *
@@ -49,7 +51,7 @@ export const moment = (name: string): Flag.Flag<DateTime.Utc> =>
         onSome: (ago) => Effect.map(DateTime.now, (now) => DateTime.subtractDuration(now, ago)),
         onNone: () =>
           Effect.mapError(
-            Effect.fromOption(DateTime.make(/T.*(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`)),
+            Effect.fromOption(DateTime.make(hasZone(text) ? text : `${text}Z`)),
             () =>
               new CliError.InvalidValue({
                 option: name,

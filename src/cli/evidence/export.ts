@@ -19,7 +19,7 @@ import { positive } from "../core/flags.ts"
 import { writeWhole } from "../core/writeWhole.ts"
 import { Exported } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
-import { bold, green } from "../screen/text.ts"
+import { bold, green, visibleJson } from "../screen/text.ts"
 import { readKept } from "../verify/kept.ts"
 
 interface Options {
@@ -46,7 +46,7 @@ const run = Effect.fnUntraced(function*(path: string, { from, proofs, to }: Opti
     proofs,
     checkpoint: yield* latestCheckpoint
   }).pipe(Effect.ensuring(Effect.sync(() => printer.progress())))
-  if (path === "-") return yield* printer.raw(text)
+  if (path === "-") return yield* printer.raw(visibleJson(text))
   yield* writeWhole(path, text)
   yield* printer.print(Exported, { path, bytes: Buffer.byteLength(text) }, () => [
     [green("✓ written"), "; it can be verified with neither a gateway nor a key:"],

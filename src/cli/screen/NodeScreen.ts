@@ -5,33 +5,31 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { BrokenPipe, type Channel, Screen } from "./Screen.ts"
+import * as Environment from "../environment.ts"
+import { BrokenPipe, type Channel, Screen, type WriteError, WriteFailed } from "./Screen.ts"
 
 const columnsOf = (stream: NodeJS.WriteStream): number | undefined => {
   if (stream.isTTY) return stream.columns > 0 ? stream.columns : 80
-  const columns = Number(process.env["COLUMNS"])
-  return Number.isInteger(columns) && columns > 0 ? columns : undefined
+  return Environment.columns()
 }
 
-const isOn = (variable: string | undefined) => variable !== undefined && variable !== ""
+const failureOf = (error: NodeJS.ErrnoException): WriteError =>
+  error.code === "EPIPE" ? new BrokenPipe() : new WriteFailed({ detail: detailOf(error) })
 
-const isColored = (stream: NodeJS.WriteStream): boolean => {
-  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
-  if (isOn(NO_COLOR) || TERM === "dumb") return false
-  return stream.isTTY || (isOn(FORCE_COLOR) && FORCE_COLOR !== "0")
-}
+const detailOf = ({ code, message }: NodeJS.ErrnoException) =>
+  code === "ENOSPC" ? "no space is left on the device" : message
 
 const channel = (stream: NodeJS.WriteStream): Channel => {
   // Without a listener, a reader that went away would end the process with a stack trace.
   stream.on("error", () => undefined)
   return {
     isTerminal: stream.isTTY === true,
-    isColored: isColored(stream),
+    isColored: Environment.wantsColors(stream.isTTY === true),
     columns: () => columnsOf(stream),
     rows: () => stream.isTTY ? stream.rows : undefined,
     write: (text) =>
-      Effect.callback<void, BrokenPipe>((resume) => {
-        stream.write(text, (error) => resume(error == null ? Effect.void : Effect.fail(new BrokenPipe())))
+      Effect.callback<void, WriteError>((resume) => {
+        stream.write(text, (error) => resume(error == null ? Effect.void : Effect.fail(failureOf(error))))
       }),
     writeUnsafe: (text) => void stream.write(text)
   }

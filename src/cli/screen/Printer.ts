@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Failure, Notice } from "../Output.ts"
-import { type BrokenPipe, Screen } from "./Screen.ts"
+import { Screen, type WriteError } from "./Screen.ts"
 import { cut, jsonLine, type Line, red, render, wrap, yellow } from "./text.ts"
 
 /** @internal */
@@ -27,13 +27,15 @@ export class Printer extends Context.Service<Printer, {
     schema: Schema.Codec<A, unknown>,
     value: NoInfer<A>,
     lines: (width: number | undefined) => ReadonlyArray<Line>
-  ) => Effect.Effect<void, BrokenPipe>
+  ) => Effect.Effect<void, WriteError>
   /** Lines to read only, on stdout. */
-  readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
+  readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void, WriteError>
   /** Puts lines in the place of those drawn before. Only where `isLive`. */
-  readonly draw: (lines: ReadonlyArray<Line>) => Effect.Effect<void, BrokenPipe>
+  readonly draw: (lines: ReadonlyArray<Line>) => Effect.Effect<void, WriteError>
+  /** Why nothing more can be written to stdout, once that has happened. */
+  readonly broken: () => WriteError | undefined
   /** Text as it is, on stdout. */
-  readonly raw: (text: string) => Effect.Effect<void, BrokenPipe>
+  readonly raw: (text: string) => Effect.Effect<void, WriteError>
   /** What a user should know meanwhile, on stderr. Not printed for scripts. */
   readonly note: (line: Line) => Effect.Effect<void>
   /** What scripts should know too, on stderr. */
@@ -58,6 +60,7 @@ export const make = (
   const hasProgress = stderr.isTerminal && !isJson
   let drawn = 0
   let isInProgress = false
+  let broken: WriteError | undefined
 
   const clearProgress = () => {
     if (!isInProgress) return ""
@@ -69,7 +72,7 @@ export const make = (
     Effect.suspend(() => {
       const clear = clearProgress()
       if (clear !== "") stderr.writeUnsafe(clear)
-      return stdout.write(text)
+      return Effect.tapError(stdout.write(text), (error) => Effect.sync(() => void (broken ??= error)))
     })
 
   const err = (text: string) => stderr.writeUnsafe(clearProgress() + text)
@@ -100,6 +103,7 @@ export const make = (
         drawn = lines.length
         return out(text)
       }),
+    broken: () => broken,
     raw: out,
     note: (line) => Effect.sync(() => isJson ? undefined : paragraph(line)),
     warn: (message) =>

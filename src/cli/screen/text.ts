@@ -6,6 +6,7 @@
  * @internal
  */
 import { displayWidth } from "effect/cli/CliOutput"
+import { withVisible } from "../../internal/visibleText.ts"
 
 /** @internal */
 export type Style = keyof typeof codes
@@ -52,9 +53,6 @@ export const spansOf = (line: Line): ReadonlyArray<Span> => {
   return pieces.map((piece) => typeof piece === "string" ? { text: piece, styles: [] } : piece)
 }
 
-/** Controls, invisible formats (bidirectional overrides, tags, joiners), line separators, halves of characters. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
-
 const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
 const escape = (character: string): string => {
@@ -66,24 +64,34 @@ const escape = (character: string): string => {
 }
 
 /**
- * Writes out every character that a terminal would obey instead of showing it: `\x1b`, `\n`, `\u202e`.
+ * Writes out every character that a terminal would obey instead of showing it, or shows as nothing or as a blank: `\x1b`,
+ * `\n`, `\u202e`, `\u2800`.
  *
  * @internal
  */
-export const visible = (text: string): string => text.replace(unprintable, escape)
+export const visible = (text: string): string => withVisible(text, escape)
 
 /**
- * One line of JSON that is safe on a terminal too: what `JSON.stringify` leaves bare is escaped, which means the same.
+ * JSON that is safe on a terminal too: what stands bare in its strings is escaped, which means the same. Between its
+ * tokens JSON may have line ends and tabs, which do no harm.
  *
  * @internal
  */
-export const jsonLine = (value: unknown): string =>
-  JSON.stringify(value).replace(
-    unprintable,
-    (character) =>
-      Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`)
-        .join("")
-  )
+export const visibleJson = (json: string): string =>
+  withVisible(json, (character) =>
+    /[\t\r\n]/.test(character)
+      ? character
+      : Array.from(
+        { length: character.length },
+        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`
+      ).join(""))
+
+/**
+ * One line of JSON that is safe on a terminal.
+ *
+ * @internal
+ */
+export const jsonLine = (value: unknown): string => visibleJson(JSON.stringify(value))
 
 const ascii = /^[\x20-\x7e]*$/
 

@@ -93,7 +93,7 @@ const templates: ReadonlyArray<{ readonly pattern: RegExp; readonly path: string
   .sort((a, b) => a.path.split("{").length - b.path.split("{").length)
 
 const templateOf = (url: string): string => {
-  const path = url.replace(/[?#].*$/, "")
+  const path = url.split(/[?#]/, 1)[0]!
   return templates.find(({ pattern }) => pattern.test(path))?.path ?? "other"
 }
 

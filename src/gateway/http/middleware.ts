@@ -112,7 +112,7 @@ const knownPaths: ReadonlyArray<RegExp> = Object.values(VargateApi.groups).flatM
  * @since 0.1.0
  */
 export const noRoute = HttpRouter.add("*", "/*", (request) => {
-  const path = request.url.replace(/[?#].*$/, "")
+  const path = request.url.split(/[?#]/, 1)[0]!
   return Effect.succeed(knownPaths.some((known) => known.test(path)) ? methodNotAllowed : notFound)
 })
 

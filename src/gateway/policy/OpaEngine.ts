@@ -15,6 +15,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Layer from "effect/Layer"
 import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import { BodyTooLarge, boundedBody } from "../../transport/internal/boundedBody.ts"
 import { connectionFailure } from "../../transport/internal/connectionFailure.ts"
 import { type DataAnswer, readData, readDecision, revisionOfBundles, revisionOfModules } from "./internal/opaAnswers.ts"
@@ -188,7 +189,7 @@ const invalidOption = (option: string, message: string) =>
 const checkUrl = (text: string): Effect.Effect<string, VargateError> => {
   const url = URL.parse(text)
   return url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}${url.pathname}`
-    ? Effect.succeed(url.href.replace(/\/+$/, ""))
+    ? Effect.succeed(withoutTrailingSlashes(url.href))
     : Effect.fail(
       invalidOption(
         "url",

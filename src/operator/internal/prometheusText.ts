@@ -18,6 +18,9 @@ export interface NotMetrics {
   readonly message: string
 }
 
+/** A gateway's metrics have some thousand lines. Reading is not interrupted by a deadline, so it is bounded by this. */
+const maxText = 16 * 1024 * 1024
+
 type MetricType = MetricFamily["type"]
 
 interface Family {
@@ -29,8 +32,11 @@ interface Family {
 
 class Refused extends Error {}
 
+/** Of a text that may be megabytes long, no more than anybody reads. */
+const quoted = (text: string) => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+
 const refuse = (message: string): never => {
-  throw new Refused(message)
+  throw new Refused(message.slice(0, 300))
 }
 
 const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
@@ -90,14 +96,14 @@ const unescape = (text: string, allowed: string): string =>
     return escaped === "n" ? "\n" : escaped
   })
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 const readValue = (text: string): number => {
   if (decimal.test(text)) return Number(text)
   if (/^nan$/i.test(text)) return NaN
   const infinite = /^([+-]?)inf(?:inity)?$/i.exec(text)
   return infinite === null
-    ? refuse(`${JSON.stringify(text)} is no value`)
+    ? refuse(`${quoted(text)} is no value`)
     : infinite[1] === "-"
     ? -Infinity
     : Infinity
@@ -105,7 +111,7 @@ const readValue = (text: string): number => {
 
 const readTimestamp = (text: string) => {
   const at = /^-?\d+$/.test(text) ? DateTime.make(Number(text)) : Option.none()
-  return Option.isSome(at) ? DateTime.toUtc(at.value) : refuse(`${JSON.stringify(text)} is no time in milliseconds`)
+  return Option.isSome(at) ? DateTime.toUtc(at.value) : refuse(`${quoted(text)} is no time in milliseconds`)
 }
 
 const readLabels = (cursor: Cursor): Readonly<Record<string, string>> => {
@@ -125,14 +131,30 @@ const readLabels = (cursor: Cursor): Readonly<Record<string, string>> => {
   return Object.fromEntries(labels)
 }
 
-const readSample = (line: string): MetricSample => {
+/** @internal */
+export const readSample = (line: string): MetricSample => {
   const cursor = new Cursor(line)
   const name = cursor.take(metricName) ?? refuse("a metric's name was expected")
   const labels = readLabels(cursor)
   const value = readValue(cursor.take(word) ?? refuse(`${name} has no value`))
   const time = cursor.take(word)
-  if (!cursor.isDone) refuse(`something stands behind the time: ${JSON.stringify(cursor.rest)}`)
+  if (!cursor.isDone) refuse(`something stands behind the time: ${quoted(cursor.rest)}`)
   return time === undefined ? { name, labels, value } : { name, labels, value, at: readTimestamp(time) }
+}
+
+const isBlank = (character: string | undefined) => character === " " || character === "\t"
+
+/**
+ * A line without the blanks around it. A pattern for those at the end would look for it from each blank.
+ *
+ * @internal
+ */
+export const trimmed = (line: string): string => {
+  let start = 0
+  while (start < line.length && isBlank(line[start])) start++
+  let end = line.length
+  while (end > start && (isBlank(line[end - 1]) || line[end - 1] === "\r")) end--
+  return line.slice(start, end)
 }
 
 const isType = (text: string): text is MetricType => /^(?:counter|gauge|histogram|summary|untyped)$/.test(text)
@@ -162,7 +184,7 @@ class Reader {
     } else {
       if (family.type !== undefined) refuse(`${family.name} has a second TYPE`)
       if (family.samples.length > 0) refuse(`the TYPE of ${family.name} comes after its samples`)
-      family.type = isType(rest) ? rest : refuse(`${JSON.stringify(rest)} is no type`)
+      family.type = isType(rest) ? rest : refuse(`${quoted(rest)} is no type`)
     }
   }
 
@@ -184,7 +206,7 @@ class Reader {
   }
 
   line(text: string) {
-    const line = text.replace(/^[ \t]+|[ \t\r]+$/g, "")
+    const line = trimmed(text)
     if (line.startsWith("#")) this.comment(line.slice(1).trimStart())
     else if (line !== "") this.sample(line)
   }
@@ -202,6 +224,9 @@ class Reader {
  * @internal
  */
 export const readMetrics = (text: string): Result.Result<ReadonlyArray<MetricFamily>, NotMetrics> => {
+  if (text.length > maxText) {
+    return Result.fail({ line: 1, message: `the text has ${text.length} characters, more than ${maxText}` })
+  }
   const reader = new Reader()
   for (const [index, line] of text.split("\n").entries()) {
     try {

@@ -158,6 +158,14 @@ const ReceiptBody = Schema.Struct({
   })
 ))
 
+/** `Concurrent session limit exceeded (5/5)`: both in the last line, one after the other. */
+const tellsOfSessions = (detail: string): boolean => {
+  const end = /exceeded \(\d+\/\d+\)$/.exec(detail)
+  if (end === null) return false
+  const before = detail.slice(0, end.index)
+  return /sessions? /.test(before.slice(before.lastIndexOf("\n") + 1))
+}
+
 /**
  * 429 for too many sessions. Any other is a limit on requests.
  *
@@ -166,7 +174,7 @@ const ReceiptBody = Schema.Struct({
  */
 export const SessionLimit429 = Schema.Struct({
   _tag: Schema.tagDefaultOmit("SessionLimit429"),
-  detail: Schema.String.check(Schema.isPattern(/sessions? .*exceeded \(\d+\/\d+\)$/))
+  detail: Schema.String.check(Schema.makeFilter(tellsOfSessions, { expected: "how many sessions are too many" }))
 }).annotate({ httpApiStatus: 429, identifier: "SessionLimit429" })
 
 const params = { id: ManagedSessionId }

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
 import { isLoopback } from "../../internal/loopback.ts"
+import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 
 /** @internal */
 export const invalidOption = (option: string, message: string) =>
@@ -38,5 +39,5 @@ export const checkUrl = (text: string, allowInsecure: boolean): Effect.Effect<st
       invalidOption("url", "plain http would show the API key to everybody on the way: use https, or set allowInsecure")
     )
   }
-  return Effect.succeed(url.href.replace(/\/+$/, ""))
+  return Effect.succeed(withoutTrailingSlashes(url.href))
 }

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Effect, Metric, Result, Schema } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { readMetrics } from "../../../src/operator/internal/prometheusText.ts"
+import { readMetrics, readSample, trimmed } from "../../../src/operator/internal/prometheusText.ts"
 import { valueOf } from "../../../src/operator/MetricFamily.ts"
+import { looksAt } from "../../support/countedText.ts"
 
 const read = (text: string) => {
   const result = readMetrics(text)
@@ -173,4 +174,49 @@ describe("readMetrics", () => {
         readMetrics(`# TYPE ${text}`)
       })
   )
+})
+
+describe("a hostile text", () => {
+  const blanks = (n: number) => " ".repeat(n)
+
+  it.each<readonly [string, (text: string) => unknown, (n: number) => string]>([
+    ["blanks around a sample", trimmed, (n) => `${blanks(n)}a 1${blanks(n)}`],
+    ["blanks only", trimmed, blanks],
+    ["blanks within a line", trimmed, (n) => `a${blanks(n)}1`],
+    ["a long label", readSample, (n) => `a{l="${"x".repeat(n)}"} 1`],
+    ["many labels", readSample, (n) => `a{${Array.from({ length: n / 10 }, (_, i) => `l${i}="1"`).join(",")}} 1`]
+  ])("takes steps in proportion to its length: %s", (_, read, textOf) => {
+    const [one, two] = looksAt(read, textOf, 2000)
+    assert.isAbove(one, 0)
+    assert.isAtMost(two, 2 * one + 10)
+  })
+
+  it("of a million blanks, digits, quotes or names is read in one go", () => {
+    const n = 1_000_000
+    for (
+      const line of [
+        `a${blanks(n)}x`,
+        `${blanks(n)}x`,
+        `a ${"1".repeat(n)}x`,
+        `a{l="${"\\\\".repeat(n / 2)}`,
+        `a{l="${"x".repeat(n)}`,
+        `${"a".repeat(n)}`,
+        `# HELP a ${blanks(n)}x`,
+        `# ${blanks(n)}`,
+        `a{${"l".repeat(n)}`
+      ]
+    ) {
+      const result = readMetrics(line)
+      if (Result.isFailure(result)) assert.isAtMost(result.failure.message.length, 300)
+    }
+  })
+
+  it("is quoted in part only, and refused where it is too long", () => {
+    const result = readMetrics(`a ${"x".repeat(1000)}`)
+    assert(Result.isFailure(result))
+    assert.isAtMost(result.failure.message.length, 120)
+    const long = readMetrics("# x\n".repeat(5_000_000))
+    assert(Result.isFailure(long))
+    assert.match(long.failure.message, /more than 16777216/)
+  })
 })

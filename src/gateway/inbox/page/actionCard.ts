@@ -4,7 +4,7 @@ import type { PendingAction } from "../../../approvals/Approval.ts"
 import { button, element, setText, unseen } from "./elements.ts"
 import { jsonText } from "./jsonText.ts"
 import { clockTime, timeLeft } from "./times.ts"
-import { visible, visibleLines } from "./visibleText.ts"
+import { visible, visibleLines } from "./visibleNodes.ts"
 
 export type Verdict = "approve" | "reject"
 

@@ -9,7 +9,7 @@ import { button, element, setText } from "./elements.ts"
 import { sentenceOf } from "./findings.ts"
 import type { Session } from "./session.ts"
 import { clockTime } from "./times.ts"
-import { visible } from "./visibleText.ts"
+import { visible } from "./visibleNodes.ts"
 
 export interface Options {
   readonly verifier: Session["verifier"]

@@ -18,7 +18,7 @@ import { button, element } from "./elements.ts"
 import { follow } from "./live.ts"
 import { makeRecordList } from "./recordList.ts"
 import type { Session } from "./session.ts"
-import { visible } from "./visibleText.ts"
+import { visible } from "./visibleNodes.ts"
 import { makeWaitingList } from "./waitingList.ts"
 
 /** Why the screen closes. */

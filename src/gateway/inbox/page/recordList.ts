@@ -3,7 +3,7 @@ import * as DateTime from "effect/DateTime"
 import type { AuditPage, AuditRecord } from "../../../audit/AuditRecord.ts"
 import { type Child, element, setText } from "./elements.ts"
 import { clockTime } from "./times.ts"
-import { visible } from "./visibleText.ts"
+import { visible } from "./visibleNodes.ts"
 
 const decisions: Readonly<Record<string, string>> = {
   allow: "Allowed",

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { nameOf, type Piece, piecesOf } from "../../../../src/gateway/inbox/page/visibleText.ts"
+import { nameOf, type Piece, piecesOf } from "../../src/internal/visibleText.ts"
 
 /** What is read on the page: names in angle brackets, words from right to left in braces. */
 const read = (text: string) =>
@@ -10,7 +10,7 @@ const read = (text: string) =>
 describe("visible text", () => {
   it("leaves what can be seen as it is", () => {
     for (
-      const text of ["", "files/delete", "größer ≥ 10 €", "日本語", "नमस्ते", "👍🏽 ❤️ ☎️", "a b\u00a0c", "<b>&amp;</b>"]
+      const text of ["", "files/delete", "größer ≥ 10 €", "日本語", "नमस्ते", "👍🏽 ❤️ ☎️", "a b  c", "<b>&amp;</b>"]
     ) {
       assert.strictEqual(read(text), text)
     }
@@ -26,7 +26,10 @@ describe("visible text", () => {
     "tag\u{E0041}\u{E0042}": "tag<U+E0041><U+E0042>",
     "variation a\uFE0F\u{E0100}": "variation a<U+FE0F><U+E0100>",
     "filler \u3164\u115F\u1160\uFFA0": "filler <U+3164><U+115F><U+1160><U+FFA0>",
-    "lone \ud800 half": "lone <U+D800> half"
+    "lone \ud800 half": "lone <U+D800> half",
+    "no\u00A0break\u202F": "no<U+00A0>break<U+202F>",
+    "wide\u3000 thin\u2009": "wide<U+3000> thin<U+2009>",
+    "braille\u2800 note\u{1D159} khitan\u{16FE4}": "braille<U+2800> note<U+1D159> khitan<U+16FE4>"
   }
   for (const [text, seen] of Object.entries(hidden)) {
     it(`names what cannot be seen: ${seen}`, () => assert.strictEqual(read(text), seen))

@@ -1,0 +1,76 @@
+/**
+ * Checks that every regular expression of `src` takes time that grows with its text, and no faster. Patterns that are put
+ * together at run time cannot be checked: they are listed here, each with the reason why it is harmless.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+import ts from "typescript-6"
+
+// The backend in JavaScript: the others are native programs, or need Java.
+process.env["RECHECK_BACKEND"] = "pure"
+const { checkSync } = await import("recheck")
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** Files that build patterns, and why those are linear. */
+const built: Readonly<Record<string, string>> = {
+  "src/gateway/calls/GatewayMetrics.ts": "paths of the contract: `[^/]+` between slashes, anchored at both ends",
+  "src/gateway/http/middleware.ts": "paths of the contract: `[^/]+` between slashes, anchored at both ends"
+}
+
+interface Pattern {
+  readonly place: string
+  readonly source: string
+  readonly flags: string
+}
+
+const patterns: Array<Pattern> = []
+const problems: Array<string> = []
+
+const visit = (file: ts.SourceFile, path: string) => {
+  const look = (node: ts.Node): void => {
+    const place = `${path}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`
+    if (ts.isRegularExpressionLiteral(node)) {
+      const end = node.text.lastIndexOf("/")
+      patterns.push({ place, source: node.text.slice(1, end), flags: node.text.slice(end + 1) })
+    } else if (ts.isIdentifier(node) && node.text === "RegExp" && !ts.isTypeReferenceNode(node.parent)) {
+      if (built[path] === undefined) problems.push(`${place}: a pattern that is built at run time is not in the list`)
+    }
+    ts.forEachChild(node, look)
+  }
+  look(file)
+}
+
+for (const entry of readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || !entry.name.endsWith(".ts")) continue
+  const path = join(entry.parentPath, entry.name)
+  visit(ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true), relative(root, path))
+}
+
+const checked = new Map<string, string | undefined>()
+
+const verdictOn = ({ flags, source }: Pattern): string | undefined => {
+  const key = `/${source}/${flags}`
+  if (!checked.has(key)) {
+    const result = checkSync(source, flags, { timeout: 20_000 })
+    const problem = result.status === "safe"
+      ? undefined
+      : result.status === "vulnerable"
+      ? result.complexity.summary
+      : `not cleared (${result.error.kind})`
+    checked.set(key, problem)
+  }
+  return checked.get(key)
+}
+
+for (const pattern of patterns) {
+  const verdict = verdictOn(pattern)
+  if (verdict !== undefined) problems.push(`${pattern.place}: /${pattern.source}/${pattern.flags} is ${verdict}`)
+}
+
+if (problems.length > 0) {
+  console.error(problems.join("\n"))
+  process.exit(1)
+}
+console.log(`${checked.size} patterns in ${patterns.length} places take linear time`)
