@@ -39,7 +39,9 @@ export const pythonNumberLength = (token: string): number => {
   const size = Math.abs(number)
   if (!Number.isInteger(number) || size >= 1e21) return text.length + numberExcess(text)
   if (size < 1e16) return text.length + ".0".length
-  const digits = String(size).replace(/0+$/, "").length
+  const spelled = String(size)
+  let digits = spelled.length
+  while (spelled[digits - 1] === "0") digits--
   return (number < 0 ? 1 : 0) + (digits === 1 ? 1 : digits + 1) + "e+16".length
 }
 

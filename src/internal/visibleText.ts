@@ -29,31 +29,51 @@ export type Piece = string | Invisible | RightToLeft
 
 /**
  * Controls, format characters, separators of lines and paragraphs, lone surrogates, blanks other than the space (and the
- * letters of Braille, Khitan and music that look like one), and whatever else is by default not drawn at all. The sign
- * that makes a symbol colourful is harmless after a symbol.
+ * characters of Braille, Khitan and music that look like one), and whatever else is by default not drawn at all.
  */
 const invisible =
-  /(?<invisible>(?!(?<=\p{Extended_Pictographic})\uFE0F)(?! )[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800\u{16FE4}\u{1D159}])\k<invisible>*/gu
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000\u2800\u{16FE4}\u{1D159}]/gu
+
+const emojiStyle = "\uFE0F"
+
+/** The sign that makes a symbol colourful is harmless after a symbol. */
+const isHarmless = (character: string, text: string, at: number): boolean =>
+  character === emojiStyle && /\p{Extended_Pictographic}$/u.test(text.slice(Math.max(0, at - 2), at))
+
+interface Run extends Invisible {
+  readonly start: number
+  readonly end: number
+}
+
+/** Where a text has invisible characters: neighbours of the same kind are one run. */
+const runsOf = (text: string): ReadonlyArray<Run> => {
+  const runs: Array<Run> = []
+  for (const { 0: character, index } of text.matchAll(invisible)) {
+    if (isHarmless(character, text, index)) continue
+    const codePoint = character.codePointAt(0)!
+    const last = runs.at(-1)
+    const end = index + character.length
+    if (last?.end === index && last.codePoint === codePoint) {
+      runs[runs.length - 1] = { ...last, times: last.times + 1, end }
+    } else runs.push({ codePoint, times: 1, start: index, end })
+  }
+  return runs
+}
 
 /** From the first letter of such a script to the last, within one quoted text. */
 const rightToLeft =
   /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}](?:[^"\\\n]*[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}])?/gu
 
-const cut = (text: string, pattern: RegExp, make: (match: string) => Piece): ReadonlyArray<Piece> => {
+const wordsOf = (text: string): ReadonlyArray<Piece> => {
   const pieces: Array<Piece> = []
   let end = 0
-  for (const match of text.matchAll(pattern)) {
-    if (match.index > end) pieces.push(text.slice(end, match.index))
-    pieces.push(make(match[0]))
-    end = match.index + match[0].length
+  for (const { 0: words, index } of text.matchAll(rightToLeft)) {
+    if (index > end) pieces.push(text.slice(end, index))
+    pieces.push({ text: words })
+    end = index + words.length
   }
   if (end < text.length) pieces.push(text.slice(end))
   return pieces
-}
-
-const named = (run: string): Invisible => {
-  const codePoint = run.codePointAt(0)!
-  return { codePoint, times: run.length / (codePoint > 0xffff ? 2 : 1) }
 }
 
 /**
@@ -61,10 +81,16 @@ const named = (run: string): Invisible => {
  *
  * @internal
  */
-export const piecesOf = (text: string): ReadonlyArray<Piece> =>
-  cut(text, invisible, named).flatMap((piece) =>
-    typeof piece === "string" ? cut(piece, rightToLeft, (text) => ({ text })) : [piece]
-  )
+export const piecesOf = (text: string): ReadonlyArray<Piece> => {
+  const pieces: Array<Piece> = []
+  let from = 0
+  for (const { codePoint, end, start, times } of runsOf(text)) {
+    for (const piece of wordsOf(text.slice(from, start))) pieces.push(piece)
+    pieces.push({ codePoint, times })
+    from = end
+  }
+  return pieces.concat(wordsOf(text.slice(from)))
+}
 
 /** @internal */
 export const nameOf = ({ codePoint, times }: Invisible): string =>
@@ -75,8 +101,12 @@ export const nameOf = ({ codePoint, times }: Invisible): string =>
  *
  * @internal
  */
-export const withVisible = (text: string, write: (character: string) => string): string =>
-  text.replace(invisible, (run) => {
-    const { codePoint, times } = named(run)
-    return write(String.fromCodePoint(codePoint)).repeat(times)
-  })
+export const withVisible = (text: string, write: (character: string) => string): string => {
+  let visible = ""
+  let from = 0
+  for (const { codePoint, end, start, times } of runsOf(text)) {
+    visible += text.slice(from, start) + write(String.fromCodePoint(codePoint)).repeat(times)
+    from = end
+  }
+  return visible + text.slice(from)
+}
