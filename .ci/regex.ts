@@ -2,16 +2,32 @@
  * Checks that every regular expression of `src` takes time that grows with its text, and no faster. Patterns that are put
  * together at run time cannot be checked: they are listed here, each with the reason why it is harmless.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { homedir } from "node:os"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import ts from "typescript-6"
 
-// The backend in JavaScript: the others are native programs, or need Java.
-process.env["RECHECK_BACKEND"] = "pure"
-const { checkSync } = await import("recheck")
-
 const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** Beside the caches of other tools, not among the dependencies: its optional parts, a JAR and a native one, are 30 MB. */
+const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "effect-vargate", "recheck-4.5.0")
+const checker = join(cache, "node_modules", "recheck", "lib", "main.js")
+if (!existsSync(checker)) {
+  const install = ["install", "--no-audit", "--no-fund", "--omit=optional", "--prefix", cache, "recheck@4.5.0"]
+  execFileSync("npm", install, { stdio: ["ignore", "ignore", "inherit"] })
+}
+// The backend in JavaScript: the others are the parts that were left out.
+process.env["RECHECK_BACKEND"] = "pure"
+interface Checked {
+  readonly status: "safe" | "vulnerable" | "unknown"
+  readonly complexity?: { readonly summary: string }
+}
+const { checkSync }: {
+  readonly checkSync: (source: string, flags: string, options: { readonly timeout: number }) => Checked
+} = createRequire(import.meta.url)(checker)
 
 /** Files that build patterns, and why those are linear. */
 const built: Readonly<Record<string, string>> = {
@@ -54,11 +70,7 @@ const verdictOn = ({ flags, source }: Pattern): string | undefined => {
   const key = `/${source}/${flags}`
   if (!checked.has(key)) {
     const result = checkSync(source, flags, { timeout: 20_000 })
-    const problem = result.status === "safe"
-      ? undefined
-      : result.status === "vulnerable"
-      ? result.complexity.summary
-      : `not cleared (${result.error.kind})`
+    const problem = result.status === "safe" ? undefined : result.complexity?.summary ?? "not cleared"
     checked.set(key, problem)
   }
   return checked.get(key)
