@@ -32,7 +32,7 @@ export type Piece = string | Invisible | RightToLeft
  * characters of Braille, Khitan and music that look like one), and whatever else is by default not drawn at all.
  */
 const invisible =
-  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000\u2800\u{16FE4}\u{1D159}]/gu
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000\u2800\u{1D159}]|\u{16FE4}/gu
 
 const emojiStyle = "\uFE0F"
 
