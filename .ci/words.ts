@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 /** The term to write, and the pattern not to. */
 const words: ReadonlyArray<readonly [term: string, pattern: RegExp]> = [
   ["unknown; it is not known whether", /\bnobody\b|\bno one\b/],
-  ["the caller, the client, the process", /\bwhoever\b|\bsomebody\b|\bsomeone\b|\bpeople\b/],
+  ["the caller, the client, the process", /\bwhoever\b|\b(?:some|any|every)body\b|\bsomeone\b|\bpeople\b/],
   ["reviewer (who decides), operator (who configures)", /\bpersons?\b|\bhumans?\b|\banswers? for (?:them|agents)\b/],
   ["pending (a call), waiting (a program)", /\bheld\b(?! (?:in memory|by another|on a file))|\bwaits? for you\b/],
   ["action, execution; perform, execute", /\bdeeds?\b|\bdid it\b|\bdone to\b/],

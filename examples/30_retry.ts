@@ -17,7 +17,7 @@ const narrated = RetryPolicy.standard.pipe(
   )
 )
 
-/** A schedule of one's own, made safe. */
+/** A custom schedule, made safe. */
 const twiceASecond = RetryPolicy.make(Schedule.spaced("500 millis").pipe(Schedule.upTo({ times: 4 })))
 
 const program = Effect.gen(function*() {

@@ -1,7 +1,8 @@
 /**
  * @title Webhooks
  *
- * Anybody can post to a public URL. What the gateway signed comes through, once; all else is turned away.
+ * Every client on the Internet can post to a public URL. What the gateway signed comes through, once; all else is
+ * turned away.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Queue } from "effect"

@@ -117,7 +117,7 @@ export * as ChainReport from "./verify/ChainReport.ts"
  *
  * **When to use**
  *
- * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This recomputes the answer: from
  * the network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
  * ({@link verifyFile}). The last two need neither a gateway nor a key.
  *
@@ -151,7 +151,7 @@ export * as ChainVerifier from "./verify/ChainVerifier.ts"
 
 /**
  * Checkpoints, kept where the gateway cannot reach them. Holding the log against them shows what a self-consistent
- * rewrite or truncation hides from everybody else.
+ * rewrite or truncation hides from all others.
  *
  * **Example** (Only what is new, and proof that the old is still there)
  *
@@ -224,7 +224,7 @@ export * as Erasure from "./audit/Erasure.ts"
 
 /**
  * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our
- * own verdict, and that anybody can verify with neither a gateway nor a key.
+ * own verdict, and that can be verified with neither a gateway nor a key.
  *
  * **Example** (Handing over)
  *
@@ -501,7 +501,7 @@ export * as SessionReport from "./operator/SessionReport.ts"
 export * as SettingsPlan from "./operator/SettingsPlan.ts"
 
 /**
- * The gateway itself, as everybody may see it.
+ * The gateway itself, as every client may see it.
  *
  * @since 0.1.0
  */

@@ -171,7 +171,7 @@ export const make = Effect.fnUntraced(function*(
   const valid = <A>(effect: Effect.Effect<A, Schema.SchemaError>) =>
     Effect.mapError(effect, ({ issue }) => invalid(fieldIssues(issue, inParams)))
 
-  /** What is submitted, and what the handler gets: read from the very JSON, before anybody is asked. */
+  /** What is submitted, and what the handler gets: read from the very JSON, before the gateway is asked. */
   const prepare = Effect.fnUntraced(function*(params: unknown): Effect.fn.Return<Prepared, VargateError> {
     const json = codecs.form === "plain" ? params : yield* valid(codecs.toJson(params))
     if (!isRecord(json)) return yield* invalid([{ path: inParams, message: "Expected object" }])

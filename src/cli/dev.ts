@@ -88,7 +88,7 @@ export const command = Command.make(
     const printer = yield* Printer
     const keyFile = Option.getOrUndefined(yield* KeyFile)
     if (!isLoopback(host)) {
-      yield* printer.warn(`everybody who reaches ${host} can read keys and params on the way: put TLS in front of it`)
+      yield* printer.warn(`keys and params that are sent to ${host} can be read on the way: put TLS in front of it`)
     }
     const options: Options = {
       port,

@@ -40,7 +40,7 @@ export class GatewayServer extends Context.Service<GatewayServer, {
   readonly url: string
   /** Its first tenant, with the key. */
   readonly tenant: Tenant
-  /** Whether this start has made the tenant: its key has not been seen by anybody yet. */
+  /** Whether this start has made the tenant: its key has not been shown yet. */
   readonly isNew: boolean
 }>()("effect-vargate/gateway/GatewayServer") {}
 

@@ -1,6 +1,6 @@
 /**
  * SHA-256 (FIPS 180-4) of short texts, at once. Web Crypto answers from another thread: a fiber that waits for it has left
- * the clock of its test, and may find the caller's objects changed when it goes on.
+ * the clock of its test, and may find the caller's objects changed when it continues.
  *
  * @internal
  */

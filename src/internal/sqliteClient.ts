@@ -196,7 +196,7 @@ const connect = (db: DatabaseSync): SqliteConnection => {
  *
  * Statements are prepared once and kept. Integers beyond 2^53 fail unless `SqlClient.SafeIntegers` is provided; then all
  * are bigints. BLOBs are `Uint8Array`s. Texts lose halves of surrogate pairs, and in Node 22 what follows a NUL. A value
- * that SQLite cannot hold (a date, `undefined`) fails. While a transaction or a stream is open, everybody else waits.
+ * that SQLite cannot hold (a date, `undefined`) fails. While a transaction or a stream is open, all other callers wait.
  *
  * @internal
  */

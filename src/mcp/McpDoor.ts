@@ -3,7 +3,7 @@
  *
  * **When to use**
  *
- * Use it for the gateway's built-in tools. To govern tools of one's own, submit their calls with `ToolCalls`; to put an MCP
+ * Use it for the gateway's built-in tools. To govern your own tools, submit their calls with `ToolCalls`; to put an MCP
  * server behind Vargate, use `GovernedMcpProxy`.
  *
  * @since 0.1.0

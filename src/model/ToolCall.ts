@@ -1,5 +1,5 @@
 /**
- * A tool call: what an agent wants to do, before anybody has said yes.
+ * A tool call: what an agent wants to do, before any decision.
  *
  * @since 0.1.0
  */

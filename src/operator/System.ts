@@ -1,5 +1,5 @@
 /**
- * The gateway itself, as everybody may see it.
+ * The gateway itself, as every client may see it.
  *
  * @since 0.1.0
  */

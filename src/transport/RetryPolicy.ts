@@ -39,7 +39,7 @@ const safely = <Output, Input extends Verdict, Error, Env>(
     )
   )
 
-/** Spreads callers out, but only upward: coming back early would count against everybody. */
+/** Spreads callers out, but only upward: coming back early would count against all callers. */
 const jitteredUp = <Output, Input, Error, Env>(schedule: Schedule.Schedule<Output, Input, Error, Env>) =>
   Schedule.modifyDelay(
     schedule,

@@ -145,7 +145,7 @@ export interface Options {
   readonly timeout?: Duration.Input | undefined
   /** The largest response body that is read, in bytes. Default: 64 MiB. */
   readonly maxBodyBytes?: number | undefined
-  /** Permits plain `http:` to other machines, where everybody on the way can read the key. Default: false. */
+  /** Permits plain `http:` to other machines, where every machine on the way can read the key. Default: false. */
   readonly allowInsecure?: boolean | undefined
   /**
    * Sends the ids of the current span along (`traceparent`, `b3`), so that the gateway's spans join the agent's trace.

@@ -3,7 +3,7 @@
  *
  * **When to use**
  *
- * `AuditLog.verify` asks the gateway whether the gateway is honest. This is for everybody who wants to know it: from
+ * `AuditLog.verify` asks the gateway whether the gateway is honest. This recomputes the answer: from
  * the network ({@link ChainVerifier}), from saved pages ({@link verifyPages}), or from a saved log of any length
  * ({@link verifyFile}). The last two need neither a gateway nor a key.
  *

@@ -1,6 +1,6 @@
 /**
  * Checkpoints, kept where the gateway cannot reach them. Holding the log against them shows what a self-consistent
- * rewrite or truncation hides from everybody else.
+ * rewrite or truncation hides from all others.
  *
  * **Example** (Only what is new, and proof that the old is still there)
  *

@@ -1,6 +1,6 @@
 /**
  * Evidence for others: one file that holds a part of the log byte for byte, with the Merkle trees and proofs and our
- * own verdict, and that anybody can verify with neither a gateway nor a key.
+ * own verdict, and that can be verified with neither a gateway nor a key.
  *
  * **Example** (Handing over)
  *
@@ -213,7 +213,7 @@ export const exportFile = (
  * @since 0.1.0
  */
 export interface Trusted extends SizeOptions {
-  /** Checkpoints of one's own: their records, where they fall into the range, and their tree roots must be there. */
+  /** Your own checkpoints: their records, where they fall into the range, and their tree roots must be there. */
   readonly checkpoints?: ReadonlyArray<Checkpoint> | undefined
   /** The oldest so many findings are kept, the others counted. Default: 100. */
   readonly maxFindings?: number | undefined
@@ -232,7 +232,7 @@ export interface Trusted extends SizeOptions {
  * **Gotchas**
  *
  * A file from which the newest records were cut, and whose counts were corrected, is like one that was exported earlier:
- * only a checkpoint of one's own shows the difference.
+ * only your own checkpoint shows the difference.
  *
  * @category verifying
  * @since 0.1.0

@@ -119,8 +119,8 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
 }
 
 /**
- * What starts an execution. The same `key` is the same execution: it is not started again, and its result is given to
- * everybody who asks.
+ * What starts an execution. The same `key` is the same execution: it is not started again, and every caller receives
+ * its result.
  *
  * @category models
  * @since 0.1.0

@@ -109,7 +109,7 @@ describe("a wrong command line", () => {
         for (const more of [[], ["--json"]]) {
           const { code, err, out } = yield* vargate(["status", ...flag.split(" "), ...more])
           assert.notInclude(out + err, "s3cret")
-          assert.match(err, /A key on the command line can be seen by everybody/)
+          assert.match(err, /A key on the command line can be seen by every user/)
           assert.strictEqual(code, 2)
         }
       })

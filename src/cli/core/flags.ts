@@ -135,7 +135,7 @@ const keysDoNotGoHere = (name: string) =>
       Option.isNone(key) ? Effect.void : Effect.fail(
         new CliError.UserError({
           cause: undefined,
-          userMessage: `A key on the command line can be seen by everybody on this machine, and stays in the shell's \
+          userMessage: `A key on the command line can be seen by every user of this machine, and stays in the shell's \
 history. Put it into VARGATE_API_KEY, or give --key-file a file or - for stdin, or run \`effect-vargate init\`. \
 Consider the one just given as known to others.`
         })

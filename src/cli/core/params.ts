@@ -50,6 +50,6 @@ export const parseParams = (text: string, from: string): Effect.Effect<Params, U
     }
   })
 
-/** Integers beyond 2^53, and literals beyond the largest number. Decimal fractions are rounded by everybody alike. */
+/** Integers beyond 2^53, and literals beyond the largest number. Decimal fractions are rounded alike by all parsers. */
 const isExact = (value: number, source: string) =>
   Number.isFinite(value) && (Number.isSafeInteger(value) || !/^-?\d+$/.test(source))

@@ -44,7 +44,7 @@ export const connection = Effect.map(Connection, ({ url }) => {
   if (protocol === "https:") return ok("connection", `${url} is encrypted`)
   return /^(localhost|.*\.localhost|\[::1\]|127\.[\d.]+)$/.test(hostname)
     ? ok("connection", `${url} is plain http, and stays on this machine`)
-    : warning("connection", `${url} is plain http: everybody on the way can read the key and all params. Use https`)
+    : warning("connection", `${url} is plain http: every machine on the way can read the key and all params. Use https`)
 })
 
 /** @internal */

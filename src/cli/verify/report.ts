@@ -11,7 +11,7 @@ import { rate } from "./progress.ts"
 
 const shownFindings = 10
 const shownGaps = 10
-/** More would not fit into one line of JSON that anybody can read. */
+/** More would not fit into one readable line of JSON. */
 const jsonFindings = 100_000
 
 /**

@@ -71,7 +71,7 @@ const maxHops = 32
 
 /**
  * The client's address: the socket's, or, where that is a trusted proxy's, the last one in `X-Forwarded-For` that is not.
- * Anybody can send the header, so it counts for nothing where no proxy is trusted. Undefined without a socket.
+ * Every client can send the header, so it counts for nothing where no proxy is trusted. Undefined without a socket.
  *
  * @category getters
  * @since 0.1.0

@@ -36,7 +36,7 @@ export interface Facts {
 }
 
 /**
- * The decision document of a call that has just been submitted, so that nobody has approved it.
+ * The decision document of a call that has just been submitted, before any approval.
  *
  * @category constructors
  * @since 0.1.0

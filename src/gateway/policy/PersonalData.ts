@@ -55,7 +55,7 @@ export const detect = (params: Readonly<Record<string, unknown>>): Omit<PolicyIn
 const unveiled = (text: string): string => text.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "")
 
 /**
- * What a policy is told of personal data: as {@link detect}, and `contains_pii` and `pii_types` at any depth, under any
+ * What a policy sees of personal data: as {@link detect}, and `contains_pii` and `pii_types` at any depth, under any
  * spelling of a name-like key, and in texts that are padded with invisible characters or written in look-alikes of ASCII.
  *
  * **Gotchas**

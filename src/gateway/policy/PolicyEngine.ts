@@ -164,7 +164,7 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
 /**
  * Any engine, with fields of the decision document without which it denies.
  *
- * **Example** (Nobody acts without a registered jurisdiction)
+ * **Example** (No agent acts without a registered jurisdiction)
  *
  * ```ts
  * import * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"

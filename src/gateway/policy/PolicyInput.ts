@@ -19,12 +19,12 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
  *
  * **Details**
  *
- * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}); `context.approval` says that nobody has
- * approved the call yet, since it is decided once, when it is submitted. `data` is what was found in the params:
- * personal data (`PersonalData.inspect`) and the addresses of a mail ({@link recipients}). `history` is the agent's own,
- * except `known_recipient`, which is the tenant's: an allowed or approved mail went earlier to every recipient.
- * `history.last_24h.high_value_transactions` counts calls with an amount of 5000 or more, or one that cannot be read, that
- * were not denied. `history.cooldown_active` and `history.flagged` follow the parameters `cooldown_violations` and
+ * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}); `context.approval` says that the
+ * call is not approved yet, since it is decided once, when it is submitted. `data` is what was found in the params:
+ * personal data (`PersonalData.inspect`) and the addresses of a mail ({@link recipients}). `history` is the agent's
+ * own, except `known_recipient`, which is the tenant's: an allowed or approved mail went earlier to every recipient.
+ * `history.last_24h.high_value_transactions` counts calls with an amount of 5000 or more, or one that cannot be read,
+ * that were not denied. `history.cooldown_active` and `history.flagged` follow the parameters `cooldown_violations` and
  * `anomaly_threshold` of the template `general`, whatever the tenant's template. `vault` names the tools for which the
  * tenant has registered a credential.
  *

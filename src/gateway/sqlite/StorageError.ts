@@ -42,7 +42,7 @@ const advice: Readonly<Record<StorageProblem, string>> = {
   Full: "Free space on its disk. What was answered before is kept.",
   Lost: "Stop this gateway, see that the file and its -wal are where they were, and start it again.",
   KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",
-  KeyExposed: "Take the permission away (chmod 600), and replace the secrets if anybody else may have read it.",
+  KeyExposed: "Take the permission away (chmod 600), and replace the secrets if another user may have read it.",
   KeyUnfit: "Put back the one that was made with this database."
 }
 

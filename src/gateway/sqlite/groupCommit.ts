@@ -1,5 +1,5 @@
 /**
- * One writer for everybody: changes that come together are committed together, at the price of one wait for the disk.
+ * One writer for all callers: changes that come together are committed together, at the price of one wait for the disk.
  *
  * @since 0.1.0
  */

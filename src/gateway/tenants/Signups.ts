@@ -27,8 +27,8 @@ export interface VerificationMail {
  *
  * **Details**
  *
- * Anybody can ask, so what is remembered is bounded: 3 mails to one e-mail address, 50 from one network address, 10,000 in
- * all.
+ * Every client can ask, so what is remembered is bounded: 3 mails to one e-mail address, 50 from one network address,
+ * 10,000 in all.
  *
  * @category services
  * @since 0.1.0

@@ -23,7 +23,7 @@ export type FailureMode = "fail_closed" | "fail_open" | "fail_to_queue"
  *
  * **Gotchas**
  *
- * A caller with the tenant's key chooses the name that it goes by. Where agents of one tenant must not pass for each other,
+ * A caller with the tenant's key chooses its agent's name. Where agents of one tenant must not pass for each other,
  * give each a tenant of its own.
  *
  * @category models

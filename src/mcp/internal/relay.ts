@@ -381,7 +381,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   }
 })
 
-/** A batch is its messages: taken as a whole, it would carry calls past everybody. */
+/** A batch is its messages: taken as a whole, it would carry calls past the policy. */
 const messages = ({ incoming }: McpChannel) =>
   Stream.flatMap(
     incoming,

@@ -36,7 +36,10 @@ export const checkUrl = (text: string, allowInsecure: boolean): Effect.Effect<st
   }
   if (url.protocol === "http:" && !allowInsecure && !isLoopback(url.hostname)) {
     return Effect.fail(
-      invalidOption("url", "plain http would show the API key to everybody on the way: use https, or set allowInsecure")
+      invalidOption(
+        "url",
+        "plain http would show the API key to every machine on the way: use https, or set allowInsecure"
+      )
     )
   }
   return Effect.succeed(withoutTrailingSlashes(url.href))

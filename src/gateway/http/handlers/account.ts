@@ -100,7 +100,7 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "signup",
         Effect.fnUntraced(function*({ payload: { email, name }, request }) {
-          // Without a way to send mail nothing that anybody sends is looked at.
+          // Without a way to send mail no sign-up is read.
           if (!signups.isOpen) {
             return yield* Effect.fail(BadGateway502.make({ detail: "This gateway has no way to send mail" }))
           }

@@ -26,8 +26,8 @@ const unavailable = "blockchain unavailable"
  *
  * **Details**
  *
- * On the measured gateway these routes speak of the records of all tenants, to anybody. Here each tenant sees its own. The
- * roots that this gateway notes for itself are those of its hourly trees.
+ * On the measured gateway these routes show the records of all tenants to every client. Here each tenant sees its own.
+ * The roots that this gateway notes for itself are those of its hourly trees.
  *
  * @category handlers
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * The only way in which this page makes elements: text becomes text nodes, so that nothing anybody sent is ever read as
- * markup. (The page's policy forbids the other ways as well.)
+ * The only way in which this page makes elements: text becomes text nodes, so that nothing that was sent is ever read
+ * as markup. (The page's policy forbids the other ways as well.)
  */
 
 /** `undefined` and `false` leave an attribute out, `true` writes it without a value. */

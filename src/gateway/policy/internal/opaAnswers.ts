@@ -94,7 +94,7 @@ export const readDecision = Effect.fnUntraced(function*(
   const ofDecision = yield* readFields(Predicate.isObject(result) ? result["required_fields"] : undefined)
   if (ofPolicy === undefined || ofDecision === undefined) return denial("policy_required_fields_unreadable")
   const fields = [...ofPolicy, ...ofDecision]
-  // a policy that reads what is absent may decide nothing at all, of which nobody may make a yes
+  // a policy that reads what is absent may decide nothing at all, which must not count as allowed
   const decision = Predicate.isObject(result) || absentFrom(input, fields).length === 0
     ? yield* decisionIn(result)
     : silence
