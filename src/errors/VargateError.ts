@@ -306,6 +306,26 @@ export class VargateError extends Schema.TaggedError<VargateError>("effect-varga
   }
 }
 
+/** What the look into the audit log told, and what to do with it. */
+const nextStep = (
+  { candidates = [], evidence, waited }: Pick<OutcomeUnknown, "candidates" | "evidence" | "waited">
+): string => {
+  switch (evidence) {
+    case undefined:
+      return "Do not resend it; look it up in the audit log."
+    case "not recorded": {
+      const after = waited === undefined ? "" : ` after ${Duration.format(waited)}`
+      return `The audit log had no record of it${after}, which proves nothing while the gateway may still be executing it. Do not resend it; look again later.`
+    }
+    case "ambiguous":
+      return `The audit log has records that fit it (${
+        candidates.length === 0 ? "none of them certain" : candidates.join(", ")
+      }), and does not tell which one is its own. Do not resend it; have an operator compare them.`
+    case "log unreadable":
+      return "The audit log could not be read far enough to tell. Do not resend it; look it up once the log can be read."
+  }
+}
+
 /**
  * The answer to a tool call was lost: a time-out, a connection that broke after sending, a 5xx that is not OPA's, or an
  * answer that cannot be read. The action **may have been executed**.
@@ -337,7 +357,8 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `The outcome of ${this.request.tool}/${this.request.method} is unknown: ${this.cause.message} Do not resend it; look it up in the audit log.`
+    const { method, tool } = this.request
+    return `The outcome of ${tool}/${method} is unknown: ${this.cause.message} ${nextStep(this)}`
   }
   override toJSON() {
     const { agentId, method, tool } = this.request
