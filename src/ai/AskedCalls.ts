@@ -9,12 +9,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as KeyValueStore from "effect/persistence/KeyValueStore"
 import * as Schema from "effect/Schema"
-import { StorageFailed } from "../errors/VargateError.ts"
-import { digestOf } from "../internal/digest.ts"
+import * as Semaphore from "effect/Semaphore"
+import { PendingApproval, StorageFailed } from "../errors/VargateError.ts"
 import { ActionId } from "../model/ActionId.ts"
 
 /**
  * Where asked calls are kept, by the id of the tool call: any `KeyValueStore` will do.
+ *
+ * **Gotchas**
+ *
+ * Such a store has no atomic claim, so a conversation goes on in one process at a time.
  *
  * @category models
  * @since 0.1.0
@@ -51,7 +55,12 @@ const makeMemory = (): Store => {
  */
 export const AskedCalls = Context.Reference<Store>("effect-vargate/ai/AskedCalls", { defaultValue: makeMemory })
 
-const AskedCall = Schema.fromJsonString(Schema.Struct({ actionId: ActionId, digest: Schema.String }))
+/**
+ * The actions asked for under one tool-call id, each with the digest of what was submitted. The newest first: a
+ * conversation that says no, or ends, leaves its own behind.
+ */
+const AskedCall = Schema.fromJsonString(Schema.Array(Schema.Struct({ actionId: ActionId, digest: Schema.String })))
+const maxForId = 100
 const encode = Schema.encodeSync(AskedCall)
 const decode = Schema.decodeUnknownOption(AskedCall)
 
@@ -60,12 +69,36 @@ const failed = (operation: string) =>
     new StorageFailed({ operation, detail: `the store of asked calls failed (${cause.message})` })
   )
 
-const recall = (toolCallId: string) =>
-  Effect.flatMap(AskedCalls, (store) =>
-    store.get(toolCallId).pipe(
-      Effect.map(decode),
-      failed("AskedCalls.get")
-    ))
+const recall = (store: Store, toolCallId: string) =>
+  store.get(toolCallId).pipe(Effect.map((text) => Option.getOrElse(decode(text), () => [])), failed("AskedCalls.get"))
+
+/** What this process is doing with a store: changes come one after another, and an action is claimed by one call. */
+interface Use {
+  readonly changes: Semaphore.Semaphore
+  readonly claimed: Set<ActionId>
+}
+
+const uses = new WeakMap<Store, Use>()
+
+const useOf = (store: Store): Use => {
+  const known = uses.get(store)
+  if (known !== undefined) return known
+  const use = { changes: Semaphore.makeUnsafe(1), claimed: new Set<ActionId>() }
+  uses.set(store, use)
+  return use
+}
+
+/** What is written down for a call, read and written again as a whole. */
+const change = Effect.fnUntraced(function*(
+  store: Store,
+  toolCallId: string,
+  update: (asked: typeof AskedCall.Type) => typeof AskedCall.Type
+) {
+  const asked = update(yield* recall(store, toolCallId))
+  yield* asked.length === 0
+    ? failed("AskedCalls.remove")(store.remove(toolCallId))
+    : failed("AskedCalls.set")(store.set(toolCallId, encode(asked)))
+}, (effect, store) => useOf(store).changes.withPermit(effect))
 
 /**
  * The action that waits for a tool call of the conversation, for showing it beside Effect AI's approval request, or for
@@ -75,42 +108,64 @@ const recall = (toolCallId: string) =>
  * @since 0.1.0
  */
 export const actionOf = (toolCallId: string): Effect.Effect<Option.Option<ActionId>, StorageFailed> =>
-  Effect.map(recall(toolCallId), Option.map(({ actionId }) => actionId))
+  Effect.flatMap(AskedCalls, (store) =>
+    Effect.map(recall(store, toolCallId), (asked) => Option.fromUndefinedOr(asked[0]?.actionId)))
 
 /**
- * Remembers an action for a call. `call` is what was submitted.
+ * Remembers an action for a call. `digest` tells agent, tool, method and params of what was submitted.
  *
  * @category keeping
  * @since 0.1.0
  */
-export const remember = (toolCallId: string, actionId: ActionId, call: unknown): Effect.Effect<void, StorageFailed> =>
-  Effect.gen(function*() {
-    const store = yield* AskedCalls
-    yield* failed("AskedCalls.set")(store.set(toolCallId, encode({ actionId, digest: yield* digestOf(call) })))
-  })
-
-/**
- * The action remembered for exactly this call: providers promise that call ids are unique, but that is not checked.
- *
- * @category keeping
- * @since 0.1.0
- */
-export const find = (
+export const remember = (
   toolCallId: string,
-  call: unknown
-): Effect.Effect<Option.Option<ActionId>, StorageFailed> =>
-  Effect.gen(function*() {
-    const asked = yield* recall(toolCallId)
-    return Option.isSome(asked) && asked.value.digest === (yield* digestOf(call))
-      ? Option.some(asked.value.actionId)
-      : Option.none()
-  })
+  actionId: ActionId,
+  digest: string
+): Effect.Effect<void, StorageFailed> =>
+  Effect.flatMap(AskedCalls, (store) => change(store, toolCallId, (asked) => [{ actionId, digest }, ...asked].slice(0, maxForId)))
 
 /**
- * Forgets a call whose action was decided.
+ * An action that one call has claimed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Claimed {
+  readonly actionId: ActionId
+  /** Forgets the action. An approval is used after this alone, so that it is used once. */
+  readonly forget: Effect.Effect<void, StorageFailed>
+}
+
+/**
+ * Claims the action remembered for exactly this call, as long as `use` runs: providers promise that call ids are unique,
+ * but nothing ensures it. Fails with `PendingApproval` where another call of this process has claimed it.
  *
  * @category keeping
  * @since 0.1.0
  */
-export const forget = (toolCallId: string): Effect.Effect<void, StorageFailed> =>
-  Effect.flatMap(AskedCalls, (store) => failed("AskedCalls.remove")(store.remove(toolCallId)))
+export const claiming = <A, E, R>(
+  toolCallId: string,
+  digest: string,
+  use: (claimed: Option.Option<Claimed>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StorageFailed | PendingApproval, R> =>
+  Effect.flatMap(AskedCalls, (store) => {
+    const { changes, claimed } = useOf(store)
+    let ours: ActionId | undefined
+    const claim = changes.withPermit(Effect.map(recall(store, toolCallId), (asked) => {
+      const own = asked.filter((one) => one.digest === digest)
+      ours = own.find(({ actionId }) => !claimed.has(actionId))?.actionId
+      if (ours !== undefined) claimed.add(ours)
+      return own[0]?.actionId
+    }))
+    return Effect.flatMap(claim, (first): Effect.Effect<A, E | StorageFailed | PendingApproval, R> => {
+      if (first === undefined) return use(Option.none())
+      if (ours === undefined) {
+        return Effect.fail(
+          new PendingApproval({ actionId: first, message: `Another call waits for the decision on ${first} already.` })
+        )
+      }
+      const actionId = ours
+      const forget = change(store, toolCallId, (asked) => asked.filter((one) => one.actionId !== actionId))
+      return use(Option.some({ actionId, forget }))
+    }).pipe(Effect.ensuring(Effect.sync(() => ours !== undefined && claimed.delete(ours))))
+  })

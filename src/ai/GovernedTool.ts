@@ -8,17 +8,22 @@ import * as AiError from "effect/ai/AiError"
 import * as Tool from "effect/ai/Tool"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Approvals from "../approvals/Approvals.ts"
 import type * as ToolCalls from "../calls/ToolCalls.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { type FieldIssue, InvalidRequest, ResultUnusable, VargateError } from "../errors/VargateError.ts"
+import { type FieldIssue, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import * as Governed from "../governed/Governed.ts"
+import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import type { Refused } from "../governed/Refusal.ts"
-import { copyJson } from "../internal/copyJson.ts"
+import { sha256 } from "../internal/sha256.ts"
+import { Agent } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as AskedCalls from "./AskedCalls.ts"
 
@@ -128,7 +133,10 @@ export interface GovernedTool {
   readonly tool: Tool.Any
   readonly options: Options
   /** Reads what a model sent, by the tool's own schema. */
-  readonly decode: (params: unknown, options?: SchemaAST.ParseOptions) => Effect.Effect<unknown, Schema.SchemaError>
+  readonly decode: (
+    params: unknown,
+    options?: SchemaAST.ParseOptions
+  ) => Effect.Effect<unknown, Schema.SchemaError | VargateError>
   /** Submits a call, waits as the options say, and says who acts. `params` are decoded. */
   readonly clear: (
     params: unknown,
@@ -165,52 +173,54 @@ export const make = Effect.fnUntraced(function*(
   const name: ActionName = { tool: options.tool ?? named.tool, method: options.method ?? named.method }
   const operation = `${name.tool}/${name.method}`
   const codecs = codecsOf(tool)
+  const params = paramsCodec(operation, inParams)
 
-  const invalid = (issues: ReadonlyArray<FieldIssue>) =>
-    new VargateError({ operation, reason: new InvalidRequest({ issues }) })
-  const valid = <A>(effect: Effect.Effect<A, Schema.SchemaError>) =>
-    Effect.mapError(effect, ({ issue }) => invalid(fieldIssues(issue, inParams)))
-
-  /** What is submitted, and what the handler gets: read from the very JSON, before the gateway is asked. */
-  const prepare = Effect.fnUntraced(function*(params: unknown): Effect.fn.Return<Prepared, VargateError> {
-    const json = codecs.form === "plain" ? params : yield* valid(codecs.toJson(params))
-    if (!isRecord(json)) return yield* invalid([{ path: inParams, message: "Expected object" }])
-    const call = { ...name, params: json, isBusinessHours, reference, retry, reconcile }
-    const copy = copyJson(json)
-    if (codecs.form === "plain") return { call, approved: copy, encoded: copy }
-    const approved = yield* valid(codecs.fromJson(copy))
-    return { call, approved, encoded: codecs.form === "json" ? copy : yield* valid(codecs.encode(approved)) }
+  /** What is submitted, and what the handler gets: read from the very JSON, before anything is sent. */
+  const prepare = Effect.fnUntraced(function*(given: unknown): Effect.fn.Return<Prepared, VargateError> {
+    const { id, type, version } = yield* Agent
+    const snapshot = yield* codecs.form === "plain" ? params.snapshot(given) : params.encode(given, codecs.toJson)
+    const { digest, value } = snapshot
+    const call = { ...name, params: value, agent: { id, type, version }, isBusinessHours, reference, retry, reconcile }
+    const prepared = { call, digest: sha256(JSON.stringify([id, name.tool, name.method, digest])) }
+    if (codecs.form === "plain") return { ...prepared, approved: value, encoded: value }
+    const approved = yield* params.checked(codecs.fromJson(value))
+    const encoded = codecs.form === "json" ? value : yield* params.checked(codecs.encode(approved))
+    return { ...prepared, approved, encoded }
   })
 
-  /** What was decided before, from `askFirst` to `clear`, where no approval is needed. */
-  const decided = new Map<string, Effect.Effect<ToolCalls.Decision, Refused>>()
-  const decide = (toolCallId: string, decision: Effect.Effect<ToolCalls.Decision, Refused>) => {
-    decided.set(toolCallId, decision)
-    // A generation that ends between the two leaves its decision behind.
-    if (decided.size > 1000) decided.delete(decided.keys().next().value!)
-  }
+  const decided = new DecidedCalls()
 
-  const resume = Effect.fnUntraced(function*(ask: Ask, { approved, call, encoded }: Prepared, toolCallId: string) {
-    const act = () => Effect.succeed({ params: approved, encoded })
-    const decision = decided.get(toolCallId)
+  const resume = (
+    ask: Ask,
+    { approved, call, digest, encoded }: Prepared,
+    toolCallId: string
+  ): Effect.Effect<Clear, Refused, Clearance.Services> => {
+    const act = Effect.succeed({ params: approved, encoded })
+    const decision = decided.take(toolCallId, digest)
     if (decision !== undefined) {
-      decided.delete(toolCallId)
-      return yield* Governed.settle(yield* decision, { act, hold: Effect.fail })
+      return Effect.flatMap(
+        Effect.fromResult(decision),
+        (decision) => Governed.settle(decision, { act: () => act, hold: Effect.fail })
+      )
     }
-    const asked = yield* AskedCalls.find(toolCallId, toRemember(call))
-    if (Option.isNone(asked)) return yield* Clearance.run({ ...call, onPending: { ...ask, _tag: "Wait" } }, act)
-    const yes = yield* Effect.tapError(
-      Clearance.wait(asked.value, ask),
-      ({ _tag }) => _tag === "ApprovalTimeout" ? Effect.void : forget(toolCallId)
-    )
-    yield* forget(toolCallId)
-    return yield* Governed.settle(yes, { act, hold: Effect.fail })
-  })
+    return AskedCalls.claiming(toolCallId, digest, (asked): Effect.Effect<Clear, Refused, Clearance.Services> => {
+      if (Option.isNone(asked)) return Clearance.run({ ...call, onPending: { ...ask, _tag: "Wait" } }, () => act)
+      const { actionId, forget } = asked.value
+      return Clearance.wait(actionId, ask).pipe(
+        Effect.flatMap((approved) =>
+          Governed.settle(approved, { act: () => Effect.andThen(forget, act), hold: Effect.fail })
+        ),
+        // What the gateway executed is not executed again, remembered or not.
+        Effect.tap(({ executedBy }) => executedBy === "gateway" ? Effect.ignore(forget) : Effect.void),
+        Effect.tapError(({ _tag }) => isUndecided(_tag) ? Effect.void : Effect.ignore(forget))
+      )
+    })
+  }
 
   return {
     tool,
     options,
-    decode: codecs.decode,
+    decode: (given, options) => params.read(given, (given) => codecs.decode(given, options)),
     clear: Effect.fnUntraced(function*(params, toolCallId): Effect.fn.Return<Cleared, Refused, Clearance.Services> {
       const prepared = yield* prepare(params)
       const { approved, call, encoded } = prepared
@@ -230,57 +240,89 @@ export const make = Effect.fnUntraced(function*(
       const result = yield* unusable(codecs.readResult(yield* Clearance.resultOf(done)))
       return { executedBy: "gateway", result, encoded: yield* unusable(codecs.writeResult(result)) }
     }),
-    askFirst: Effect.fnUntraced(
-      function*(params, toolCallId) {
-        const { call } = yield* prepare(params)
+    askFirst: Effect.fnUntraced(function*(params, toolCallId) {
+      const prepared = yield* Effect.result(prepare(params))
+      // The call itself says what is wrong with them.
+      if (Result.isFailure(prepared)) return false
+      const { call, digest } = prepared.success
+      const asking = Effect.gen(function*() {
         const decision = yield* Clearance.decide(call)
-        if (decision._tag !== "PendingApproval") {
-          decide(toolCallId, Effect.succeed(decision))
-          return false
-        }
-        yield* AskedCalls.remember(toolCallId, decision.actionId, toRemember(call)).pipe(
+        if (decision._tag !== "PendingApproval") return decision
+        yield* AskedCalls.remember(toolCallId, decision.actionId, digest).pipe(
           // What cannot be remembered cannot be asked for: the model is told that it waits.
           Effect.catchTag("StorageFailed", (error) => Effect.andThen(Effect.logWarning(error.message), decision))
         )
-        return true
-      },
-      (effect, _, toolCallId) =>
-        Effect.catch(effect, (error) => {
-          decide(toolCallId, Effect.fail(error))
-          return Effect.succeed(false)
-        })
-    )
+        return undefined
+      })
+      const answer = yield* Effect.result(asking)
+      if (Result.isSuccess(answer) && answer.success === undefined) return true
+      yield* decided.file(toolCallId, digest, Result.map(answer, (decision) => decision!))
+      return false
+    })
   }
 })
+
+const isUndecided = (tag: Refused["_tag"]) => tag === "ApprovalTimeout" || tag === "StorageFailed"
+
+/**
+ * What was decided ahead, from `askFirst` to `clear`, where the conversation need not be asked: by what was decided, since
+ * ids of tool calls repeat. Each decision is taken once.
+ */
+class DecidedCalls {
+  private calls: Array<DecidedCall> = []
+
+  file(toolCallId: string, digest: string, answer: DecidedCall["answer"]): Effect.Effect<void> {
+    return Effect.withFiberSucceed((askedBy) => {
+      this.calls = [...this.calls.filter(isWanted), { toolCallId, digest, answer, askedBy }].slice(-1000)
+    })
+  }
+
+  take(toolCallId: string, digest: string): DecidedCall["answer"] | undefined {
+    const found = this.calls.find((call) =>
+      call.toolCallId === toolCallId && call.digest === digest && isWanted(call)
+    )
+    this.calls = this.calls.filter((call) => call !== found)
+    return found?.answer
+  }
+}
+
+/** A generation that was interrupted leaves nothing to others. */
+const isWanted = ({ askedBy }: DecidedCall) => {
+  const exit = askedBy.pollUnsafe()
+  return exit === undefined || !Exit.hasInterrupts(exit)
+}
+
+interface DecidedCall {
+  readonly toolCallId: string
+  readonly digest: string
+  readonly answer: Result.Result<ToolCalls.Decision, Refused>
+  readonly askedBy: Fiber.Fiber<unknown, unknown>
+}
+
+type Clear = Governed.Done<{ readonly params: unknown; readonly encoded: unknown }>
 
 /** A call as it is submitted, and what the handler gets. */
 interface Prepared {
   readonly call: Call
+  /** Tells agent, tool, method and params. */
+  readonly digest: string
   readonly approved: unknown
   readonly encoded: unknown
 }
 
-type Call = ActionName & Governed.Submission & Pick<ToolCallRequest, "params" | "isBusinessHours" | "reference">
-
-const toRemember = ({ method, params, tool }: Call) => ({ tool, method, params })
-
-/** The action is decided: a store that keeps the call nevertheless does no harm. */
-const forget = (toolCallId: string) => Effect.ignore(AskedCalls.forget(toolCallId))
+type Call = ActionName & Governed.Submission & Pick<ToolCallRequest, "params" | "agent" | "isBusinessHours" | "reference">
 
 const inParams = ["body", "params"]
 
 const describe = (issues: ReadonlyArray<FieldIssue>) =>
   issues.map(({ message, path }) => `${path.join(".")} ${message}`.trim()).join("; ")
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 // --- codecs ----------------------------------------------------------------------------------------------------------
 
 interface Codecs {
   /** `"json"` where the schema itself reads and writes JSON; `"plain"` where that JSON is the very value. */
   readonly form: "plain" | "json" | "other"
-  readonly decode: GovernedTool["decode"]
+  readonly decode: (params: unknown, options?: SchemaAST.ParseOptions) => Effect.Effect<unknown, Schema.SchemaError>
   readonly encode: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly toJson: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly fromJson: (json: unknown) => Effect.Effect<unknown, Schema.SchemaError>

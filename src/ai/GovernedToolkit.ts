@@ -29,7 +29,8 @@
  */
 import * as AiError from "effect/ai/AiError"
 import type * as Tool from "effect/ai/Tool"
-import type * as Toolkit from "effect/ai/Toolkit"
+import * as Toolkit from "effect/ai/Toolkit"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -140,12 +141,12 @@ export const govern = <Tools extends Record<string, Tool.Any>, E = never, R = ne
 
     const handle: AnyHandlers["handle"] = (name, params, toolCallId, parseOptions) => {
       const tool = governed.get(name)
-      if (tool === undefined) return inner.handle(name, params, toolCallId, parseOptions)
+      if (tool === undefined) return notFound(name, [...governed.keys()])
       return Effect.flatMap(Effect.result(tool.decode(params, parseOptions)), (decoded) => {
-        // The toolkit says in its own way what is wrong with them, and runs no handler.
-        if (Result.isFailure(decoded)) return inner.handle(name, params, toolCallId, parseOptions)
+        if (Result.isFailure(decoded)) return misread(tool.tool, decoded.failure.message)
         return Effect.matchEffect(provide(tool.clear(decoded.success, toolCallId)), {
           onFailure: (error) => refused(tool, error),
+          // What the toolkit reads here is what was approved, and nothing that a caller holds.
           onSuccess: (cleared) =>
             cleared.executedBy === "gateway"
               ? Effect.succeed(Stream.succeed(executed(tool.tool, cleared)))
@@ -218,6 +219,40 @@ const asking = (governed: GovernedTool.GovernedTool, provide: Provide): Tool.Any
     return isOwn || (yield* provide(governed.askFirst(params, context.toolCallId)))
   }))
 }
+
+/** The toolkit says the same of a tool that it does not have. It is not asked, since none but governed tools may run. */
+const notFound = (toolName: string, availableTools: Array<string>) =>
+  Effect.fail(
+    AiError.make({
+      module: "Toolkit",
+      method: `${toolName}.handle`,
+      reason: new AiError.ToolNotFoundError({ toolName, availableTools })
+    })
+  )
+
+/** The toolkit says the same of params that it cannot read. It is not asked, since it might read them another time. */
+const misread = (
+  tool: Tool.Any,
+  description: string
+): Effect.Effect<Stream.Stream<Tool.HandlerResult<Tool.Any>>, AiError.AiError> => {
+  const error = AiError.make({
+    module: "Toolkit",
+    method: `${tool.name}.handle`,
+    reason: new AiError.ToolParameterValidationError({ toolName: tool.name, description })
+  })
+  return tool.failureMode === "error"
+    ? Effect.failCause(Cause.annotate(Cause.fail(error), Context.make(Toolkit.FailureOrigin, "parameters")))
+    : Effect.map(Effect.orDie(encodeError(error)), (encodedResult) =>
+      Stream.succeed({
+        result: error as never,
+        encodedResult,
+        isFailure: true,
+        failureOrigin: "parameters",
+        preliminary: false
+      }))
+}
+
+const encodeError = Schema.encodeEffect(AiError.AiError)
 
 /** What the gateway's tool answered, as if the handler had. */
 const executed = (

@@ -28,23 +28,20 @@ import * as Approvals from "../approvals/Approvals.ts"
 import type * as AuditLog from "../audit/AuditLog.ts"
 import * as Reconcile from "../calls/Reconcile.ts"
 import * as ToolCalls from "../calls/ToolCalls.ts"
-import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import {
   type ApprovalError,
   type Denied,
-  InvalidRequest,
   type OperationError,
   type PendingApproval,
   type SubmitError,
-  ToolFailed,
-  VargateError
+  ToolFailed
 } from "../errors/VargateError.ts"
-import { digestOf } from "../internal/digest.ts"
-import { withSpan } from "../internal/spans.ts"
+import { annotate, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import type { AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
+import { paramsCodec } from "./internal/paramsCodec.ts"
 
 // --- results ---------------------------------------------------------------------------------------------------------
 
@@ -215,6 +212,8 @@ export const decide = (
   request: ToolCallRequest & Submission
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
   Effect.flatMap(ToolCalls.ToolCalls, (toolCalls) => {
+    const { reconcile, retry = RetryPolicy.standard } = request
+    // The service reads the call here, once: however often it is submitted, it is this one.
     const submit = toolCalls.decide(request)
     // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
     const submitting = Effect.catch(submit, (error) => {
@@ -224,9 +223,9 @@ export const decide = (
         isFirst = false
         return Effect.fail(error)
       })
-      return Effect.retry(submitAgain, RetryPolicy.make(request.retry ?? RetryPolicy.standard))
+      return Effect.retry(submitAgain, RetryPolicy.make(retry))
     })
-    return request.reconcile === false ? submitting : Reconcile.reconcileDecision(request.reconcile)(submitting)
+    return reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting)
   })
 
 /**
@@ -252,8 +251,8 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   request: ToolCallRequest & Options<OnPending>,
   action: Effect.Effect<A, E, R>
 ) {
-  const decision = yield* decide(request)
   const strategy = request.onPending ?? wait()
+  const decision = yield* decide(request)
   if (decision._tag !== "PendingApproval" || strategy._tag === "Fail") {
     return yield* settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
   }
@@ -353,8 +352,8 @@ export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPe
  *
  * **Details**
  *
- * The params that were approved are the params that run: they are encoded to JSON, submitted, and the handler receives
- * what that very JSON decodes to. A digest of it stands on the span as `vargate.params_digest`.
+ * The params that were approved are the params that run: they are read once, encoded to JSON and submitted, and the handler
+ * receives what that very JSON decodes to. Its digest stands on the span as `vargate.params_digest`.
  *
  * @category tools
  * @since 0.1.0
@@ -373,39 +372,24 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
   | S["DecodingServices"]
   | R
 > => {
-  const codec = Schema.toCodecJson(definition.params)
+  const { params: schema, run: handler, ...options } = definition
+  const codec = Schema.toCodecJson(schema)
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)
-  const name = `${definition.tool}/${definition.method}`
+  const name = `${options.tool}/${options.method}`
+  const params = paramsCodec(name, ["body", "params"])
 
-  return Effect.fn(`Governed.tool ${name}`)(function*(params: S["Type"]) {
-    const invalid = Effect.mapError(({ issue }: Schema.SchemaError) =>
-      new VargateError({
-        operation: name,
-        reason: new InvalidRequest({ issues: fieldIssues(issue, ["body", "params"]) })
-      })
-    )
-    const encoded = yield* invalid(encode(params))
-    if (!isRecord(encoded)) {
-      return yield* new VargateError({
-        operation: name,
-        reason: new InvalidRequest({ issues: [{ path: ["body", "params"], message: "Expected object" }] })
-      })
-    }
+  return Effect.fn(`Governed.tool ${name}`)(function*(given: S["Type"]) {
+    const submitted = yield* params.encode(given, encode)
     // Decoded before anything is sent: a handler that could not read its params must not be approved.
-    const submitted = structuredClone(encoded)
-    const decoded = yield* invalid(decode(structuredClone(encoded)))
-    yield* Effect.annotateCurrentSpan("vargate.params_digest", yield* digestOf(submitted))
-    const { params: _, run: handler, ...request } = definition
+    const decoded = yield* params.checked(decode(submitted.value))
+    yield* Effect.withFiberSucceed((fiber) => annotate(fiber, () => ({ "vargate.params_digest": submitted.digest })))
     return yield* run(
-      { ...request, params: submitted },
+      { ...options, params: submitted.value },
       Effect.suspend(() => handler(decoded))
     )
   })
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 // --- many ------------------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,7 @@ export const ErrorCode = {
   parseError: -32700,
   invalidRequest: -32600,
   invalidParams: -32602,
+  internalError: -32603,
   connectionClosed: -32000
 } as const
 

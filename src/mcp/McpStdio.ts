@@ -31,7 +31,7 @@ export const client: Effect.Effect<McpChannel, never, Stdio | Scope.Scope> = Eff
   const writer = yield* Effect.forkScoped(Stream.run(Stream.fromQueue(lines), stdio.stdout()))
   return {
     incoming: parsed(stdio.stdin),
-    send: (message) => Effect.asVoid(Queue.offer(lines, line(message))),
+    send: sendTo(lines),
     end: Effect.andThen(Queue.end(lines), Effect.asVoid(Fiber.await(writer)))
   }
 })
@@ -86,12 +86,19 @@ export const server = Effect.fnUntraced(function*(
   )
   return {
     incoming: Stream.concat(parsed(child.stdout), Stream.drain(Stream.fromEffect(ended))),
-    send: (message) => Effect.asVoid(Queue.offer(lines, line(message))),
+    send: sendTo(lines),
     end: Effect.asVoid(Queue.end(lines))
   }
 })
 
-const line = (message: unknown) => `${JSON.stringify(message)}\n`
+const sendTo = (lines: Queue.Queue<string, Cause.Done>): McpChannel["send"] => (message) =>
+  Effect.flatMap(
+    Effect.try({
+      try: () => `${JSON.stringify(message)}\n`,
+      catch: () => new ChannelFailed({ detail: "the message nests too deep, or contains itself, and has no JSON" })
+    }),
+    (line) => Effect.asVoid(Queue.offer(lines, line))
+  )
 
 const failed = Effect.mapError((error: PlatformError) => new ChannelFailed({ detail: error.message }))
 

@@ -44,7 +44,6 @@ import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approved } from "../approvals/Approval.ts"
 import type { AuditLog } from "../audit/AuditLog.ts"
 import type { ToolCalls } from "../calls/ToolCalls.ts"
-import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import {
   ApprovalTimeout,
   Denied,
@@ -60,7 +59,7 @@ import {
   VargateError
 } from "../errors/VargateError.ts"
 import * as Governed from "../governed/Governed.ts"
-import { digestOf } from "../internal/digest.ts"
+import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import { Allowed } from "../model/Allowed.ts"
@@ -229,8 +228,8 @@ const Payload = Schema.Struct({
  *
  * **Details**
  *
- * `execute` fails with `InvalidRequest` where the params do not encode, and where the key is taken by an execution with
- * other params.
+ * `execute` fails with `InvalidRequest` where the params do not encode, and where the key is taken by an execution of
+ * another call: with other params, by another agent, or of another tool or method.
  *
  * **Gotchas**
  *
@@ -257,31 +256,30 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
 
   const timeout = Duration.fromInputUnsafe(definition.timeout ?? "65 minutes")
 
-  const payloadOf = Effect.fnUntraced(function*({ key, params }: Start<P>) {
-    const encoded = yield* Effect.mapError(encode(params), ({ issue }) => invalid(name, fieldIssues(issue, ["params"])))
-    if (typeof encoded !== "object" || encoded === null || Array.isArray(encoded)) {
-      return yield* invalid(name, [{ path: ["params"], message: "Expected params that encode to a JSON object" }])
-    }
-    const { id, type = "unknown", version = "0.0.0" } = definition.agent ?? (yield* Agent)
-    return { key, params: encoded as Readonly<Record<string, unknown>>, agent: { id, type, version } }
-  })
+  const paramsOf = paramsCodec(name, ["params"])
 
-  const begin = Effect.fnUntraced(function*(start: Start<P>) {
-    const payload = yield* payloadOf(start)
+  const begin = Effect.fnUntraced(function*({ key, params }: Start<P>) {
+    const snapshot = yield* paramsOf.encode(params, encode)
+    if (Object.hasOwn(snapshot.value, "vargate_reference")) {
+      return yield* invalid(name, [{
+        path: ["params", "vargate_reference"],
+        message: "Expected no vargate_reference of the caller's own: the execution adds one"
+      }])
+    }
+    // A handler that could not read its params must not be approved.
+    yield* paramsOf.checked(decode(snapshot.value))
+    const { id, type = "unknown", version = "0.0.0" } = definition.agent ?? (yield* Agent)
+    const payload = { key, params: snapshot.value, agent: { id, type, version } }
     const journal = yield* Journal
     const executionId = yield* workflow.executionId(payload)
-    const paramsDigest = yield* digestOf(payload.params)
-    const execution = yield* journal.begin({
-      executionId,
-      workflow: name,
-      agentId: payload.agent.id,
-      tool,
-      method,
-      paramsDigest
-    })
-    return execution.paramsDigest === paramsDigest
-      ? payload
-      : yield* invalid(name, [{ path: ["key"], message: "Expected a new key: an execution with other params has it" }])
+    const call = { agentId: id, tool, method, paramsDigest: snapshot.digest }
+    const begun = yield* journal.begin({ ...call, executionId, workflow: name })
+    const other = names.find((name) => begun[name] !== call[name])
+    if (other === undefined) return payload
+    return yield* invalid(name, [{
+      path: ["key"],
+      message: `Expected a new key: an execution with ${taken[other]} has it`
+    }])
   })
 
   const act = Effect.fnUntraced(function*(executionId: string, call: DurableCall, actionId: ActionId) {
@@ -361,6 +359,10 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     resume: (executionId) => workflow.resume(executionId)
   }
 }
+
+/** What tells calls apart. */
+const taken = { paramsDigest: "other params", agentId: "another agent", tool: "another tool", method: "another method" }
+const names = Object.keys(taken) as ReadonlyArray<keyof typeof taken>
 
 const finish = (executionId: string, outcome: string) =>
   Activity.make({

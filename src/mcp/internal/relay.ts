@@ -7,12 +7,14 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ActionName } from "../../ai/GovernedTool.ts"
 import type * as Approvals from "../../approvals/Approvals.ts"
-import type { PendingApproval } from "../../errors/VargateError.ts"
+import { snapshotParams, type Taken } from "../../calls/internal/paramsSnapshot.ts"
+import { InvalidRequest, type PendingApproval, VargateError } from "../../errors/VargateError.ts"
 import * as Clearance from "../../governed/Clearance.ts"
 import * as Governed from "../../governed/Governed.ts"
 import * as Refusal from "../../governed/Refusal.ts"
@@ -20,6 +22,7 @@ import { ActionId } from "../../model/ActionId.ts"
 import type { ToolCallRequest } from "../../model/ToolCall.ts"
 import * as JsonRpc from "../JsonRpc.ts"
 import type { McpChannel } from "../McpChannel.ts"
+import { copyMessage } from "./copyMessage.ts"
 import * as mcpResults from "./mcpResults.ts"
 
 /**
@@ -66,6 +69,8 @@ interface Call {
   readonly id: JsonRpc.Id
   readonly name: string
   readonly params: JsonRpc.Message
+  /** What is submitted, and what the server gets. */
+  readonly given: Taken
   /** Done when the server's answer is no longer waited for. */
   readonly over: Deferred.Deferred<void>
   /** Set when the server has got it. */
@@ -154,17 +159,21 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   const submit = Effect.fnUntraced(function*(call: Call) {
     const { isBusinessHours, reconcile, reference, retry } = options
     const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
+    const { value } = yield* Effect.mapError(
+      Effect.fromResult(call.given),
+      (issues) => new VargateError({ operation: "tools/call", reason: new InvalidRequest({ issues }) })
+    )
     const done = yield* Clearance.run({
       tool: action.tool,
       method: action.method,
-      params: JsonRpc.member(call.params, "arguments"),
+      params: value,
       isBusinessHours,
       reference,
       retry,
       reconcile,
       onPending: onPending?._tag === "Wait" ? onPending : asking === undefined ? undefined : { _tag: "Fail" },
       whileWaiting: reportWait(call)
-    }, (actionId) => handOver(call, call.params, actionId))
+    }, (actionId) => handOver(call, written(call), actionId))
     yield* report(call, done)
   })
 
@@ -195,7 +204,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       waiting.delete(actionId)
       return Effect.flatMap(
         Governed.settle(approved, {
-          act: () => handOver(call, { ...first.params, _meta: call.params["_meta"] }, actionId),
+          act: () => handOver(call, askedBy(call, written(first)), actionId),
           hold: Effect.fail
         }),
         (done) => report(call, done)
@@ -238,7 +247,15 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     const { arguments: given = {}, name } = params
     if (typeof name !== "string") return yield* invalid("name: Expected string")
     if (!JsonRpc.isRecord(given)) return yield* invalid("arguments: Expected object")
-    const one: Call = { id, name, params, over: yield* Deferred.make<void>(), handedOver: undefined, fiber: undefined }
+    const one: Call = {
+      id,
+      name,
+      params,
+      given: snapshotParams(given),
+      over: yield* Deferred.make<void>(),
+      handedOver: undefined,
+      fiber: undefined
+    }
     calls.set(id, one)
     if (name !== asking?.checkTool && !isOffered(name)) return yield* refuse(one, mcpResults.notOffered(name))
     one.fiber = yield* Effect.forkIn(carryOut(one), scope)
@@ -265,7 +282,12 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
         ? tellClient(JsonRpc.error(message.id, JsonRpc.ErrorCode.connectionClosed, error.message))
         : Effect.logWarning(error.message))
 
-  const onClient = Effect.fnUntraced(function*(message: unknown) {
+  const onClient = Effect.fnUntraced(function*(received: unknown) {
+    const copy = copyMessage(received)
+    if (Result.isFailure(copy)) {
+      return yield* tellClient(JsonRpc.error(idOf(received), JsonRpc.ErrorCode.invalidRequest, copy.failure))
+    }
+    const message = copy.success
     if (message === undefined) {
       return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.parseError, "this is not JSON"))
     }
@@ -297,6 +319,11 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     return { ...result, tools: [...tools.filter(isKept), ...more] }
   }
 
+  /** The client hears of an answer that cannot be passed on. */
+  const answerClient = (response: JsonRpc.Response) =>
+    Effect.ignore(Effect.catch(client.send(response), ({ message }) =>
+      client.send(JsonRpc.error(response.id, JsonRpc.ErrorCode.internalError, message))))
+
   const onResponse = (response: JsonRpc.Response) => {
     const { id } = response
     const one = calls.get(id)
@@ -304,16 +331,16 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       // It has not been sent to the server yet.
       if (one.handedOver === undefined) return Effect.void
       calls.delete(id)
-      return Effect.andThen(tellClient(response), Deferred.succeed(one.over, undefined))
+      return Effect.andThen(answerClient(response), Deferred.succeed(one.over, undefined))
     }
     const request = requests.get(id)
     requests.delete(id)
     const result = response["result"]
-    if (request === undefined || !JsonRpc.isRecord(result)) return tellClient(response)
+    if (request === undefined || !JsonRpc.isRecord(result)) return answerClient(response)
     if (options.tool === undefined && (request.method === "initialize" || request.method === "server/discover")) {
       serverName = nameOf(JsonRpc.member(result, "serverInfo")["name"]) ?? serverName
     }
-    return tellClient(request.method === "tools/list" ? { ...response, result: listed(result) } : response)
+    return answerClient(request.method === "tools/list" ? { ...response, result: listed(result) } : response)
   }
 
   const requestOf = (progressToken: unknown) => {
@@ -387,6 +414,26 @@ const messages = ({ incoming }: McpChannel) =>
     incoming,
     (message) => Array.isArray(message) ? Stream.fromIterable<unknown>(message) : Stream.succeed(message)
   )
+
+/** What the server gets: the arguments are read anew from the text that was submitted. */
+const written = ({ given, params }: Call): JsonRpc.Message =>
+  Result.isSuccess(given) && "arguments" in params
+    ? { ...params, arguments: JSON.parse(given.success.text) as unknown }
+    : params
+
+/** The same call, with what the question says of itself. */
+const askedBy = ({ params: { _meta } }: Call, { _meta: _, ...call }: JsonRpc.Message): JsonRpc.Message =>
+  _meta === undefined ? call : { ...call, _meta }
+
+/** The id of a message that cannot be copied, where it can be told. */
+const idOf = (message: unknown): JsonRpc.Id | null => {
+  try {
+    const id = JsonRpc.isRecord(message) ? message["id"] : undefined
+    return typeof id === "string" || typeof id === "number" ? id : null
+  } catch {
+    return null
+  }
+}
 
 const tokenOf = (params: JsonRpc.Message) => JsonRpc.member(params, "_meta")["progressToken"]
 

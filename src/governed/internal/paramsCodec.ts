@@ -1,0 +1,121 @@
+/**
+ * Params of a program's own types as the JSON that is submitted. Toolkits, typed functions and workflows encode here, and
+ * take everything that follows (the request, the digest, the handler's params) from the snapshot.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { type ParamsSnapshot, snapshotParams } from "../../calls/internal/paramsSnapshot.ts"
+import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
+import { type FieldIssue, InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { maxParamsDepth } from "../../internal/limits.ts"
+
+/**
+ * How the params of one operation are read and written. What is wrong with them is an invalid request under `path`.
+ *
+ * @internal
+ */
+export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
+  const invalid = (issues: ReadonlyArray<FieldIssue>) =>
+    new VargateError({ operation, reason: new InvalidRequest({ issues }) })
+  const refuse = (message: string) => Effect.fail(invalid([{ path, message }]))
+
+  /** Values that nest too deep, or contain themselves, exhaust the stack of some codecs. */
+  const guarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | VargateError, R> =>
+    Effect.catchDefect(
+      effect,
+      (defect) => defect instanceof RangeError ? refuse(tooDeep) : Effect.die(defect)
+    )
+
+  /** What a codec makes of a copy of the params. */
+  const read = <R>(
+    params: unknown,
+    codec: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError, R>
+  ): Effect.Effect<unknown, Schema.SchemaError | VargateError, R> => {
+    const copy = readOnce(params)
+    return Result.isFailure(copy) ? refuse(copy.failure) : guarded(codec(copy.success))
+  }
+
+  /** The issues of a schema as those of the request. */
+  const checked = <A, R>(effect: Effect.Effect<A, Schema.SchemaError | VargateError, R>) =>
+    Effect.mapError(guarded(effect), (error) =>
+      error._tag === "SchemaError" ? invalid(fieldIssues(error.issue, path)) : error)
+
+  /** The snapshot of params that are JSON already. */
+  const snapshot = (json: unknown): Effect.Effect<ParamsSnapshot, VargateError> =>
+    Effect.mapError(
+      Effect.fromResult(snapshotParams(json)),
+      (issues) => invalid(issues.map((issue) => ({ ...issue, path: [...path, ...issue.path.slice(2)] })))
+    )
+
+  return {
+    read,
+    checked,
+    snapshot,
+    /** The snapshot of what a codec makes of the params. */
+    encode: <R>(
+      params: unknown,
+      codec: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError, R>
+    ): Effect.Effect<ParamsSnapshot, VargateError, R> => Effect.flatMap(checked(read(params, codec)), snapshot)
+  }
+}
+
+const tooDeep = `Expected at most ${maxParamsDepth} levels of nesting`
+
+/** More values than the params of any call can hold, whatever a codec makes of them. */
+const maxValues = 1_000_000
+
+/**
+ * A copy of the plain objects and arrays of a value, in which nothing changes while codecs read it, perhaps later and
+ * several times. Everything else, such as dates and class instances, is left to the codec.
+ */
+const readOnce = (value: unknown): Result.Result<unknown, string> => {
+  const within = new Set<object>()
+  let values = 0
+  const read = (value: unknown): unknown => {
+    if (++values > maxValues) throw new Unreadable(`Expected at most ${maxValues} values`)
+    if (typeof value !== "object" || value === null || !isPlain(value)) return value
+    if (within.has(value)) throw new Unreadable("Expected JSON, and this refers back to an object that it is in")
+    if (within.size > maxParamsDepth) throw new Unreadable(tooDeep)
+    within.add(value)
+    const copy = Array.isArray(value) ? readArray(value) : readObject(value)
+    within.delete(value)
+    return copy
+  }
+  const readArray = (array: ReadonlyArray<unknown>) => {
+    const { length } = array
+    values += length
+    const copy: Array<unknown> = []
+    for (let i = 0; i < length; i++) {
+      if (values > maxValues) throw new Unreadable(`Expected at most ${maxValues} values`)
+      copy.push(read(array[i]))
+    }
+    return copy
+  }
+  const readObject = (object: object) => {
+    const copy: object = Object.create(Object.getPrototypeOf(object) as object | null)
+    for (const key of Reflect.ownKeys(object)) {
+      if (!Object.prototype.propertyIsEnumerable.call(object, key)) continue
+      const member = read((object as Readonly<Record<PropertyKey, unknown>>)[key as string])
+      // An assignment to `__proto__` would set the prototype.
+      Object.defineProperty(copy, key, { value: member, enumerable: true, configurable: true, writable: true })
+    }
+    return copy
+  }
+  try {
+    return Result.succeed(read(value))
+  } catch (thrown) {
+    // What a getter or a proxy throws may hold anything, so nothing of it is shown.
+    return Result.fail(thrown instanceof Unreadable ? thrown.message : "Expected JSON, and reading this throws")
+  }
+}
+
+class Unreadable extends Error {}
+
+const isPlain = (value: object) => {
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
