@@ -1,0 +1,207 @@
+/**
+ * What a story of the bypass campaign is made of: a caller that cheats or is unlucky, a gateway whose answers get lost, a
+ * reviewer, and an account of what was performed that is held against the ledger.
+ */
+import { assert } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import { Approvals, Reviews, Vargate } from "effect-vargate"
+import * as Gateway from "effect-vargate/gateway/Gateway"
+import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
+import * as Faults from "effect-vargate/testing/Faults"
+import { makeRandom } from "../../../src/internal/seededRandom.ts"
+
+export const isFull = process.env["VARGATE_FULL_CAMPAIGNS"] !== undefined
+
+export interface Params extends Record<string, unknown> {
+  amount: number
+  readonly story: number
+  readonly note: { to: string; readonly list: Array<number> }
+}
+
+/** Below 1000 allowed, below 5000 pending, from 5000 denied. */
+const amounts = [5, 7, 2000, 3000, 9000]
+
+const tenant = { id: "t", apiKey: "key", burst: 1e9, policyConfig: { daily_action_limit: 1e9, cooldown_violations: 1e9, anomaly_threshold: 1e9 } } as const
+
+const amountOf = (params: unknown) => (params as Partial<Params>).amount ?? 0
+
+/** Everything that was performed, by handlers, MCP servers and the gateway's own tools, as JSON text. */
+export const performed: Array<string> = []
+
+export const perform = (params: unknown): Effect.Effect<string> =>
+  Effect.sync(() => {
+    performed.push(bytesOf(params))
+    return "done"
+  })
+
+/** The JSON of params, without the reference that a submission may add. */
+export const bytesOf = (params: unknown): string => {
+  const { vargate_reference: _, ...own } = params as Record<string, unknown>
+  return JSON.stringify(own)
+}
+
+export const gatewayOptions: Gateway.Options = {
+  tenants: [tenant],
+  tools: { "broker/pay": (params) => Effect.as(perform(params), { paid: true }) },
+  policy: {
+    rules: [{ name: "too_much", severity: "high", when: ({ action }) => amountOf(action.params) >= 5000 }],
+    approvals: [({ action }) => amountOf(action.params) >= 1000]
+  }
+}
+
+export const world = (seed: number) =>
+  Layer.merge(Reviews.layer, Approvals.layer).pipe(
+    Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
+    Layer.provideMerge(Faults.layer({
+      seed,
+      limited429: 0.2,
+      opa502: 0.05,
+      requestLost: 0.03,
+      answerLost: 0.05,
+      bodyCut: 0.02
+    })),
+    Layer.provideMerge(Gateway.layerMemory(gatewayOptions))
+  )
+
+export type World = Layer.Success<ReturnType<typeof world>>
+
+// --- the caller ------------------------------------------------------------------------------------------------------
+
+/** How a caller treats the params that it has handed out. */
+const habits = ["keeps", "changes", "getters", "proxy"] as const
+
+export class Story {
+  readonly n: number
+  readonly random: () => number
+  readonly habit: (typeof habits)[number]
+  /** The calls that the story has made, by the params that it began with. Each may be submitted once. */
+  readonly calls: Array<string> = []
+
+  constructor(n: number, seed: number) {
+    this.n = n
+    this.random = makeRandom(seed)
+    this.habit = this.pick(habits)
+  }
+
+  pick<A>(from: ReadonlyArray<A>): A {
+    return from[Math.floor(this.random() * from.length)]!
+  }
+
+  chance(share: number): boolean {
+    return this.random() < share
+  }
+
+  /** Params for a call, and what the caller does with them afterwards. */
+  params(amount = this.pick(amounts)): Effect.Effect<Params, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function*() {
+      const params: Params = { amount, story: this.n, note: { to: "ann", list: [1] } }
+      this.calls.push(bytesOf(params))
+      switch (this.habit) {
+        case "keeps":
+          return params
+        case "changes":
+          for (let i = 0; i < 4; i++) {
+            const at = this.random() * (i < 2 ? 200 : 20_000)
+            const to = this.pick(amounts)
+            yield* Effect.forkScoped(Effect.andThen(
+              Effect.sleep(at),
+              Effect.sync(() => {
+                params.amount = to
+                params.note.to = "eve"
+                params.note.list.push(i)
+              })
+            ))
+          }
+          return params
+        case "getters": {
+          let reads = 0
+          return Object.defineProperty(params, "amount", { enumerable: true, get: () => reads++ % 2 === 0 ? 5 : 9000 })
+        }
+        case "proxy": {
+          let reads = 0
+          return new Proxy(params, {
+            get: (target, key) => key === "amount" ? (reads++ % 2 === 0 ? 7 : 9001) : Reflect.get(target, key)
+          })
+        }
+      }
+    })
+  }
+
+  /** Runs a part of the story. Some are interrupted at some time, and some of these are then done over. */
+  attempt<A, E, R>(part: Effect.Effect<A, E, R>): Effect.Effect<void, never, R | Scope.Scope> {
+    const whole = Effect.asVoid(Effect.exit(part))
+    if (!this.chance(0.3)) return whole
+    const patience = Math.ceil(this.random() * (this.chance(0.5) ? 300 : 15_000))
+    const impatient = Effect.asVoid(Effect.timeoutOption(whole, patience))
+    return this.chance(0.6) ? Effect.andThen(impatient, whole) : impatient
+  }
+}
+
+// --- the reviewer ----------------------------------------------------------------------------------------------------
+
+/** Decides on what waits, mostly with a yes, sometimes twice. Some actions are left alone. */
+export const reviewing = (seed: number): Effect.Effect<never, never, World> =>
+  Effect.gen(function*() {
+    const random = makeRandom(seed)
+    const approvals = yield* Approvals.Approvals
+    const reviews = yield* Reviews.Reviews
+    const seen = new Set<string>()
+    return yield* Effect.gen(function*() {
+      const { pending } = yield* approvals.pending
+      for (const { actionId } of pending) {
+        if (seen.has(actionId)) continue
+        seen.add(actionId)
+        const choice = random()
+        if (choice < 0.1) continue
+        yield* choice < 0.25
+          ? Effect.ignore(reviews.reject(actionId))
+          : choice < 0.45
+          ? Effect.ignore(Effect.all([reviews.approve(actionId), reviews.approve(actionId)], { concurrency: 2, mode: "result" }))
+          : Effect.ignore(reviews.approve(actionId))
+      }
+    }).pipe(Effect.ignore, Effect.andThen(Effect.sleep("700 millis")), Effect.forever)
+  })
+
+// --- the account -----------------------------------------------------------------------------------------------------
+
+export interface Account {
+  readonly performed: number
+  readonly permitted: number
+  readonly records: number
+}
+
+const count = (texts: Iterable<string>) => {
+  const counts = new Map<string, number>()
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
+  return counts
+}
+
+/** What was performed is, byte for byte and one by one, what the ledger shows as allowed or approved. */
+export const settleAccount = Effect.fnUntraced(function*(
+  stories: ReadonlyArray<Story>,
+  done: ReadonlyArray<string>,
+  say: (story: number) => string
+) {
+  const ledger = yield* Ledger
+  const records = (yield* ledger.records(tenant.id)).filter(({ tool }) => tool === "bank" || tool === "broker")
+  const permitted: Array<string> = []
+  for (const { actionId, decision, params } of records) {
+    const held = decision === "pending_approval" ? yield* ledger.held(tenant.id, actionId) : undefined
+    if (decision === "allow" || held?.status === "approved") permitted.push(bytesOf(params))
+  }
+  const limit = count(permitted)
+  for (const [bytes, times] of count(done)) {
+    const { story } = JSON.parse(bytes) as Params
+    assert.isAtMost(times, limit.get(bytes) ?? 0, `${say(story)}: ${bytes} was performed more often than permitted`)
+  }
+  const submitted = count(records.map(({ params }) => bytesOf(params)))
+  const byStory = count(records.map(({ params }) => String((params as unknown as Params).story)))
+  for (const story of stories) {
+    assert.isAtMost(byStory.get(String(story.n)) ?? 0, story.calls.length, `${say(story.n)}: submitted too often`)
+    if (story.habit !== "keeps") continue
+    for (const [bytes, times] of count(story.calls)) {
+      assert.isAtMost(submitted.get(bytes) ?? 0, times, `${say(story.n)}: ${bytes} was submitted too often`)
+    }
+  }
+  return { performed: done.length, permitted: permitted.length, records: records.length } satisfies Account
+})

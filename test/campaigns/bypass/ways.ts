@@ -1,0 +1,292 @@
+/** The ways to an action in one process. Each story goes one of them, or goes it again after an interruption. */
+import { type Cause, Deferred, Effect, Layer, Queue, Schema, SchemaGetter, type Scope, Stream } from "effect"
+import { Governed } from "effect-vargate"
+import * as AskedCalls from "effect-vargate/ai/AskedCalls"
+import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
+import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
+import type { Message } from "effect-vargate/mcp/JsonRpc"
+import type { ChannelFailed, McpChannel } from "effect-vargate/mcp/McpChannel"
+import type * as Engine from "effect-vargate/workflow/Engine"
+import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
+import { Chat, LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
+import * as ScriptedModel from "../../support/scriptedModel.ts"
+import { type Params, perform, type Story, type World } from "./story.ts"
+
+export type Way = (story: Story) => Effect.Effect<void, never, World | Engine.Engine | Scope.Scope>
+
+const onPending = Governed.wait({ timeout: "2 minutes" })
+
+/** Fast to read, or slow: then the larger is read last and written first. */
+const amountOf = (isSlow: boolean): Schema.Codec<number, number> =>
+  isSlow
+    ? Schema.Finite.pipe(Schema.decodeTo(Schema.Finite, {
+      decode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 900 : 300)),
+      encode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 100 : 700))
+    }))
+    : Schema.Finite
+
+const paramsOf = (isSlow: boolean) =>
+  Schema.Struct({
+    amount: amountOf(isSlow),
+    story: Schema.Int,
+    note: Schema.Struct({ to: Schema.String, list: Schema.Array(Schema.Finite) })
+  })
+
+// --- functions -------------------------------------------------------------------------------------------------------
+
+const call = { tool: "bank", method: "note", onPending } as const
+
+/** The action of `Governed.run` gets no params: it does what the caller asked for in the beginning. */
+const run: Way = (story) =>
+  story.attempt(Effect.gen(function*() {
+    const params = yield* story.params()
+    const first = JSON.parse(story.calls.at(-1)!) as unknown
+    const isReadable = story.habit === "keeps" || story.habit === "changes"
+    const reference = story.chance(0.3) ? "params" as const : undefined
+    yield* Governed.run({ ...call, params, reference }, isReadable ? perform(first) : Effect.void)
+  }))
+
+const brokered: Way = (story) =>
+  story.attempt(Effect.gen(function*() {
+    const params = yield* story.params()
+    yield* Governed.run({ ...call, tool: "broker", method: "pay", params }, Effect.die("not ours"))
+  }))
+
+const typed = (isSlow: boolean) =>
+  Governed.tool({ ...call, params: paramsOf(isSlow), run: perform })
+const typedFast = typed(false)
+const typedSlow = typed(true)
+
+const tool: Way = (story) =>
+  story.attempt(Effect.flatMap(story.params(), story.chance(0.5) ? typedSlow : typedFast))
+
+const detachable = Governed.tool({ ...call, params: paramsOf(false), onPending: Governed.detach, run: perform })
+
+const detached: Way = (story) =>
+  story.attempt(Effect.gen(function*() {
+    const handle = yield* Effect.flatMap(story.params(), detachable)
+    if (handle.executedBy !== "none") return
+    const waiting = Effect.timeoutOption(Effect.exit(handle.await), "2 minutes")
+    yield* Effect.all([waiting, story.attempt(waiting), waiting], { concurrency: 3 })
+    yield* waiting
+  }))
+
+// --- toolkits --------------------------------------------------------------------------------------------------------
+
+const toolkitOf = (isSlow: boolean) =>
+  Toolkit.make(
+    Tool.make("bank__note", { parameters: paramsOf(isSlow), success: Schema.String, failureMode: "return" }),
+    Tool.make("bank__read", { parameters: paramsOf(isSlow), success: Schema.String })
+  )
+
+const handlers = { bank__note: perform, bank__read: perform }
+const kits = [false, true].map((isSlow) => {
+  const toolkit = toolkitOf(isSlow)
+  return { toolkit, layer: toolkit.toLayer(handlers) }
+})
+
+/** One to three calls; ids are often the same, and so are the params of some. */
+const turn = Effect.fnUntraced(function*(story: Story) {
+  const calls: Array<readonly [id: string, tool: string, params: Params]> = []
+  const amount = story.chance(0.3) ? story.pick([5, 2000]) : undefined
+  for (let i = story.pick([1, 2, 3]); i > 0; i--) {
+    const id = story.chance(0.5) ? "call_0" : `call_${i}`
+    calls.push([id, story.pick(["bank__note", "bank__note", "bank__read"]), yield* story.params(amount)])
+  }
+  return calls
+})
+
+const talk = (story: Story, way: "generate" | "stream"): Way => () =>
+  Effect.suspend(() => {
+    const { layer, toolkit } = story.pick(kits)
+    const governed = GovernedToolkit.govern(toolkit, { onPending })
+    return story.attempt(Effect.gen(function*() {
+      const model = ScriptedModel.layer([yield* turn(story)])
+      yield* Effect.provide(
+        way === "generate"
+          ? LanguageModel.generateText({ prompt: "go", toolkit: governed })
+          : Effect.flatMap(governed, (toolkit) => Stream.runDrain(LanguageModel.streamText({ prompt: "go", toolkit }))),
+        [layer, model]
+      )
+    }))
+  })
+
+const generate: Way = (story) => talk(story, "generate")(story)
+const stream: Way = (story) => talk(story, "stream")(story)
+
+const handlersOf = kits.map(({ toolkit }) => ({ toolkit, layer: GovernedToolkit.layer(toolkit, handlers, { onPending }) }))
+
+const layered: Way = (story) => {
+  const { layer, toolkit } = story.pick(handlersOf)
+  return story.attempt(Effect.gen(function*() {
+    const model = ScriptedModel.layer([yield* turn(story)])
+    yield* Effect.provide(LanguageModel.generateText({ prompt: "go", toolkit }), [layer, model])
+  }))
+}
+
+const requestsIn = (parts: ReadonlyArray<Response.AnyPart>) =>
+  parts.filter((part): part is Response.ToolApprovalRequestPart => part.type === "tool-approval-request")
+
+const answer = (requests: ReadonlyArray<Response.ToolApprovalRequestPart>, approved: boolean) =>
+  Prompt.fromMessages([
+    Prompt.makeMessage("tool", {
+      content: requests.map(({ approvalId }) => Prompt.makePart("tool-approval-response", { approvalId, approved }))
+    })
+  ])
+
+const memory = (): AskedCalls.Store => {
+  const calls = new Map<string, string>()
+  const later = <A>(value: () => A) => Effect.delay(Effect.sync(value), 20)
+  return {
+    get: (id) => later(() => calls.get(id)),
+    set: (id, call) => later(() => void calls.set(id, String(call))),
+    remove: (id) => later(() => void calls.delete(id))
+  }
+}
+
+/** The conversation is asked, and goes on: with this toolkit or, after a restart, with another one over the same store. */
+const asked: Way = (story) => {
+  const { layer, toolkit } = story.pick(kits)
+  const governed = GovernedToolkit.govern(toolkit, { onPending: GovernedToolkit.ask({ timeout: "2 minutes" }) })
+  const isStreamed = story.chance(0.5)
+  const round = Effect.fnUntraced(function*(
+    chat: Effect.Success<typeof Chat.empty>,
+    toolkit: Effect.Success<typeof governed>,
+    prompt: Prompt.RawInput
+  ) {
+    const options = { prompt, toolkit }
+    return requestsIn(
+      isStreamed
+        ? yield* Stream.runCollect(chat.streamText(options))
+        : (yield* chat.generateText(options)).content
+    )
+  })
+  return story.attempt(Effect.gen(function*() {
+    const calls = yield* turn(story)
+    const made = story.calls.slice(-calls.length)
+    // Whether to ask is a question of its own: about what changes meanwhile, two calls are asked for.
+    if (story.habit !== "keeps") story.calls.push(...made)
+    const model = ScriptedModel.layer([calls, "well", "well", "well"])
+    yield* Effect.gen(function*() {
+      const chat = yield* Chat.empty
+      const before = yield* governed
+      const requests = yield* round(chat, before, "go")
+      if (requests.length === 0) return
+      const isApproved = story.chance(0.9)
+      const after = story.chance(0.5) ? yield* governed : before
+      // Who goes on a second time, after all was done, asks for it anew.
+      const goOn = Effect.suspend(() => {
+        story.calls.push(...made)
+        return round(chat, after, answer(requests, isApproved))
+      })
+      const isTwice = story.chance(0.3)
+      yield* story.attempt(isTwice ? Effect.asVoid(Effect.all([goOn, goOn], { concurrency: 2, mode: "result" })) : Effect.asVoid(goOn))
+    }).pipe(Effect.provide([layer, model]))
+  })).pipe(Effect.provideServiceEffect(AskedCalls.AskedCalls, Effect.sync(memory)))
+}
+
+// --- MCP -------------------------------------------------------------------------------------------------------------
+
+/** A client and a server in this process, with the proxy between them. */
+const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options) {
+  const answers = new Map<number, Deferred.Deferred<Message>>()
+  const fromClient = yield* Queue.unbounded<unknown, Cause.Done | ChannelFailed>()
+  const fromServer = yield* Queue.unbounded<unknown, Cause.Done | ChannelFailed>()
+  const client: McpChannel = {
+    incoming: Stream.fromQueue(fromClient) as McpChannel["incoming"],
+    send: (message) => {
+      const waiting = answers.get(message["id"] as number)
+      return waiting === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(waiting, message))
+    },
+    end: Effect.void
+  }
+  const server: McpChannel = {
+    incoming: Stream.fromQueue(fromServer) as McpChannel["incoming"],
+    send: ({ id, method, params }) =>
+      method !== "tools/call" ? Effect.void : Effect.gen(function*() {
+        yield* perform((params as { readonly arguments: unknown }).arguments)
+        yield* Queue.offer(fromServer, { jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "done" }] } })
+      }),
+    end: Effect.void
+  }
+  yield* Effect.forkScoped(Effect.ignore(GovernedMcpProxy.run(client, server, { ...options, tool: "bank" })))
+  return {
+    ask: Effect.fnUntraced(function*(id: number, name: string, given: unknown) {
+      const waiting = yield* Deferred.make<Message>()
+      answers.set(id, waiting)
+      const message = { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: given } }
+      yield* Queue.offer(fromClient, message)
+      return yield* Effect.onInterrupt(Deferred.await(waiting), () =>
+        Queue.offer(fromClient, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } }))
+    })
+  }
+})
+
+const proxied: Way = (story) =>
+  story.attempt(Effect.gen(function*() {
+    const { ask } = yield* conversation({ onPending })
+    const calls = Array.from({ length: story.pick([1, 2]) }, () => story.params())
+    // The same id for several calls at once is refused, and for one after another it is not.
+    yield* Effect.forEach(
+      yield* Effect.all(calls),
+      (params) => Effect.timeoutOption(ask(1, "note", params), "3 minutes"),
+      { concurrency: story.pick([1, 2]) }
+    )
+  }))
+
+const answered: Way = (story) =>
+  story.attempt(Effect.gen(function*() {
+    const { ask } = yield* conversation({ onPending: GovernedMcpProxy.answer() })
+    const told = JSON.stringify(yield* Effect.flatMap(story.params(), (params) => ask(1, "note", params)))
+    const [, action_id] = /action_id \\"([^\\"]+)\\"/.exec(told) ?? []
+    if (action_id === undefined) return
+    const check = (id: number) =>
+      Effect.timeoutOption(ask(id, "vargate_check_approval", { action_id }), "30 seconds")
+    for (let i = 2; i < 8; i += 2) {
+      yield* story.attempt(Effect.all([check(i), check(i + 1)], { concurrency: 2 }))
+    }
+  }))
+
+// --- workflows -------------------------------------------------------------------------------------------------------
+
+const workflows = [false, true].map((isSlow) =>
+  GovernedWorkflow.make({
+    name: `bypass/Pay${isSlow ? "Slowly" : ""}`,
+    tool: "bank",
+    method: "note",
+    params: paramsOf(isSlow),
+    success: Schema.String,
+    timeout: "2 minutes",
+    lookFor: "10 seconds",
+    run: perform
+  })
+)
+
+export const layerWorkflows = Layer.mergeAll(workflows[0]!.layer, workflows[1]!.layer)
+
+const workflow: Way = (story) => {
+  const { execute } = story.pick(workflows)
+  const key = `order-${story.n}`
+  return Effect.gen(function*() {
+    const first = yield* story.params()
+    yield* story.attempt(execute({ key, params: first }))
+    // The key stands for one call, whatever is in the params now.
+    yield* story.attempt(Effect.exit(execute({ key, params: first })))
+  })
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+export const ways: Readonly<Record<string, Way>> = {
+  run,
+  brokered,
+  tool,
+  detached,
+  generate,
+  stream,
+  layered,
+  asked,
+  proxied,
+  answered,
+  workflow
+}
