@@ -22,9 +22,9 @@ const told: Record<Ending, RegExp> = {
   ToolFailed: /"FAILED: .*no funds/,
   Denied: /"NOT PERFORMED: the policy denied/,
   Rejected: /"NOT PERFORMED: a reviewer rejected/,
-  Expired: /"NOT PERFORMED: nobody approved/,
+  Expired: /"NOT PERFORMED: .*(no longer be approved|approved this action)/,
   ApprovalTimeout: /"NOT PERFORMED YET: /,
-  VargateError: /"NOT PERFORMED: nobody could be asked/
+  VargateError: /"NOT PERFORMED: (?!.*denied)(?!.*rejected)/
 }
 
 const counted = () => {

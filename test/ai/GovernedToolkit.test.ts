@@ -261,7 +261,7 @@ describe("GovernedToolkit.govern", () => {
 describe("GovernedToolkit.govern, params and results", () => {
   const Transfer = Tool.make("bank__transfer", {
     parameters: Schema.Struct({
-      amount: Schema.FiniteFromString,
+      weight: Schema.FiniteFromString,
       on: Schema.DateTimeUtcFromString,
       times: Schema.Natural.pipe(Schema.withDecodingDefault(Effect.succeed(1)))
     }),
@@ -270,7 +270,7 @@ describe("GovernedToolkit.govern, params and results", () => {
 
   test(
     "submits the params as JSON, and the handler gets what that decodes to",
-    [[["a", "bank__transfer", { amount: "12.5", on: "2026-01-02T00:00:00+02:00" }]], "well"],
+    [[["a", "bank__transfer", { weight: "12.5", on: "2026-01-02T00:00:00+02:00" }]], "well"],
     Effect.gen(function*() {
       const toolkit = Toolkit.make(Transfer)
       const seen: Array<typeof Transfer.parametersSchema.Type> = []
@@ -283,10 +283,10 @@ describe("GovernedToolkit.govern, params and results", () => {
       })))
       const chat = yield* Chat.empty
       const { toolResults } = yield* chat.generateText({ prompt: "go", toolkit: governed })
-      assert.deepStrictEqual(seen.map(({ amount, times }) => ({ amount, times })), [{ amount: 12.5, times: 1 }])
+      assert.deepStrictEqual(seen.map(({ times, weight }) => ({ times, weight })), [{ times: 1, weight: 12.5 }])
       assert.deepStrictEqual(toolResults[0]?.encodedResult, { at: "2026-01-01T22:00:00.000Z" })
       const [record] = yield* GatewayMemory.GatewayMemory.use(({ records }) => records())
-      assert.deepStrictEqual(record!.params, { amount: "12.5", on: "2026-01-01T22:00:00.000Z", times: 1 })
+      assert.deepStrictEqual(record!.params, { weight: "12.5", on: "2026-01-01T22:00:00.000Z", times: 1 })
     })
   )
 
