@@ -108,8 +108,10 @@ const change = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const actionOf = (toolCallId: string): Effect.Effect<Option.Option<ActionId>, StorageFailed> =>
-  Effect.flatMap(AskedCalls, (store) =>
-    Effect.map(recall(store, toolCallId), (asked) => Option.fromUndefinedOr(asked[0]?.actionId)))
+  Effect.flatMap(
+    AskedCalls,
+    (store) => Effect.map(recall(store, toolCallId), (asked) => Option.fromUndefinedOr(asked[0]?.actionId))
+  )
 
 /**
  * Remembers an action for a call. `digest` tells agent, tool, method and params of what was submitted.
@@ -122,7 +124,10 @@ export const remember = (
   actionId: ActionId,
   digest: string
 ): Effect.Effect<void, StorageFailed> =>
-  Effect.flatMap(AskedCalls, (store) => change(store, toolCallId, (asked) => [{ actionId, digest }, ...asked].slice(0, maxForId)))
+  Effect.flatMap(
+    AskedCalls,
+    (store) => change(store, toolCallId, (asked) => [{ actionId, digest }, ...asked].slice(0, maxForId))
+  )
 
 /**
  * An action that one call has claimed.

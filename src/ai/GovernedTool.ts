@@ -278,9 +278,7 @@ class DecidedCalls {
   }
 
   take(toolCallId: string, digest: string): DecidedCall["answer"] | undefined {
-    const found = this.calls.find((call) =>
-      call.toolCallId === toolCallId && call.digest === digest && isWanted(call)
-    )
+    const found = this.calls.find((call) => call.toolCallId === toolCallId && call.digest === digest && isWanted(call))
     this.calls = this.calls.filter((call) => call !== found)
     return found?.answer
   }
@@ -310,7 +308,10 @@ interface Prepared {
   readonly encoded: unknown
 }
 
-type Call = ActionName & Governed.Submission & Pick<ToolCallRequest, "params" | "agent" | "isBusinessHours" | "reference">
+type Call =
+  & ActionName
+  & Governed.Submission
+  & Pick<ToolCallRequest, "params" | "agent" | "isBusinessHours" | "reference">
 
 const inParams = ["body", "params"]
 

@@ -12,8 +12,12 @@ import * as ScriptedModel from "../support/scriptedModel.ts"
 
 /** A number whose schema takes its time to read and write it. */
 const Slow = Schema.Finite.pipe(Schema.decodeTo(Schema.Finite, {
-  decode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? "2 seconds" : "1 second")),
-  encode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? "1 second" : "2 seconds"))
+  decode: SchemaGetter.transformEffect((n: number) =>
+    Effect.delay(Effect.succeed(n), n > 5000 ? "2 seconds" : "1 second")
+  ),
+  encode: SchemaGetter.transformEffect((n: number) =>
+    Effect.delay(Effect.succeed(n), n > 5000 ? "1 second" : "2 seconds")
+  )
 }))
 
 const toolkitOf = (amount: Schema.Codec<number, unknown>) => {
@@ -29,11 +33,13 @@ const toolkitOf = (amount: Schema.Codec<number, unknown>) => {
 
 const ask = { onPending: GovernedToolkit.ask({ timeout: "10 minutes" }) } as const
 
-const generate = <Tools extends Record<string, Tool.Any>, E, R>(toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>) =>
-  Effect.flatMap(toolkit, (toolkit) => LanguageModel.generateText({ prompt: "go", toolkit }))
+const generate = <Tools extends Record<string, Tool.Any>, E, R>(
+  toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>
+) => Effect.flatMap(toolkit, (toolkit) => LanguageModel.generateText({ prompt: "go", toolkit }))
 
-const stream = <Tools extends Record<string, Tool.Any>, E, R>(toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>) =>
-  Effect.flatMap(toolkit, (toolkit) => Stream.runDrain(LanguageModel.streamText({ prompt: "go", toolkit })))
+const stream = <Tools extends Record<string, Tool.Any>, E, R>(
+  toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>
+) => Effect.flatMap(toolkit, (toolkit) => Stream.runDrain(LanguageModel.streamText({ prompt: "go", toolkit })))
 
 /** Lets time pass until the program has ended. */
 const inTime = Effect.fnUntraced(function*<A, E, R>(program: Effect.Effect<A, E, R>) {
@@ -51,10 +57,13 @@ describe("a decision belongs to what was decided", () => {
           yield* inTime(round(GovernedToolkit.govern(tools, ask)) as Effect.Effect<unknown>)
           assert.deepStrictEqual(ran, [5])
           assert.deepStrictEqual([...yield* recorded].sort(), ["bank/pay 5: allow", "bank/pay 9000: deny"])
-        }).pipe(Effect.provide([
-          handlers,
-          ScriptedModel.layer([amounts.map((amount) => ["a", "bank__pay", { amount }] as const)])
-        ]), Effect.provide(layerGateway))
+        }).pipe(
+          Effect.provide([
+            handlers,
+            ScriptedModel.layer([amounts.map((amount) => ["a", "bank__pay", { amount }] as const)])
+          ]),
+          Effect.provide(layerGateway)
+        )
       })
     }
   }
@@ -241,7 +250,8 @@ describe("an approval is used once", () => {
     const store: AskedCalls.Store = {
       get: (id) => Effect.sync(() => kept.get(id)),
       set: (id, call) => Effect.sync(() => void kept.set(id, String(call))),
-      remove: (key) => Effect.fail(new KeyValueStore.KeyValueStoreError({ method: "remove", key, message: "disk full" }))
+      remove: (key) =>
+        Effect.fail(new KeyValueStore.KeyValueStoreError({ method: "remove", key, message: "disk full" }))
     }
     return Effect.gen(function*() {
       const goOn = yield* asked(yield* GovernedToolkit.govern(tools, ask))

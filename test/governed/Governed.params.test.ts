@@ -15,11 +15,16 @@ const limited = ScriptedTransport.json(429, {
 })
 const allowed = ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" })
 
-const submitted = Effect.flatMap(ScriptedTransport.ScriptedTransport, ({ requests }) =>
-  Effect.map(requests, (requests) =>
-    requests.filter(({ method }) => method === "POST").map(({ body }) =>
-      (body as { readonly params: unknown }).params
-    )))
+const submitted = Effect.flatMap(
+  ScriptedTransport.ScriptedTransport,
+  ({ requests }) =>
+    Effect.map(requests, (requests) =>
+      requests.filter(({ method }) =>
+        method === "POST"
+      ).map(({ body }) => (body as { readonly params: unknown }).params))
+)
+
+type AnyCodec = Schema.ConstraintCodec<unknown, unknown, never, never>
 
 /** An object that says something else each time that it is read. */
 const changing = () => {
@@ -95,11 +100,16 @@ describe("params of Governed.run", () => {
 })
 
 describe("params of Governed.tool", () => {
-  const seen = (params: Schema.Codec<any, any>) => {
+  const seen = (params: AnyCodec) => {
     const runs: Array<unknown> = []
     return {
       runs,
-      call: Governed.tool({ tool: "bank", method: "read", params, run: (params) => Effect.sync(() => runs.push(params)) })
+      call: Governed.tool({
+        tool: "bank",
+        method: "read",
+        params,
+        run: (params) => Effect.sync(() => runs.push(params))
+      })
     }
   }
 
@@ -146,7 +156,7 @@ describe("params of Governed.tool", () => {
   let chain: Link | undefined
   for (let i = 0; i < 20_000; i++) chain = new Link(chain === undefined ? {} : { next: chain }, { disableChecks: true })
 
-  const unfit: ReadonlyArray<readonly [string, Schema.Codec<any, any>, unknown]> = [
+  const unfit: ReadonlyArray<readonly [string, AnyCodec, unknown]> = [
     ["cyclic, any fields", Schema.Record(Schema.String, Schema.Unknown), cyclic()],
     ["cyclic, a schema that refers to itself", Chain, Object.assign({}, { next: cyclic() })],
     ["20,000 levels, any fields", Schema.Record(Schema.String, Schema.Unknown), deep(20_000)],

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, type Layer, type Scope } from "effect"
 import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
 import { ChannelFailed, type McpChannel } from "effect-vargate/mcp/McpChannel"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
@@ -44,8 +44,10 @@ const deep = (levels: number) => {
   return value
 }
 
-const live = (name: string, test: () => Effect.Effect<void, unknown, any>) =>
-  it.effect(name, () => Effect.provide(test(), GatewayMemory.layer(gateway)) as Effect.Effect<void>)
+type Services = Layer.Success<ReturnType<typeof GatewayMemory.layer>> | Scope.Scope
+
+const live = (name: string, test: () => Effect.Effect<void, unknown, Services>) =>
+  it.effect(name, () => Effect.provide(test(), GatewayMemory.layer(gateway)))
 
 describe("a message of a client in the same process", () => {
   live("cannot be changed while its call is pending", () =>

@@ -1,16 +1,8 @@
 /** Every answer that a governed call can get, and what each way to an action must make of it. */
 import { DateTime, Duration, Effect, Exit, Layer } from "effect"
-import {
-  ActionId,
-  Allowed,
-  Approval,
-  Approvals,
-  AuditLog,
-  Execution,
-  ToolCalls,
-  type ToolCall,
-  VargateError
-} from "effect-vargate"
+import { ActionId, Allowed, Approvals, AuditLog, Execution, ToolCalls, VargateError } from "effect-vargate"
+import * as Approval from "effect-vargate/approvals/Approval"
+import type * as ToolCall from "effect-vargate/model/ToolCall"
 
 export const actionId = ActionId.ActionId.make("a-1")
 
@@ -21,7 +13,13 @@ const executions = {
   "execution failed": new Execution.ExecutionFailed({ error: "no funds", latency: {} })
 }
 
-export type Ending = "performed" | "executed" | "result lost" | "ToolFailed" | VargateError.ApprovalError["_tag"] | "Denied"
+export type Ending =
+  | "performed"
+  | "executed"
+  | "result lost"
+  | "ToolFailed"
+  | VargateError.ApprovalError["_tag"]
+  | "Denied"
 
 const endings = {
   "not executed": "performed",

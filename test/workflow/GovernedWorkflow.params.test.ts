@@ -36,7 +36,10 @@ const ended = Effect.fnUntraced(function*<A, E>(fiber: Fiber.Fiber<A, E>) {
 })
 
 const invalidAt = (error: unknown) => {
-  const { _tag, reason } = error as { _tag: string; reason?: { _tag: string; issues: ReadonlyArray<{ path: unknown }> } }
+  const { _tag, reason } = error as {
+    _tag: string
+    reason?: { _tag: string; issues: ReadonlyArray<{ path: unknown }> }
+  }
   assert.strictEqual(_tag, "VargateError")
   assert.strictEqual(reason?._tag, "InvalidRequest")
   return reason?.issues.map(({ path }) => path)

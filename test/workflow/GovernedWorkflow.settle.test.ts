@@ -36,7 +36,10 @@ describe("what each answer leads to", () => {
         runs.length = 0
         const fiber = yield* Effect.forkChild(Effect.result(Pay.execute({ key: "1", params: { amount: 5 } })))
         while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 minute")
-        const ended = Result.match(yield* Fiber.join(fiber), { onSuccess: (done): unknown => done, onFailure: ({ _tag }) => _tag })
+        const ended = Result.match(yield* Fiber.join(fiber), {
+          onSuccess: (done): unknown => done,
+          onFailure: ({ _tag }) => _tag
+        })
         assert.deepStrictEqual(ended, seen(one.ending))
         assert.deepStrictEqual(runs, one.ending === "performed" ? [{ amount: 5 }] : [])
       }).pipe(

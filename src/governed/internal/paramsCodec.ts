@@ -40,8 +40,10 @@ export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
 
   /** The issues of a schema as those of the request. */
   const checked = <A, R>(effect: Effect.Effect<A, Schema.SchemaError | VargateError, R>) =>
-    Effect.mapError(guarded(effect), (error) =>
-      error._tag === "SchemaError" ? invalid(fieldIssues(error.issue, path)) : error)
+    Effect.mapError(
+      guarded(effect),
+      (error) => error._tag === "SchemaError" ? invalid(fieldIssues(error.issue, path)) : error
+    )
 
   /** The snapshot of params that are JSON already. */
   const snapshot = (json: unknown): Effect.Effect<ParamsSnapshot, VargateError> =>

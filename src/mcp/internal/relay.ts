@@ -321,8 +321,10 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
 
   /** The client hears of an answer that cannot be passed on. */
   const answerClient = (response: JsonRpc.Response) =>
-    Effect.ignore(Effect.catch(client.send(response), ({ message }) =>
-      client.send(JsonRpc.error(response.id, JsonRpc.ErrorCode.internalError, message))))
+    Effect.ignore(
+      Effect.catch(client.send(response), ({ message }) =>
+        client.send(JsonRpc.error(response.id, JsonRpc.ErrorCode.internalError, message)))
+    )
 
   const onResponse = (response: JsonRpc.Response) => {
     const { id } = response
@@ -422,8 +424,11 @@ const written = ({ given, params }: Call): JsonRpc.Message =>
     : params
 
 /** The same call, with what the question says of itself. */
-const askedBy = ({ params: { _meta } }: Call, { _meta: _, ...call }: JsonRpc.Message): JsonRpc.Message =>
-  _meta === undefined ? call : { ...call, _meta }
+const askedBy = ({ params: { _meta } }: Call, call: JsonRpc.Message): JsonRpc.Message => {
+  const asked: Record<string, unknown> = { ...call, _meta }
+  if (_meta === undefined) delete asked["_meta"]
+  return asked
+}
 
 /** The id of a message that cannot be copied, where it can be told. */
 const idOf = (message: unknown): JsonRpc.Id | null => {

@@ -21,7 +21,12 @@ export interface Params extends Record<string, unknown> {
 /** Below 1000 allowed, below 5000 pending, from 5000 denied. */
 const amounts = [5, 7, 2000, 3000, 9000]
 
-const tenant = { id: "t", apiKey: "key", burst: 1e9, policyConfig: { daily_action_limit: 1e9, cooldown_violations: 1e9, anomaly_threshold: 1e9 } } as const
+const tenant = {
+  id: "t",
+  apiKey: "key",
+  burst: 1e9,
+  policyConfig: { daily_action_limit: 1e9, cooldown_violations: 1e9, anomaly_threshold: 1e9 }
+} as const
 
 const amountOf = (params: unknown) => (params as Partial<Params>).amount ?? 0
 
@@ -156,7 +161,9 @@ export const reviewing = (seed: number): Effect.Effect<never, never, World> =>
         yield* choice < 0.25
           ? Effect.ignore(reviews.reject(actionId))
           : choice < 0.45
-          ? Effect.ignore(Effect.all([reviews.approve(actionId), reviews.approve(actionId)], { concurrency: 2, mode: "result" }))
+          ? Effect.ignore(
+            Effect.all([reviews.approve(actionId), reviews.approve(actionId)], { concurrency: 2, mode: "result" })
+          )
           : Effect.ignore(reviews.approve(actionId))
       }
     }).pipe(Effect.ignore, Effect.andThen(Effect.sleep("700 millis")), Effect.forever)

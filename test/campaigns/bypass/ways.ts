@@ -52,13 +52,11 @@ const brokered: Way = (story) =>
     yield* Governed.run({ ...call, tool: "broker", method: "pay", params }, Effect.die("not ours"))
   }))
 
-const typed = (isSlow: boolean) =>
-  Governed.tool({ ...call, params: paramsOf(isSlow), run: perform })
+const typed = (isSlow: boolean) => Governed.tool({ ...call, params: paramsOf(isSlow), run: perform })
 const typedFast = typed(false)
 const typedSlow = typed(true)
 
-const tool: Way = (story) =>
-  story.attempt(Effect.flatMap(story.params(), story.chance(0.5) ? typedSlow : typedFast))
+const tool: Way = (story) => story.attempt(Effect.flatMap(story.params(), story.chance(0.5) ? typedSlow : typedFast))
 
 const detachable = Governed.tool({ ...call, params: paramsOf(false), onPending: Governed.detach, run: perform })
 
@@ -114,7 +112,10 @@ const talk = (story: Story, way: "generate" | "stream"): Way => () =>
 const generate: Way = (story) => talk(story, "generate")(story)
 const stream: Way = (story) => talk(story, "stream")(story)
 
-const handlersOf = kits.map(({ toolkit }) => ({ toolkit, layer: GovernedToolkit.layer(toolkit, handlers, { onPending }) }))
+const handlersOf = kits.map(({ toolkit }) => ({
+  toolkit,
+  layer: GovernedToolkit.layer(toolkit, handlers, { onPending })
+}))
 
 const layered: Way = (story) => {
   const { layer, toolkit } = story.pick(handlersOf)
@@ -180,7 +181,9 @@ const asked: Way = (story) => {
         return round(chat, after, answer(requests, isApproved))
       })
       const isTwice = story.chance(0.3)
-      yield* story.attempt(isTwice ? Effect.asVoid(Effect.all([goOn, goOn], { concurrency: 2, mode: "result" })) : Effect.asVoid(goOn))
+      yield* story.attempt(
+        isTwice ? Effect.asVoid(Effect.all([goOn, goOn], { concurrency: 2, mode: "result" })) : Effect.asVoid(goOn)
+      )
     }).pipe(Effect.provide([layer, model]))
   })).pipe(Effect.provideServiceEffect(AskedCalls.AskedCalls, Effect.sync(memory)))
 }
@@ -216,8 +219,10 @@ const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Optio
       answers.set(id, waiting)
       const message = { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: given } }
       yield* Queue.offer(fromClient, message)
-      return yield* Effect.onInterrupt(Deferred.await(waiting), () =>
-        Queue.offer(fromClient, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } }))
+      return yield* Effect.onInterrupt(
+        Deferred.await(waiting),
+        () => Queue.offer(fromClient, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } })
+      )
     })
   }
 })
@@ -240,8 +245,7 @@ const answered: Way = (story) =>
     const told = JSON.stringify(yield* Effect.flatMap(story.params(), (params) => ask(1, "note", params)))
     const [, action_id] = /action_id \\"([^\\"]+)\\"/.exec(told) ?? []
     if (action_id === undefined) return
-    const check = (id: number) =>
-      Effect.timeoutOption(ask(id, "vargate_check_approval", { action_id }), "30 seconds")
+    const check = (id: number) => Effect.timeoutOption(ask(id, "vargate_check_approval", { action_id }), "30 seconds")
     for (let i = 2; i < 8; i += 2) {
       yield* story.attempt(Effect.all([check(i), check(i + 1)], { concurrency: 2 }))
     }
