@@ -18,10 +18,13 @@ const allowed = ScriptedTransport.json(200, { status: "allowed", action_id: "a-1
 const submitted = Effect.flatMap(
   ScriptedTransport.ScriptedTransport,
   ({ requests }) =>
-    Effect.map(requests, (requests) =>
-      requests.filter(({ method }) =>
-        method === "POST"
-      ).map(({ body }) => (body as { readonly params: unknown }).params))
+    Effect.map(
+      requests,
+      (requests) =>
+        requests.filter(({ method }) => method === "POST").map(({ body }) =>
+          (body as { readonly params: unknown }).params
+        )
+    )
 )
 
 type AnyCodec = Schema.ConstraintCodec<unknown, unknown, never, never>
