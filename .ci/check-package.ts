@@ -1,5 +1,5 @@
 /**
- * Packs the package as it would be published and looks at it from outside: publint, the types as other people's
+ * Packs the package as it would be published and looks at it from outside: publint, the types as other
  * compilers resolve them, and a fresh project that installs the tarball, compiles against it and runs, and finds each
  * public module and none of the machinery.
  */

@@ -36,7 +36,11 @@ const allowed: ReadonlyArray<readonly [file: RegExp, text: RegExp, reason: strin
   [/^src\/(?:workflow|cli)\//, /["'`.]held\b|\bheld: Effect/, "a state that journals store"],
   [/^src\/gateway\/inbox\/Feed/, /\bHeld\b/, "the tag of an event on the inbox's wire"],
   [/^src\/(?:approvals|audit|gateway)\//, /human-reviewer/, "the agent id under which the gateway records reviews"],
-  [/^src\/gateway\/http\/handlers\/toolCalls/, /requires human approval/, "the real gateway's text"],
+  [
+    /^src\/gateway\/http\/handlers\/toolCalls|^bench\/support\/gateway/,
+    /requires human approval/,
+    "the real gateway's text"
+  ],
   [/^CHANGELOG/, /`(?:"nobody"|nobody knows|[Hh]eld|a person's)`/, "old names"]
 ]
 
@@ -44,6 +48,7 @@ const files = [
   "*.md",
   "llms.txt",
   "docs/**/*.md",
+  "bench/**/*.{ts,md,py,svg}",
   "examples/**/*.{ts,md,rego}",
   "src/**/*.{ts,css,html}"
 ].flatMap((pattern) => globSync(pattern, { cwd: root })).sort()

@@ -1,4 +1,4 @@
-/** What a denied (403) and a held (202) call cost, against an allowed one and against undici's own. */
+/** What a denied (403) and a pending (202) call cost, against an allowed one and against undici's own. */
 import type { Turn } from "./support/client.ts"
 import type { ClientName } from "./support/clients.ts"
 import { startGateway } from "./support/gateway.ts"
@@ -40,7 +40,7 @@ const ratio = (name: string, tool: string, base: string, baseTool: string) =>
 const ours = "ToolCalls over NodeTransport"
 
 hand({
-  title: "Denied and held calls",
+  title: "Denied and pending calls",
   about:
     `Clients and server as for a governed call, ${inFlight} in flight, ${rounds} rounds. \`ToolCalls.call\` fails with a typed \`Denied\` or ` +
     "`PendingApproval`, which the caller catches; the plain clients read the body and look no further.",
@@ -58,7 +58,7 @@ hand({
   }],
   targets: [
     atMost("CPU of a denied call", 1.3, "x allowed", ratio(ours, "denied", ours, "allowed")),
-    atMost("CPU of a held call", 1.3, "x allowed", ratio(ours, "pending", ours, "allowed")),
+    atMost("CPU of a pending call", 1.3, "x allowed", ratio(ours, "pending", ours, "allowed")),
     atMost("CPU of a denied call", 1.35, "x undici.request", ratio(ours, "denied", "undici.request", "denied"))
   ],
   skipped: missing

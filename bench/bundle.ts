@@ -98,7 +98,7 @@ const roomOf = (file: string) => {
 
 const byRoom = (inputs: Weight["inputs"]) =>
   Object.entries(Object.groupBy(inputs, ([file]) => roomOf(file)))
-    .map(([room, inputs]) => [room, inputs!.length, kilobytesOf(inputs!)] as const)
+    .map(([folder, inputs]) => [folder, inputs!.length, kilobytesOf(inputs!)] as const)
     .sort(([, , a], [, , b]) => b - a)
 
 const breakdown = (title: string, inputs: Weight["inputs"]) => {
@@ -128,8 +128,8 @@ hand({
       rows: weights.map(({ gzip, min, name }) => [name, min, gzip])
     },
     {
-      title: `\`${coreName}\`, by room`,
-      columns: ["room", "modules", "kB min"],
+      title: `\`${coreName}\`, by folder`,
+      columns: ["folder", "modules", "kB min"],
       rows: byRoom(core.inputs)
     },
     breakdown(`\`${coreName}\`, effect-vargate`, ours!),

@@ -92,7 +92,7 @@ hand({
     "errors. Every client is a process of its own, and so is the server, which answers at once. Clients take turns " +
     `of ${seconds} s, ${casts} times ${rounds} rounds, each time with new processes. CPU is that of all threads of the client's process. The server runs on one ` +
     "thread, so that the fastest clients in parallel wait for it: there only CPU tells them apart. " +
-    "`@open-policy-agent/opa` asks an OPA for a decision, and nobody records it. `httpx.Client` has a thread for " +
+    "`@open-policy-agent/opa` asks an OPA for a decision, and no record is kept. `httpx.Client` has a thread for " +
     "each call in flight.",
   tables: [tableOf("64 in flight", parallel), tableOf("One by one", single)],
   targets: [

@@ -1,6 +1,6 @@
 /**
- * A gateway server under load on this machine, with its ledger on disk: allowed, denied and held calls, reviews, looks at
- * lists and log. The server is a process of its own, so that its memory is its own.
+ * A gateway server under load on this machine, with its ledger on disk: allowed, denied and pending calls, reviews,
+ * looks at lists and log. The server is a process of its own, so that its memory is its own.
  *
  * For longer runs: `npm run bench -- gatewayLoad` with `BENCH_LOAD_SECONDS`. With `BENCH_LOAD_EXECUTED` every request is a
  * call that the gateway executes itself.
@@ -63,9 +63,9 @@ const json = (body: unknown) => JSON.stringify(body)
 
 /** The requests of one connection, one after another. */
 const requestsOf = (connection: number) => {
-  const held: Array<string> = []
+  const pending: Array<string> = []
   let n = 0
-  // So many agents that neither the daily limit of the template nor its cool-down is anybody's.
+  // So many agents that neither the daily limit of the template nor its cool-down applies to any.
   const call = (tool: string, method: string, agent = `agent-${connection}-${Math.floor(n / 100)}`) => ({
     path: "/mcp/tools/call",
     body: json({
@@ -86,7 +86,7 @@ const requestsOf = (connection: number) => {
       case 5:
         return call("files", "delete")
       case 10: {
-        const id = held.shift()
+        const id = pending.shift()
         return id === undefined ? call("slack", "post_message") : { path: `/approve/${id}`, body: "{}" }
       }
       case 15:
@@ -96,7 +96,7 @@ const requestsOf = (connection: number) => {
     }
   }
   const took = (status: number, text: string) => {
-    if (status === 202) held.push(JSON.parse(text).action_id)
+    if (status === 202) pending.push(JSON.parse(text).action_id)
   }
   return { next, took }
 }
@@ -156,7 +156,7 @@ const load = async () => {
       title: "The embedded gateway under load",
       about:
         `\`GatewayServer\` with its ledger in SQLite, ${connections} connections for ${seconds} s after ${warmUp} s ` +
-        "that warm up: tool calls of which one in twenty is denied and one is held, approvals, and looks at list and log. " +
+        "that warm up: tool calls of which one in twenty is denied and one is pending, approvals, and looks at list and log. " +
         "The one that sends shares the machine with it.",
       tables: [
         {

@@ -1,4 +1,7 @@
-/** What calls leave behind: heap over a million of them; sockets, fibers and listeners after ten thousand interruptions. */
+/**
+ * What calls leave allocated: heap over a million of them; sockets, fibers and listeners after ten thousand
+ * interruptions.
+ */
 import * as ToolCalls from "effect-vargate/calls/ToolCalls"
 import * as NodeTransport from "effect-vargate/node/NodeTransport"
 import * as Vargate from "effect-vargate/Vargate"
@@ -18,7 +21,7 @@ import { thorough } from "./support/settings.ts"
 
 const calls = thorough(1_000_000, 40_000)
 const step = calls / 10
-/** The latest 16,384 actions are remembered, which takes its room at first. */
+/** The latest 16,384 actions are remembered, which takes memory at first. */
 const warmUp = thorough(100_000, 20_000)
 const interruptions = thorough(10_000, 2_000)
 const together = 100
@@ -38,7 +41,7 @@ const manyCalls = (count: number, inFlight: number) => {
 }
 
 const megabytes = async () => {
-  // What waits for a finalizer goes at the second time.
+  // What waits for a finalizer is freed at the second time.
   for (let i = 0; i < 3; i++) {
     globalThis.gc!()
     await sleep(10)
@@ -141,14 +144,14 @@ const rowOf = (name: string, state: Left) => [
 ]
 
 hand({
-  title: "What calls leave behind",
+  title: "What calls leave allocated",
   about:
     `${calls.toLocaleString("en")} calls over \`NodeTransport\`, 64 in flight, after ${
       warmUp.toLocaleString("en")
     } that warm up; heap and buffers after three garbage collections. Then ${
       interruptions.toLocaleString("en")
     } calls, ${together} at a time, that are interrupted at every stage, after a tenth of that. For two minutes an ` +
-    "interrupted call is remembered on purpose, with its params: its record belongs to nobody else.",
+    "interrupted call is remembered on purpose, with its params: its record belongs to no other call.",
   tables: [
     {
       title: "Heap over calls",

@@ -58,7 +58,7 @@ const run = async (name: string, isQuick: boolean): Promise<Report> => {
   const output = await text(child.stdout)
   return await ended === 0
     ? reportOf(name, output)
-    : { title: name, about: "It did not come to its end here.", tables: [] }
+    : { title: name, about: "It did not end here.", tables: [] }
 }
 
 /** Not all of them export their package.json. */
@@ -82,7 +82,7 @@ const versions = () => {
 const write = (reports: ReadonlyArray<Report>, seconds: number) => {
   const charts = reports.flatMap(({ charts = [] }) => charts)
   const file = (name: string) => new URL(name, import.meta.url)
-  writeFileSync(file("results.svg"), drawCharts(charts, "effect-vargate against what people would use instead"))
+  writeFileSync(file("results.svg"), drawCharts(charts, "effect-vargate against the alternatives"))
   const header = [
     "# Measurements",
     `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}, in ${

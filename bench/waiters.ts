@@ -20,7 +20,7 @@ const row = (n: number) => ({
   timeout_at: "2099-01-01T00:00:00.000000+00:00"
 })
 
-/** The newest fifty, as the gateway shows them: everybody waits for one of these. */
+/** The newest fifty, as the gateway shows them: every waiter waits for one of these. */
 const list = {
   pending: Array.from({ length: 50 }, (_, n) => row(n)),
   stats: { pending: 50, approved: 0, rejected: 0, expired: 0 }

@@ -34,10 +34,10 @@ const heightOf = ({ bars }: Chart) => titleHeight + bars.length * step
 
 const draw = ({ bars, title }: Chart, top: number): string => {
   const longest = Math.max(...bars.map(({ value }) => value))
-  const room = width - 2 * margin - nameWidth - valueWidth
+  const space = width - 2 * margin - nameWidth - valueWidth
   const rows = bars.map(({ isOurs, name, value }, i) => {
     const y = top + titleHeight + i * step
-    const length = Math.max(1, value / longest * room)
+    const length = Math.max(1, value / longest * space)
     const left = margin + nameWidth
     const ours = isOurs ? " class=\"ours\"" : ""
     return `

@@ -1,6 +1,6 @@
 /**
  * The clients that are compared, by name. Each writes a call as JSON, sends it and reads the JSON of the answer. None is
- * imported before it is asked for, so that what is missing here fails alone, and nobody carries another's code.
+ * imported before it is asked for, so that what is missing here fails alone, and no client carries another's code.
  */
 import { apiKey, type Client, requestOf } from "./client.ts"
 import type { Options } from "./toolCallsClient.ts"

@@ -1,4 +1,4 @@
-"""The same as player.ts for httpx: turns come in on standard input, and what each cost goes out."""
+"""The same as player.ts for httpx: turns come in on standard input, and what each cost is printed."""
 import asyncio
 import concurrent.futures
 import json

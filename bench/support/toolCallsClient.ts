@@ -46,7 +46,7 @@ export const toolCallsClient = ({ isTraced = false, transport, url }: Options): 
   }
 }
 
-/** A denial and a held call are failures; nothing else may be one. */
+/** A denial and a pending call are failures; nothing else may be one. */
 const settled = <A, E extends { readonly _tag: string }>(tool: string, call: Effect.Effect<A, E>) => {
   const expected = { denied: "Denied", pending: "PendingApproval" }[tool]
   return expected === undefined ? call : Effect.catchIf(call, (error) => error._tag === expected, () => Effect.void)

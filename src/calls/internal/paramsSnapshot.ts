@@ -88,7 +88,7 @@ const take = (text: string, value: Params, source?: Source): Taken =>
 
 /**
  * Checks params while it reads each of their properties once. Never throws, and reads no more than the limits allow,
- * whatever it is given. The `value` of a snapshot gives the same text again.
+ * whatever it is given. The `value` of a snapshot has the same text again.
  *
  * @internal
  */

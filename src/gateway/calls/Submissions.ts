@@ -67,8 +67,9 @@ export class Submissions extends Context.Service<Submissions, {
    * was executed or recorded. As measured, a call of a managed agent that needs an approval is recorded as pending and never
    * queued.
    *
-   * What the gateway executes itself is on the disk as an intent first, then executed, then recorded. It dies where the
-   * record cannot be written after the execution: the outcome is unknown to the caller, and recorded later.
+   * What the gateway executes itself is on the disk as an intent first, then executed, then recorded. It ends with a
+   * defect where the record cannot be written after the execution: the outcome is unknown to the caller, and recorded
+   * later.
    */
   readonly submit: (
     tenant: Tenant,

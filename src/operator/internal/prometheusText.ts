@@ -32,7 +32,7 @@ interface Family {
 
 class Refused extends Error {}
 
-/** Of a text that may be megabytes long, no more than anybody reads. */
+/** Of a text that may be megabytes long, no more than fits into a message. */
 const quoted = (text: string) => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 
 const refuse = (message: string): never => {

@@ -126,7 +126,8 @@ export const NotImplemented501 = detailBody("NotImplemented501", 501)
 export const BadGateway502 = detailBody("BadGateway502", 502)
 
 /**
- * 503 that says that nothing can be recorded, so nothing was done. Any other 503 is somebody else's and proves nothing.
+ * 503 that says that nothing can be recorded, so nothing was done. Any other 503 comes from another server and proves
+ * nothing.
  *
  * @category bodies
  * @since 0.1.0

@@ -72,7 +72,7 @@ export const interruptedApprovalOf = (review: Review): Entry => ({
 
 /**
  * A call whose execution was cut off by the end of the process. Its record is that of any execution by the gateway, which
- * tells clients that the action may have been executed, and is marked for whoever reads the log.
+ * tells clients that the action may have been executed, and is marked for readers of the log.
  *
  * @category constructors
  * @since 0.1.0

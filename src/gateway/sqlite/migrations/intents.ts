@@ -17,7 +17,7 @@ const jsonOf = (column: string) =>
  */
 export const intents: ReadonlyArray<string> = [
   // `entry` is what is to be recorded should the end never be known: TEXT, or a BLOB under the gateway's key where it
-  // holds personal data. It goes with the record of the execution, which has the same action_id.
+  // holds personal data. It is deleted with the record of the execution, which has the same action_id.
   `CREATE TABLE intents (
     tenant_id TEXT NOT NULL,
     agent_id TEXT NOT NULL,
