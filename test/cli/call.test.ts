@@ -55,7 +55,7 @@ describe("call", () => {
   it.effect("that is held ends with 4, and says how to wait", () =>
     Effect.gen(function*() {
       const { code, out } = yield* run(["call", "db", "drop"])
-      assert.match(out, /held for a person[^]*effect-vargate approvals show [0-9a-f-]{36} --wait/)
+      assert.match(out, /pending: a reviewer must decide[^]*effect-vargate approvals show [0-9a-f-]{36} --wait/)
       assert.strictEqual(code, 4)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
@@ -114,7 +114,7 @@ describe("call --wait", () => {
     Effect.gen(function*() {
       const { code, err, out } = yield* passing(run(["call", "db", "drop", "--wait=10s"]), 11)
       assert.match(err, /No decision on [0-9a-f-]{36} within 10s/)
-      assert.match(out, /held for a person/)
+      assert.match(out, /pending: a reviewer must decide/)
       assert.strictEqual(code, 4)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
