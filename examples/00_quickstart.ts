@@ -42,32 +42,42 @@ const describe = Match.type<ToolCalls.Decision>().pipe(
   Match.exhaustive
 )
 
+let sections = 0
+
+/** Counted as they are told, since a real gateway cannot be asked for all of them. */
+const section = (title: string) => Console.log(`${sections === 0 ? "" : "\n"}${++sections}. ${title}`)
+
 const decisions = Effect.gen(function*() {
-  yield* Console.log("1. An agent asks before it acts")
+  yield* section("An agent asks before it acts")
   const small = yield* charge(50)
   yield* Console.log(`   charge  50 EUR  ${describe(small)}`)
   yield* Console.log(`   charge 9000 USD  ${describe(yield* charge(9000, "USD"))}`)
   const large = yield* charge(1500)
   yield* Console.log(`   charge 1500 EUR  ${describe(large)}`)
 
-  yield* Console.log("\n2. A reviewer decides what is pending")
+  yield* section("A reviewer decides what is pending")
   if (large._tag === "PendingApproval") {
     const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
     yield* Console.log(`   pending: ${pending.length}`)
     const receipt = yield* Reviews.Reviews.use((reviews) => reviews.approve(large.actionId, "known customer"))
     yield* Console.log(`   approved; the gateway then: ${receipt.execution._tag}`)
+  } else {
+    yield* Console.log("   nothing of this is pending: the policy of this tenant asks for no approval of 1500 EUR.")
+    yield* Console.log("   With the template \"financial\" it does, from approval_threshold (1000) on:")
+    yield* Console.log("   effect-vargate settings get > settings.json, change policyTemplate in it,")
+    yield* Console.log("   effect-vargate settings apply settings.json, and run this once more")
   }
   return small
 })
 
 const troubles = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"]) {
-  yield* Console.log("\n3. Too many calls in a second")
+  yield* section("Too many calls in a second")
   const limited = yield* charge(1).pipe(Effect.forever, Effect.flip)
   yield* Console.log(`   ${limited._tag}: ${limited.message}`)
   yield* Console.log("   once more, with RetryPolicy.standard ...")
   yield* Console.log(`   charge   1 EUR  ${describe(yield* Effect.retry(charge(1), RetryPolicy.standard))}`)
 
-  yield* Console.log("\n4. The policy engine fails and recovers")
+  yield* section("The policy engine fails and recovers")
   yield* gateway.setOpaOutage(true)
   const refused = yield* Effect.flip(charge(2))
   yield* Console.log(`   ${refused._tag}: ${refused.message}`)
@@ -77,7 +87,7 @@ const troubles = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Servi
 })
 
 const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
-  yield* Console.log("\n5. Everything is on record")
+  yield* section("Everything is on record")
   const auditLog = yield* AuditLog.AuditLog
   const chain = yield* auditLog.verify
   yield* Console.log(
@@ -99,7 +109,7 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
 })
 
 const forgery = Effect.fn(function*(gateway: GatewayMemory.GatewayMemory["Service"], kept: Checkpoints.Checkpoint) {
-  yield* Console.log("\n6. A forger removes a record, and recomputes every hash")
+  yield* section("A forger removes a record, and recomputes every hash")
   yield* gateway.tamperWithLedger({ edit: (records) => records.slice(1), rehash: true })
   const claim = yield* AuditLog.AuditLog.use((auditLog) => auditLog.verify)
   yield* Console.log(`   the gateway's report:    ${claim.valid ? "valid" : "broken"}, ${claim.records} records`)

@@ -16,6 +16,7 @@ import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import * as Transport from "../transport/Transport.ts"
 import { ApprovalReceipt, type PendingAction, RejectionReceipt } from "./Approval.ts"
 import * as Approvals from "./Approvals.ts"
+import { newcomers } from "./internal/newcomers.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
@@ -139,15 +140,3 @@ export const make = Effect.gen(function*() {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Reviews, never, Transport.Transport> = Layer.fresh(Layer.effect(Reviews, make))
-
-/** What is not known yet, oldest first. What has expired long ago is forgotten. */
-const newcomers = (pending: ReadonlyArray<PendingAction>, known: Map<ActionId, DateTime.Utc>, now: DateTime.Utc) => {
-  const horizon = DateTime.subtract(now, { hours: 2 })
-  const listed = new Set(pending.map(({ actionId }) => actionId))
-  for (const [actionId, createdAt] of known) {
-    if (DateTime.isLessThan(createdAt, horizon) && !listed.has(actionId)) known.delete(actionId)
-  }
-  const news = pending.filter(({ actionId }) => !known.has(actionId)).toReversed()
-  for (const { actionId, createdAt } of news) known.set(actionId, createdAt)
-  return news
-}

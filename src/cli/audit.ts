@@ -12,13 +12,13 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditRecord } from "../audit/AuditRecord.ts"
-import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import { type Filter, flags, goesOn, matches } from "./audit/filter.ts"
 import { progressing } from "./audit/find.ts"
 import { columns, rowOf } from "./audit/record.ts"
 import * as Show from "./audit/show.ts"
 import { connected } from "./core/connection.ts"
 import { duration, positive } from "./core/flags.ts"
+import { enduring } from "./core/waiting.ts"
 import { Record } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { header, layout, type Row, rowOf as tableRow } from "./screen/table.ts"
@@ -43,8 +43,7 @@ const after = Effect.fnUntraced(function*(id: number) {
   const auditLog = yield* AuditLog
   const records = yield* auditLog.records({ pageSize: 100 }).pipe(
     Stream.takeWhile((record) => record.id > id),
-    Stream.runCollect,
-    Effect.retry(RetryPolicy.reads)
+    Stream.runCollect
   )
   return records.toReversed()
 })
@@ -83,8 +82,9 @@ const run = Effect.fnUntraced(function*(
   else yield* printer.note(dim("No record matches."))
   yield* print(first)
   if (!isFollowing) return
+  const endure = yield* enduring
   const look = Effect.gen(function*() {
-    const news = yield* after(last)
+    const news = yield* endure(after(last))
     last = news.at(-1)?.id ?? last
     yield* print(news.filter((record) => matches(filter, record)))
   })

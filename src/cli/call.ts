@@ -6,9 +6,10 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Reconcile from "../calls/Reconcile.ts"
 import * as ToolCalls from "../calls/ToolCalls.ts"
 import type { OutcomeUnknown } from "../errors/VargateError.ts"
@@ -23,6 +24,7 @@ import { waitFor, wholeTime } from "./core/waiting.ts"
 import { CallResult, ExitCode } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { dim } from "./screen/text.ts"
+import * as Words from "./screen/words.ts"
 
 const flags = {
   tool: Argument.String("tool").pipe(Argument.withDescription("Which tool, like stripe")),
@@ -73,10 +75,15 @@ const flags = {
 const submit = Effect.fnUntraced(function*(request: ToolCallRequest, isPatient: boolean) {
   const printer = yield* Printer
   const once = ToolCalls.decide(request)
+  let why = ""
   const sending = isPatient
     ? once.pipe(
-      Effect.tapError((error) => error.isRetryable ? printer.note(dim(`${error.message} Trying again.`)) : Effect.void),
-      Effect.retry(RetryPolicy.standard)
+      Effect.tapError((error) => Effect.sync(() => why = error.message)),
+      Effect.retry(Schedule.modifyDelay(RetryPolicy.standard, ({ attempt, duration }) => {
+        const pause = Words.stretch(Duration.toMillis(duration))
+        const message = `${why} Nothing was done; trying again in ${pause} (attempt ${attempt + 1}).`
+        return Effect.as(printer.isJson ? printer.warn(message) : printer.note(dim(message)), duration)
+      }))
     )
     : once
   return yield* sending.pipe(

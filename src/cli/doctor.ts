@@ -33,7 +33,7 @@ const announce = Effect.fnUntraced(function*({ allowed, forbidden }: Probes, age
   const printer = yield* Printer
   const lines = [
     `The doctor asks for tool calls as agent ${agent.id}; each leaves a record in the audit log:`,
-    `  should be allowed  ${inFull(allowed)}`,
+    ...allowed.map((probe, index) => `  ${index === 0 ? "should be allowed" : "or, if it is not "}  ${inFull(probe)}`),
     ...forbidden.map((probe, index) =>
       `  ${index === 0 ? "should be stopped" : "or, if it is not "}  ${inFull(probe)}`
     ),
@@ -60,7 +60,7 @@ const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
   yield* report(yield* Checks.failOpen)
   yield* report(yield* Checks.chain)
   if (hasCalls) {
-    const allowed = yield* Checks.allowed(probes.allowed, agent)
+    const allowed = yield* Checks.allowed(probes, agent)
     yield* report(allowed.check)
     const forbidden = yield* Checks.forbidden(probes.forbidden, agent)
     yield* report(forbidden.check)

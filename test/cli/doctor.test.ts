@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Check } from "../../src/cli/Output.ts"
 import type * as Gateway from "../../src/gateway/Gateway.ts"
+import * as PolicyEngine from "../../src/gateway/policy/PolicyEngine.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { answering, decodeLines, run } from "../support/cli.ts"
@@ -84,6 +85,38 @@ describe("doctor", () => {
       assert.match(of("allowed call")!.message, /was denied \(transaction_exceeds_limit[^]*--allowed TOOL\/METHOD/)
       assert.strictEqual(code, 1)
     }).pipe(Effect.provide(tenant("financial"))))
+
+  const onlyBank = GatewayMemory.layer({
+    policy: Layer.succeed(PolicyEngine.PolicyEngine, {
+      evaluate: ({ action: { tool } }) =>
+        Effect.succeed({
+          decision: {
+            allow: tool === "bank",
+            requires_human: false,
+            violations: tool === "bank" ? [] : ["only_bank"],
+            severity: "low",
+            alert_tier: "none"
+          },
+          revision: "r1"
+        })
+    })
+  })
+
+  it.effect("does not fail a gateway whose policy denies all but one call, and says what is proved", () =>
+    Effect.gen(function*() {
+      const before = yield* checkup()
+      assert.deepInclude(before.of("allowed call"), { outcome: "warning" })
+      assert.match(
+        before.of("allowed call")!.message,
+        /^http\/GET was denied \(only_bank\) and vargate-doctor\/ping was denied[^]*not proved[^]*--allowed TOOL\/METHOD/
+      )
+      assert.match(before.of("forbidden call")!.message, /was denied: only_bank/)
+      const named = yield* checkup("--allowed", "bank/pay")
+      assert.deepInclude(named.of("allowed call"), { outcome: "ok", message: "bank/pay was allowed" })
+      const after = yield* checkup()
+      assert.match(after.of("allowed call")!.message, /record \d+ shows that it allows bank\/pay/)
+      assert.deepStrictEqual([before.code, named.code, after.code], [0, 0, 0])
+    }).pipe(Effect.provide(onlyBank)))
 
   it.effect("fails where nothing can be decided", () =>
     Effect.gen(function*() {

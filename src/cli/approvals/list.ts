@@ -11,6 +11,7 @@ import { connected } from "../core/connection.ts"
 import { Pending } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { table } from "../screen/table.ts"
+import { dim } from "../screen/text.ts"
 import * as Queue from "./queue.ts"
 
 const run = Effect.gen(function*() {
@@ -22,7 +23,14 @@ const run = Effect.gen(function*() {
     return yield* Effect.forEach(list.pending, (action) => printer.print(Pending, action, () => []), { discard: true })
   }
   yield* printer.show([Queue.headline(list)])
-  if (list.pending.length === 0) return
+  if (list.pending.length === 0) {
+    return yield* printer.note(
+      dim(
+        "A call is pending where the policy asks for an approval: effect-vargate settings get shows \
+the tenant's template and its thresholds."
+      )
+    )
+  }
   const rows = list.pending.map((action) => Queue.rowOf(action, now))
   yield* printer.show(["", ...table(Queue.columns, rows, printer.width())])
 })

@@ -9,16 +9,14 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import type { DecidedAction, PendingAction, PendingList } from "../../approvals/Approval.ts"
 import { Approvals } from "../../approvals/Approvals.ts"
-import { Reviews } from "../../approvals/Reviews.ts"
-import type { OperationError } from "../../errors/VargateError.ts"
+import { newcomers } from "../../approvals/internal/newcomers.ts"
 import type { ActionId } from "../../model/ActionId.ts"
-import * as RetryPolicy from "../../transport/RetryPolicy.ts"
-import { connected, connectedAsOperator } from "../core/connection.ts"
+import { connected } from "../core/connection.ts"
 import { duration } from "../core/flags.ts"
 import { shortId } from "../core/outcome.ts"
+import { enduring } from "../core/waiting.ts"
 import { Pending } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { table } from "../screen/table.ts"
@@ -28,11 +26,19 @@ import * as Queue from "./queue.ts"
 
 /** For pipes and scripts: each action once, when it comes. */
 const asLines = Effect.fnUntraced(function*(every: Duration.Duration) {
+  const approvals = yield* Approvals
   const printer = yield* Printer
-  const reviews = yield* Reviews
-  yield* reviews.stream({ poll: Schedule.spaced(every) }).pipe(
-    Stream.runForEach((action) => printer.print(Pending, action, () => [lineOf(action)]))
-  )
+  const endure = yield* enduring
+  const known = new Map<ActionId, DateTime.Utc>()
+  const look = Effect.gen(function*() {
+    const { pending } = yield* endure(approvals.pending)
+    yield* Effect.forEach(
+      newcomers(pending, known, yield* DateTime.now),
+      (action) => printer.print(Pending, action, () => [lineOf(action)]),
+      { discard: true }
+    )
+  })
+  yield* Effect.repeat(look, Schedule.spaced(every))
 })
 
 const lineOf = ({ actionId, agentId, createdAt, method, params, tool }: PendingAction): Line => [
@@ -47,19 +53,15 @@ const asScreen = Effect.fnUntraced(function*(every: Duration.Duration) {
   const decided = new Map<ActionId, Line>()
   let known: ReadonlyArray<PendingAction> = []
 
-  const patiently = <A>(look: Effect.Effect<A, OperationError>) =>
-    look.pipe(
-      Effect.tapError(({ message }) => Effect.sync(() => printer.progress(red(message)))),
-      Effect.retry(RetryPolicy.reads)
-    )
+  const endure = yield* enduring
 
   const frame = Effect.gen(function*() {
-    const list = yield* patiently(approvals.pending)
+    const list = yield* endure(approvals.pending)
     const now = yield* DateTime.now
     const gone = known.filter(({ actionId }) => !list.pending.some((action) => action.actionId === actionId))
     known = list.pending
     if (gone.length > 0) {
-      const history = yield* patiently(approvals.history)
+      const history = yield* endure(approvals.history)
       for (const action of gone) {
         const row = history.find(({ actionId }) => actionId === action.actionId)
         decided.set(action.actionId, decisionLine(action, row, now))
@@ -121,6 +123,6 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ every }) {
     const { isLive } = yield* Printer
-    yield* isLive ? connected(asScreen(every)) : connectedAsOperator(asLines(every))
+    yield* connected(isLive ? asScreen(every) : asLines(every))
   })
 ).pipe(Command.withDescription("The queue as it changes; in a pipe, each action once"))

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Predicate from "effect/Predicate"
+import * as Words from "../screen/words.ts"
 import { FileFailed, Usage } from "./failure.ts"
 import { readStdin } from "./stdin.ts"
 
@@ -37,18 +38,24 @@ export const parseParams = (text: string, from: string): Effect.Effect<Params, U
       if (!Predicate.isObject(value) || Array.isArray(value)) {
         return Effect.fail(new Usage({ message: `Params are a JSON object, like '{"amount": 50}': ${from} is none.` }))
       }
-      return inexact.length === 0 ? Effect.succeed(value as Params) : Effect.fail(
-        new Usage({
-          message: `These numbers in ${from} cannot be kept exactly, so put quotes around them: ${inexact.join(", ")}.`
-        })
-      )
+      if (inexact.length === 0) return Effect.succeed(value as Params)
+      // What was typed may be shown; a file or a pipe may hold what nobody should read here.
+      const numbers = from.startsWith("--") ? `: ${inexact.join(", ")}` : ` (${Words.count(inexact.length, "number")})`
+      const message = `Numbers in ${from} cannot be kept exactly, so put quotes around them${numbers}.`
+      return Effect.fail(new Usage({ message }))
     } catch (error) {
-      const why = error instanceof Error ? error.message : "not JSON"
+      const why = placeOf(error)
       return Effect.fail(
         new Usage({ message: `Params are a JSON object, like '{"amount": 50}': ${from} is none (${why}).` })
       )
     }
   })
+
+/** Where a text stops being JSON. The engine's own message would quote the text. */
+const placeOf = (error: unknown): string => {
+  const place = error instanceof SyntaxError ? /\(line \d+ column \d+\)/.exec(error.message) : null
+  return place === null ? "it is not JSON" : `it is not JSON from ${place[0].slice(1, -1)} on`
+}
 
 /** Integers beyond 2^53, and literals beyond the largest number. Decimal fractions are rounded alike by all parsers. */
 const isExact = (value: number, source: string) =>

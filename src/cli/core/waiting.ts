@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Approved } from "../../approvals/Approval.ts"
 import { Approvals } from "../../approvals/Approvals.ts"
-import type { ApprovalTimeout, Expired, Rejected, VargateError } from "../../errors/VargateError.ts"
+import type { ApprovalTimeout, Expired, OperationError, Rejected, VargateError } from "../../errors/VargateError.ts"
 import type { ActionId } from "../../model/ActionId.ts"
+import * as RetryPolicy from "../../transport/RetryPolicy.ts"
 import { ExitCode } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
-import { dim } from "../screen/text.ts"
+import { dim, yellow } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 
 /**
@@ -83,6 +84,55 @@ export const sayingMeanwhile = <A, E, R>(
       Effect.ensuring(Effect.sync(() => printer.progress()))
     )
   })
+
+/**
+ * Repeats a look for as long as it takes, once it has succeeded a first time: a gateway that is away for minutes comes
+ * back, while one that never answered is a mistake in its URL. Both are said.
+ *
+ * @internal
+ */
+export const enduring = Effect.gen(function*() {
+  const printer = yield* Printer
+  let hasAnswered = false
+  let awaySince: number | undefined
+
+  /** A warning would tear a screen that is drawn again and again. */
+  const say = (message: string) =>
+    printer.isLive ? Effect.sync(() => printer.progress(yellow(message))) : printer.warn(message)
+
+  const away = Effect.fnUntraced(function*({ message }: OperationError) {
+    const now = yield* Clock.currentTimeMillis
+    if (awaySince === undefined) yield* say(`${message} Looking again until the gateway answers.`)
+    else if (printer.isLive) yield* say(`No answer for ${Words.stretch(now - awaySince)}: ${message}`)
+    awaySince ??= now
+  })
+
+  const back = Effect.suspend(() => {
+    hasAnswered = true
+    if (awaySince === undefined) return Effect.void
+    const since = awaySince
+    awaySince = undefined
+    if (printer.isLive) return Effect.sync(() => printer.progress())
+    return Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) => printer.warn(`The gateway answers again, after ${Words.stretch(now - since)}.`)
+    )
+  })
+
+  const isEndured = (error: OperationError) => error.isRetryable && error.sideEffect === "none"
+
+  return <A, R>(look: Effect.Effect<A, OperationError, R>): Effect.Effect<A, OperationError, R> =>
+    Effect.suspend(() =>
+      hasAnswered
+        ? look.pipe(
+          Effect.tapError((error) => isEndured(error) ? away(error) : Effect.void),
+          Effect.retry(patience)
+        )
+        : Effect.retry(look, RetryPolicy.reads)
+    ).pipe(Effect.tap(back))
+})
+
+const patience = RetryPolicy.make(Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]))
 
 /**
  * The default of `--wait`: a little more than the hour after which the action expires.

@@ -12,7 +12,8 @@ import { Approvals } from "../../approvals/Approvals.ts"
 import { Reviews } from "../../approvals/Reviews.ts"
 import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
-import type { SubmitError } from "../../errors/VargateError.ts"
+import type { ToolCalls } from "../../calls/ToolCalls.ts"
+import type { OperationError, SubmitError } from "../../errors/VargateError.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import type { AgentIdentity } from "../../model/Agent.ts"
 import { System } from "../../operator/System.ts"
@@ -21,7 +22,7 @@ import { Connection } from "../core/connection.ts"
 import { shortId } from "../core/outcome.ts"
 import type { Check as Checks } from "../Output.ts"
 import * as Words from "../screen/words.ts"
-import { type Answer, nameOf, type Probe, submit } from "./probes.ts"
+import { type Answer, nameOf, type Probe, type Probes, submit } from "./probes.ts"
 
 /** @internal */
 export type Check = typeof Checks.Type
@@ -156,24 +157,57 @@ export interface Probed {
   readonly answers: ReadonlyArray<Answer>
 }
 
-/** @internal */
-export const allowed = (probe: Probe, agent: AgentIdentity) =>
-  submit(probe, agent).pipe(
-    Effect.map((answer): Probed => ({ check: allowedCheck(answer), answers: [answer] })),
-    Effect.catch((error) => Effect.succeed<Probed>({ check: noDecision("allowed call", probe)(error), answers: [] }))
-  )
-
-const allowedCheck = ({ decision, probe }: Answer): Check => {
-  const other = "Name a harmless call that your policy allows: --allowed TOOL/METHOD"
-  switch (decision._tag) {
-    case "Allowed":
-      return ok("allowed call", `${nameOf(probe)} was allowed`)
-    case "Denied":
-      return failed("allowed call", `${nameOf(probe)} was denied (${because(decision.violations)}). ${other}`)
-    case "PendingApproval":
-      return failed("allowed call", `${nameOf(probe)} is pending: a reviewer must decide. ${other}`)
+/**
+ * Tries one call after the other until one is allowed. A policy may well deny all of the doctor's own calls: then the log
+ * is looked at for one of the tenant's.
+ *
+ * @internal
+ */
+export const allowed = Effect.fnUntraced(function*(
+  { allowed, isAllowedNamed }: Pick<Probes, "allowed" | "isAllowedNamed">,
+  agent: AgentIdentity
+): Effect.fn.Return<Probed, OperationError, AuditLog | ToolCalls> {
+  const answers: Array<Answer> = []
+  for (const probe of allowed) {
+    const answer = yield* Effect.result(submit(probe, agent))
+    if (answer._tag === "Failure") return { check: noDecision("allowed call", probe)(answer.failure), answers }
+    answers.push(answer.success)
+    if (answer.success.decision._tag === "Allowed") {
+      return { check: ok("allowed call", `${nameOf(probe)} was allowed`), answers }
+    }
   }
-}
+  const stopped = answers.map(stoppedWord).join(" and ")
+  const advice = "Name a harmless call that your policy allows: --allowed TOOL/METHOD"
+  if (isAllowedNamed) return { check: failed("allowed call", `${stopped}. ${advice}`), answers }
+  const record = yield* lastAllowed
+  const check = Option.isSome(record)
+    ? ok(
+      "allowed call",
+      `${stopped}, as the policy has it; record ${record.value.id} shows that it allows \
+${record.value.tool}/${record.value.method}`
+    )
+    : warning(
+      "allowed call",
+      `${stopped}, as the policy has it, and the log shows no call that was allowed: it is not proved that any is. ${advice}`
+    )
+  return { check, answers }
+})
+
+const stoppedWord = ({ decision, probe }: Answer): string =>
+  decision._tag === "Denied"
+    ? `${nameOf(probe)} was denied (${because(decision.violations)})`
+    : `${nameOf(probe)} is pending: a reviewer must decide`
+
+/** The newest call that was allowed, among the newest records. */
+const lastAllowed = Effect.suspend(() =>
+  AuditLog.use((auditLog) =>
+    auditLog.records({ pageSize: 100 }).pipe(
+      Stream.take(searched),
+      Stream.filter(({ decision, tool }) => decision === "allow" && tool !== "approval_queue"),
+      Stream.runHead
+    )
+  )
+)
 
 /**
  * Tries one call after the other until one is stopped.

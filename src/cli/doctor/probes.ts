@@ -23,6 +23,9 @@ export interface Probe {
 /** A domain that is reserved for examples: fetching it reaches no real site. */
 const harmless: Probe = { tool: "http", method: "GET", params: { url: "https://example.com/" } }
 
+/** No tool of this name exists either: for a policy that lets nothing reach the network. */
+const idle: Probe = { tool: "vargate-doctor", method: "ping", params: {} }
+
 /**
  * No tool of this name exists, so that nothing can be executed; its params offend the templates financial, crm,
  * data_access and the hosted gateway's own rules, and its method needs an approval under the general one.
@@ -80,7 +83,10 @@ const named = Effect.fnUntraced(function*(name: string, { call, params }: Named)
 
 /** @internal */
 export interface Probes {
-  readonly allowed: Probe
+  /** Tried one after the other until one is allowed. */
+  readonly allowed: ReadonlyArray<Probe>
+  /** Whether the user named the allowed one: then the policy is expected to allow it. */
+  readonly isAllowedNamed: boolean
   /** Tried one after the other until one is stopped. */
   readonly forbidden: ReadonlyArray<Probe>
 }
@@ -88,8 +94,10 @@ export interface Probes {
 /** @internal */
 export const choose = Effect.fnUntraced(function*(requested: { readonly allowed: Named; readonly forbidden: Named }) {
   const ownForbidden = yield* named("forbidden", requested.forbidden)
+  const ownAllowed = yield* named("allowed", requested.allowed)
   const probes: Probes = {
-    allowed: (yield* named("allowed", requested.allowed)) ?? harmless,
+    allowed: ownAllowed === undefined ? [harmless, idle] : [ownAllowed],
+    isAllowedNamed: ownAllowed !== undefined,
     forbidden: ownForbidden === undefined ? [forbidden, forbiddenMail] : [ownForbidden]
   }
   return probes

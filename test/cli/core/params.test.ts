@@ -50,6 +50,19 @@ describe("params", () => {
       })
     }))
 
+  it.effect.each(["secret-of-the-shop", "{\"a\": secret", "[1] secret", "{\"a\": 98765432109876543210}", "{\"sec"])(
+    "show nothing of a file or of stdin that is refused: %s",
+    (text) =>
+      Effect.gen(function*() {
+        const path = join(yield* folder, "params.json")
+        writeFileSync(path, text)
+        for (const error of [yield* Effect.flip(read(`@${path}`)), yield* Effect.flip(read("-", text))]) {
+          assert.strictEqual(error._tag, "Usage")
+          assert.notMatch(error.message.replace(path, ""), /sec|9876/)
+        }
+      })
+  )
+
   it.effect("say which file is missing", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(read("@/nowhere/params.json"))
