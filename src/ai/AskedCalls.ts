@@ -18,7 +18,7 @@ import { ActionId } from "../model/ActionId.ts"
  *
  * **Gotchas**
  *
- * Such a store has no atomic claim, so a conversation goes on in one process at a time.
+ * Such a store has no atomic claim, so a conversation continues in one process at a time.
  *
  * @category models
  * @since 0.1.0

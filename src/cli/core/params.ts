@@ -39,7 +39,7 @@ export const parseParams = (text: string, from: string): Effect.Effect<Params, U
         return Effect.fail(new Usage({ message: `Params are a JSON object, like '{"amount": 50}': ${from} is none.` }))
       }
       if (inexact.length === 0) return Effect.succeed(value as Params)
-      // What was typed may be shown; a file or a pipe may hold what nobody should read here.
+      // What was typed may be shown; a file or a pipe may contain what must not be shown here.
       const numbers = from.startsWith("--") ? `: ${inexact.join(", ")}` : ` (${Words.count(inexact.length, "number")})`
       const message = `Numbers in ${from} cannot be kept exactly, so put quotes around them${numbers}.`
       return Effect.fail(new Usage({ message }))
