@@ -59,7 +59,7 @@ export const world = (seed: number) =>
     Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
     Layer.provideMerge(Faults.layer({
       seed,
-      limited429: 0.2,
+      limited429: 0.4,
       opa502: 0.05,
       requestLost: 0.03,
       answerLost: 0.05,
@@ -73,7 +73,7 @@ export type World = Layer.Success<ReturnType<typeof world>>
 // --- the caller ------------------------------------------------------------------------------------------------------
 
 /** How a caller treats the params that it has handed out. */
-const habits = ["keeps", "changes", "getters", "proxy"] as const
+const habits = ["keeps", "keeps", "changes", "changes", "changes", "getters", "proxy"] as const
 
 export class Story {
   readonly n: number

@@ -1,5 +1,17 @@
 /** The ways to an action in one process. Each story goes one of them, or goes it again after an interruption. */
-import { type Cause, Deferred, Effect, Layer, Queue, Schema, SchemaGetter, type Scope, Stream } from "effect"
+import {
+  type Cause,
+  Deferred,
+  Effect,
+  Fiber,
+  Layer,
+  Queue,
+  Schema,
+  SchemaGetter,
+  SchemaIssue,
+  type Scope,
+  Stream
+} from "effect"
 import { Governed } from "effect-vargate"
 import * as AskedCalls from "effect-vargate/ai/AskedCalls"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
@@ -9,6 +21,7 @@ import type { ChannelFailed, McpChannel } from "effect-vargate/mcp/McpChannel"
 import type * as Engine from "effect-vargate/workflow/Engine"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Chat, LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
+import { makeRandom } from "../../../src/internal/seededRandom.ts"
 import * as ScriptedModel from "../../support/scriptedModel.ts"
 import { type Params, perform, type Story, type World } from "./story.ts"
 
@@ -16,16 +29,28 @@ export type Way = (story: Story) => Effect.Effect<void, never, World | Engine.En
 
 const onPending = Governed.wait({ timeout: "2 minutes" })
 
+const moods = makeRandom(1)
+
+/** Reads now and then only: what is read a second time may be read another way. */
+const moody = Schema.Finite.pipe(Schema.decodeTo(Schema.Finite, {
+  decode: SchemaGetter.transformEffect((n: number, options) =>
+    moods() < 0.4 ? Effect.fail(new SchemaIssue.InvalidValue({ message: "not now" }, n, options)) : Effect.succeed(n)
+  ),
+  encode: SchemaGetter.passthrough()
+}))
+
 /** Fast to read, or slow: then the larger is read last and written first. */
-const amountOf = (isSlow: boolean): Schema.Codec<number, number> =>
-  isSlow
+const amountOf = (isSlow: boolean | "moody"): Schema.Codec<number, number> =>
+  isSlow === "moody"
+    ? moody
+    : isSlow
     ? Schema.Finite.pipe(Schema.decodeTo(Schema.Finite, {
       decode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 900 : 300)),
       encode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 100 : 700))
     }))
     : Schema.Finite
 
-const paramsOf = (isSlow: boolean) =>
+const paramsOf = (isSlow: boolean | "moody") =>
   Schema.Struct({
     amount: amountOf(isSlow),
     story: Schema.Int,
@@ -71,14 +96,14 @@ const detached: Way = (story) =>
 
 // --- toolkits --------------------------------------------------------------------------------------------------------
 
-const toolkitOf = (isSlow: boolean) =>
+const toolkitOf = (isSlow: boolean | "moody") =>
   Toolkit.make(
     Tool.make("bank__note", { parameters: paramsOf(isSlow), success: Schema.String, failureMode: "return" }),
     Tool.make("bank__read", { parameters: paramsOf(isSlow), success: Schema.String })
   )
 
 const handlers = { bank__note: perform, bank__read: perform }
-const kits = [false, true].map((isSlow) => {
+const kits = [false, true, "moody" as const].map((isSlow) => {
   const toolkit = toolkitOf(isSlow)
   return { toolkit, layer: toolkit.toLayer(handlers) }
 })
@@ -174,18 +199,42 @@ const asked: Way = (story) => {
       const requests = yield* round(chat, before, "go")
       if (requests.length === 0) return
       const isApproved = story.chance(0.9)
-      const after = story.chance(0.5) ? yield* governed : before
-      // Who goes on a second time, after all was done, asks for it anew.
-      const goOn = Effect.suspend(() => {
+      const saved = yield* chat.exportJson
+      // Each time that the conversation goes on, all that was done before is asked for anew.
+      const goOn = Effect.gen(function*() {
         story.calls.push(...made)
-        return round(chat, after, answer(requests, isApproved))
+        const again = yield* Chat.fromJson(saved)
+        return yield* round(again, story.chance(0.5) ? yield* governed : before, answer(requests, isApproved))
       })
-      const isTwice = story.chance(0.3)
-      yield* story.attempt(
-        isTwice ? Effect.asVoid(Effect.all([goOn, goOn], { concurrency: 2, mode: "result" })) : Effect.asVoid(goOn)
-      )
+      const twice = Effect.asVoid(Effect.all([goOn, goOn], { concurrency: 2, mode: "result" }))
+      yield* story.attempt(story.chance(0.5) ? twice : Effect.asVoid(goOn))
+      if (story.chance(0.5)) yield* story.attempt(goOn)
     }).pipe(Effect.provide([layer, model]))
   })).pipe(Effect.provideServiceEffect(AskedCalls.AskedCalls, Effect.sync(memory)))
+}
+
+/** A loop of the caller's own: it asks whether to ask, once, and handles the call as often as it likes. */
+const looped: Way = (story) => {
+  const { layer, toolkit } = story.pick(kits)
+  return story.attempt(Effect.gen(function*() {
+    const { handle, tools } = yield* GovernedToolkit.govern(toolkit, { onPending: GovernedToolkit.ask() })
+    const params = yield* story.params()
+    const { needsApproval } = tools.bank__note
+    if (typeof needsApproval !== "function") return
+    const first = yield* Effect.forkChild(
+      needsApproval({ ...params }, { toolCallId: "call_0", messages: [] }) as Effect.Effect<boolean>
+    )
+    if (story.chance(0.7)) yield* Effect.exit(Fiber.join(first))
+    else yield* Effect.andThen(Effect.sleep(story.random() * 200), Fiber.interrupt(first))
+    for (let i = story.pick([1, 2, 3]); i > 0; i--) {
+      story.calls.push(story.calls.at(-1)!)
+      const handling = Effect.flatMap(handle("bank__note", params as never, "call_0"), Stream.runDrain)
+      yield* Effect.exit(Effect.timeoutOption(handling, "2 minutes"))
+    }
+  })).pipe(
+    Effect.provide(layer),
+    Effect.provideServiceEffect(AskedCalls.AskedCalls, Effect.sync(memory))
+  )
 }
 
 // --- MCP -------------------------------------------------------------------------------------------------------------
@@ -290,6 +339,7 @@ export const ways: Readonly<Record<string, Way>> = {
   stream,
   layered,
   asked,
+  looped,
   proxied,
   answered,
   workflow
