@@ -22,8 +22,10 @@ import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { createServer, type Server } from "node:http"
+import type { Server } from "node:http"
 import * as Gateway from "./Gateway.ts"
+import { BoundedServer } from "./http/BoundedServer.ts"
+import { addressList } from "./http/clientAddress.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
 import { newKey } from "./tenants/internal/apiKeys.ts"
@@ -76,25 +78,39 @@ export interface Options extends Omit<Gateway.Options, "tenants"> {
  * @since 0.1.0
  */
 export interface Limits {
-  /** Connections at a time; further ones are closed at once. Default: 1024. */
+  /** Connections at a time; further ones are closed at once. Default: 4096. */
   readonly connections?: number | undefined
+  /**
+   * Connections of one address at a time; further ones are answered 429. Those of {@link Gateway.Options.trustedProxies}
+   * are not counted: there the requests of each client behind the proxy are. Default: 256.
+   */
+  readonly perAddress?: number | undefined
   /** The time for a request's headers, from the connection on. Default: 10 seconds. */
   readonly headers?: Duration.Input | undefined
   /** The time for a whole request, body included. Default: 30 seconds. */
   readonly request?: Duration.Input | undefined
+  /** The time in which a client must take some of an answer that waits for it. Default: 30 seconds. */
+  readonly write?: Duration.Input | undefined
 }
 
 const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
-const nodeServer = ({ connections = 1024, headers = "10 seconds", request = "30 seconds" }: Limits = {}): Server => {
-  const server = createServer({
+const nodeServer = ({ limits = {}, trustedProxies = [] }: Options): BoundedServer => {
+  const {
+    connections = 4096,
+    headers = "10 seconds",
+    perAddress = 256,
+    request = "30 seconds",
+    write = "30 seconds"
+  } = limits
+  const server = new BoundedServer({
     headersTimeout: millis(headers),
     requestTimeout: millis(request),
     connectionsCheckingInterval: Math.min(1000, millis(headers)),
     // Longer than clients keep an idle connection: a client that sends a call just as the server hangs up never learns
     // what became of it.
     keepAliveTimeout: 65_000
-  })
+  }, { perAddress, write: millis(write), isTrusted: addressList(trustedProxies) })
   server.maxConnections = connections
   return server
 }
@@ -166,10 +182,12 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError> =>
   Layer.unwrap(Effect.sync(() => {
-    const server = nodeServer(options.limits)
+    const server = nodeServer(options)
     // Between the two: the gateway has given up on its last requests, the server still waits for their connections.
     const hangUp = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
-    return Gateway.serve(options).pipe(
+    // Finalizers run in reverse: what is built over all the rest begins its end.
+    const drain = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.drain())))
+    return Layer.provideMerge(drain, Gateway.serve(options)).pipe(
       Layer.provide(hangUp),
       Layer.provideMerge(gatewayServer(options)),
       Layer.provide(listen(server, options)),

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { createServer } from "node:http"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
@@ -195,6 +195,50 @@ describe("a server with bad clients", () => {
     yield* Effect.all([open(server.url, get), open(server.url, get)])
     assert.strictEqual(yield* raw(server.url, get), "")
   })
+})
+
+describe("a server that ends", () => {
+  test("closes idle connections at once, whatever its grace", function*(data) {
+    const get = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    const scope = yield* Scope.make()
+    const server = yield* Effect.provideService(serve({ data, grace: "1 hour" }), Scope.Scope, scope)
+    yield* open(server.url, get)
+    const { hostname, port } = new URL(server.url)
+    yield* Effect.acquireRelease(
+      Effect.callback<Socket>((resume) => {
+        const socket = connect(Number(port), hostname, () => resume(Effect.succeed(socket)))
+      }),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    yield* Scope.close(scope, Exit.void)
+  })
+})
+
+describe("a server before a client that reads nothing", () => {
+  test("makes no answer before the last one is taken", function*(data) {
+    const server = yield* serve({ data, burst: 10_000 })
+    const key = keyOf(server)
+    yield* Effect.forEach(Array.from({ length: 60 }, (_, n) => n), (n) =>
+      call(server.url, key, "slack", "post", { n, pad: "p".repeat(60_000) }), { concurrency: 8 })
+    const { hostname, port } = new URL(server.url)
+    const page = `GET /audit/log?limit=1000 HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${key}\r\n\r\n`
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const socket = connect(Number(port), hostname).on("error", () => {})
+        socket.pause().write(page.repeat(100))
+        return socket
+      }),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    const pages = Effect.promise(async () => {
+      const text = await (await fetch(`${server.url}/metrics`)).text()
+      const counts = text.matchAll(/^gateway_requests_total\{[^}]*path="\/audit\/log"[^}]*\} (\d+)/gm)
+      return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+    })
+    yield* Effect.repeat(Effect.andThen(Effect.sleep("20 millis"), pages), { until: (count) => count > 0 })
+    yield* Effect.sleep("500 millis")
+    assert.isAtMost(yield* pages, 2)
+  }, 60_000)
 })
 
 describe("a server process", () => {

@@ -47,7 +47,13 @@ export const AuditRow = Schema.Struct({
   Schema.decodeTo(AuditRecord)
 )
 
-const LogBody = Schema.Struct({
+/**
+ * A page of the log.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const LogBody = Schema.Struct({
   records: Schema.Array(AuditRow),
   count: Schema.optionalKey(Schema.Int),
   offset: Schema.optionalKey(Schema.Int),

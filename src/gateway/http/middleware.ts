@@ -22,7 +22,9 @@ import { VargateApi } from "../../VargateApi.ts"
 import { Sessions } from "../tenants/Sessions.ts"
 import { Tenants } from "../tenants/Tenants.ts"
 import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
+import { clientAddress, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
+import { Shares } from "./shares.ts"
 
 /**
  * Requires the key of a registered tenant, or a session. A missing or unknown key is 401: the measured gateway's habit of
@@ -142,39 +144,51 @@ const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse
 }
 
 /** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
-const safely = HttpServerResponse.setHeaders({
-  "cache-control": "no-store",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff"
-})
+const safely = (response: HttpServerResponse.HttpServerResponse) =>
+  HttpServerResponse.setHeaders(response, {
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    // The page's own files hold nothing of that, and say what may become of them.
+    ...(response.headers["cache-control"] === undefined ? {} : { "cache-control": response.headers["cache-control"] })
+  })
 
 const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
 
 /**
- * Refuses what pages of other sites make a browser send and bodies beyond the limits, and answers 500 with a plain text
- * where a handler fails: the cause is logged, not sent.
+ * Refuses what pages of other sites make a browser send, bodies beyond the limits and clients beyond their shares, and
+ * answers 500 with a plain text where a handler fails: the cause is logged, not sent.
  *
  * @category layers
  * @since 0.1.0
  */
 export const guard = (hosts: Hosts) =>
   HttpRouter.middleware(
-    (handler) =>
-      Effect.flatMap(
-        HttpServerRequest.HttpServerRequest,
-        (request) => {
-          const refusal = refusalOf(request, hosts)
-          if (refusal !== undefined) return Effect.succeed(refuse(refusal))
-          return Effect.flatMap(
-            refusalOfBody(request),
-            (refusal) => refusal === undefined ? handler : Effect.succeed(refusal)
+    Effect.map(TrustedProxies, (isTrusted) => {
+      const shares = new Shares()
+      return (handler) =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          const address = clientAddress(request, isTrusted)
+          return shares.within(address, request, guarded(hosts, request, handler)).pipe(
+            Effect.map(safely),
+            Effect.flatMap((response) => shares.bounded(address, request, response))
           )
-        }
-      ).pipe(
-        Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), answerTo),
-        Effect.map(safely),
-        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes))
-      ),
+        }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes)))
+    }),
     { global: true }
   )
+
+const guarded = <E, R>(
+  hosts: Hosts,
+  request: HttpServerRequest.HttpServerRequest,
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) =>
+  Effect.suspend(() => {
+    const refusal = refusalOf(request, hosts)
+    if (refusal !== undefined) return Effect.succeed(refuse(refusal))
+    return Effect.flatMap(
+      refusalOfBody(request),
+      (refusal) => refusal === undefined ? handler : Effect.succeed(refusal)
+    )
+  }).pipe(Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), answerTo))

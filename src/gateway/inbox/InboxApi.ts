@@ -9,6 +9,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
+import { TooManyRequests429 } from "../../transport/wire/ErrorBodies.ts"
 import { FeedEvent } from "./FeedEvent.ts"
 
 /**
@@ -31,7 +32,8 @@ export class InboxApi extends HttpApi.make("inbox").add(
   HttpApiGroup.make("inbox")
     .add(
       HttpApiEndpoint.get("events", "/inbox/events", {
-        success: HttpApiSchema.StreamSse({ data: Schema.Union([...FeedEvent.members, Alive]) })
+        success: HttpApiSchema.StreamSse({ data: Schema.Union([...FeedEvent.members, Alive]) }),
+        error: TooManyRequests429
       })
     )
     .middleware(ApiKey)

@@ -6,7 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import { hash } from "node:crypto"
 import { readFile } from "node:fs/promises"
+import { brotliCompressSync, gzipSync } from "node:zlib"
 
 /** All that is ever served from the disk. */
 const assets = [
@@ -39,11 +42,71 @@ const notBuilt = HttpServerResponse.text(
   { status: 503 }
 )
 
-const serve = (folder: URL, { contentType, file }: (typeof assets)[number]) =>
-  Effect.tryPromise(() => readFile(new URL(file, folder))).pipe(
-    Effect.map((bytes) => HttpServerResponse.uint8Array(bytes, { contentType, headers: policy })),
-    Effect.orElseSucceed(() => notBuilt)
+const codings = ["br", "gzip", "identity"] as const
+type Coding = (typeof codings)[number]
+
+/** A file in memory, as it is sent. */
+interface Loaded {
+  readonly source: Buffer
+  readonly answers: Readonly<Record<Coding, HttpServerResponse.HttpServerResponse>>
+}
+
+const load = (source: Buffer, contentType: string): Loaded => {
+  const digest = hash("sha256", source, "base64url").slice(0, 22)
+  const answer = (coding: Coding, bytes: Uint8Array) =>
+    HttpServerResponse.uint8Array(bytes, {
+      contentType,
+      headers: {
+        ...policy,
+        // Kept, but asked about every time: a page that was built anew is shown at once.
+        "cache-control": "no-cache",
+        vary: "accept-encoding",
+        etag: `"${digest}-${coding}"`,
+        ...(coding === "identity" ? {} : { "content-encoding": coding })
+      }
+    })
+  return {
+    source,
+    answers: {
+      br: answer("br", brotliCompressSync(source)),
+      gzip: answer("gzip", gzipSync(source)),
+      identity: answer("identity", source)
+    }
+  }
+}
+
+/** The best coding that a client takes. One that it refuses by `q=0` is one that it does not take. */
+const codingFor = (header: string | undefined): Coding => {
+  const taken = (header ?? "").slice(0, 512).toLowerCase().split(",").flatMap((part) => {
+    const [coding, ...parameters] = part.split(";").map((text) => text.trim())
+    return parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/.test(parameter)) ? [] : [coding]
+  })
+  return codings.find((coding) => taken.includes(coding)) ?? "identity"
+}
+
+const notModified = ({ headers }: HttpServerResponse.HttpServerResponse) => {
+  const { "content-length": _, "content-type": __, ...others } = headers
+  return HttpServerResponse.empty({ status: 304, headers: others })
+}
+
+/** The file is looked at again after a second, by one of those that ask for it; the others get what is in memory. */
+const serve = Effect.fnUntraced(function*(folder: URL, { contentType, file, path }: (typeof assets)[number]) {
+  let last: Loaded | undefined
+  const [loaded, forget] = yield* Effect.cachedInvalidateWithTTL(
+    Effect.tryPromise(() => readFile(new URL(file, folder))).pipe(
+      Effect.map((source) => last = last?.source.equals(source) === true ? last : load(source, contentType))
+    ),
+    "1 second"
   )
+  return HttpRouter.route("GET", path, (request) =>
+    loaded.pipe(
+      Effect.map(({ answers }) => {
+        const answer = answers[codingFor(request.headers["accept-encoding"])]
+        return (request.headers["if-none-match"] ?? "").includes(answer.headers["etag"]!) ? notModified(answer) : answer
+      }),
+      Effect.catch(() => Effect.as(forget, notBuilt))
+    ))
+})
 
 /**
  * The page and its parts from a folder that ends in a slash.
@@ -52,7 +115,10 @@ const serve = (folder: URL, { contentType, file }: (typeof assets)[number]) =>
  * @since 0.1.0
  */
 export const layerFrom = (folder: URL) =>
-  HttpRouter.addAll(assets.map((asset) => HttpRouter.route("GET", asset.path, serve(folder, asset))))
+  Layer.unwrap(Effect.map(
+    Effect.forEach(assets, (asset) => serve(folder, asset)),
+    (routes) => HttpRouter.addAll(routes)
+  ))
 
 /**
  * The page and its parts: a fixed table, so that no path leads anywhere else. They need no key; what they show does.

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import { brotliDecompressSync, gunzipSync } from "node:zlib"
 import * as Gateway from "../../../src/gateway/Gateway.ts"
 import * as InboxPage from "../../../src/gateway/inbox/InboxPage.ts"
 
@@ -58,6 +59,37 @@ describe("InboxPage", () => {
         ])
         assert.strictEqual(response.headers.get("cross-origin-opener-policy"), "same-origin")
       }
+    }))
+
+  it.effect("keeps its files in memory, compressed and under an ETag", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      const { handler } = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          HttpRouter.toWebHandler(InboxPage.layerFrom(pathToFileURL(`${root}/`)), { disableLogger: true })
+        ),
+        ({ dispose }) => Effect.promise(dispose)
+      )
+      const script = "alert(1);".repeat(1000)
+      writeFileSync(join(root, "app.js"), script)
+      const get = (headers: Readonly<Record<string, string>> = {}) =>
+        Effect.promise(() => handler(new Request("http://localhost/inbox/app.js", { headers })))
+      const bytes = (response: Response) => Effect.promise(async () => Buffer.from(await response.arrayBuffer()))
+      const plain = yield* get()
+      assert.strictEqual((yield* bytes(plain)).toString(), script)
+      rmSync(join(root, "app.js"))
+      const codings = [["gzip, deflate", "gzip", gunzipSync], ["gzip, br;q=1.0", "br", brotliDecompressSync]] as const
+      for (const [accepted, coding, unpack] of codings) {
+        const packed = yield* get({ "accept-encoding": accepted })
+        assert.strictEqual(packed.headers.get("content-encoding"), coding)
+        assert.strictEqual(unpack(yield* bytes(packed)).toString(), script)
+        const etag = packed.headers.get("etag")!
+        assert.notStrictEqual(etag, plain.headers.get("etag"))
+        const again = yield* get({ "accept-encoding": accepted, "if-none-match": etag })
+        assert.deepStrictEqual([again.status, (yield* bytes(again)).length], [304, 0])
+      }
+      const refused = yield* get({ "accept-encoding": "br;q=0, gzip;q=0.000, *" })
+      assert.isNull(refused.headers.get("content-encoding"))
     }))
 
   it.effect("serves nothing else from its folder", () =>

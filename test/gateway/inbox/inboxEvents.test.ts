@@ -90,6 +90,21 @@ for (const door of [inProcess, overSocket]) {
   })
 }
 
+describe("events, over a socket", () => {
+  caseOf(overSocket)("are at most 32 streams for one address, and room is made by whoever leaves", function*() {
+    const first = yield* Scope.make()
+    yield* Effect.provideService(opened(), Scope.Scope, first)
+    for (let n = 1; n < 32; n++) yield* opened()
+    const refused = yield* send("GET", "/inbox/events")
+    assert.strictEqual(refused.status, 429)
+    assert.match(JSON.parse(refused.text).detail, /^This address has 32 streams/)
+    yield* Scope.close(first, Exit.void)
+    yield* Effect.repeat(Effect.sync(() => {}), {
+      until: () => Effect.map(Effect.exit(opened()), Exit.isSuccess)
+    })
+  })
+})
+
 /** A feed that counts who listens. */
 const counted = (listeners: { count: number }) =>
   Layer.effectContext(Effect.gen(function*() {

@@ -6,7 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { AuditPage, type AuditRecord } from "../../../audit/AuditRecord.ts"
+import type { AuditRecord } from "../../../audit/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../../audit/ReplayReport.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
@@ -15,6 +15,7 @@ import { verifyLedger } from "../../ledger/internal/chain.ts"
 import { executionOutcomeUnknown } from "../../ledger/internal/reviewEntry.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { noRevision, PolicyEngine } from "../../policy/PolicyEngine.ts"
+import { logAnswer } from "../logAnswer.ts"
 
 const defaultLimit = 200
 const defaultAgents = 20
@@ -77,8 +78,7 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ query }) {
           const { id } = yield* CurrentTenant
           const { limit = defaultLimit, offset = 0 } = query
-          const { records, total } = yield* ledger.page(id, limit < 0 ? unlimited : limit, offset)
-          return new AuditPage({ records, offset, total, tenantId: id })
+          return yield* logAnswer(ledger, id, limit < 0 ? unlimited : limit, offset)
         })
       )
       .handle(
@@ -110,7 +110,7 @@ export const layer = HttpApiBuilder.group(
         "replayBulk",
         Effect.fnUntraced(function*({ payload }) {
           const { id } = yield* CurrentTenant
-          const { records } = yield* ledger.page(id, Math.max(0, payload.count), 0)
+          const { records } = yield* ledger.page(id, Math.min(unlimited, Math.max(0, payload.count)), 0)
           const results = yield* Effect.forEach(records, (record) =>
             Effect.catch(
               replay(id, record),

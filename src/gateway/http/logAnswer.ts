@@ -1,0 +1,83 @@
+/**
+ * A page of the audit log as it is sent: read and written block by block, so that neither a thousand records of 64 KB nor a
+ * client that reads them slowly takes more memory than a few.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { AuditPage } from "../../audit/AuditRecord.ts"
+import { LogBody } from "../../audit/wire/AuditApi.ts"
+import type { Ledger } from "../ledger/Ledger.ts"
+
+/** Records that are read at a time. */
+const block = 50
+
+/** Up to here an answer is put together before it is sent: most are, and then its length is known. */
+const heldCharacters = 256 * 1024
+
+const encode = Schema.encodeEffect(LogBody)
+
+/**
+ * The answer to GET /audit/log. Records that are appended meanwhile do not shift what is read.
+ *
+ * @category answers
+ * @since 0.1.0
+ */
+export const logAnswer = Effect.fnUntraced(function*(
+  ledger: Ledger["Service"],
+  tenantId: string,
+  limit: number,
+  offset: number
+) {
+  let known: number | undefined
+  let start = 0
+  let count = 0
+
+  /** The next records as JSON, without brackets. Undefined where there are no more. */
+  const next = Effect.gen(function*() {
+    const wanted = Math.min(block, limit - count)
+    if (known !== undefined && wanted <= 0) return undefined
+    let page = yield* ledger.page(tenantId, wanted, offset + count + (known ?? start) - start)
+    if (known === undefined) start = page.total
+    // Newest first: what was appended since has moved the place.
+    while (known !== undefined && page.total !== known) {
+      known = page.total
+      page = yield* ledger.page(tenantId, wanted, offset + count + known - start)
+    }
+    known = page.total
+    if (page.records.length === 0) return undefined
+    count += page.records.length
+    const { records } = yield* Effect.orDie(
+      encode(new AuditPage({ records: page.records, offset, total: start, tenantId }))
+    )
+    return JSON.stringify(records).slice(1, -1)
+  })
+
+  const end = () =>
+    `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
+
+  const held: Array<string> = []
+  let characters = 0
+  while (characters <= heldCharacters) {
+    const text = yield* next
+    if (text === undefined) {
+      return HttpServerResponse.text(`{"records":[${held.join(",")}${end()}`, { contentType: "application/json" })
+    }
+    held.push(text)
+    characters += text.length
+  }
+  const rest = Stream.paginate(undefined, () =>
+    Effect.map(next, (text) =>
+      [
+        [text === undefined ? end() : `,${text}`],
+        text === undefined ? Option.none() : Option.some(undefined)
+      ] as const))
+  return HttpServerResponse.stream(
+    Stream.make(`{"records":[${held.join(",")}`).pipe(Stream.concat(rest), Stream.rechunk(1), Stream.encodeText),
+    { contentType: "application/json" }
+  )
+})
