@@ -19,6 +19,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { KeyScope } from "../model/KeyScope.ts"
 import { SideEffect, type Verdict } from "./Verdict.ts"
 
 /**
@@ -72,13 +73,18 @@ export class KeyUnavailable extends Schema.TaggedError<KeyUnavailable>("effect-v
  * @since 0.1.0
  */
 export class Forbidden extends Schema.TaggedError<Forbidden>("effect-vargate/Forbidden")("Forbidden", {
-  detail: Schema.String
+  detail: Schema.String,
+  /** The scope that the key lacks, where the gateway's keys have scopes. */
+  requiredScope: Schema.optional(KeyScope)
 }) implements Verdict {
   readonly sideEffect = "none"
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `The gateway refused this operation for this key (${this.detail}). Use a key of the tenant that owns the resource.`
+    const advice = this.requiredScope === undefined
+      ? "Use a key of the tenant that owns the resource."
+      : `Use a key with the scope ${this.requiredScope}.`
+    return `The gateway refused this operation for this key (${this.detail}). ${advice}`
   }
 }
 

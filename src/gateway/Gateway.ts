@@ -43,6 +43,7 @@ import * as AuditHandlers from "./http/handlers/audit.ts"
 import * as ComplianceHandlers from "./http/handlers/compliance.ts"
 import * as CredentialsHandlers from "./http/handlers/credentials.ts"
 import * as InboxHandlers from "./http/handlers/inbox.ts"
+import * as KeysHandlers from "./http/handlers/keys.ts"
 import * as ManagedAgentsHandlers from "./http/handlers/managedAgents.ts"
 import * as ManagedSessionsHandlers from "./http/handlers/managedSessions.ts"
 import * as MerkleHandlers from "./http/handlers/merkle.ts"
@@ -71,8 +72,11 @@ import * as Database from "./sqlite/Database.ts"
 import * as LedgerSqlite from "./sqlite/LedgerSqlite.ts"
 import * as ManagedStoreSqlite from "./sqlite/ManagedStoreSqlite.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
+import * as ScopedKeysSqlite from "./sqlite/ScopedKeysSqlite.ts"
 import * as TenantsSqlite from "./sqlite/TenantsSqlite.ts"
 import * as CredentialVault from "./tenants/CredentialVault.ts"
+import { KeysApi } from "./tenants/KeysApi.ts"
+import * as ScopedKeys from "./tenants/ScopedKeys.ts"
 import * as Sessions from "./tenants/Sessions.ts"
 import * as Signups from "./tenants/Signups.ts"
 import * as Tenants from "./tenants/Tenants.ts"
@@ -129,6 +133,7 @@ export const localTenant = { id: "local", name: "Local", apiKey: "vargate-local-
  */
 export type Parts =
   | Tenants.Tenants
+  | ScopedKeys.ScopedKeys
   | CredentialVault.CredentialVault
   | PolicyEngine.PolicyEngine
   | PolicyOutage.PolicyOutage
@@ -146,6 +151,7 @@ export type Parts =
 export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
   Layer.mergeAll(
     Tenants.layerMemory(options.tenants ?? [localTenant]),
+    ScopedKeys.layerMemory(options.tenants ?? []),
     CredentialVault.layerMemory,
     engine(options.policy),
     PolicyOutage.layer,
@@ -197,6 +203,7 @@ export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageE
   Layer.mergeAll(
     Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer(options.tenants ?? []),
+    ScopedKeysSqlite.layer(options.tenants ?? []),
     CredentialVaultSqlite.layer,
     ManagedStoreSqlite.layer
   ).pipe(
@@ -219,6 +226,7 @@ const handlers = Layer.mergeAll(
   ManagedAgentsHandlers.layer,
   ManagedSessionsHandlers.layer,
   InboxHandlers.layer,
+  KeysHandlers.layer,
   TenantHandlers.layer,
   TenantsHandlers.layer,
   PoliciesHandlers.layer,
@@ -255,6 +263,7 @@ export const routes = (options: Options = {}) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(VargateApi, { openapiPath: "/openapi.json" }),
     HttpApiBuilder.layer(InboxApi),
+    HttpApiBuilder.layer(KeysApi),
     options.inbox === false ? Layer.empty : InboxPage.layer,
     Middleware.noRoute,
     Middleware.guard(options.hosts ?? "any"),

@@ -23,12 +23,14 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { Server } from "node:http"
+import { KeyScope } from "../model/KeyScope.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
 import { addressList } from "./http/clientAddress.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
 import { newKey } from "./tenants/internal/apiKeys.ts"
+import { ScopedKeys } from "./tenants/ScopedKeys.ts"
 import { type Tenant, Tenants } from "./tenants/Tenants.ts"
 
 /**
@@ -63,6 +65,11 @@ export interface Options extends Omit<Gateway.Options, "tenants"> {
   readonly template?: "general" | "financial" | "email" | "crm" | "data_access" | undefined
   /** The first tenant's key. Default: the one that it has; a random one for a new tenant. */
   readonly apiKey?: Redacted.Redacted | undefined
+  /**
+   * Keys of the first tenant for one scope each, beside its own, which has them all: an agent gets `agent`, a reviewer signs
+   * in with `reviewer`. A key given here is kept until another one is given.
+   */
+  readonly keys?: Partial<Readonly<Record<KeyScope, Redacted.Redacted>>> | undefined
   /** The first tenant's calls in any sliding second. Default: what it has; 20 for a new one. */
   readonly burst?: number | undefined
   /** How long the last requests may take once the server is to end. Default: 10 seconds. */
@@ -131,7 +138,17 @@ const listen = (server: Server, { grace = "10 seconds", host = "127.0.0.1", port
 }
 
 /** The oldest tenant, changed where the options say so; a new one in a register that is empty. */
-const firstTenant = Effect.fnUntraced(function*({ apiKey, burst, template }: Options) {
+const firstTenant = Effect.fnUntraced(function*(options: Options) {
+  const made = yield* namedTenant(options)
+  const scopedKeys = yield* ScopedKeys
+  for (const scope of KeyScope.literals) {
+    const apiKey = options.keys?.[scope]
+    if (apiKey !== undefined) yield* scopedKeys.put(made.tenant.id, { name: scope, scopes: [scope], apiKey })
+  }
+  return made
+})
+
+const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, template }: Options) {
   const tenants = yield* Tenants
   const [first] = yield* tenants.all
   if (first === undefined) {

@@ -2,6 +2,7 @@
 import { describe } from "@effect/vitest"
 import { access } from "./suite/access.ts"
 import { accounts } from "./suite/accounts.ts"
+import { scopedKeys } from "./suite/scopes.ts"
 import { anchorsOf } from "./suite/anchors.ts"
 import { approvals } from "./suite/approvals.ts"
 import { audit } from "./suite/audit.ts"
@@ -35,5 +36,6 @@ export const gatewaySuite = (door: Door) =>
     settings(door)
     credentials(door)
     accounts(door)
+    scopedKeys(door)
     shapesOf(door)
   })

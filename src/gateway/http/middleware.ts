@@ -6,6 +6,8 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -15,39 +17,73 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
-import { ApiKey, CurrentTenant, header } from "../../transport/wire/ApiKey.ts"
+import { KeyScope } from "../../model/KeyScope.ts"
+import { ApiKey, type Bond, CurrentTenant, header } from "../../transport/wire/ApiKey.ts"
 import { Unauthorized401, Unprocessable422 } from "../../transport/wire/ErrorBodies.ts"
 import { RequestValidation } from "../../transport/wire/RequestValidation.ts"
 import { VargateApi } from "../../VargateApi.ts"
+import { hashOfKey } from "../tenants/internal/apiKeys.ts"
+import { ScopedKeys } from "../tenants/ScopedKeys.ts"
 import { Sessions } from "../tenants/Sessions.ts"
 import { Tenants } from "../tenants/Tenants.ts"
 import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
+import { Budget } from "./Budget.ts"
 import { clientAddress, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
-import { Shares } from "./shares.ts"
+import { missingScope } from "./routeScopes.ts"
+import { Shares, tooMany } from "./shares.ts"
+
+/** Requests of one tenant at a time: more than its agents ever have, and too few to crowd out the others. */
+const maxRequestsOfTenant = 512
 
 /**
- * Requires the key of a registered tenant, or a session. A missing or unknown key is 401: the measured gateway's habit of
- * falling back to a default tenant is not copied. Where both are sent the session counts, even a bad one.
+ * Requires the key of a registered tenant, or a session, with the scope that the route needs. A missing or unknown key is
+ * 401: the measured gateway's habit of falling back to a default tenant is not copied. Where both are sent the session
+ * counts, even a bad one.
  *
  * @category layers
  * @since 0.1.0
  */
-export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effect(
+export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions> = Layer.effect(
   ApiKey,
   Effect.gen(function*() {
     const tenants = yield* Tenants
+    const scopedKeys = yield* ScopedKeys
     const sessions = yield* Sessions
+    const requests = new Budget({ perOwner: maxRequestsOfTenant })
+
+    /** The hash of the key that has this name now. */
+    const hashNow = (tenantId: string, name: string | null) =>
+      name === null
+        ? Effect.map(tenants.byId(tenantId), (tenant) => tenant && hashOfKey(tenant.apiKey))
+        : Effect.map(scopedKeys.byName(tenantId, name), (key) => key?.hash)
+
+    const inForce = Effect.fnUntraced(function*(token: Redacted.Redacted) {
+      const claims = yield* sessions.read(token)
+      if (claims === undefined) return undefined
+      const bonds: Array<Bond> = []
+      for (const bond of claims.bonds) {
+        const hash = yield* hashNow(bond.tenant_id, bond.name)
+        if (hash === undefined || !sessions.isBoundTo(bond, hash)) return undefined
+        bonds.push({ tenantId: bond.tenant_id, name: bond.name, hash })
+      }
+      return { claims, bonds }
+    })
 
     const bySession = Effect.fnUntraced(function*(token: Redacted.Redacted) {
-      const claims = yield* sessions.read(token)
-      return claims === undefined
-        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
-        : {
-          id: claims.tenant_id,
-          email: claims.email,
-          isStillGood: Effect.map(sessions.read(token), (claims) => claims !== undefined)
-        }
+      const session = yield* inForce(token)
+      if (session === undefined) {
+        return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid or expired session token" }))
+      }
+      const { bonds, claims: { email, scopes, tenant_id: id } } = session
+      return {
+        id,
+        email,
+        scopes,
+        bonds,
+        keyName: bonds.find(({ tenantId }) => tenantId === id)?.name ?? undefined,
+        isStillGood: Effect.map(inForce(token), (session) => session !== undefined)
+      }
     })
 
     const byKey = Effect.fnUntraced(function*(apiKey: Redacted.Redacted) {
@@ -57,23 +93,49 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | Sessions> = Layer.effe
         )
       }
       const tenant = yield* tenants.byKey(apiKey)
-      return tenant === undefined
-        ? yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
-        : {
-          id: tenant.id,
-          apiKey,
-          isStillGood: Effect.map(tenants.byKey(apiKey), (now) => now?.id === tenant.id)
-        }
+      const scoped = tenant === undefined ? yield* scopedKeys.byKey(apiKey) : undefined
+      const id = tenant?.id ?? scoped?.tenantId
+      if (id === undefined || (tenant === undefined && (yield* tenants.byId(id)) === undefined)) {
+        return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+      }
+      const hash = hashOfKey(apiKey)
+      const name = scoped?.name ?? null
+      return {
+        id,
+        apiKey,
+        keyName: scoped?.name,
+        scopes: scoped?.scopes ?? KeyScope.literals,
+        bonds: [{ tenantId: id, name, hash }],
+        isStillGood: Effect.map(hashNow(id, name), (now) => now === hash)
+      }
     })
 
+    const refusalOf = (tenant: CurrentTenant["Service"], group: string, endpoint: string) => {
+      const missing = missingScope(group, endpoint, tenant.scopes)
+      if (missing !== undefined) {
+        const detail = `This key has the scope ${tenant.scopes.join(", ")}, and this operation needs ${missing}`
+        return HttpServerResponse.jsonUnsafe({ detail, required_scope: missing }, { status: 403 })
+      }
+      return requests.take(tenant.id, 1)
+        ? undefined
+        : tooMany(`This tenant has ${maxRequestsOfTenant} requests under way, as many as it may have`)
+    }
+
     // Whichever scheme is asked about: the two are not alternatives to be tried in turn.
-    const authenticate = Effect.fnUntraced(function*<A, E, R>(handler: Effect.Effect<A, E, R>) {
+    const authenticate = Effect.fnUntraced(function*<E, R>(
+      handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+      { endpoint, group }: { readonly endpoint: HttpApiEndpoint.Top; readonly group: HttpApiGroup.Top }
+    ) {
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
       const tenant = token === undefined
         ? yield* byKey(Redacted.make(headers[header] ?? ""))
         : yield* bySession(Redacted.make(token))
-      return yield* Effect.provideService(handler, CurrentTenant, tenant)
+      const refusal = refusalOf(tenant, group.identifier, endpoint.identifier)
+      if (refusal !== undefined) return refusal
+      return yield* Effect.provideService(handler, CurrentTenant, tenant).pipe(
+        Effect.ensuring(Effect.sync(() => requests.give(tenant.id, 1)))
+      )
     })
 
     return ApiKey.of({ apiKey: authenticate, session: authenticate })

@@ -11,6 +11,7 @@ import { intents } from "./migrations/intents.ts"
 import { key } from "./migrations/key.ts"
 import { ledger } from "./migrations/ledger.ts"
 import { managed } from "./migrations/managed.ts"
+import { scopedKeys } from "./migrations/scopedKeys.ts"
 import { tenants } from "./migrations/tenants.ts"
 import { windows } from "./migrations/windows.ts"
 
@@ -24,7 +25,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0004_tenants": tenants,
   "0005_managed": managed,
   "0006_windows": windows,
-  "0007_intents": intents
+  "0007_intents": intents,
+  "0008_scoped_keys": scopedKeys
 }
 
 /**

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
+import type { ScopedKeyOptions } from "./ScopedKeys.ts"
 
 /**
  * What a gateway does when something behind it is away.
@@ -94,6 +95,8 @@ export interface TenantOptions {
   readonly webhookSecret?: string | Redacted.Redacted | undefined
   /** Which events are sent. Default: none. */
   readonly webhookEvents?: ReadonlyArray<string> | undefined
+  /** Keys that may do less than `apiKey`, which has every scope. Default: none but those that were made before. */
+  readonly keys?: ReadonlyArray<ScopedKeyOptions> | undefined
   /** Calls in any sliding second. Default: 20. */
   readonly burst?: number | undefined
   /** What is true of every agent of the tenant. Default: nothing is known. */

@@ -103,7 +103,7 @@ export const translate = Effect.fnUntraced(
       case "Unauthorized401":
         return new Unauthenticated({ detail: clean(error.detail) })
       case "Forbidden403":
-        return new Forbidden({ detail: clean(error.detail) })
+        return new Forbidden({ detail: clean(error.detail), requiredScope: error.required_scope })
       case "NotFound404":
         return new NotFound({ detail: clean(error.detail) })
       case "Conflict409":

@@ -9,6 +9,7 @@ import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import type * as Redacted from "effect/Redacted"
 import { Unauthorized401 } from "./ErrorBodies.ts"
+import type { KeyScope } from "../../model/KeyScope.ts"
 
 /**
  * The header that carries the key. It is never sent as `Authorization`: there a key that is not a session token
@@ -30,9 +31,26 @@ export class CurrentTenant extends Context.Service<CurrentTenant, {
   readonly id: string
   readonly apiKey?: Redacted.Redacted | undefined
   readonly email?: string | undefined
+  /** The name of the scoped key; undefined for the tenant's first key, which has every scope. */
+  readonly keyName?: string | undefined
+  readonly scopes: ReadonlyArray<KeyScope>
+  /** The keys that must stay in force for what is opened in this request's name. */
+  readonly bonds: ReadonlyArray<Bond>
   /** Whether what the request came with is still good: a key may be replaced, a session may end. */
   readonly isStillGood: Effect.Effect<boolean>
 }>()("effect-vargate/api/CurrentTenant") {}
+
+/**
+ * A key that something depends on, by its tenant, its name (null for the tenant's first key) and its hash.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Bond {
+  readonly tenantId: string
+  readonly name: string | null
+  readonly hash: string
+}
 
 /**
  * The API key, or a session token in its place, as security middleware. Clients get the header from `Transport`; a gateway

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { KeyScope } from "../../model/KeyScope.ts"
 
 const detailBody = <const Tag extends string>(tag: Tag, status: number) =>
   Schema.Struct({
@@ -33,12 +34,16 @@ export const BadRequest400 = detailBody("BadRequest400", 400)
 export const Unauthorized401 = detailBody("Unauthorized401", 401)
 
 /**
- * 403 with a text: not a policy decision.
+ * 403 with a text: not a policy decision. A gateway whose keys have scopes says which one the key lacks.
  *
  * @category bodies
  * @since 0.1.0
  */
-export const Forbidden403 = detailBody("Forbidden403", 403)
+export const Forbidden403 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("Forbidden403"),
+  detail: Schema.String,
+  required_scope: Schema.optionalKey(KeyScope)
+}).annotate({ httpApiStatus: 403, identifier: "Forbidden403" })
 
 /**
  * 404: unknown, or another tenant's.

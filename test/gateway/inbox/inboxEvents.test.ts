@@ -11,6 +11,7 @@ import * as Gateway from "../../../src/gateway/Gateway.ts"
 import { Feed } from "../../../src/gateway/inbox/Feed.ts"
 import { Held, Recorded, Settled } from "../../../src/gateway/inbox/FeedEvent.ts"
 import { Alive, InboxApi } from "../../../src/gateway/inbox/InboxApi.ts"
+import { ScopedKeys } from "../../../src/gateway/tenants/ScopedKeys.ts"
 import { Tenants } from "../../../src/gateway/tenants/Tenants.ts"
 import { Account } from "../../../src/operator/Account.ts"
 import { allowed, approve, hold } from "../suite/cases.ts"
@@ -75,11 +76,22 @@ for (const door of [inProcess, overSocket]) {
     })
 
     test("come by a session, whatever becomes of the key", function*() {
-      const { token } = yield* Account.use((account) => account.session)
+      // A reviewer's key, and not the one that is replaced.
+      const reviewer = { name: "ann", scopes: ["reviewer"], apiKey: "reviewer-key" } as const
+      yield* ScopedKeys.use((keys) => keys.put(acme.id, reviewer))
+      const { token } = yield* as({ id: acme.id, apiKey: reviewer.apiKey })(Account.use((account) => account.session))
       const { next } = yield* opened(["authorization", `Bearer ${Redacted.value(token)}`])
       yield* Account.use((account) => account.rotateKey())
       const id = yield* hold()
       assert.deepStrictEqual(yield* next, new Recorded({ actionId: id, decision: "pending_approval" }))
+    })
+
+    test("end with the session, which ends with its key", function*() {
+      const { token } = yield* Account.use((account) => account.session)
+      const { next } = yield* opened(["authorization", `Bearer ${Redacted.value(token)}`])
+      yield* Account.use((account) => account.rotateKey())
+      yield* hold()
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(next)))
     })
 
     test("may come one by one to whoever reads slowly, and hold up no call", function*() {

@@ -7,8 +7,9 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { randomUUID } from "node:crypto"
+import { KeyScope } from "../../../model/KeyScope.ts"
 import { Membership, RotatedKey, SignupReceipt } from "../../../operator/Session.ts"
-import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
+import { type Bond, CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import {
   BadGateway502,
   BadRequest400,
@@ -19,12 +20,13 @@ import {
   Unprocessable422
 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { newKey } from "../../tenants/internal/apiKeys.ts"
+import { hashOfKey, newKey } from "../../tenants/internal/apiKeys.ts"
 import { maxNameLength, maxTenants } from "../../tenants/internal/bounds.ts"
 import { emailDomain } from "../../tenants/internal/emailAddress.ts"
+import { ScopedKeys } from "../../tenants/ScopedKeys.ts"
 import { Sessions } from "../../tenants/Sessions.ts"
 import { Signups } from "../../tenants/Signups.ts"
-import { isOfOnePerson, Tenants } from "../../tenants/Tenants.ts"
+import { isOfOnePerson, type Tenant, Tenants } from "../../tenants/Tenants.ts"
 import { clientAddress, TrustedProxies } from "../clientAddress.ts"
 
 const disposable = new Set(["mailinator.com", "guerrillamail.com", "10minutemail.com", "tempmail.com", "yopmail.com"])
@@ -40,6 +42,7 @@ export const layer = HttpApiBuilder.group(
   "account",
   Effect.fnUntraced(function*(handlers) {
     const tenants = yield* Tenants
+    const scopedKeys = yield* ScopedKeys
     const sessions = yield* Sessions
     const signups = yield* Signups
     const isTrustedProxy = yield* TrustedProxies
@@ -48,13 +51,13 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "session",
         Effect.fnUntraced(function*() {
-          const { apiKey } = yield* CurrentTenant
+          const { apiKey, bonds, scopes } = yield* CurrentTenant
           const tenant = yield* tenants.current
           return apiKey === undefined
             ? yield* Effect.fail(Unprocessable422.make({
               detail: [{ type: "missing", loc: ["header", "x-api-key"], msg: "Field required" }]
             }))
-            : { session_token: yield* sessions.open(tenant), tenant_id: tenant.id }
+            : { session_token: yield* sessions.open(tenant, scopes, bonds), tenant_id: tenant.id }
         })
       )
       .handle(
@@ -63,6 +66,10 @@ export const layer = HttpApiBuilder.group(
           const current = yield* CurrentTenant
           const tenant = yield* tenants.current
           const apiKey = newKey()
+          if (current.keyName !== undefined) {
+            yield* scopedKeys.put(tenant.id, { name: current.keyName, scopes: current.scopes, apiKey })
+            return new RotatedKey({ tenantId: tenant.id, apiKey, rotatedAt: yield* DateTime.now })
+          }
           // Another request may rotate at the same moment, and then the key of this request is no longer valid.
           return (yield* tenants.rotateKey(tenant.id, current.apiKey ?? tenant.apiKey, apiKey))
             ? new RotatedKey({ tenantId: tenant.id, apiKey, rotatedAt: yield* DateTime.now })
@@ -85,6 +92,7 @@ export const layer = HttpApiBuilder.group(
           if (id === undefined || id === "") {
             return yield* Effect.fail(BadRequest400.make({ detail: "tenant_id required" }))
           }
+          const { bonds, scopes } = yield* CurrentTenant
           const current = yield* tenants.current
           if (current.githubLogin === null) {
             return yield* Effect.fail(
@@ -93,7 +101,10 @@ export const layer = HttpApiBuilder.group(
           }
           const target = yield* tenants.byId(id)
           return target !== undefined && isOfOnePerson(target, current)
-            ? { session_token: yield* sessions.open(target), tenant_id: target.id }
+            ? {
+              session_token: yield* sessions.open(target, scopes, [bondOf(target), ...bonds]),
+              tenant_id: target.id
+            }
             : yield* Effect.fail(Forbidden403.make({ detail: "No access to this tenant" }))
         })
       )
@@ -136,13 +147,16 @@ export const layer = HttpApiBuilder.group(
               status: "verified",
               tenant_id: tenant.id,
               api_key: tenant.apiKey,
-              session_token: yield* sessions.open(tenant),
+              session_token: yield* sessions.open(tenant, KeyScope.literals, [bondOf(tenant)]),
               dashboard_url: `/dashboard/${tenant.slug}`
             }
         })
       )
   })
 )
+
+/** What opens a session by the tenant's first key ends with it. */
+const bondOf = ({ apiKey, id }: Tenant): Bond => ({ tenantId: id, name: null, hash: hashOfKey(apiKey) })
 
 /** Undefined where the address has a tenant by now. */
 const open = Effect.fnUntraced(function*(

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Redacted from "effect/Redacted"
-import { randomBytes } from "node:crypto"
+import { hash, randomBytes } from "node:crypto"
 
 /**
  * A new key, which no tenant has yet.
@@ -13,6 +13,14 @@ import { randomBytes } from "node:crypto"
  * @since 0.1.0
  */
 export const newKey = (): Redacted.Redacted => Redacted.make(`vg-${randomBytes(24).toString("hex")}`)
+
+/**
+ * What a key is known by where it is not kept: its SHA-256.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const hashOfKey = (apiKey: Redacted.Redacted): string => hash("sha256", Redacted.value(apiKey), "hex")
 
 /**
  * The beginning of a key, to tell keys apart: twelve characters of a long one, and never more than a third.
