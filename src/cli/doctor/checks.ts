@@ -85,7 +85,8 @@ export const separation = Effect.gen(function*() {
         reason === "NotFound"
           ? warning(
             "separation",
-            "this key can approve what it submits: an agent that holds it can release its own actions"
+            "this key can approve what it submits: an agent that holds it can release its own actions. A tenant's first key has " +
+              "every scope (agent, reviewer, operator); the embedded gateway makes keys for one scope each"
           )
           : reason === "Forbidden" || reason === "Unauthenticated"
           ? ok("separation", "this key cannot approve, so pending actions need another reviewer")

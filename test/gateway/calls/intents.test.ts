@@ -18,6 +18,7 @@ import * as CredentialVaultSqlite from "../../../src/gateway/sqlite/CredentialVa
 import * as Database from "../../../src/gateway/sqlite/Database.ts"
 import * as LedgerSqlite from "../../../src/gateway/sqlite/LedgerSqlite.ts"
 import * as ManagedStoreSqlite from "../../../src/gateway/sqlite/ManagedStoreSqlite.ts"
+import * as ScopedKeysSqlite from "../../../src/gateway/sqlite/ScopedKeysSqlite.ts"
 import * as TenantsSqlite from "../../../src/gateway/sqlite/TenantsSqlite.ts"
 import { ActionId } from "../../../src/model/ActionId.ts"
 import * as NodeHasher from "../../../src/node/NodeHasher.ts"
@@ -38,6 +39,7 @@ const world = (
   const parts = Layer.mergeAll(
     Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
     TenantsSqlite.layer([tenant]),
+    ScopedKeysSqlite.layer([tenant]),
     CredentialVaultSqlite.layer,
     ManagedStoreSqlite.layer,
     PolicyEngine.layerWith({}),

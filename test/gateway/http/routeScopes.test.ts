@@ -7,7 +7,7 @@ import { ApiKey } from "../../../src/transport/wire/ApiKey.ts"
 import { VargateApi } from "../../../src/VargateApi.ts"
 
 const groups: ReadonlyArray<HttpApiGroup.Top> = [VargateApi, InboxApi, KeysApi].flatMap(({ groups }) =>
-  Object.values<HttpApiGroup.Top>(groups)
+  Object.values(groups as unknown as Readonly<Record<string, HttpApiGroup.Top>>)
 )
 
 const keyed = groups.flatMap((group) =>
