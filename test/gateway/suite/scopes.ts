@@ -6,7 +6,7 @@ import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import { Account } from "../../../src/operator/Account.ts"
 import { Tenant } from "../../../src/operator/Tenant.ts"
 import { allowed, hold, log } from "./cases.ts"
-import { acme, as, caseOf, type Door, globex, send } from "./doors.ts"
+import { acme, as, caseOf, type Door, globex, send, wireCall } from "./doors.ts"
 
 const scopes = ["agent", "reviewer", "operator"] as const
 const keyOf = (scope: (typeof scopes)[number]) => ({ id: "acme", apiKey: `${scope}-key` })
@@ -96,7 +96,7 @@ export const scopedKeys = (door: Door) => {
       const { api_key: key } = JSON.parse(answer.text)
       assert.strictEqual((yield* send("GET", "/api-keys", { key: "operator-key" })).status, 401)
       assert.strictEqual((yield* send("GET", "/api-keys", { key })).status, 200)
-      assert.strictEqual((yield* send("POST", "/mcp/tools/call", { key, body: {} })).status, 422)
+      assert.strictEqual((yield* send("POST", "/mcp/tools/call", { key, body: wireCall() })).status, 403)
       yield* log()
     })
   })
