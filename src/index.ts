@@ -307,6 +307,13 @@ export * as Health from "./operator/Health.ts"
 export * as KeyProvider from "./transport/KeyProvider.ts"
 
 /**
+ * What a key of the embedded gateway may do.
+ *
+ * @since 0.1.0
+ */
+export * as KeyScope from "./model/KeyScope.ts"
+
+/**
  * What wipes or copies the gateway's own state.
  *
  * @since 0.1.0
