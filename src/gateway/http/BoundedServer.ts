@@ -82,9 +82,9 @@ export class BoundedServer extends Server {
   }
 
   /** Every event of Node's server passes here, so that none reaches a listener past the bounds. */
-  override emit(event: string | symbol, ...values: Array<any>): boolean {
-    if (event === "connection") return this.admit(values[0])
-    if (isEmitted(event)) return this.receive(event, values[0], values[1])
+  override emit(event: string | symbol, ...values: Array<unknown>): boolean {
+    if (event === "connection") return this.admit(values[0] as Socket)
+    if (isEmitted(event)) return this.receive(event, values[0] as IncomingMessage, values[1] as ServerResponse)
     return super.emit(event as string, ...values)
   }
 
