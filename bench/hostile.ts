@@ -137,18 +137,18 @@ const soak = async (server: ChildProcess, url: string, key: string, isHostile: b
   const before = await usage()
   const others = isHostile ? [start("attack", url, key)] : []
   const honest = start("act", url, key)
-  let served: Served | undefined
-  honest.once("message", (message) => served = message as Served)
+  const answer = heard<Served>(honest)
   let rss = before.rss
   let last = before
-  while (served === undefined && honest.exitCode === null) {
+  for (let second = 0; second < 2 * seconds; second++) {
     await sleep(500)
     last = await usage()
     rss = Math.max(rss, last.rss)
   }
+  const served = await answer
   for (const child of others) child.kill()
   honest.kill()
-  return { ...served!, rss, cpu: last.cpu - before.cpu }
+  return { ...served, rss, cpu: last.cpu - before.cpu }
 }
 
 const main = async () => {

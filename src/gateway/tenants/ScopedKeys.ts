@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { KeyScope } from "../../model/KeyScope.ts"
 import { hashOfKey } from "./internal/apiKeys.ts"
-import type { TenantOptions } from "./Tenants.ts"
+import type { ScopedKeyOptions, TenantOptions } from "./Tenants.ts"
 
 /**
  * A key as it is kept: without the key.
@@ -26,18 +26,6 @@ export interface ScopedKey {
   /** SHA-256, in hexadecimal digits. */
   readonly hash: string
   readonly createdAt: DateTime.Utc
-}
-
-/**
- * A key to be made.
- *
- * @category options
- * @since 0.1.0
- */
-export interface ScopedKeyOptions {
-  readonly name: string
-  readonly scopes: ReadonlyArray<KeyScope>
-  readonly apiKey: string | Redacted.Redacted
 }
 
 /**

@@ -8,8 +8,8 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type { KeyScope } from "../../model/KeyScope.ts"
 import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
-import type { ScopedKeyOptions } from "./ScopedKeys.ts"
 
 /**
  * What a gateway does when something behind it is away.
@@ -56,6 +56,18 @@ export interface DataHandling {
   readonly residencyRequired?: string | undefined
   /** `data.destination`, by tool. */
   readonly destinations?: Readonly<Record<string, { readonly type: string; readonly approved: boolean }>> | undefined
+}
+
+/**
+ * A key for some scopes, to be made. Its name tells the keys of a tenant apart.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ScopedKeyOptions {
+  readonly name: string
+  readonly scopes: ReadonlyArray<KeyScope>
+  readonly apiKey: string | Redacted.Redacted
 }
 
 /**
