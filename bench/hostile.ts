@@ -40,7 +40,9 @@ const serve = (data: string) => {
     ({ tenant, url }) => Effect.sync(() => process.send!({ url, apiKey: Redacted.value(tenant.apiKey) }))
   ))
   process.on("message", (message) => {
-    if (message === "end") return void Effect.runFork(Effect.andThen(Fiber.interrupt(server), Effect.sync(process.exit)))
+    if (message === "end") {
+      return void Effect.runFork(Effect.andThen(Fiber.interrupt(server), Effect.sync(process.exit)))
+    }
     const { system, user } = process.cpuUsage()
     process.send!({ rss: process.memoryUsage.rss(), cpu: system + user } satisfies Usage)
   })
@@ -48,7 +50,8 @@ const serve = (data: string) => {
 
 // --- hostile clients -------------------------------------------------------------------------------------------------
 
-const head = (method: string, path: string, headers = "") => `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`
+const head = (method: string, path: string, headers = "") =>
+  `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`
 
 const post = (path: string, body: string) =>
   head("POST", path, `content-type: application/json\r\ncontent-length: ${body.length}\r\n`) + body
@@ -114,12 +117,14 @@ const act = async (url: string, key: string) => {
     }
     agent.destroy()
   }))
-  process.send!({
-    calls: latencies.length,
-    refused,
-    p50: percentile(latencies, 0.5),
-    p99: percentile(latencies, 0.99)
-  } satisfies Served)
+  process.send!(
+    {
+      calls: latencies.length,
+      refused,
+      p50: percentile(latencies, 0.5),
+      p99: percentile(latencies, 0.99)
+    } satisfies Served
+  )
 }
 
 // --- the soak --------------------------------------------------------------------------------------------------------
@@ -161,13 +166,17 @@ const main = async () => {
     const share = Math.min(1, (quiet.cpu / quiet.calls) * hostile.calls / hostile.cpu)
     for (const [name, { calls, cpu, p50, p99, refused, rss }] of Object.entries({ quiet, hostile })) {
       console.log(
-        `${name}: ${calls} calls, refused ${JSON.stringify(refused)}, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ` +
+        `${name}: ${calls} calls, refused ${JSON.stringify(refused)}, p50 ${p50.toFixed(1)} ms, p99 ${
+          p99.toFixed(1)
+        } ms, ` +
           `at most ${Math.round(rss / 2 ** 20)} MB, ${(cpu / 1e6).toFixed(1)} s of a core`
       )
     }
     console.log(
       `hostile / quiet: ${(hostile.rss / quiet.rss).toFixed(2)} of the memory, ` +
-        `${(hostile.p99 / quiet.p99).toFixed(1)} of the p99; calls got ${(share * 100).toFixed(0)} % of the gateway's CPU`
+        `${(hostile.p99 / quiet.p99).toFixed(1)} of the p99; calls got ${
+          (share * 100).toFixed(0)
+        } % of the gateway's CPU`
     )
   } finally {
     server.send("end")

@@ -218,8 +218,11 @@ describe("a server before a client that reads nothing", () => {
   test("makes no answer before the last one is taken", function*(data) {
     const server = yield* serve({ data, burst: 10_000 })
     const key = keyOf(server)
-    yield* Effect.forEach(Array.from({ length: 60 }, (_, n) => n), (n) =>
-      call(server.url, key, "slack", "post", { n, pad: "p".repeat(60_000) }), { concurrency: 8 })
+    yield* Effect.forEach(
+      Array.from({ length: 60 }, (_, n) => n),
+      (n) => call(server.url, key, "slack", "post", { n, pad: "p".repeat(60_000) }),
+      { concurrency: 8 }
+    )
     const { hostname, port } = new URL(server.url)
     const page = `GET /audit/log?limit=1000 HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${key}\r\n\r\n`
     yield* Effect.acquireRelease(

@@ -57,8 +57,7 @@ export const logAnswer = Effect.fnUntraced(function*(
     return JSON.stringify(records).slice(1, -1)
   })
 
-  const end = () =>
-    `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
+  const end = () => `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
 
   const held: Array<string> = []
   let characters = 0

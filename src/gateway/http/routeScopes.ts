@@ -51,7 +51,13 @@ export const routeScopes: Readonly<Record<string, Readonly<Record<string, Needed
   },
   system: { outreach: "any", backup: "operator" },
   compliance: { export: "operator" },
-  credentials: { register: "operator", list: "operator", accessLog: "operator", status: "operator", remove: "operator" },
+  credentials: {
+    register: "operator",
+    list: "operator",
+    accessLog: "operator",
+    status: "operator",
+    remove: "operator"
+  },
   tenant: { me: "any", updateSettings: "operator", testWebhook: "operator" },
   tenants: { create: "operator", list: "operator", get: "operator" },
   account: { session: "reviewer", rotateKey: "operator", tenants: "any", switchTenant: "operator" },

@@ -8,8 +8,8 @@ import type * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import type * as Redacted from "effect/Redacted"
-import { Unauthorized401 } from "./ErrorBodies.ts"
 import type { KeyScope } from "../../model/KeyScope.ts"
+import { Unauthorized401 } from "./ErrorBodies.ts"
 
 /**
  * The header that carries the key. It is never sent as `Authorization`: there a key that is not a session token

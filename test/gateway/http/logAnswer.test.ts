@@ -26,7 +26,8 @@ for (const door of [inProcess, onDisk]) {
       let pages = 0
       const counted = Ledger.of({
         ...ledger,
-        page: (...place) => Effect.suspend(() => ledger.page(...place).pipe(Effect.tap(() => Effect.sync(() => pages++))))
+        page: (...place) =>
+          Effect.suspend(() => ledger.page(...place).pipe(Effect.tap(() => Effect.sync(() => pages++))))
       })
       const answer = yield* logAnswer(counted, "acme", 1000, 0)
       assert(answer.body._tag === "Stream")
@@ -47,9 +48,7 @@ for (const door of [inProcess, onDisk]) {
       const growing = Ledger.of({
         ...ledger,
         page: (...place) =>
-          Effect.suspend(() =>
-            pages++ === 1 ? Effect.andThen(submit, ledger.page(...place)) : ledger.page(...place)
-          )
+          Effect.suspend(() => pages++ === 1 ? Effect.andThen(submit, ledger.page(...place)) : ledger.page(...place))
       })
       const grown = JSON.parse(yield* textOf(yield* logAnswer(growing, "acme", 1000, 0)))
       assert.deepStrictEqual(grown, expected)

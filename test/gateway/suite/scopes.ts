@@ -86,7 +86,9 @@ export const scopedKeys = (door: Door) => {
       assert.strictEqual((yield* send("DELETE", "/api-keys/ci", { key: globex.apiKey })).status, 404)
       assert.strictEqual((yield* send("DELETE", "/api-keys/ci", { key })).status, 200)
       assert.strictEqual((yield* send("GET", "/audit/log", { key: made.api_key })).status, 401)
-      for (const body of [{ name: "", scopes: ["agent"] }, { name: "x", scopes: [] }, { name: "x", scopes: ["root"] }]) {
+      for (
+        const body of [{ name: "", scopes: ["agent"] }, { name: "x", scopes: [] }, { name: "x", scopes: ["root"] }]
+      ) {
         assert.strictEqual((yield* send("POST", "/api-keys", { key, body })).status, 422)
       }
     })

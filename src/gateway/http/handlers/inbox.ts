@@ -25,7 +25,9 @@ const inAll = 1024
 
 const tooManyStreams = (who: string) =>
   Effect.fail(
-    TooManyRequests429.make({ detail: `${who} streams of events open, as many as it may have, or all tenants together do` })
+    TooManyRequests429.make({
+      detail: `${who} streams of events open, as many as it may have, or all tenants together do`
+    })
   )
 
 /** Proxies must not collect the stream, and its connection must not linger when it has ended. */
