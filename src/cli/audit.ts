@@ -82,7 +82,7 @@ const run = Effect.fnUntraced(function*(
   else yield* printer.note(dim("No record matches."))
   yield* print(first)
   if (!isFollowing) return
-  const endure = yield* enduring
+  const endure = yield* enduring(true)
   const look = Effect.gen(function*() {
     const news = yield* endure(after(last))
     last = news.at(-1)?.id ?? last

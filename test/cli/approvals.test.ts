@@ -1,13 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
-import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Reviews from "../../src/approvals/Reviews.ts"
 import { decide } from "../../src/calls/ToolCalls.ts"
 import { Failure, Notice, Outcome, Pending } from "../../src/cli/Output.ts"
 import { ActionId } from "../../src/model/ActionId.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { answering, decodeLines, prepare, run } from "../support/cli.ts"
+import { answering, decodeLines, outage, prepare, run } from "../support/cli.ts"
 
 const gateway = () =>
   GatewayMemory.layer({
@@ -24,22 +23,6 @@ const hold = (table: string, agent = "janitor") =>
     decide({ tool: "db", method: "drop", params: { table }, agent: { id: agent } }),
     ({ actionId }) => actionId
   )
-
-let isAway = false
-
-/** A gateway that can be away. */
-const away = Layer.effect(
-  HttpClient.HttpClient,
-  Effect.map(HttpClient.HttpClient, (client) =>
-    HttpClient.transform(client, (send, request) => {
-      const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
-      return isAway
-        ? Effect.fail(
-          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
-        )
-        : send
-    }))
-)
 
 describe("approvals list", () => {
   it.effect("is a table that fits the screen", () =>
@@ -224,30 +207,30 @@ describe("approvals watch", () => {
       const command = prepare(["approvals", "watch", "--json"])
       const fiber = yield* Effect.forkChild(command.end, { startImmediately: true })
       yield* TestClock.adjust("2 seconds")
-      isAway = true
+      outage.isOn = true
       yield* TestClock.adjust("10 minutes")
       assert.match(decodeLines(Notice, command.err())[0]!.warning, /cannot be reached.* Looking again until/)
       assert.lengthOf(decodeLines(Notice, command.err()), 1)
-      isAway = false
+      outage.isOn = false
       const two = yield* hold("b")
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(decodeLines(Pending, command.out()).map(({ actionId }) => actionId), [one, two])
       assert.match(decodeLines(Notice, command.err())[1]!.warning, /answers again, after 10 min/)
     }).pipe(
-      Effect.provide(Layer.provideMerge(away, gateway())),
-      Effect.ensuring(Effect.sync(() => isAway = false))
+      Effect.provide(Layer.provideMerge(outage.layer, gateway())),
+      Effect.ensuring(Effect.sync(() => outage.isOn = false))
     ))
 
   it.effect("ends where no gateway ever answered", () =>
     Effect.gen(function*() {
-      isAway = true
+      outage.isOn = true
       const fiber = yield* Effect.forkChild(run(["approvals", "watch", "--json"]), { startImmediately: true })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Fiber.join(fiber)).code, 5)
     }).pipe(
-      Effect.provide(Layer.provideMerge(away, gateway())),
-      Effect.ensuring(Effect.sync(() => isAway = false))
+      Effect.provide(Layer.provideMerge(outage.layer, gateway())),
+      Effect.ensuring(Effect.sync(() => outage.isOn = false))
     ))
 
   it.effect("tells each action once in a pipe", () =>

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { decide } from "../../src/calls/ToolCalls.ts"
-import { Record } from "../../src/cli/Output.ts"
+import { Notice, Record } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
-import { decodeLines, prepare, run } from "../support/cli.ts"
+import { decodeLines, outage, prepare, run } from "../support/cli.ts"
 
 const gateway = () =>
   GatewayMemory.layer({
@@ -84,6 +84,29 @@ describe("audit", () => {
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(idsOf(command.out()), Array.from({ length: 152 }, (_, i) => i + 4))
     }).pipe(Effect.provide(gateway())))
+
+  it.effect("follows on after minutes without a gateway, and leaves none out", () =>
+    Effect.gen(function*() {
+      yield* some
+      const command = prepare(["audit", "--follow", "-l", "1", "--json"])
+      const fiber = yield* Effect.forkChild(command.end, { startImmediately: true })
+      yield* TestClock.adjust("100 millis")
+      outage.isOn = true
+      yield* TestClock.adjust("10 minutes")
+      outage.isOn = false
+      yield* charge(1, "a")
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(idsOf(command.out()), [4, 5])
+      const said = decodeLines(Notice, command.err()).map(({ warning }) => warning)
+      assert.match(
+        said.join("\n"),
+        /^The gateway cannot be reached.* Looking again.*\n.*answers again, after 10 min.*$/
+      )
+    }).pipe(
+      Effect.provide(Layer.provideMerge(outage.layer, gateway())),
+      Effect.ensuring(Effect.sync(() => outage.isOn = false))
+    ))
 
   it.effect("ends quietly when nobody reads on", () =>
     Effect.gen(function*() {

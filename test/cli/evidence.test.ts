@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { decide } from "../../src/calls/ToolCalls.ts"
 import { EvidenceVerdict, Exported } from "../../src/cli/Output.ts"
 import { Evidence } from "../../src/verify/Evidence.ts"
 import { decodeLines, run } from "../support/cli.ts"
@@ -122,6 +123,17 @@ describe("evidence", () => {
       assert.match(err, /\/nowhere\/evidence.json cannot be written/)
       assert.strictEqual(code, 11)
       assert.isFalse(existsSync("/nowhere"))
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("has nothing on stdout that a terminal obeys, and holds as it is", () =>
+    Effect.gen(function*() {
+      const path = yield* prepare
+      yield* decide({ tool: "t", method: "m", params: { note: "a\u009b2J\u202eb\u2028c\u2800d\u00a0e" } })
+      const { out } = yield* evidence("export", "-")
+      assert.include(out, "\\u009b2J\\u202eb\\u2028c\\u2800d\\u00a0e")
+      assert.notMatch(out, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u2800\u00a0]/u)
+      writeFileSync(path, out)
+      assert.strictEqual((yield* evidence("verify", path)).code, 0)
     }).pipe(Effect.provide(gateway())))
 
   it.effect("is no other file", () =>

@@ -15,7 +15,7 @@ import {
   Terminal
 } from "effect"
 import * as Gateway from "effect-vargate/gateway/Gateway"
-import { HttpClient, HttpClientResponse, HttpServer } from "effect/http"
+import { HttpClient, HttpClientError, HttpClientResponse, HttpServer } from "effect/http"
 import { spawn } from "node:child_process"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
@@ -143,6 +143,26 @@ export const answering = (path: string, answer: (own: Effect.Effect<string>) => 
             : send)
     )
   )
+
+/** A gateway in context that can be away. */
+export const outage: {
+  isOn: boolean
+  readonly layer: Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient>
+} = {
+  isOn: false,
+  layer: Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) =>
+      HttpClient.transform(client, (send, request) => {
+        const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
+        return outage.isOn
+          ? Effect.fail(
+            new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+          )
+          : send
+      }))
+  )
+}
 
 // --- a process of its own --------------------------------------------------------------------------------------------
 

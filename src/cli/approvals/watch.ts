@@ -28,7 +28,7 @@ import * as Queue from "./queue.ts"
 const asLines = Effect.fnUntraced(function*(every: Duration.Duration) {
   const approvals = yield* Approvals
   const printer = yield* Printer
-  const endure = yield* enduring
+  const endure = yield* enduring()
   const known = new Map<ActionId, DateTime.Utc>()
   const look = Effect.gen(function*() {
     const { pending } = yield* endure(approvals.pending)
@@ -53,7 +53,7 @@ const asScreen = Effect.fnUntraced(function*(every: Duration.Duration) {
   const decided = new Map<ActionId, Line>()
   let known: ReadonlyArray<PendingAction> = []
 
-  const endure = yield* enduring
+  const endure = yield* enduring()
 
   const frame = Effect.gen(function*() {
     const list = yield* endure(approvals.pending)

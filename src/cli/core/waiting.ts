@@ -91,16 +91,17 @@ export const sayingMeanwhile = <A, E, R>(
  *
  * @internal
  */
-export const enduring = Effect.gen(function*() {
+export const enduring = Effect.fnUntraced(function*(isKnownToAnswer = false) {
   const printer = yield* Printer
-  let hasAnswered = false
+  let hasAnswered = isKnownToAnswer
   let awaySince: number | undefined
 
   /** A warning would tear a screen that is drawn again and again. */
   const say = (message: string) =>
     printer.isLive ? Effect.sync(() => printer.progress(yellow(message))) : printer.warn(message)
 
-  const away = Effect.fnUntraced(function*({ message }: OperationError) {
+  const away = Effect.fnUntraced(function*(error: OperationError) {
+    const { message } = error._tag === "VargateError" ? error.reason : error
     const now = yield* Clock.currentTimeMillis
     if (awaySince === undefined) yield* say(`${message} Looking again until the gateway answers.`)
     else if (printer.isLive) yield* say(`No answer for ${Words.stretch(now - awaySince)}: ${message}`)
