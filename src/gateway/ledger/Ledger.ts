@@ -138,6 +138,11 @@ export class Ledger extends Context.Service<Ledger, {
   readonly intend: (entry: Entry) => Effect.Effect<void>
   /** Executions whose end is known and could not be recorded. The ledger tries again until they are on record. */
   readonly unrecorded: (tenantId: string) => Effect.Effect<ReadonlyArray<ActionId>>
+  /**
+   * The newest record that the tenant is known to have had, by its place in the chain, whatever the store holds now.
+   * Undefined where there was none, and where nothing but the ledger itself can lose records.
+   */
+  readonly head: (tenantId: string) => Effect.Effect<{ readonly records: number; readonly hash: string } | undefined>
   /** Records newest first; `total` counts all of the tenant. */
   readonly page: (tenantId: string, limit: number, offset: number) => Effect.Effect<{
     readonly records: ReadonlyArray<AuditRecord>

@@ -94,6 +94,7 @@ const make = Effect.sync(() => {
     intend: (entry) => Effect.sync(() => void ledgerOf(entry.tenantId).intents.set(entry.actionId, entry)),
     // Memory never refuses.
     unrecorded: () => Effect.succeed([]),
+    head: () => Effect.undefined,
 
     page: (tenantId, limit, offset) =>
       Effect.sync(() => {

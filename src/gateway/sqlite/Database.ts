@@ -15,6 +15,8 @@ import * as FileLock from "../../internal/fileLock.ts"
 import * as SqliteClient from "../../internal/sqliteClient.ts"
 import { seal, unseal } from "../ledger/internal/sealing.ts"
 import * as GroupCommit from "./groupCommit.ts"
+import type { Head } from "./headFile.ts"
+import * as HeadFile from "./headFile.ts"
 import { keyPathOf, readKey } from "./keyFile.ts"
 import { currentVersion, migrate, versionOf } from "./migrations.ts"
 import { StorageError, type StorageProblem } from "./StorageError.ts"
@@ -34,6 +36,10 @@ export class Database extends Context.Service<Database, {
    * nothing but queries, and is carried out even when its caller waits no longer.
    */
   readonly commit: <A>(change: Effect.Effect<A, SqlError>) => Effect.Effect<A>
+  /** To be told inside a change: the newest record of a tenant, once the change is on the disk. */
+  readonly appended: (tenantId: string, head: Head) => Effect.Effect<void>
+  /** The newest record that a tenant is known to have had. */
+  readonly head: (tenantId: string) => Head | undefined
   /** Encrypts a text for one place in the database, named by its path. */
   readonly seal: (text: string, ...place: ReadonlyArray<string>) => Uint8Array
   readonly unseal: (sealed: Uint8Array, ...place: ReadonlyArray<string>) => string
@@ -85,9 +91,9 @@ const touch = (filename: string) =>
 
 const isInMemory = (filename: string) => filename === ":memory:"
 
-/** Takes the file for this process alone, and says where it is. */
+/** Takes the file for this process alone, and says where it is and what is known of its records. */
 const take = Effect.fnUntraced(function*(filename: string) {
-  if (isInMemory(filename)) return filename
+  if (isInMemory(filename)) return { path: filename, known: new Map<string, Head>() }
   yield* Effect.mapError(
     FileLock.acquire(filename),
     ({ detail, isHeld }) =>
@@ -96,17 +102,24 @@ const take = Effect.fnUntraced(function*(filename: string) {
         : new StorageError({ problem: "Inaccessible", filename, detail: `cannot be locked (${detail})` })
   )
   const path = FileLock.canonicalPath(filename)
+  const known = yield* HeadFile.readHeads(path)
+  if (known !== undefined) yield* HeadFile.checkExistence(filename, path, known)
   yield* touch(path)
-  return path
+  return { path, known }
 })
 
-const open = Effect.fnUntraced(function*(filename: string, path: string) {
+const open = Effect.fnUntraced(function*(
+  filename: string,
+  path: string,
+  known: ReadonlyMap<string, Head> | undefined
+) {
   const sql = yield* SqliteClient.make({ filename: path, applicationId })
   const version = yield* versionOf(sql)
   if (version > currentVersion) {
     const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
     return yield* new StorageError({ problem: "Newer", filename, detail })
   }
+  if (known !== undefined) yield* HeadFile.checkRecords(filename, sql, known, version === 0)
   // What is deleted is overwritten: the data of an erased subject must not be found in the free pages.
   yield* sql`PRAGMA secure_delete = ON`
   yield* migrate.pipe(
@@ -169,20 +182,31 @@ const guarded = Effect.fnUntraced(function*(filename: string, path: string, sql:
 })
 
 const make = Effect.fnUntraced(function*({ filename }: Options) {
-  const path = yield* take(filename)
+  const { known, path } = yield* take(filename)
   const toStorageError = storageError(filename)
-  const { key, sql, transactor } = yield* Effect.gen(function*() {
-    const sql = yield* open(filename, path)
+  const { heads, key, sql, transactor } = yield* Effect.gen(function*() {
+    const sql = yield* open(filename, path, known)
     const key = yield* unlock(path, sql)
-    return { sql, key, transactor: yield* guarded(filename, path, sql) }
+    const transactor = yield* guarded(filename, path, sql)
+    return { sql, key, transactor, heads: yield* HeadFile.make(isInMemory(path) ? undefined : path, sql, known) }
   }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError(error))))
-  const commit = yield* GroupCommit.make(transactor)
+  /** The newest records of the transaction that is open. */
+  const appended = new Map<string, Head>()
+  const commit = yield* GroupCommit.make({
+    withTransaction: (changes) =>
+      Effect.suspend(() => {
+        appended.clear()
+        return Effect.tap(transactor.withTransaction(changes), () => heads.set([...appended]))
+      })
+  })
   const labelOf = (place: ReadonlyArray<string>) => JSON.stringify(place)
   const orDie = <A>(query: Effect.Effect<A, SqlError | StorageError>) =>
     Effect.orDie(Effect.catchTag(query, "SqlError", (error) => Effect.fail(toStorageError(error))))
 
   return Database.of({
     sql,
+    appended: (tenantId, head) => Effect.sync(() => void appended.set(tenantId, head)),
+    head: heads.of,
     read: orDie,
     commit: (change) => orDie(commit(change)),
     seal: (text, ...place) => seal(key, text, labelOf(place)),
@@ -204,6 +228,9 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
  *
  * One process at a time has it, whatever links and spellings of the path lead to it: that is kept by a lock on
  * `{filename}.lock`, which nothing else may open. The database itself can be read meanwhile, for backups as well.
+ *
+ * `{filename}.head` says how many records each tenant has at least. Where the database holds fewer, because it was deleted
+ * or copied without its write-ahead log, it is refused as `Incomplete`.
  *
  * @category layers
  * @since 0.1.0

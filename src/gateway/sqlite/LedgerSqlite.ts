@@ -61,6 +61,7 @@ const make = Effect.gen(function*() {
     intend: (entry) => database.commit(intend(database, entry)),
     unrecorded: (tenantId) =>
       Effect.map(arrears.of(tenantId), (entries) => entries.map(({ actionId, executed }) => executed ?? actionId)),
+    head: (tenantId) => Effect.sync(() => database.head(tenantId)),
     ...records(database),
     ...heldActions(database),
     ...subjects(database),

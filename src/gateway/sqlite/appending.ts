@@ -40,6 +40,7 @@ export const append = Effect.fnUntraced(function*(
   })
   const row = { tenant_id: tenantId, position: (head?.position ?? 0) + 1, ...rowOf(record) }
   yield* sql`INSERT INTO records ${sql.insert(row)}`
+  yield* database.appended(tenantId, { records: row.position, hash: record.recordHash })
   if (entry.input !== undefined) {
     const input = personalText(database, tenantId, record.actionId).write(canonicalJson(entry.input), entry.containsPii)
     yield* sql`INSERT INTO policy_inputs ${sql.insert({ record_id: record.id, input })}`

@@ -128,12 +128,17 @@ export const verifyChain = Effect.fnUntraced(function*(tenantId: string, chain: 
  * @since 0.1.0
  */
 export const verifyLedger = Effect.fnUntraced(function*(ledger: Ledger["Service"], tenantId: string) {
+  // Before the chain is read, since it goes on growing.
+  const head = yield* ledger.head(tenantId)
   const status = yield* verifyChain(tenantId, ledger.stream(tenantId))
   if (!status.valid) return status
+  const invalid = (failedAt: string, reason: string) => new ChainStatus({ valid: false, failedAt, reason, tenantId })
+  if (head !== undefined && (yield* ledger.nth(tenantId, head.records))?.recordHash !== head.hash) {
+    const newest = yield* ledger.page(tenantId, 1, 0)
+    return invalid(newest.records[0]?.actionId ?? genesis, "records missing")
+  }
   const [unrecorded] = yield* ledger.unrecorded(tenantId)
-  return unrecorded === undefined
-    ? status
-    : new ChainStatus({ valid: false, failedAt: unrecorded, reason: "execution not recorded", tenantId })
+  return unrecorded === undefined ? status : invalid(unrecorded, "execution not recorded")
 })
 
 /**
