@@ -166,7 +166,7 @@ export const make = Effect.fnUntraced(function*(
 ) {
   const scope = yield* Effect.scope
   const heads = new Map(known ?? (yield* headsIn(sql)))
-  let isDirty = known === undefined
+  let isDirty = path !== undefined && known === undefined
   let isWriting = false
 
   const write = Effect.suspend(() => {
@@ -201,6 +201,7 @@ export const make = Effect.fnUntraced(function*(
           if (head.records === 0) heads.delete(tenantId)
           else heads.set(tenantId, head)
         }
+        if (path === undefined) return Effect.void
         isDirty = true
         if (isWriting) return Effect.void
         isWriting = true
