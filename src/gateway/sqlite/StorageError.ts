@@ -45,9 +45,11 @@ const advice: Readonly<Record<StorageProblem, string>> = {
   Inaccessible: "Its folder must exist, and this user must be able to write there.",
   Full: "Free space on its disk. What was answered before is kept.",
   Lost: "Stop this gateway, see that the file and its -wal are where they were, and start it again.",
-  Incomplete: "Put back the whole database, and its -wal where there is one. To go on without what is missing, remove the " +
+  Incomplete:
+    "Put back the whole database, and its -wal where there is one. To go on without what is missing, remove the " +
     ".head file beside it: then nothing will tell of the loss again.",
-  HeadUnfit: "Put it back from a backup. Where there is none, remove it: then nothing tells whether the log is complete.",
+  HeadUnfit:
+    "Put it back from a backup. Where there is none, remove it: then nothing tells whether the log is complete.",
   KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",
   KeyExposed: "Take the permission away (chmod 600), and replace the secrets if another user may have read it.",
   KeyUnfit: "Put back the one that was made with this database."

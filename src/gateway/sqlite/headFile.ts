@@ -147,7 +147,8 @@ const headsIn = (sql: SqlClient) =>
       SELECT newest.tenant_id, newest.records, records.record_hash
       FROM (SELECT tenant_id, max(position) AS records FROM records GROUP BY tenant_id) AS newest
       JOIN records ON records.tenant_id = newest.tenant_id AND records.position = newest.records`,
-    (rows) => new Map(rows.map((row): [string, Head] => [row.tenant_id, { records: row.records, hash: row.record_hash }]))
+    (rows) =>
+      new Map(rows.map((row): [string, Head] => [row.tenant_id, { records: row.records, hash: row.record_hash }]))
   )
 
 /** How long the file is left alone after it was written. */
