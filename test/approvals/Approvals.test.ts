@@ -5,43 +5,8 @@ import * as Gateway from "effect-vargate/gateway/Gateway"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { bodyOf, secret, signatureOf } from "../support/webhooks.ts"
-import {
-  inProcess,
-  TimeMachine,
-  timeMachine,
-  Wiretap,
-  type World,
-  type WorldOptions,
-  worlds
-} from "../support/worlds.ts"
-
-const tools: WorldOptions["tools"] = {
-  "db/delete": () => Effect.succeed({ deleted: 1 }),
-  "db/drop": () => Effect.fail("disk on fire"),
-  "db/purge": () => Effect.succeed({ error: "no such table" })
-}
-
-const options: WorldOptions = {
-  tools,
-  tenants: [{ id: "t", apiKey: "key", burst: 1000, policyConfig: { daily_action_limit: 10_000 } }],
-  approvals: { poll: Schedule.spaced("20 millis") }
-}
-
-/** Under the general template these methods are held for a human. */
-const hold = Effect.fn(function*(method: string, n = 0) {
-  const decision = yield* ToolCalls.decide({ tool: "db", method, params: { n } })
-  assert.strictEqual(decision._tag, "PendingApproval")
-  return decision.actionId
-})
-
-const awaiting = (actionId: ActionId.ActionId, awaitOptions?: Approvals.AwaitOptions) =>
-  Approvals.Approvals.use((approvals) => approvals.await(actionId, awaitOptions))
-
-const approve = (actionId: ActionId.ActionId, note?: string) =>
-  Reviews.Reviews.use((reviews) => reviews.approve(actionId, note))
-
-const reject = (actionId: ActionId.ActionId, note?: string) =>
-  Reviews.Reviews.use((reviews) => reviews.reject(actionId, note))
+import { inProcess, TimeMachine, timeMachine, Wiretap, type World, worlds } from "../support/worlds.ts"
+import { approve, awaiting, hold, options, polls, reject, test } from "./pending.ts"
 
 for (const { name, world } of worlds) {
   describe(`Approvals.await, ${name}`, () => {
@@ -139,15 +104,7 @@ for (const { name, world } of worlds) {
   })
 }
 
-const test = (title: string, effect: Effect.Effect<void, unknown, World>) =>
-  it.effect(title, () => Effect.provide(effect, inProcess({ ...options, approvals: {} })))
-
 describe("the shared poller", () => {
-  const polls = Effect.map(
-    Wiretap,
-    ({ requests }) => requests.filter((request) => request === "GET /api/approvals").length
-  )
-
   test(
     "looks once a tick for any number of waits, and not at all when nobody waits",
     Effect.gen(function*() {
@@ -215,43 +172,6 @@ describe("the shared poller", () => {
         assert.deepInclude(outcome, { actionId: [...decided, ...waiting][i], note: `${n}` })
       }
       assert.isAtMost((yield* polls) - before, 6)
-    })
-  )
-
-  it.effect("10,000 distinct waits cost what one costs", () =>
-    Effect.gen(function*() {
-      const { requests } = yield* Wiretap
-      const ids = yield* Effect.forEach(Array.from({ length: 10_000 }), (_, n) => hold("delete", n))
-      const waits = yield* Effect.forEach(ids, (id) => Effect.forkChild(Effect.exit(awaiting(id))))
-      // The first looks find every action's own record in the log.
-      yield* TestClock.adjust("2 minutes")
-      const before = requests.length
-      const pollsBefore = yield* polls
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual((yield* polls) - pollsBefore, 10)
-      assert.isAtMost(requests.length - before, 30)
-      yield* Effect.forEach(ids.slice(0, 3), (id) => approve(id))
-      const atDecision = requests.length
-      yield* TestClock.adjust("1 second")
-      assert.isAtMost(requests.length - atDecision, 3)
-      const exits = yield* Effect.forEach(waits.slice(0, 3), Fiber.join)
-      assert.isTrue(exits.every(Exit.isSuccess))
-      yield* Fiber.interruptAll(waits)
-    }).pipe(Effect.provide(inProcess({
-      tenants: [{ id: "t", apiKey: "key", burst: 100_000, policyConfig: { daily_action_limit: 1e6 } }],
-      approvals: {}
-    }))))
-
-  test(
-    "expiry beyond the windows, where the log is silent",
-    Effect.gen(function*() {
-      const old = yield* hold("delete")
-      yield* Effect.forEach(Array.from({ length: 120 }), (_, n) => hold("purge", n))
-      const waiting = yield* Effect.forkChild(Effect.flip(awaiting(old, { timeout: "5 hours" })))
-      yield* TestClock.adjust("59 minutes")
-      assert.isUndefined(waiting.pollUnsafe())
-      yield* TestClock.adjust("5 minutes")
-      assert.strictEqual((yield* Fiber.join(waiting))._tag, "Expired")
     })
   )
 

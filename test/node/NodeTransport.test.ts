@@ -1,86 +1,12 @@
 /** The client against servers that write bytes by hand: what no polite server would send, too. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { Cookies, HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
-import { createServer, type Socket } from "node:net"
+import { type Socket } from "node:net"
 import * as ToolCalls from "../../src/calls/ToolCalls.ts"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
 import * as Vargate from "../../src/Vargate.ts"
-
-interface Conversation {
-  readonly socket: Socket
-  /** Everything that came over this connection so far. */
-  readonly heard: () => string
-}
-
-interface Server {
-  readonly url: string
-  /** Connections that are open now. */
-  readonly open: () => number
-  /** Connections that there ever were. */
-  readonly total: () => number
-  /** Requests whose head has arrived. */
-  readonly requests: ReadonlyArray<string>
-}
-
-/** A server that calls `answer` when the head of a request has arrived. */
-const serve = (
-  answer: (conversation: Conversation, count: number) => void
-): Effect.Effect<Server, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<{ readonly server: Server; readonly close: () => void }>((resume) => {
-      const sockets = new Set<Socket>()
-      const requests: Array<string> = []
-      let total = 0
-      const server = createServer((socket) => {
-        sockets.add(socket)
-        total++
-        let heard = ""
-        let unanswered = ""
-        socket.on("close", () => sockets.delete(socket))
-        socket.on("error", () => {})
-        socket.on("data", (chunk) => {
-          heard += chunk.toString("latin1")
-          unanswered += chunk.toString("latin1")
-          const end = unanswered.indexOf("\r\n\r\n")
-          if (end < 0) return
-          const head = unanswered.slice(0, end)
-          const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
-          if (unanswered.length < end + 4 + length && !/transfer-encoding/i.test(head)) return
-          if (/transfer-encoding/i.test(head) && !unanswered.endsWith("0\r\n\r\n")) return
-          unanswered = ""
-          requests.push(head)
-          answer({ socket, heard: () => heard }, requests.length)
-        })
-      })
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({
-          server: { url: `http://127.0.0.1:${port}`, open: () => sockets.size, total: () => total, requests },
-          close: () => {
-            server.close()
-            for (const socket of sockets) socket.destroy()
-          }
-        }))
-      })
-    }),
-    ({ close }) => Effect.sync(close)
-  ).pipe(Effect.map(({ server }) => server))
-
-const saying = (text: string) => ({ socket }: Conversation) => void socket.write(text)
-
-const ok = (body: string, headers = "") => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${headers}\r\n${body}`
-
-const test = (
-  name: string,
-  body: () => Effect.fn.Return<void, unknown, HttpClient.HttpClient | Scope.Scope>,
-  options: NodeTransport.Options = {}
-) => it.live(name, () => Effect.gen(body).pipe(Effect.provide(NodeTransport.layer(options))))
-
-/** Waits for what another process of events brings about. */
-const until = (condition: () => boolean) =>
-  Effect.repeat(Effect.andThen(Effect.sleep("5 millis"), Effect.sync(condition)), { until: (holds) => holds })
+import { type Conversation, ok, saying, serve, test, until } from "./rawServer.ts"
 
 const reasonOf = Effect.fnUntraced(function*(effect: Effect.Effect<unknown, unknown, HttpClient.HttpClient>) {
   const error = yield* Effect.flip(effect) as Effect.Effect<
@@ -400,28 +326,6 @@ describe("interruption", () => {
     assert.strictEqual((yield* Stream.runCollect(Stream.take(response.stream, 1))).length, 1)
     yield* until(() => server.open() === 0)
     assert.strictEqual((yield* reasonOf(response.text))._tag, "DecodeError")
-  })
-
-  test("ten thousand times leaves no connection behind, and the client still works", function*() {
-    let isSilent = true
-    const server = yield* serve(({ socket }) => void (isSilent ? undefined : socket.write(ok("ok"))))
-    const listeners = process.listenerCount("beforeExit") + process.listenerCount("exit")
-    yield* Effect.forEach(
-      Array.from({ length: 10_000 }, (_, i) => i),
-      (i) =>
-        Effect.gen(function*() {
-          const fiber = yield* Effect.forkChild(HttpClient.post(server.url), { startImmediately: true })
-          // Some at once, some on their way, some when the request has arrived.
-          if (i % 3 === 1) yield* Effect.yieldNow
-          if (i % 3 === 2) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-          yield* Fiber.interrupt(fiber)
-        }),
-      { concurrency: 64, discard: true }
-    )
-    yield* until(() => server.open() === 0)
-    isSilent = false
-    assert.strictEqual(yield* Effect.flatMap(HttpClient.get(server.url), textOf), "ok")
-    assert.strictEqual(process.listenerCount("beforeExit") + process.listenerCount("exit"), listeners)
   })
 })
 
