@@ -8,4 +8,4 @@ beforeAll(() => {
 })
 afterAll(() => release())
 
-await import("./auditScanner.test.ts")
+await import("./auditScanner.slow.test.ts")
