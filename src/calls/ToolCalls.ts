@@ -11,16 +11,15 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type CallError,
   Denied,
   type FieldIssue,
-  InvalidRequest,
   OpaUnavailable,
   OutcomeUnknown,
   PendingApproval,
-  type SubmitError,
-  VargateError
+  type SubmitError
 } from "../errors/VargateError.ts"
 import { annotate, inSpan } from "../internal/spans.ts"
 import { withoutStack } from "../internal/withoutStack.ts"
@@ -32,9 +31,9 @@ import * as Transport from "../transport/Transport.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { type CallHead, withParams, writeHead } from "./internal/callHead.ts"
 import { CurrentClaims } from "./internal/claims.ts"
+import { makeSend } from "./internal/fastPath.ts"
 import { type ParamsSnapshot, snapshotParams, type Taken } from "./internal/paramsSnapshot.ts"
-import { exchangeToolCall } from "./internal/toolCallExchange.ts"
-import { type Blocked403, type Pending202, type ToolCallBody, ToolCallsApi } from "./wire/ToolCallsApi.ts"
+import type { Blocked403, Pending202, ToolCallBody } from "./wire/ToolCallsApi.ts"
 
 /**
  * The models that these operations speak of.
@@ -82,7 +81,7 @@ export class ToolCalls extends Context.Service<ToolCalls, {
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
-  const client = transport.client(ToolCallsApi)
+  const exchange = makeSend(transport)
   const builtWith = yield* CallLimiter
 
   // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
@@ -94,7 +93,7 @@ export const make = Effect.gen(function*() {
     const captured = capture(request)
     return inSpan(operation, (fiber) => {
       const checked = check(captured, fiber)
-      if (Result.isFailure(checked)) return invalid(operation, checked.failure)
+      if (Result.isFailure(checked)) return Effect.fail(invalidRequest(operation, checked.failure))
       const { call } = checked.success
       annotate(fiber, () => ({
         "vargate.agent_id": call.agentId,
@@ -128,10 +127,10 @@ export const make = Effect.gen(function*() {
       return conclude(decision)
     }
 
-    const sending = transport.request({ name: operation, sideEffect: "possible" }, (direct) => {
+    const sending = Effect.suspend(() => {
       // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
       claims.depart(call)
-      return exchangeToolCall(() => toBody(call), text, client, direct)
+      return exchange(operation, { payload: () => toBody(call), text })
     })
     const answered = Effect.matchEffect(sending, {
       onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
@@ -321,6 +320,3 @@ const check = (
 
 /** Without dashes, so that it is never taken for a sort code and encrypted. */
 const reference = () => crypto.randomUUID().replaceAll("-", "")
-
-const invalid = (operation: string, issues: ReadonlyArray<FieldIssue>) =>
-  Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues }) }))

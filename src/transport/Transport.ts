@@ -12,28 +12,25 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
-import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
-import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "../errors/VargateError.ts"
 import { blot, spellings } from "../internal/blot.ts"
 import * as AuthorizedClient from "./internal/authorizedClient.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
 import { type Deadline, withDeadline } from "./internal/deadline.ts"
+import { derivedClient } from "./internal/derivedClient.ts"
+import { offerDirectExchange } from "./internal/directExchange.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
 import { recordRetry } from "./Metrics.ts"
-import { apiOf, type Groups } from "./wire/apiOf.ts"
+import type { Groups } from "./wire/apiOf.ts"
 import type { RequestValidation } from "./wire/RequestValidation.ts"
 
 /**
@@ -73,33 +70,6 @@ export interface Operation {
 }
 
 /**
- * For an operation that happens so often that the derived client's steps count.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Direct {
-  /** Sends a request of the operation to the gateway, with the key and a body, and has its whole answer read. */
-  readonly execute: <A, E>(
-    request: HttpClientRequest.HttpClientRequest,
-    body: HttpBody.HttpBody,
-    read: (answer: WholeResponse) => Effect.Effect<A, E>
-  ) => Effect.Effect<A, E | HttpClientError.HttpClientError | VargateError>
-  /** Has a call of the derived client read an answer that has arrived. Nothing is sent. */
-  readonly reread: <A, E>(answer: WholeResponse, call: Effect.Effect<A, E>) => Effect.Effect<A, E>
-}
-
-/**
- * An answer whose body is already here.
- *
- * @category models
- * @since 0.1.0
- */
-export interface WholeResponse extends HttpClientResponse.HttpClientResponse {
-  readonly bytes: Uint8Array
-}
-
-/**
  * Carries out operations of the derived client under the deadline, with foreign errors made ours.
  *
  * @category services
@@ -114,7 +84,7 @@ export class Transport extends Context.Service<Transport, {
   /** Answers that belong to one route alone (a denial, an unreachable policy engine) pass through as they are. */
   readonly request: <A, E>(
     operation: Operation,
-    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
+    call: Effect.Effect<A, E>
   ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
   /** Redacts the API key in a text of the gateway's, which may echo what it was sent. */
   readonly redact: (text: string) => string
@@ -232,19 +202,11 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
     maxBodyBytes,
     keys
   })
-  const quietened = remembering(Context.merge(quiet))
-  const authorizedClient = AuthorizedClient.clientOf(authorized)
-  const client = <const G extends Groups>(...groups: G) =>
-    Object.fromEntries(
-      groups.map((group) => [
-        group.identifier,
-        Record.map(group.endpoints, (_, name) => deriveOnCall(group, name, authorizedClient))
-      ])
-    ) as Client<G>
+  const client = derivedClient(AuthorizedClient.clientOf(authorized))
 
-  const request = <A, E>(
+  const carryOut = <A, E>(
     operation: Operation,
-    call: Effect.Effect<A, E> | ((direct: Direct) => Effect.Effect<A, E>)
+    send: (within: AuthorizedClient.Within<VargateError>) => Effect.Effect<A, E | VargateError>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
       recordRetry(operation.name, fiber)
@@ -256,16 +218,8 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
           failure(new Timeout({ after: timeout, sideEffect: exchange.isOut ? operation.sideEffect : "none" })),
         clock: fiber.getRef(Clock.Clock)
       }
-      const context = () => Context.add(quietened(fiber.context), AuthorizedClient.CurrentExchange, exchange)
-      const sending = typeof call !== "function" ? withDeadline(call, deadline, context()) : call({
-        execute: (request, body, read) =>
-          authorized.executeWithin(request, body, { exchange, deadline, context }, read),
-        reread: (answer, call) =>
-          Effect.suspend(() => {
-            exchange.reread = answer
-            return Effect.provideContext(call, context())
-          })
-      })
+      const context = () => Context.add(Context.merge(fiber.context, quiet), AuthorizedClient.CurrentExchange, exchange)
+      const sending = send({ exchange, deadline, context })
       const translated = Effect.catch(
         sending,
         (error): Effect.Effect<never, Exclude<E, ForeignError> | OperationError> =>
@@ -287,6 +241,14 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
       return keys?.isHeld ? Effect.andThen(keys.settled(), translated) : translated
     })
 
+  const request: Transport["Service"]["request"] = (operation, call) =>
+    carryOut(operation, ({ context, deadline }) => withDeadline(call, deadline, context()))
+  offerDirectExchange(
+    request,
+    (operation, httpRequest, body, read) =>
+      carryOut(operation, (within) => authorized.executeWithin(httpRequest, body, within, read))
+  )
+
   return { baseUrl, maxBodyBytes, client, request, redact }
 })
 
@@ -297,30 +259,6 @@ const quiet = Context.make(FetchHttpClient.RequestInit, { redirect: "manual" }).
 
 const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>) =>
   span?._tag === "Span" ? HttpTraceContext.toHeaders(span) : undefined
-
-/** Most calls come from the same context as the one before. */
-const remembering = <A, B>(f: (a: A) => B): (a: A) => B => {
-  let last: { readonly a: A; readonly b: B } | undefined
-  return (a) => (last?.a === a ? last : last = { a, b: f(a) }).b
-}
-
-type Call = (request: unknown) => Effect.Effect<unknown, unknown>
-
-/** To derive all routes takes longer than everything else at the start of a program, and most call few of them. */
-const deriveOnCall = (group: Groups[number], endpoint: string, httpClient: HttpClient.HttpClient): Call => {
-  let derived: Call | undefined
-  const derive = () =>
-    Effect.runSync(
-      // No middleware of the contract has anything to do in a client.
-      HttpApiClient.endpoint(apiOf(group), {
-        // The names of a group that is known no closer have no type.
-        group: group.identifier as never,
-        endpoint: endpoint as never,
-        httpClient
-      }) as Effect.Effect<Call>
-    )
-  return (request) => Effect.suspend(() => (derived ??= derive())(request))
-}
 
 /** The texts of an operation also lose the secrets that it carries itself. */
 const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {

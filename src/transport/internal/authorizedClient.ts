@@ -36,8 +36,6 @@ export interface Exchange {
   response: HttpClientResponse.HttpClientResponse | undefined
   /** Whether a request was sent whose outcome is not known yet. */
   isOut: boolean
-  /** An answer to be read once more. While it stands here, nothing is sent. */
-  reread: HttpClientResponse.HttpClientResponse | undefined
   /** Why there was no other key for a request that was refused. */
   keyFailure: KeyUnavailable | undefined
 }
@@ -52,7 +50,6 @@ export const makeExchange = (
   trace,
   response: undefined,
   isOut: false,
-  reread: undefined,
   keyFailure: undefined
 })
 
@@ -153,21 +150,6 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
       : HttpClientRequest.setHeader(addressed, ApiKey.header, Redacted.value(ticket.key))
   }
 
-  /** Requests that differ by their bodies alone share the rest. */
-  let last: {
-    readonly request: HttpClientRequest.HttpClientRequest
-    readonly key: Redacted.Redacted | undefined
-    readonly addressed: HttpClientRequest.HttpClientRequest
-  } | undefined
-  const addressOnce: typeof address = (request, exchange, ticket) => {
-    if (exchange.session !== undefined || exchange.trace !== undefined) return address(request, exchange, ticket)
-    const key = ticket?.key
-    if (last?.request !== request || last.key !== key) {
-      last = { request, key, addressed: address(request, exchange, ticket) }
-    }
-    return last.addressed
-  }
-
   const send = (request: HttpClientRequest.HttpClientRequest, exchange: Exchange, ticket?: Ticket): Answering => {
     exchange.isOut = true
     return Effect.flatMap(httpClient.execute(address(request, exchange, ticket)), (response) => {
@@ -193,7 +175,6 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
 
   const execute: AuthorizedClient["execute"] = (request, exchange) =>
     Effect.suspend(() => {
-      if (exchange.reread !== undefined) return Effect.succeed(exchange.reread)
       const ticket = ticketFor(exchange)
       return Effect.flatMap(
         send(request, exchange, ticket),
@@ -210,7 +191,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
       }
       const startedAt = Date.now()
       const ticket = ticketFor(exchange)
-      const addressed = withBody(addressOnce(request, exchange, ticket), body)
+      const addressed = withBody(address(request, exchange, ticket), body)
       exchange.isOut = true
       return Effect.flatMap(timed(addressed, millis, deadline.onLate), (response) => {
         exchange.response = response

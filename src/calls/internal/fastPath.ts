@@ -1,0 +1,138 @@
+/**
+ * The fast path: one tool call on the wire, in fewer steps than the derived client takes. An agent makes these calls all
+ * day; every other operation uses the derived client alone.
+ *
+ * @internal
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { Allowed } from "../../model/Allowed.ts"
+import type { BufferedResponse } from "../../transport/internal/BufferedResponse.ts"
+import { derivedClient } from "../../transport/internal/derivedClient.ts"
+import { directExchangeOf } from "../../transport/internal/directExchange.ts"
+import type { Transport } from "../../transport/Transport.ts"
+import {
+  AllowedBody,
+  Blocked403,
+  Pending202,
+  readAllowed,
+  type ToolCallBody,
+  ToolCallsApi
+} from "../wire/ToolCallsApi.ts"
+
+const contentType = "application/json"
+const request = HttpClientRequest.post("/mcp/tools/call", { headers: { "content-type": contentType } })
+
+const isAllowed = Schema.is(AllowedBody)
+const decodePending = Schema.decodeUnknownResult(Pending202)
+const decodeBlocked = Schema.decodeUnknownResult(Blocked403)
+
+/** What the policy decided, where an answer is plainly one of its three. */
+const read = (status: number, body: unknown): Decided | undefined => {
+  switch (status) {
+    case 200:
+      return isAllowed(body) ? Effect.succeed(readAllowed(body)) : undefined
+    case 202: {
+      const pending = decodePending(body)
+      return Result.isSuccess(pending) ? Effect.succeed(pending.success) : undefined
+    }
+    case 403: {
+      const blocked = decodeBlocked(body)
+      return Result.isSuccess(blocked) ? Effect.fail(blocked.success) : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+type Decided = Effect.Effect<Allowed | typeof Pending202.Type, typeof Blocked403.Type>
+
+const decoder = new TextDecoder()
+
+const parse = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(decoder.decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+// --- answers that are not plainly one of the policy's ----------------------------------------------------------------
+
+const CurrentAnswer = Context.Reference<BufferedResponse | undefined>(
+  "effect-vargate/internal/fastPath/CurrentAnswer",
+  {
+    defaultValue: () => undefined
+  }
+)
+
+/** A client without a wire: whatever it is asked, it answers with what has arrived. */
+const arrived: HttpClient.HttpClient = HttpClient.makeWith(
+  (request: Effect.Effect<HttpClientRequest.HttpClientRequest, HttpClientError.HttpClientError>) =>
+    Effect.flatMap(
+      Effect.zip(request, CurrentAnswer),
+      ([, answer]) => answer === undefined ? Effect.die("no answer to read") : Effect.succeed(answer)
+    ),
+  (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
+)
+
+const { toolCalls } = derivedClient(arrived)(ToolCallsApi)
+
+const readByContract = (answer: BufferedResponse) =>
+  Effect.provideService(toolCalls.call({ payload: unread }), CurrentAnswer, answer)
+
+const unread = { agent_id: "-", tool: "-", method: "-" }
+
+// --- sending ---------------------------------------------------------------------------------------------------------
+
+/**
+ * A call that is to be sent.
+ *
+ * @internal
+ */
+export interface Sendable {
+  readonly payload: () => typeof ToolCallBody.Type
+  /** The payload as it is sent. */
+  readonly text: string
+}
+
+/**
+ * How calls are sent over a transport, each once, and their answers read. An answer that is not plainly one of the policy's
+ * is read by the derived client, which knows every error.
+ *
+ * @internal
+ */
+export const makeSend = (transport: Transport["Service"]) => {
+  const exchange = directExchangeOf(transport)
+  const client = transport.client(ToolCallsApi)
+  const options = (name: string) => ({ name, sideEffect: "possible" as const })
+
+  /** It writes the payload itself, and must not send other numbers than were decided on. */
+  const derived = (name: string, { payload, text }: Sendable) => {
+    const body = payload()
+    const isKept = JSON.stringify(body) === text
+      ? Effect.void
+      : Effect.fail(invalidRequest(name, [{
+        path: ["body", "params"],
+        message: "Expected numbers that a double holds: the transport in use writes params anew"
+      }]))
+    return Effect.andThen(isKept, transport.request(options(name), client.toolCalls.call({ payload: body })))
+  }
+
+  return (name: string, call: Sendable) =>
+    exchange === undefined
+      ? derived(name, call)
+      : exchange(
+        options(name),
+        request,
+        HttpBody.text(call.text, contentType),
+        (answer) => read(answer.status, parse(answer.bytes)) ?? readByContract(answer)
+      )
+}

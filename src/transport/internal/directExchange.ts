@@ -1,0 +1,42 @@
+/**
+ * How an operation is carried out that happens so often that the derived client's steps count: its request is written, and
+ * its answer read, by the caller. Deadline, limits, keys and errors are those of `Transport.request`.
+ *
+ * @internal
+ */
+import type * as Effect from "effect/Effect"
+import type * as HttpBody from "effect/http/HttpBody"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { OperationError } from "../../errors/VargateError.ts"
+import type { Operation, Transport } from "../Transport.ts"
+import type { BufferedResponse } from "./BufferedResponse.ts"
+import type { ForeignError } from "./foreignError.ts"
+
+/**
+ * Sends a request once, and has its whole answer read.
+ *
+ * @internal
+ */
+export type DirectExchange = <A, E>(
+  operation: Operation,
+  request: HttpClientRequest.HttpClientRequest,
+  body: HttpBody.HttpBody,
+  read: (answer: BufferedResponse) => Effect.Effect<A, E>
+) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
+
+type Request = Transport["Service"]["request"]
+
+const exchanges = new WeakMap<Request, DirectExchange>()
+
+/** @internal */
+export const offerDirectExchange = (request: Request, exchange: DirectExchange): void => {
+  exchanges.set(request, exchange)
+}
+
+/**
+ * None where `request` is somebody else's: what that does about an operation must not be passed by.
+ *
+ * @internal
+ */
+export const directExchangeOf = ({ request }: Transport["Service"]): DirectExchange | undefined =>
+  exchanges.get(request)
