@@ -1,12 +1,12 @@
 /**
- * Compiles `src/verify/internal/wasm/`, which is AssemblyScript, into `src/verify/internal/plainRecordsBinary.ts`. With `--check` it
+ * Compiles `src/verify/internal/wasm/`, which is AssemblyScript, into `src/verify/internal/scan/plainRecordsBinary.ts`. With `--check` it
  * only compares.
  */
 import { main } from "assemblyscript/asc"
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-const target = new URL("../src/verify/internal/plainRecordsBinary.ts", import.meta.url)
+const target = new URL("../src/verify/internal/scan/plainRecordsBinary.ts", import.meta.url)
 
 const options = {
   outFile: "plainRecord.wasm",
@@ -48,6 +48,6 @@ export const plainRecordsBinary =
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text)
 } else if (readFileSync(target, "utf8") !== text) {
-  console.error("src/verify/internal/plainRecordsBinary.ts is not up to date: run `npm run build:wasm`")
+  console.error("src/verify/internal/scan/plainRecordsBinary.ts is not up to date: run `npm run build:wasm`")
   process.exit(1)
 }

@@ -30,7 +30,7 @@ import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import * as Transport from "../transport/Transport.ts"
 import { type Approved, type DecidedAction, type PendingList, Waiting } from "./Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
-import * as WaitingRoom from "./internal/waitingRoom.ts"
+import * as ApprovalPoller from "./internal/approvalPoller.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Approvals["Service"], never, Transport.Transport | Scope.Scope> {
   const { history, outcome, pending, source } = makeReader(yield* Transport.Transport)
   const look = ApprovalLook.make(source)
-  const poller = yield* WaitingRoom.make(
+  const poller = yield* ApprovalPoller.make(
     (watches) => Effect.retry(look(watches), RetryPolicy.reads),
     options.poll ?? Schedule.spaced("1 second")
   )
@@ -199,7 +199,7 @@ export const make = Effect.fnUntraced(function*(
 })
 
 /** Asks for a look unless there was one since the last pulse, so that many waits with a rhythm share their looks. */
-const pulse = (poller: WaitingRoom.WaitingRoom) => {
+const pulse = (poller: ApprovalPoller.ApprovalPoller) => {
   let seen = poller.looks()
   return Effect.suspend(() => {
     const isIdle = poller.looks() === seen

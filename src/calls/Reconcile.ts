@@ -33,7 +33,7 @@ import { ExecutedUnseen, NotExecuted } from "../model/Execution.ts"
 import type { ToolCall } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import { CurrentClaims } from "./internal/claims.ts"
-import { RecordTail } from "./internal/recordTail.ts"
+import { NewestRecords } from "./internal/newestRecords.ts"
 import type * as ToolCalls from "./ToolCalls.ts"
 
 /**
@@ -79,7 +79,7 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
   const claims = yield* CurrentClaims
   const transport = yield* Effect.serviceOption(Transport.Transport)
   const redact = Option.match(transport, { onNone: () => identity<string>, onSome: ({ redact }) => redact })
-  const tail = tailOf(auditLog)
+  const newest = newestOf(auditLog)
   const wait = Duration.fromInputUnsafe(options.wait ?? "30 seconds")
   const skew = Duration.toMillis(Duration.fromInputUnsafe(options.clockSkew ?? "10 seconds"))
   const since = lost.sentAt.epochMilliseconds - skew
@@ -102,7 +102,7 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
 
   const reader = { since }
   const look = Effect.gen(function*() {
-    const { isComplete, records } = yield* tail.read(reader)
+    const { isComplete, records } = yield* newest.read(reader)
     const found = records.filter((record) => isRecordOf(lost.request, record))
     const free = found.filter(({ actionId }) => !claims.has(actionId))
     const [record, ...others] = free
@@ -136,9 +136,9 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     )
   )
   return yield* Effect.acquireUseRelease(
-    Effect.sync(() => tail.enter(reader)),
+    Effect.sync(() => newest.enter(reader)),
     () => looking,
-    () => Effect.sync(() => tail.leave(reader))
+    () => Effect.sync(() => newest.leave(reader))
   )
 })
 
@@ -203,12 +203,12 @@ export const reconcileDecision = (options: Options = {}) =>
 const maxPages = 100
 
 /** One for each audit log, so that all look-ups over it read it once. */
-const tails = new WeakMap<AuditLog.AuditLog["Service"], RecordTail>()
+const newestByLog = new WeakMap<AuditLog.AuditLog["Service"], NewestRecords>()
 
-const tailOf = (auditLog: AuditLog.AuditLog["Service"]) => {
-  const tail = tails.get(auditLog) ?? new RecordTail(auditLog.page, maxPages)
-  tails.set(auditLog, tail)
-  return tail
+const newestOf = (auditLog: AuditLog.AuditLog["Service"]) => {
+  const newest = newestByLog.get(auditLog) ?? new NewestRecords(auditLog.page, maxPages)
+  newestByLog.set(auditLog, newest)
+  return newest
 }
 
 const hasReference = (call: ToolCall) => Object.hasOwn(call.params, "vargate_reference")

@@ -23,9 +23,9 @@ import { WorkerError, WorkerSpawnError } from "effect/workers/WorkerError"
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
 import type { VargateError } from "../errors/VargateError.ts"
-import { invalid } from "../verify/internal/chainReport.ts"
-import { RunScanner } from "../verify/internal/scanAhead.ts"
-import type { SoundRun } from "../verify/internal/soundRun.ts"
+import { invalid } from "../verify/internal/chain/chainReport.ts"
+import type { VerifiedRun } from "../verify/internal/chain/verifiedRun.ts"
+import { RunScanner } from "../verify/internal/scan/parallelScan.ts"
 import type { ScanRequest } from "./internal/verifierThread.ts"
 
 /**
@@ -55,11 +55,11 @@ const spawn = () => {
 class Thread {
   readonly worker = spawn()
   /** Who waits for an answer; the answers come in the order of the requests. */
-  private readonly waiting: Array<(run: SoundRun | undefined) => void> = []
+  private readonly waiting: Array<(run: VerifiedRun | undefined) => void> = []
   private isOver = false
 
   constructor() {
-    this.worker.on("message", (run: SoundRun | undefined) => this.waiting.shift()?.(run))
+    this.worker.on("message", (run: VerifiedRun | undefined) => this.waiting.shift()?.(run))
     this.worker.on("error", () => this.giveUp())
     this.worker.on("exit", () => this.giveUp())
   }
@@ -68,7 +68,7 @@ class Thread {
     return this.isOver ? Infinity : this.waiting.length
   }
 
-  readonly scan = (request: ScanRequest): Promise<SoundRun | undefined> =>
+  readonly scan = (request: ScanRequest): Promise<VerifiedRun | undefined> =>
     new Promise((resolve) => {
       if (this.isOver) return resolve(undefined)
       this.waiting.push(resolve)

@@ -13,10 +13,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { checkInput } from "../errors/internal/checkInput.ts"
 import { type OperationError, SettingNotApplied, VargateError, WebhookUndelivered } from "../errors/VargateError.ts"
-import { blot, spellings } from "../internal/blot.ts"
+import { redactSpellings, spellings } from "../internal/redact.ts"
 import { type SettingName, TenantSettings } from "../model/TenantSettings.ts"
 import * as Transport from "../transport/Transport.ts"
-import { type Wish, wishesOf } from "./internal/wishes.ts"
+import { type SettingDiff, settingsDiff } from "./internal/settingsDiff.ts"
 import { SettingChange, SettingsPlan, SettingsReceipt } from "./SettingsPlan.ts"
 import type { TenantProfile } from "./TenantProfile.ts"
 import { writeSettings } from "./wire/TenantApi.ts"
@@ -74,24 +74,24 @@ export const make = Effect.gen(function*() {
 
   const plan = Effect.fn("Tenant.plan")(function*(settings: TenantSettings) {
     const checked = yield* check("Tenant.plan", settings)
-    const wishes = wishesOf(checked, yield* profile("Tenant.plan"))
+    const diffs = settingsDiff(checked, yield* profile("Tenant.plan"))
     return new SettingsPlan({
-      changes: wishes.filter(({ isMet }) => !isMet).map(({ found, setting, wanted }) =>
+      changes: diffs.filter(({ isMet }) => !isMet).map(({ found, setting, wanted }) =>
         new SettingChange({ setting, from: found, to: wanted })
       ),
-      unchanged: namesOf(wishes, ({ isMet }) => isMet)
+      unchanged: namesOf(diffs, ({ isMet }) => isMet)
     })
   })
 
   const readBack = Effect.fnUntraced(function*(settings: TenantSettings) {
     // What is lost now was sent and may have been applied.
     const now = yield* profile("Tenant.apply", "possible")
-    const wishes = wishesOf(settings, now)
+    const diffs = settingsDiff(settings, now)
     return {
       profile: now,
-      unmet: wishes.filter(({ found, isMet }) => !isMet && found !== undefined),
-      confirmed: namesOf(wishes, ({ isMet }) => isMet),
-      unconfirmed: namesOf(wishes, ({ found }) => found === undefined)
+      unmet: diffs.filter(({ found, isMet }) => !isMet && found !== undefined),
+      confirmed: namesOf(diffs, ({ isMet }) => isMet),
+      unconfirmed: namesOf(diffs, ({ found }) => found === undefined)
     }
   })
 
@@ -129,7 +129,7 @@ export const make = Effect.gen(function*() {
         operation: "Tenant.testWebhook",
         reason: new WebhookUndelivered({
           origin: URL.parse(transport.redact(webhook_url))?.origin ?? "the webhook",
-          detail: transport.redact(blot(message, spellings([Redacted.make(webhook_url)])))
+          detail: transport.redact(redactSpellings(message, spellings([Redacted.make(webhook_url)])))
         })
       })),
     Effect.withSpan("Tenant.testWebhook")
@@ -138,8 +138,10 @@ export const make = Effect.gen(function*() {
   return Tenant.of({ me, settings, plan, apply, testWebhook })
 })
 
-const namesOf = (wishes: ReadonlyArray<Wish>, isMeant: (wish: Wish) => boolean): ReadonlyArray<SettingName> =>
-  wishes.filter(isMeant).map(({ setting }) => setting)
+const namesOf = (
+  diffs: ReadonlyArray<SettingDiff>,
+  isMeant: (diff: SettingDiff) => boolean
+): ReadonlyArray<SettingName> => diffs.filter(isMeant).map(({ setting }) => setting)
 
 /**
  * The service over a transport. Built anew wherever it is provided, so that it always acts for the nearest transport.

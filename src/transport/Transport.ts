@@ -12,26 +12,23 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type * as HttpApiClient from "effect/http-api/HttpApiClient"
-import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "../errors/VargateError.ts"
-import { blot, spellings } from "../internal/blot.ts"
+import { redactSpellings, spellings } from "../internal/redact.ts"
 import * as AuthorizedClient from "./internal/authorizedClient.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
 import { type Deadline, withDeadline } from "./internal/deadline.ts"
-import { derivedClient } from "./internal/derivedClient.ts"
+import { type DerivedClient, derivedClient } from "./internal/derivedClient.ts"
 import { offerDirectExchange } from "./internal/directExchange.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
 import { recordRetry } from "./Metrics.ts"
 import type { Groups } from "./wire/apiOf.ts"
-import type { RequestValidation } from "./wire/RequestValidation.ts"
 
 /**
  * The typed client that derives from the contract of some groups.
@@ -39,11 +36,7 @@ import type { RequestValidation } from "./wire/RequestValidation.ts"
  * @category models
  * @since 0.1.0
  */
-export type Client<G extends Groups> = HttpApiClient.Client<
-  HttpApiGroup.AddMiddleware<G[number], RequestValidation>,
-  never,
-  never
->
+export type Client<G extends Groups> = DerivedClient<G>
 
 /**
  * One operation as the transport sees it.
@@ -195,7 +188,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   const propagateTrace = options.propagateTrace ?? false
   const httpClient = yield* HttpClient.HttpClient
 
-  const redact = (text: string) => keys === undefined ? text : blot(text, keys.secrets)
+  const redact = (text: string) => keys === undefined ? text : redactSpellings(text, keys.secrets)
 
   const authorized = AuthorizedClient.make(options.transformClient?.(httpClient) ?? httpClient, {
     baseUrl,
@@ -228,7 +221,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
               translate(error, {
                 sideEffect: operation.sideEffect,
                 response: exchange.response,
-                redact: blotting(operation, redact),
+                redact: redacting(operation, redact),
                 isAnswerSecret: operation.isAnswerSecret ?? false
               }),
               (ours): Effect.Effect<never, OperationError> =>
@@ -261,9 +254,9 @@ const traceOf = ({ cache: { span } }: Fiber.Fiber<unknown, unknown>) =>
   span?._tag === "Span" ? HttpTraceContext.toHeaders(span) : undefined
 
 /** The texts of an operation also lose the secrets that it carries itself. */
-const blotting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {
+const redacting = ({ secrets = [], session }: Operation, redact: (text: string) => string) => {
   const own = spellings(session === undefined ? secrets : [...secrets, session])
-  return own.length === 0 ? redact : (text: string) => blot(redact(text), own)
+  return own.length === 0 ? redact : (text: string) => redactSpellings(redact(text), own)
 }
 
 /**

@@ -44,11 +44,11 @@ import { type OperationError, UnexpectedResponse, VargateError } from "../errors
 import { BadGzip, gunzip, TooLarge } from "../internal/gunzip.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { ChainReport } from "./ChainReport.ts"
-import { invalid, startCheck } from "./internal/chainReport.ts"
-import { MalformedJson } from "./internal/jsonReader.ts"
-import { readBytes, type ReadPage, readPage, readStream } from "./internal/readLog.ts"
-import { inMemory, NotBytes, sizeLimits, textOf, type Unpacking, wordOf } from "./internal/savedText.ts"
-import { scanAhead } from "./internal/scanAhead.ts"
+import { invalid, startCheck } from "./internal/chain/chainReport.ts"
+import { MalformedJson } from "./internal/json/jsonReader.ts"
+import { scanInParallel } from "./internal/scan/parallelScan.ts"
+import { readBytes, type ReadPage, readPage, readStream } from "./internal/scan/readLog.ts"
+import { inMemory, NotBytes, sizeLimits, textOf, type Unpacking, wordOf } from "./internal/scan/savedText.ts"
 import type { MerkleTree } from "./MerkleProof.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
 
@@ -234,7 +234,7 @@ export const verifyPages: <E = never, R = never>(
   const limits = yield* sizeLimits(operation, options, inMemory)
   const check = yield* startCheck(operation, options)
   let index = 0
-  yield* scanAhead<void, VargateError | E, R>(check.assembly.wantsLeaves, (push) =>
+  yield* scanInParallel<void, VargateError | E, R>(check.assembly.wantsLeaves, (push) =>
     Stream.runForEach(
       Stream.isStream(pages) ? pages as Stream.Stream<Uint8Array, E, R> : Stream.fromIterable(pages),
       (bytes) => {

@@ -5,7 +5,7 @@
 import { Effect, Layer } from "effect"
 import { ChainVerifier, Governed, Vargate, Webhooks } from "effect-vargate"
 import { FetchHttpClient } from "effect/http"
-import { PlainRecords } from "../../src/verify/internal/plainRecords.ts"
+import { PlainRecords } from "../../src/verify/internal/scan/plainRecords.ts"
 
 const program = Effect.gen(function*() {
   const governed = yield* Governed.run(

@@ -3,7 +3,7 @@ import { Effect, Result, Stream } from "effect"
 import type { Checkpoint } from "../../src/audit/Checkpoint.ts"
 import * as NodeHasher from "../../src/node/NodeHasher.ts"
 import * as ChainVerifier from "../../src/verify/ChainVerifier.ts"
-import { canonicalJsonBytes } from "../../src/verify/internal/jsonCopier.ts"
+import { canonicalJsonBytes } from "../../src/verify/internal/json/jsonCopier.ts"
 import { type Random, seeded } from "../support/generateJson.ts"
 import { gateway, rawPage, submitSome } from "../support/rawLog.ts"
 

@@ -11,8 +11,8 @@ import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { readToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
-import { blot, spellings } from "../../internal/blot.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
+import { redactSpellings, spellings } from "../../internal/redact.ts"
 import { type Execution, ExecutionFailed } from "../../model/Execution.ts"
 import { CredentialVault } from "../tenants/CredentialVault.ts"
 
@@ -101,7 +101,7 @@ const execute = Effect.fnUntraced(function*(
   return Exit.isSuccess(exit)
     ? readToolAnswer(exit.value, latency)
     : new ExecutionFailed({
-      error: `execution_failed: ${blot(wordsOf(Cause.squash(exit.cause)), secrets)}`,
+      error: `execution_failed: ${redactSpellings(wordsOf(Cause.squash(exit.cause)), secrets)}`,
       latency
     })
 })
@@ -112,7 +112,7 @@ const asJson = (answer: unknown, secrets: ReadonlyArray<string>): unknown => {
   if (text === undefined) return null
   return secrets.length === 0
     ? JSON.parse(text)
-    : JSON.parse(text, (_, value) => typeof value === "string" ? blot(value, secrets) : value)
+    : JSON.parse(text, (_, value) => typeof value === "string" ? redactSpellings(value, secrets) : value)
 }
 
 /** `String` fails for objects without a prototype and says nothing about plain ones. */

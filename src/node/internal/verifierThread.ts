@@ -6,7 +6,7 @@
  */
 import { hash } from "node:crypto"
 import { parentPort } from "node:worker_threads"
-import { scanSoundRun } from "../../verify/internal/soundRun.ts"
+import { scanVerifiedRun } from "../../verify/internal/chain/verifiedRun.ts"
 
 /** @internal */
 export interface ScanRequest {
@@ -17,7 +17,7 @@ export interface ScanRequest {
 const sha256 = (payload: Uint8Array): string => hash("sha256", payload, "hex")
 
 parentPort?.on("message", ({ text, withLeaves }: ScanRequest) => {
-  parentPort?.postMessage(scanSoundRun(text, sha256, withLeaves))
+  parentPort?.postMessage(scanVerifiedRun(text, sha256, withLeaves))
 })
 
 /** Said once, before any answer. */

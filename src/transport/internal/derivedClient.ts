@@ -5,19 +5,28 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Record from "effect/Record"
-import type { Client } from "../Transport.ts"
 import { apiOf, type Groups } from "../wire/apiOf.ts"
+import type { RequestValidation } from "../wire/RequestValidation.ts"
 
 /** @internal */
-export const derivedClient = (httpClient: HttpClient.HttpClient) => <const G extends Groups>(...groups: G): Client<G> =>
-  Object.fromEntries(
-    groups.map((group) => [
-      group.identifier,
-      Record.map(group.endpoints, (_, name) => deriveOnCall(group, name, httpClient))
-    ])
-  ) as Client<G>
+export type DerivedClient<G extends Groups> = HttpApiClient.Client<
+  HttpApiGroup.AddMiddleware<G[number], RequestValidation>,
+  never,
+  never
+>
+
+/** @internal */
+export const derivedClient =
+  (httpClient: HttpClient.HttpClient) => <const G extends Groups>(...groups: G): DerivedClient<G> =>
+    Object.fromEntries(
+      groups.map((group) => [
+        group.identifier,
+        Record.map(group.endpoints, (_, name) => deriveOnCall(group, name, httpClient))
+      ])
+    ) as DerivedClient<G>
 
 type Call = (request: unknown) => Effect.Effect<unknown, unknown>
 

@@ -7,8 +7,7 @@
 import type * as Effect from "effect/Effect"
 import type * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { OperationError } from "../../errors/VargateError.ts"
-import type { Operation, Transport } from "../Transport.ts"
+import type { OperationError, SideEffect } from "../../errors/VargateError.ts"
 import type { BufferedResponse } from "./BufferedResponse.ts"
 import type { ForeignError } from "./foreignError.ts"
 
@@ -18,18 +17,17 @@ import type { ForeignError } from "./foreignError.ts"
  * @internal
  */
 export type DirectExchange = <A, E>(
-  operation: Operation,
+  operation: { readonly name: string; readonly sideEffect: SideEffect },
   request: HttpClientRequest.HttpClientRequest,
   body: HttpBody.HttpBody,
   read: (answer: BufferedResponse) => Effect.Effect<A, E>
 ) => Effect.Effect<A, Exclude<E, ForeignError> | OperationError>
 
-type Request = Transport["Service"]["request"]
-
-const exchanges = new WeakMap<Request, DirectExchange>()
+/** By the `request` of their transport. */
+const exchanges = new WeakMap<object, DirectExchange>()
 
 /** @internal */
-export const offerDirectExchange = (request: Request, exchange: DirectExchange): void => {
+export const offerDirectExchange = (request: object, exchange: DirectExchange): void => {
   exchanges.set(request, exchange)
 }
 
@@ -38,5 +36,5 @@ export const offerDirectExchange = (request: Request, exchange: DirectExchange):
  *
  * @internal
  */
-export const directExchangeOf = ({ request }: Transport["Service"]): DirectExchange | undefined =>
+export const directExchangeOf = ({ request }: { readonly request: object }): DirectExchange | undefined =>
   exchanges.get(request)

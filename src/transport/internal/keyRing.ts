@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { KeyUnavailable } from "../../errors/VargateError.ts"
-import { spellings } from "../../internal/blot.ts"
+import { spellings } from "../../internal/redact.ts"
 
 /**
  * What is wrong with a key, if anything.

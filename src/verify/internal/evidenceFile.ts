@@ -11,9 +11,9 @@ import { Hasher } from "../Hasher.ts"
 import type { MerkleProof, MerkleTree } from "../MerkleProof.ts"
 import { Inclusion } from "../TreesReport.ts"
 import { ProofBody, TreeRow } from "../wire/MerkleApi.ts"
-import { type CheckOptions, invalid, startCheck } from "./chainReport.ts"
-import { inclusionWith } from "./inclusion.ts"
-import { readPage } from "./readLog.ts"
+import { type CheckOptions, invalid, startCheck } from "./chain/chainReport.ts"
+import { inclusionWith } from "./merkle/inclusion.ts"
+import { readPage } from "./scan/readLog.ts"
 
 const File = Schema.fromJsonString(Schema.Struct({
   format: Schema.Literal("vargate-evidence"),

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { PlainRecords } from "../../../src/verify/internal/plainRecords.ts"
+import { PlainRecords } from "../../../src/verify/internal/scan/plainRecords.ts"
 
 const noPage = new Uint8Array()
 

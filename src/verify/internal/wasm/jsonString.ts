@@ -1,6 +1,6 @@
 /** Copies strings of JSON in the spelling of Python's `json.dumps`. */
 import { backslash, quote, rubout, space, zero } from "../../../internal/asciiBytes"
-import { outputEnd, put, putBackslash, writeAt } from "../../../internal/wasm/output"
+import { outputEnd, put, putBackslash, writeAt } from "./output"
 
 /**
  * Copies the string at `at`, if it is plain, and returns the position after it, or else, negative, the position of what

@@ -15,8 +15,8 @@ import {
   quote,
   zero
 } from "../../../internal/asciiBytes"
-import { copyString } from "../../../internal/wasm/jsonString"
-import { put } from "../../../internal/wasm/output"
+import { copyString } from "./jsonString"
+import { put } from "./output"
 
 /** As many as there are bits in `containers`. */
 export const maxDepth: i32 = 64

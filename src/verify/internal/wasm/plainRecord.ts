@@ -3,7 +3,7 @@
  * This folder is AssemblyScript; `npm run build:wasm` compiles it, and `plainRecords.ts` is the host.
  */
 import { closeBrace, openBrace, quote } from "../../../internal/asciiBytes"
-import { copyValue } from "../../../internal/wasm/jsonValue"
+import { copyValue } from "./jsonValue"
 import {
   ends,
   fields,
@@ -16,11 +16,11 @@ import {
   leadMask,
   payload,
   starts
-} from "../../../internal/wasm/layout"
-import { outputEnd, put, writeAt } from "../../../internal/wasm/output"
+} from "./layout"
+import { outputEnd, put, writeAt } from "./output"
 
-export { maxDepth } from "../../../internal/wasm/jsonValue"
-export { ends, payload, starts, window, windowSize } from "../../../internal/wasm/layout"
+export { maxDepth } from "./jsonValue"
+export { ends, payload, starts, window, windowSize } from "./layout"
 
 let fieldsEnd: i32 = fields
 

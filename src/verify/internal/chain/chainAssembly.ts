@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { Checkpoint } from "../../audit/Checkpoint.ts"
+import type { Checkpoint } from "../../../audit/Checkpoint.ts"
 import {
   BrokenLink,
   DoesNotReachGenesis,
@@ -16,8 +16,8 @@ import {
   type RecordRef,
   RewrittenSince,
   TruncatedSince
-} from "../ChainReport.ts"
-import type { AuditPage } from "./auditScanner.ts"
+} from "../../ChainReport.ts"
+import type { AuditPage } from "../scan/auditScanner.ts"
 import { type LooseEnd, PageChecks, type PageOptions, type Pin } from "./pageChecks.ts"
 
 /** What stands before the first record. */

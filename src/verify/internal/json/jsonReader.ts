@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import * as Ascii from "../../internal/asciiBytes.ts"
+import * as Ascii from "../../../internal/asciiBytes.ts"
 
 // Local names are folded into the loops, imported ones are looked up each time.
 const {

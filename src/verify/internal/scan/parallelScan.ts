@@ -5,14 +5,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { SoundRun } from "./soundRun.ts"
+import type { VerifiedRun } from "../chain/verifiedRun.ts"
 
 /** @internal */
 export interface RunScanner {
   /** How many texts are worth handing over at a time. */
   readonly texts: number
   /** Begins at once, and never rejects: where nothing could be found out, the text has to be scanned here. */
-  readonly scan: (text: Uint8Array<SharedArrayBuffer>, withLeaves: boolean) => Promise<SoundRun | undefined>
+  readonly scan: (text: Uint8Array<SharedArrayBuffer>, withLeaves: boolean) => Promise<VerifiedRun | undefined>
 }
 
 /**
@@ -25,15 +25,15 @@ export const RunScanner = Context.Reference<RunScanner | undefined>("effect-varg
 })
 
 /**
- * Takes a text whose records were found sound, or `undefined`. The text holds good until it is done.
+ * Takes a text whose records were verified, or `undefined`. The text is kept until it is done.
  *
  * @internal
  */
-export type Take<E, R> = (text: Uint8Array, run: SoundRun | undefined) => Effect.Effect<void, E, R>
+export type Take<E, R> = (text: Uint8Array, run: VerifiedRun | undefined) => Effect.Effect<void, E, R>
 
-interface Ahead<E, R> {
+interface Scanning<E, R> {
   readonly text: Uint8Array<SharedArrayBuffer>
-  readonly run: Promise<SoundRun | undefined>
+  readonly run: Promise<VerifiedRun | undefined>
   readonly take: Take<E, R>
 }
 
@@ -43,13 +43,13 @@ interface Ahead<E, R> {
  *
  * @internal
  */
-export const scanAhead = <A, E, R>(
+export const scanInParallel = <A, E, R>(
   withLeaves: boolean,
   read: (push: (text: Uint8Array, take: Take<E, R>) => Effect.Effect<void, E, R>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.flatMap(RunScanner, (scanner) => {
     if (scanner === undefined) return read((text, take) => take(text, undefined))
-    const queue: Array<Ahead<E, R>> = []
+    const queue: Array<Scanning<E, R>> = []
     const free: Array<SharedArrayBuffer> = []
 
     const takeOldest = Effect.suspend(() => {

@@ -6,14 +6,14 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { HasherService } from "../Hasher.ts"
+import type { HasherService } from "../../Hasher.ts"
+import type { ChainAssembly } from "../chain/chainAssembly.ts"
+import type { PageChecks } from "../chain/pageChecks.ts"
+import type { VerifiedRun } from "../chain/verifiedRun.ts"
+import { MalformedJson } from "../json/jsonReader.ts"
 import { type AuditPage, scanAuditPage } from "./auditScanner.ts"
-import type { ChainAssembly } from "./chainAssembly.ts"
-import { MalformedJson } from "./jsonReader.ts"
-import type { PageChecks } from "./pageChecks.ts"
+import { RunScanner, scanInParallel } from "./parallelScan.ts"
 import { RecordSplitter } from "./recordSplitter.ts"
-import { RunScanner, scanAhead } from "./scanAhead.ts"
-import type { SoundRun } from "./soundRun.ts"
 
 const pieceSize = 256 * 1024
 
@@ -47,7 +47,7 @@ const check = (
 const take = (
   page: PageChecks,
   bytes: Uint8Array,
-  run: SoundRun | undefined,
+  run: VerifiedRun | undefined,
   hasher: HasherService
 ): Effect.Effect<AuditPage, MalformedJson> =>
   Effect.suspend(() => {
@@ -74,7 +74,7 @@ export const readPage = (
   assembly: ChainAssembly,
   bytes: Uint8Array,
   hasher: HasherService,
-  run?: SoundRun
+  run?: VerifiedRun
 ): Effect.Effect<ReadPage, MalformedJson> => {
   const page = assembly.page()
   return Effect.map(take(page, bytes, run, hasher), (read) => endPage(assembly, page, read))
@@ -114,7 +114,7 @@ export const readStream = <E, R>(
   Effect.suspend(() => {
     const page = assembly.page()
     const splitter = new RecordSplitter(pieceSize)
-    const splitAndScan = scanAhead<void, MalformedJson | E, R>(assembly.wantsLeaves, (push) =>
+    const splitAndScan = scanInParallel<void, MalformedJson | E, R>(assembly.wantsLeaves, (push) =>
       Stream.runForEach(
         chunks,
         Effect.fnUntraced(function*(chunk) {

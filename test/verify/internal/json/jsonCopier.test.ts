@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { asciiString } from "../../../src/internal/canonicalJson.ts"
-import { canonicalJsonBytes } from "../../../src/verify/internal/jsonCopier.ts"
-import { generateJson, mutate, type Random, seeded, spellJson } from "../../support/generateJson.ts"
-import { hasPython, python } from "../../support/python.ts"
+import { asciiString } from "../../../../src/internal/canonicalJson.ts"
+import { canonicalJsonBytes } from "../../../../src/verify/internal/json/jsonCopier.ts"
+import { generateJson, mutate, type Random, seeded, spellJson } from "../../../support/generateJson.ts"
+import { hasPython, python } from "../../../support/python.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()

@@ -5,10 +5,10 @@
  * @internal
  */
 import * as Result from "effect/Result"
-import { type AuditPage, type AuditRecordView, hashSize, scanAuditPage } from "./auditScanner.ts"
+import { type AuditPage, type AuditRecordView, hashSize, scanAuditPage } from "../scan/auditScanner.ts"
 
 /** @internal */
-export interface SoundRun {
+export interface VerifiedRun {
   /** The page that the records were on. */
   readonly page: AuditPage
   readonly rows: number
@@ -49,23 +49,23 @@ class StatedHashes {
  *
  * @internal
  */
-export const scanSoundRun = (
+export const scanVerifiedRun = (
   bytes: Uint8Array,
   hash: (payload: Uint8Array) => string,
   withLeaves: boolean
-): SoundRun | undefined => {
+): VerifiedRun | undefined => {
   const hashes: Array<string> = []
   const stated = new StatedHashes()
   const ids: Array<number> = []
   const erased: Array<number> = []
-  let isSound = true
+  let isVerified = true
   let newestId = 0
   let newestActionId = ""
   let oldestId = Infinity
   const result = scanAuditPage(bytes, (record) => {
-    if (!isSound) return
+    if (!isVerified) return
     const { id } = record
-    isSound = stated.add(record) && record.isLinked !== false && id < oldestId
+    isVerified = stated.add(record) && record.isLinked !== false && id < oldestId
     if (hashes.length === 0) {
       newestId = id
       newestActionId = record.actionId
@@ -78,7 +78,7 @@ export const scanSoundRun = (
     }
   })
   const computed = hashes.join("")
-  if (!isSound || Result.isFailure(result) || computed !== stated.text) return undefined
+  if (!isVerified || Result.isFailure(result) || computed !== stated.text) return undefined
   return {
     page: result.success,
     rows: hashes.length,

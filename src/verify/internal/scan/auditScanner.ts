@@ -5,10 +5,10 @@
  * @internal
  */
 import * as Result from "effect/Result"
-import * as Ascii from "../../internal/asciiBytes.ts"
+import * as Ascii from "../../../internal/asciiBytes.ts"
+import { JsonCopier } from "../json/jsonCopier.ts"
+import { MalformedJson } from "../json/jsonReader.ts"
 import { fieldIndex } from "./auditFields.ts"
-import { JsonCopier } from "./jsonCopier.ts"
-import { MalformedJson } from "./jsonReader.ts"
 import { PlainRecords } from "./plainRecords.ts"
 import { none, RecordReader } from "./recordReader.ts"
 

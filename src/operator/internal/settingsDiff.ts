@@ -8,11 +8,11 @@ import type { SettingName, TenantSettings } from "../../model/TenantSettings.ts"
 import type { TenantProfile } from "../TenantProfile.ts"
 
 /**
- * One setting as it is wished, and as it was found: undefined where the gateway does not show it.
+ * One setting as it is requested, and as it was found: undefined where the gateway does not show it.
  *
  * @internal
  */
-export interface Wish {
+export interface SettingDiff {
   readonly setting: SettingName
   readonly wanted: unknown
   readonly found: unknown
@@ -39,26 +39,26 @@ const only = (keys: object, found: object | undefined) =>
   )
 
 /** @internal */
-export const wishesOf = (settings: TenantSettings, profile: TenantProfile): ReadonlyArray<Wish> => {
+export const settingsDiff = (settings: TenantSettings, profile: TenantProfile): ReadonlyArray<SettingDiff> => {
   const { parameters, template } = settings.policy ?? {}
-  const wish = (setting: SettingName, wanted: unknown, found: unknown, compare: Compare = Equal.equals) =>
+  const compared = (setting: SettingName, wanted: unknown, found: unknown, compare: Compare = Equal.equals) =>
     wanted === undefined
       ? []
       : [{ setting, wanted, found, isMet: found !== undefined && compare(wanted, found) }]
   return [
-    ...wish("name", settings.name, profile.name),
-    ...wish("publicDashboard", settings.publicDashboard, profile.publicDashboard),
-    ...wish("anchorChain", settings.anchorChain, profile.anchorChain),
-    ...wish("policyTemplate", template, profile.policyTemplate),
-    ...wish("policyParameters", parameters, profile.policyParameters, isPartOf),
-    ...wish(
+    ...compared("name", settings.name, profile.name),
+    ...compared("publicDashboard", settings.publicDashboard, profile.publicDashboard),
+    ...compared("anchorChain", settings.anchorChain, profile.anchorChain),
+    ...compared("policyTemplate", template, profile.policyTemplate),
+    ...compared("policyParameters", parameters, profile.policyParameters, isPartOf),
+    ...compared(
       "failureModes",
       settings.failureModes,
       settings.failureModes && only(settings.failureModes, profile.failureModes),
       isPartOf
     ),
-    ...wish("autoApproveTools", settings.autoApproveTools, profile.autoApproveTools, isSameSet),
-    ...wish("webhookUrl", settings.webhookUrl, profile.webhookUrl),
-    ...wish("webhookEvents", settings.webhookEvents, profile.webhookEvents, isSameSet)
+    ...compared("autoApproveTools", settings.autoApproveTools, profile.autoApproveTools, isSameSet),
+    ...compared("webhookUrl", settings.webhookUrl, profile.webhookUrl),
+    ...compared("webhookEvents", settings.webhookEvents, profile.webhookEvents, isSameSet)
   ]
 }

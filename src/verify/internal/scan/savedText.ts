@@ -4,10 +4,16 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { VargateError } from "../../errors/VargateError.ts"
-import { type BadGzip, defaultExpansion, gunzipBytes, type SizeLimits, type TooLarge } from "../../internal/gunzip.ts"
-import { ownBytes } from "../../internal/ownBytes.ts"
-import { invalid } from "./chainReport.ts"
+import type { VargateError } from "../../../errors/VargateError.ts"
+import {
+  type BadGzip,
+  defaultExpansion,
+  gunzipBytes,
+  type SizeLimits,
+  type TooLarge
+} from "../../../internal/gunzip.ts"
+import { ownBytes } from "../../../internal/ownBytes.ts"
+import { invalid } from "../chain/chainReport.ts"
 
 /**
  * The value that should have been bytes is none.

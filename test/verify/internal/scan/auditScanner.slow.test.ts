@@ -3,10 +3,10 @@ import * as Result from "effect/Result"
 import { hash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
-import { asciiString, auditPayload, canonicalJson } from "../../../src/internal/canonicalJson.ts"
-import { type AuditPage, scanAuditPage } from "../../../src/verify/internal/auditScanner.ts"
-import { canonicalJsonBytes } from "../../../src/verify/internal/jsonCopier.ts"
-import { generateJson, mutate, type Random, seeded, spellJson } from "../../support/generateJson.ts"
+import { asciiString, auditPayload, canonicalJson } from "../../../../src/internal/canonicalJson.ts"
+import { canonicalJsonBytes } from "../../../../src/verify/internal/json/jsonCopier.ts"
+import { type AuditPage, scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
+import { generateJson, mutate, type Random, seeded, spellJson } from "../../../support/generateJson.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -46,7 +46,7 @@ const scanned = (text: string | Uint8Array): { readonly page: AuditPage; readonl
   return { page: Result.getOrThrow(result), records }
 }
 
-const capture = new URL("../../../../shared/gateway-capture/audit-log/", import.meta.url)
+const capture = new URL("../../../../../shared/gateway-capture/audit-log/", import.meta.url)
 const hasCapture = existsSync(capture)
 
 const read = (path: string): Uint8Array => {

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { type Token, token } from "./jsonReader.ts"
+import { type Token, token } from "../json/jsonReader.ts"
 
 /**
  * How a field of a record is told from others, and whether the payload holds it as a string of JSON.

@@ -3,9 +3,9 @@
  *
  * @internal
  */
-import * as Ascii from "../../internal/asciiBytes.ts"
-import { concatBytes } from "../../internal/concatBytes.ts"
-import { MalformedJson } from "./jsonReader.ts"
+import * as Ascii from "../../../internal/asciiBytes.ts"
+import { concatBytes } from "../../../internal/concatBytes.ts"
+import { MalformedJson } from "../json/jsonReader.ts"
 
 const { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } = Ascii
 

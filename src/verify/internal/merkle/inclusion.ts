@@ -5,9 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
-import type { HasherService } from "../Hasher.ts"
-import type { MerkleProof } from "../MerkleProof.ts"
-import { Inclusion, type InclusionFailure } from "../TreesReport.ts"
+import type { HasherService } from "../../Hasher.ts"
+import type { MerkleProof } from "../../MerkleProof.ts"
+import { Inclusion, type InclusionFailure } from "../../TreesReport.ts"
 import { depthOf, NodePair, writeHashes } from "./merkleNodes.ts"
 
 /** @internal */

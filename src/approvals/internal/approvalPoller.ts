@@ -23,19 +23,19 @@ import { makeWatch, type Verdict, type Watch } from "./approvalLook.ts"
  *
  * @internal
  */
-export interface Guest {
+export interface Waiter {
   /** In monotonic milliseconds; undefined waits indefinitely. */
   readonly deadline: number | undefined
   readonly onVerdict: (verdict: Verdict) => void
   readonly onDeadline: (lastFailure: string | undefined) => void
-  /** The room closes: no verdict will come. */
+  /** The poller is closed: no verdict will come. */
   readonly onClose: () => void
 }
 
 /** @internal */
-export interface WaitingRoom {
-  /** Enters, and returns the way out. */
-  readonly enter: (actionId: ActionId, guest: Guest) => () => void
+export interface ApprovalPoller {
+  /** Adds a waiter, and returns how to remove it. */
+  readonly enter: (actionId: ActionId, waiter: Waiter) => () => void
   /** Looks at once, or again when a look is under way. The next tick comes a whole pause later. */
   readonly nudge: Effect.Effect<void>
   /** How many looks have begun. */
@@ -45,14 +45,14 @@ export interface WaitingRoom {
 /** Timers of more than 24 days overflow; the next one takes over. */
 const longestTimer = 2 ** 31 - 1
 
-interface Table {
+interface Subscription {
   readonly watch: Watch
-  readonly guests: Set<Guest>
+  readonly waiters: Set<Waiter>
 }
 
 /**
- * Opens a room in the current scope. `look` asks for verdicts on the watched actions; a look that fails is only noted,
- * since the guests have deadlines of their own.
+ * Makes a poller in the current scope. `look` asks for verdicts on the watched actions; a look that fails is only noted,
+ * since the waiters have deadlines of their own.
  *
  * @internal
  */
@@ -61,8 +61,8 @@ export const make = Effect.fnUntraced(function*(
     watches: ReadonlyMap<string, Watch>
   ) => Effect.Effect<ReadonlyMap<Watch, Verdict>, { readonly message: string }>,
   rhythm: Schedule.Schedule<unknown>
-): Effect.fn.Return<WaitingRoom, never, Scope.Scope> {
-  const tables = new Map<string, Table>()
+): Effect.fn.Return<ApprovalPoller, never, Scope.Scope> {
+  const subscriptions = new Map<string, Subscription>()
   const occupied = Latch.makeUnsafe()
   const nudged = Latch.makeUnsafe()
   const deadlineSet = Latch.makeUnsafe()
@@ -79,18 +79,18 @@ export const make = Effect.fnUntraced(function*(
     return Metric.update(pollLag, lag)
   })
 
-  const lookOnce = Effect.suspend(() => look(new Map([...tables].map(([id, { watch }]) => [id, watch])))).pipe(
+  const lookOnce = Effect.suspend(() => look(new Map([...subscriptions].map(([id, { watch }]) => [id, watch])))).pipe(
     Effect.map((verdicts) => {
       lastFailure = undefined
       const served = [...verdicts].map(([{ actionId }, verdict]) => {
-        const guests = tables.get(actionId)?.guests ?? []
-        tables.delete(actionId)
-        return { guests, verdict }
+        const waiters = subscriptions.get(actionId)?.waiters ?? []
+        subscriptions.delete(actionId)
+        return { waiters, verdict }
       })
       // Before anybody hears of it: who then comes back at once is the first of a new round.
-      const isEmptied = tables.size === 0
-      for (const { guests, verdict } of served) {
-        for (const guest of guests) guest.onVerdict(verdict)
+      const isEmptied = subscriptions.size === 0
+      for (const { waiters, verdict } of served) {
+        for (const waiter of waiters) waiter.onVerdict(verdict)
       }
       return isEmptied
     }),
@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
     const step = yield* Schedule.toStep(rhythm)
     seenAt = yield* monotonicMillis
     let pause: Duration.Duration | undefined
-    while (tables.size > 0) {
+    while (subscriptions.size > 0) {
       nudged.closeUnsafe()
       looks++
       const isEmptied = yield* lookOnce
@@ -124,32 +124,32 @@ export const make = Effect.fnUntraced(function*(
       // A nudge takes no step: it would wear out a rhythm that grows or ends.
       if (Option.isNone(yield* Effect.timeoutOption(nudged.await, pause))) pause = undefined
     }
-    if (tables.size === 0) occupied.closeUnsafe()
+    if (subscriptions.size === 0) occupied.closeUnsafe()
   })
 
   const keepingDeadlines = Effect.gen(function*() {
     const now = yield* monotonicMillis
     deadlineSet.closeUnsafe()
     nextDeadline = Infinity
-    for (const [actionId, { guests }] of tables) {
-      for (const guest of guests) {
-        if (guest.deadline === undefined) continue
-        if (guest.deadline > now) nextDeadline = Math.min(nextDeadline, guest.deadline)
+    for (const [actionId, { waiters }] of subscriptions) {
+      for (const waiter of waiters) {
+        if (waiter.deadline === undefined) continue
+        if (waiter.deadline > now) nextDeadline = Math.min(nextDeadline, waiter.deadline)
         else {
-          leave(actionId, guest)
-          guest.onDeadline(lastFailure)
+          leave(actionId, waiter)
+          waiter.onDeadline(lastFailure)
         }
       }
     }
     yield* Effect.timeoutOption(deadlineSet.await, Math.min(nextDeadline - now, longestTimer))
   })
 
-  const leave = (actionId: string, guest: Guest) => {
-    const table = tables.get(actionId)
-    if (table?.guests.delete(guest) !== true || table.guests.size > 0) return
-    tables.delete(actionId)
+  const leave = (actionId: string, waiter: Waiter) => {
+    const subscription = subscriptions.get(actionId)
+    if (subscription?.waiters.delete(waiter) !== true || subscription.waiters.size > 0) return
+    subscriptions.delete(actionId)
     // With nobody left there is nothing to look for: let the looking fiber go to rest.
-    if (tables.size === 0) nudged.openUnsafe()
+    if (subscriptions.size === 0) nudged.openUnsafe()
   }
 
   yield* Effect.forkScoped(Effect.forever(looking))
@@ -157,28 +157,28 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       isClosed = true
-      for (const { guests } of tables.values()) {
-        for (const guest of guests) guest.onClose()
+      for (const { waiters } of subscriptions.values()) {
+        for (const waiter of waiters) waiter.onClose()
       }
-      tables.clear()
+      subscriptions.clear()
     })
   )
 
   return {
-    enter: (actionId, guest) => {
+    enter: (actionId, waiter) => {
       if (isClosed) {
-        guest.onClose()
+        waiter.onClose()
         return () => {}
       }
-      const table = tables.get(actionId) ?? { watch: makeWatch(actionId), guests: new Set() }
-      tables.set(actionId, table)
-      table.guests.add(guest)
-      if (guest.deadline !== undefined && guest.deadline < nextDeadline) {
-        nextDeadline = guest.deadline
+      const subscription = subscriptions.get(actionId) ?? { watch: makeWatch(actionId), waiters: new Set() }
+      subscriptions.set(actionId, subscription)
+      subscription.waiters.add(waiter)
+      if (waiter.deadline !== undefined && waiter.deadline < nextDeadline) {
+        nextDeadline = waiter.deadline
         deadlineSet.openUnsafe()
       }
       occupied.openUnsafe()
-      return () => leave(actionId, guest)
+      return () => leave(actionId, waiter)
     },
     nudge: Effect.sync(() => void nudged.openUnsafe()),
     looks: () => looks

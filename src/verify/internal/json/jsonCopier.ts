@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Result from "effect/Result"
-import * as Ascii from "../../internal/asciiBytes.ts"
+import * as Ascii from "../../../internal/asciiBytes.ts"
 import { JsonReader, MalformedJson, type Token } from "./jsonReader.ts"
 
 // Local names are folded into the loops, imported ones are looked up each time.

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
-import type { HasherService } from "../Hasher.ts"
+import type { HasherService } from "../../Hasher.ts"
 
 const malformed = 0x100
 

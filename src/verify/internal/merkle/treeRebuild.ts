@@ -4,9 +4,9 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { KnownRoot } from "../../audit/Checkpoint.ts"
-import type { HasherService } from "../Hasher.ts"
-import type { MerkleTree } from "../MerkleProof.ts"
+import type { KnownRoot } from "../../../audit/Checkpoint.ts"
+import type { HasherService } from "../../Hasher.ts"
+import type { MerkleTree } from "../../MerkleProof.ts"
 import {
   BrokenTreeChain,
   ErasedLeaves,
@@ -16,7 +16,7 @@ import {
   type TreeFinding,
   TreesReport,
   UncoveredRecords
-} from "../TreesReport.ts"
+} from "../../TreesReport.ts"
 import { rootWith } from "./merkleNodes.ts"
 
 /** SHA-256 of `VARGATE_GENESIS`: what stands before the first tree. */

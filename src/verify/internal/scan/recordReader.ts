@@ -3,10 +3,10 @@
  *
  * @internal
  */
-import * as Ascii from "../../internal/asciiBytes.ts"
+import * as Ascii from "../../../internal/asciiBytes.ts"
+import type { JsonCopier } from "../json/jsonCopier.ts"
+import { MalformedJson } from "../json/jsonReader.ts"
 import { auditFields, fieldIndex, fieldsOfKeyLength, firstHashed, nextHashed } from "./auditFields.ts"
-import type { JsonCopier } from "./jsonCopier.ts"
-import { MalformedJson } from "./jsonReader.ts"
 import type { PlainRecords } from "./plainRecords.ts"
 
 // Local names are folded into the loops, imported ones are looked up each time.

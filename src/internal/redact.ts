@@ -23,7 +23,7 @@ const spellingsOf = (secret: string): ReadonlyArray<string> => {
 }
 
 /** @internal */
-export const blot = (text: string, spelled: ReadonlyArray<string>): string =>
+export const redactSpellings = (text: string, spelled: ReadonlyArray<string>): string =>
   spelled.reduce(
     (text, spelling) => text.length < spelling.length ? text : text.replaceAll(spelling, "<redacted>"),
     text

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { Checkpoint } from "../../audit/Checkpoint.ts"
+import type { Checkpoint } from "../../../audit/Checkpoint.ts"
 import {
   BrokenLink,
   Duplicate,
@@ -12,9 +12,9 @@ import {
   OutOfOrder,
   type RecordRef,
   RewrittenSince
-} from "../ChainReport.ts"
-import type { AuditPage, AuditRecordView } from "./auditScanner.ts"
-import type { SoundRun } from "./soundRun.ts"
+} from "../../ChainReport.ts"
+import type { AuditPage, AuditRecordView } from "../scan/auditScanner.ts"
+import type { VerifiedRun } from "./verifiedRun.ts"
 
 /** Hashes are kept of so many records from either end of a page, to compare where pages overlap. */
 const keptHashes = 4096
@@ -106,7 +106,7 @@ export class PageChecks {
   }
 
   /** Whether a text that was found sound can go on here without a closer look: it follows, and holds no pinned record. */
-  canTake({ hashes, newestId, oldestId, rows }: SoundRun): boolean {
+  canTake({ hashes, newestId, oldestId, rows }: VerifiedRun): boolean {
     const { detached } = this
     const follows = this.rows === 0 ||
       (detached !== undefined && newestId < this.lastId && hashes.slice(0, 64) === detached.prevHash)
@@ -114,7 +114,7 @@ export class PageChecks {
   }
 
   /** Takes all records of a text that it can take. */
-  take({ hashes, leaves, newestActionId, newestId, oldestId, page, rows }: SoundRun): void {
+  take({ hashes, leaves, newestActionId, newestId, oldestId, page, rows }: VerifiedRun): void {
     if (rows === 0) return
     const { onLeaf } = this.options
     for (let i = 0; i < rows; i++) {

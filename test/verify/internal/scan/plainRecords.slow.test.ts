@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { afterEach, vi } from "vitest"
-import { auditFields } from "../../../src/verify/internal/auditFields.ts"
-import { type AuditRecordView, scanAuditPage } from "../../../src/verify/internal/auditScanner.ts"
-import { PlainRecords } from "../../../src/verify/internal/plainRecords.ts"
-import { generateJson, mutate, type Random, seeded } from "../../support/generateJson.ts"
-import { inJavaScript } from "./javaScriptOnly.ts"
+import { auditFields } from "../../../../src/verify/internal/scan/auditFields.ts"
+import { type AuditRecordView, scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
+import { PlainRecords } from "../../../../src/verify/internal/scan/plainRecords.ts"
+import { generateJson, mutate, type Random, seeded } from "../../../support/generateJson.ts"
+import { inJavaScript } from "../javaScriptOnly.ts"
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -435,8 +435,8 @@ describe("where there is no WebAssembly", () => {
       const expected = scan(page)
       vi.stubGlobal("WebAssembly", stub)
       vi.resetModules()
-      const fresh = await import("../../../src/verify/internal/plainRecords.ts")
-      const { scanAuditPage } = await import("../../../src/verify/internal/auditScanner.ts")
+      const fresh = await import("../../../../src/verify/internal/scan/plainRecords.ts")
+      const { scanAuditPage } = await import("../../../../src/verify/internal/scan/auditScanner.ts")
       assert.isUndefined(fresh.PlainRecords.claim(page, Infinity))
       const records: Array<ReturnType<typeof look>> = []
       assert.deepStrictEqual(

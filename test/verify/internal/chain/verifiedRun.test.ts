@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { hash } from "node:crypto"
-import { auditPayload } from "../../../src/internal/canonicalJson.ts"
-import { scanSoundRun } from "../../../src/verify/internal/soundRun.ts"
+import { auditPayload } from "../../../../src/internal/canonicalJson.ts"
+import { scanVerifiedRun } from "../../../../src/verify/internal/chain/verifiedRun.ts"
 
 const encoder = new TextEncoder()
 const sha256 = (payload: Uint8Array | string): string => hash("sha256", payload, "hex")
@@ -38,7 +38,7 @@ const makeLog = (size: number) => {
 }
 
 const scan = (rows: ReadonlyArray<string>) =>
-  scanSoundRun(
+  scanVerifiedRun(
     encoder.encode(
       `{"records":[${rows.join(",")}],"count":${rows.length},"offset":0,"total":${rows.length},"tenant_id":"t"}`
     ),

@@ -28,7 +28,7 @@ export interface Reader {
 }
 
 /** @internal */
-export class RecordTail {
+export class NewestRecords {
   private readonly page: ReadPage
   private readonly maxPages: number
   private readonly lock = Semaphore.makeUnsafe(1)

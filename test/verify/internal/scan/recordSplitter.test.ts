@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { scanAuditPage } from "../../../src/verify/internal/auditScanner.ts"
-import { MalformedJson } from "../../../src/verify/internal/jsonReader.ts"
-import { RecordSplitter } from "../../../src/verify/internal/recordSplitter.ts"
-import { generateJson, mutate, type Random, seeded, spellJson } from "../../support/generateJson.ts"
+import { MalformedJson } from "../../../../src/verify/internal/json/jsonReader.ts"
+import { scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
+import { RecordSplitter } from "../../../../src/verify/internal/scan/recordSplitter.ts"
+import { generateJson, mutate, type Random, seeded, spellJson } from "../../../support/generateJson.ts"
 
 const encoder = new TextEncoder()
 
