@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { checkObject } from "../errors/internal/checkInput.ts"
 import { InvalidRequest, NotFound, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { maxPageSize } from "../internal/limits.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { AgentActivity } from "./AgentActivity.ts"
@@ -90,8 +91,6 @@ export class AuditLog extends Context.Service<AuditLog, {
    */
   readonly verifyErasure: (subjectId: string) => Effect.Effect<Redacted.Redacted<ErasureCheck>, OperationError>
 }>()("effect-vargate/AuditLog") {}
-
-const maxPageSize = 1000
 
 /**
  * Builds the service over the transport in context.

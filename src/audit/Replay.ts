@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { maxPageSize } from "../internal/limits.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { AuditRecord } from "./AuditRecord.ts"
@@ -47,8 +48,6 @@ export class Replay extends Context.Service<Replay, {
 }>()("effect-vargate/Replay") {}
 
 const concurrency = 4
-const maxPageSize = 1000
-
 /**
  * Builds the service over the transport in context.
  *

@@ -18,3 +18,10 @@ export const maxParamsLength = 65_536
  * @internal
  */
 export const maxParamsDepth = 200
+
+/**
+ * The records of a page of the audit log.
+ *
+ * @internal
+ */
+export const maxPageSize = 1000

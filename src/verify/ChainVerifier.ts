@@ -38,10 +38,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Checkpoint } from "../audit/Checkpoint.ts"
+import { forEachPage } from "../audit/internal/logPages.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
-import { stepOver } from "../audit/internal/stepOver.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "../errors/VargateError.ts"
 import { BadGzip, gunzip, TooLarge } from "../internal/gunzip.ts"
+import { maxPageSize } from "../internal/limits.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { ChainReport } from "./ChainReport.ts"
 import { invalid, startCheck } from "./internal/chain/chainReport.ts"
@@ -122,7 +123,6 @@ export class ChainVerifier extends Context.Service<ChainVerifier, {
   readonly verify: (options?: VerifyOptions) => Effect.Effect<ChainReport, OperationError>
 }>()("effect-vargate/ChainVerifier") {}
 
-const maxPageSize = 1000
 /** Since a checkpoint there are often few records, so the first page is a small one. */
 const firstPageSince = 100
 const maxRoots = 500
@@ -155,26 +155,18 @@ export const make = Effect.gen(function*() {
     }
     const check = yield* startCheck(operation, { ...options, trees: trees ? yield* storedTrees : undefined })
     const { assembly } = check
-    let offset = 0
-    let limit = since === undefined ? pageSize : Math.min(pageSize, firstPageSince)
-    for (;;) {
-      let isOver = true
-      for (const part of yield* stepOver(read, limit, offset)) {
-        offset = part.offset + 1
-        isOver = false
-        if (part._tag === "Gap") {
-          assembly.unreadable++
-          continue
-        }
-        const page = yield* readPage(assembly, part.page, check.hasher).pipe(Effect.mapError(notAPage))
-        yield* check.afterPage(page)
-        offset = part.offset + page.rows
-        isOver = page.rows === 0 || offset >= page.total
-      }
-      const lowest = assembly.lowest
-      if (isOver || (since !== undefined && lowest !== undefined && lowest.id <= since.id)) return yield* check.finish
-      limit = pageSize
-    }
+    const firstPageSize = since === undefined ? pageSize : Math.min(pageSize, firstPageSince)
+    const takePage = (text: Uint8Array) =>
+      readPage(assembly, text, check.hasher).pipe(
+        Effect.mapError(notAPage),
+        Effect.tap(check.afterPage),
+        Effect.map(({ rows, total }) => {
+          const { lowest } = assembly
+          return { rows, total, isEnough: since !== undefined && lowest !== undefined && lowest.id <= since.id }
+        })
+      )
+    yield* forEachPage(read, { firstPageSize, pageSize }, { gap: () => void assembly.unreadable++, page: takePage })
+    return yield* check.finish
   })
 
   const notAPage = ({ expected, position }: MalformedJson) =>

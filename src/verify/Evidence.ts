@@ -29,10 +29,11 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Checkpoint } from "../audit/Checkpoint.ts"
+import { forEachPage } from "../audit/internal/logPages.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
-import { stepOver } from "../audit/internal/stepOver.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { maxPageSize } from "../internal/limits.ts"
 import { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { SizeOptions } from "./ChainVerifier.ts"
@@ -85,7 +86,6 @@ export class Evidence extends Context.Service<Evidence, {
 }>()("effect-vargate/Evidence") {}
 
 const writtenBy = "effect-vargate 0.1.0"
-const maxPageSize = 1000
 const maxTrees = 500
 const decoder = new TextDecoder()
 
@@ -110,28 +110,21 @@ export const make = Effect.gen(function*() {
     const pages: Array<string> = []
     const records: Array<{ readonly id: number; readonly recordHash: string }> = []
     let unreadable = 0
-    for (let offset = 0;;) {
-      let isOver = true
-      for (const part of yield* stepOver(read, pageSize, offset)) {
-        offset = part.offset + 1
-        isOver = false
-        if (part._tag === "Gap") {
-          unreadable++
-          continue
-        }
-        const found: typeof records = []
-        const page = scanAuditPage(part.page, ({ id, recordHash }) => void found.push({ id, recordHash }))
-        if (Result.isFailure(page)) {
-          return yield* invalid(operation, ["pages", pages.length], "the gateway's answer is no page of an audit log")
-        }
-        const wanted = found.filter(({ id }) => id >= fromId && id <= toId)
-        if (wanted.length > 0 || page.success.total === 0) pages.push(decoder.decode(part.page))
-        records.push(...wanted)
-        offset = part.offset + found.length
-        isOver = found.length === 0 || offset >= page.success.total || found.at(-1)!.id < fromId
+    const takePage = (text: Uint8Array) => {
+      const found: typeof records = []
+      const page = scanAuditPage(text, ({ id, recordHash }) => void found.push({ id, recordHash }))
+      if (Result.isFailure(page)) {
+        return invalid(operation, ["pages", pages.length], "the gateway's answer is no page of an audit log")
       }
-      if (isOver) return { pages, records, unreadable }
+      const { total } = page.success
+      const wanted = found.filter(({ id }) => id >= fromId && id <= toId)
+      if (wanted.length > 0 || total === 0) pages.push(decoder.decode(text))
+      records.push(...wanted)
+      const oldest = found.at(-1)
+      return Effect.succeed({ rows: found.length, total, isEnough: oldest !== undefined && oldest.id < fromId })
     }
+    yield* forEachPage(read, { firstPageSize: pageSize, pageSize }, { gap: () => void unreadable++, page: takePage })
+    return { pages, records, unreadable }
   })
 
   const proofsOf = (hashes: ReadonlyArray<string>) =>

@@ -19,6 +19,7 @@ import { AuditApi } from "../audit/wire/AuditApi.ts"
 import { checkDuration, checkObject } from "../errors/internal/checkInput.ts"
 import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
+import { maxPageSize } from "../internal/limits.ts"
 import type { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
 import { Hasher } from "./Hasher.ts"
@@ -103,7 +104,6 @@ const hour = 3_600_000
 const settling = 2000
 const pollEvery = 30_000
 const maxTrees = 500
-const maxPage = 1000
 
 /**
  * Builds the service over the transport in context.
@@ -139,8 +139,8 @@ export const make = Effect.gen(function*() {
   const erasedIn = Effect.fnUntraced(function*(name: string, tree: MerkleTree) {
     const { fromRecordId = Infinity, toRecordId = -Infinity } = tree
     const erased = new Set<number>()
-    for (let offset = 0;; offset += maxPage) {
-      const query = { limit: maxPage, offset }
+    for (let offset = 0;; offset += maxPageSize) {
+      const query = { limit: maxPageSize, offset }
       const { records, total } = yield* transport.request(
         { name, sideEffect: "none" },
         client.audit.log({ query })
@@ -149,7 +149,7 @@ export const make = Effect.gen(function*() {
         if (erasureStatus === "erased" && id >= fromRecordId && id <= toRecordId) erased.add(id)
       }
       const lowest = records.at(-1)?.id
-      if (lowest === undefined || lowest < fromRecordId || offset + maxPage >= total) return erased.size
+      if (lowest === undefined || lowest < fromRecordId || offset + maxPageSize >= total) return erased.size
     }
   })
 

@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { OperationError } from "../../errors/VargateError.ts"
+import { maxPageSize } from "../../internal/limits.ts"
 import type { AuditPage, AuditRecord } from "../AuditRecord.ts"
 import type { Checkpoint } from "../Checkpoint.ts"
-import { type Part, stepOver } from "./stepOver.ts"
+import { type Part, stepOver } from "./logPages.ts"
 
 /** @internal */
 export interface RecordStreamOptions {
@@ -23,7 +24,6 @@ export interface RecordStreamOptions {
   readonly onGap: (position: number) => Effect.Effect<void>
 }
 
-const maxPageSize = 1000
 /** Such a page is empty, and says how long the log is even where its newest record cannot be shown. */
 const beyondTheEnd = { limit: 1, offset: 1_000_000_000 }
 

@@ -7,6 +7,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { maxPageSize } from "../../internal/limits.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import { BadGateway502, Refusals } from "../../transport/wire/ErrorBodies.ts"
@@ -293,7 +294,7 @@ const BulkBody = Schema.Struct({
 export class AuditApi extends HttpApiGroup.make("audit").add(
   HttpApiEndpoint.get("log", "/audit/log", {
     query: {
-      limit: Schema.optionalKey(Schema.Int.check(Schema.isLessThanOrEqualTo(1000))),
+      limit: Schema.optionalKey(Schema.Int.check(Schema.isLessThanOrEqualTo(maxPageSize))),
       offset: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
     },
     success: LogBody,

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
-import { type ReadPage, readStepping } from "../../audit/internal/steppingPage.ts"
+import { type ReadPage, readStepping } from "../../audit/internal/logPages.ts"
 import type { OperationError } from "../../errors/VargateError.ts"
 
 const pageSize = 100

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checkpoint } from "../../audit/Checkpoint.ts"
+import { maxPageSize } from "../../internal/limits.ts"
 import { ChainReport } from "../ChainReport.ts"
 import { Hasher } from "../Hasher.ts"
 import type { MerkleProof, MerkleTree } from "../MerkleProof.ts"
@@ -41,8 +42,6 @@ export const encodeFile = Schema.encodeSync(File)
 /** @internal */
 export const decodeFile = Schema.decodeEffect(File)
 const encoder = new TextEncoder()
-const maxPageSize = 1000
-
 /**
  * Verifies what a file holds: its pages, its trees, its proofs.
  *

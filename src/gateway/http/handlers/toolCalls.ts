@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Blocked403, OpaUnreachable502, Pending202 } from "../../../calls/wire/ToolCallsApi.ts"
+import { maxParamsLength } from "../../../internal/limits.ts"
 import { pythonLength } from "../../../internal/pythonLength.ts"
 import { Allowed } from "../../../model/Allowed.ts"
 import { ToolCall } from "../../../model/ToolCall.ts"
@@ -14,8 +15,6 @@ import { VargateApi } from "../../../VargateApi.ts"
 import { CallWindow } from "../../calls/CallWindow.ts"
 import { Submissions } from "../../calls/Submissions.ts"
 import { reportedRate, Tenants } from "../../tenants/Tenants.ts"
-
-const maxParamsLength = 65_536
 
 /**
  * The handlers of this group.
