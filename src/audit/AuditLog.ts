@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { checkObject } from "../errors/internal/checkInput.ts"
-import { InvalidRequest, NotFound, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import { NotFound, type OperationError, VargateError } from "../errors/VargateError.ts"
 import { maxPageSize } from "../internal/limits.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import * as Transport from "../transport/Transport.ts"
@@ -118,7 +119,7 @@ export const make = Effect.gen(function*() {
     const { onGap = warn, order = "newest", pageSize = maxPageSize, since } = options
     if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > maxPageSize) {
       const issue = { path: ["pageSize"], message: `must be between 1 and ${maxPageSize}` }
-      return Stream.fail(new VargateError({ operation: name, reason: new InvalidRequest({ issues: [issue] }) }))
+      return Stream.fail(invalidRequest(name, [issue]))
     }
     const read = order === "newest" ? newestFirst : oldestFirst
     return read({ page: (options) => pageFor(name, options), pageSize, since, onGap })

@@ -7,7 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import type { OperationError, VargateError } from "../errors/VargateError.ts"
 import { maxPageSize } from "../internal/limits.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import * as Transport from "../transport/Transport.ts"
@@ -112,10 +113,7 @@ export const make = Effect.gen(function*() {
 
 const checkCount = (operation: string, count: number) =>
   Number.isSafeInteger(count) && count >= 0 ? Effect.void : Effect.fail(
-    new VargateError({
-      operation,
-      reason: new InvalidRequest({ issues: [{ path: ["count"], message: "must be an integer of at least 0" }] })
-    })
+    invalidRequest(operation, [{ path: ["count"], message: "must be an integer of at least 0" }])
   )
 
 /** Marks that the gateway itself leaves where it overrides its policy, or decides without it. */

@@ -39,7 +39,8 @@ import type { IncomingHttpHeaders } from "node:http"
 import type { buildConnector, Dispatcher } from "undici"
 import Agent from "undici/lib/dispatcher/agent.js"
 import { compileSchemas } from "../calls/internal/compiledSchemas.ts"
-import { InvalidRequest, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../errors/VargateError.ts"
 import { concatBytes } from "../internal/concatBytes.ts"
 import { BufferedResponse, type ResponseHead } from "../transport/internal/BufferedResponse.ts"
 import { makeTimed } from "../transport/internal/timedClient.ts"
@@ -119,7 +120,7 @@ const checkOptions = (options: Options): Effect.Effect<void, VargateError> => {
   })
   return issues.length === 0
     ? Effect.void
-    : Effect.fail(new VargateError({ operation: "NodeTransport.layer", reason: new InvalidRequest({ issues }) }))
+    : Effect.fail(invalidRequest("NodeTransport.layer", issues))
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { checkInput, checkObject } from "../errors/internal/checkInput.ts"
-import { InvalidRequest, type OperationError, RotationUnknown, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import { type OperationError, RotationUnknown, type VargateError } from "../errors/VargateError.ts"
 import * as Transport from "../transport/Transport.ts"
 import { type Membership, NewAccount, type RotatedKey, Session, type SignupReceipt } from "./Session.ts"
 import { AccountApi } from "./wire/AccountApi.ts"
@@ -133,12 +134,12 @@ export const make = Effect.gen(function*() {
   const checkSession = (session: Session) =>
     transport.request({ name: "Account.rotateKey", sideEffect: "none" }, client.tenant.me({})).pipe(
       Effect.flatMap(({ tenantId }) =>
-        tenantId === session.tenantId ? Effect.void : new VargateError({
-          operation: "Account.rotateKey",
-          reason: new InvalidRequest({
-            issues: [{ path: ["session"], message: `it is of ${session.tenantId}, and the key is of ${tenantId}` }]
-          })
-        })
+        tenantId === session.tenantId
+          ? Effect.void
+          : invalidRequest("Account.rotateKey", [{
+            path: ["session"],
+            message: `it is of ${session.tenantId}, and the key is of ${tenantId}`
+          }])
       ),
       // The key is dead, and the session is the way back.
       Effect.catchReasons("VargateError", { Unauthenticated: () => Effect.void, KeyUnavailable: () => Effect.void })

@@ -23,7 +23,8 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { Checkpoint } from "../audit/Checkpoint.ts"
-import { InvalidRequest, type OperationError, type StorageFailed, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import { type OperationError, type StorageFailed } from "../errors/VargateError.ts"
 import { ChainVerifier } from "./ChainVerifier.ts"
 import { CheckpointStore } from "./Checkpoints.ts"
 import { Alert, type MonitorEvent, Verified } from "./MonitorEvent.ts"
@@ -100,10 +101,7 @@ export const make = Effect.gen(function*() {
     const tenants = yield* store.tenants
     if (tenants.length <= 1) return tenants[0]
     const issue = { path: ["tenantId"], message: `say which: the store has checkpoints of ${tenants.join(", ")}` }
-    return yield* new VargateError({
-      operation: "AuditMonitor.check",
-      reason: new InvalidRequest({ issues: [issue] })
-    })
+    return yield* invalidRequest("AuditMonitor.check", [issue])
   })
 
   const check = Effect.fn("AuditMonitor.check")(function*(options: CheckOptions = {}) {

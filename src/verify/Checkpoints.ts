@@ -27,7 +27,8 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { Checkpoint } from "../audit/Checkpoint.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { InvalidRequest, StorageFailed, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import { StorageFailed, type VargateError } from "../errors/VargateError.ts"
 
 /**
  * The models that these operations speak of.
@@ -101,11 +102,8 @@ export const toJson = (checkpoints: ReadonlyArray<Checkpoint>): string =>
 export const fromJson = (json: string): Effect.Effect<ReadonlyArray<Checkpoint>, VargateError> =>
   decodeFile(json).pipe(
     Effect.map(({ checkpoints }) => checkpoints),
-    Effect.mapError(({ issue }) => refused("Checkpoints.fromJson", fieldIssues(issue, [])))
+    Effect.mapError(({ issue }) => invalidRequest("Checkpoints.fromJson", fieldIssues(issue, [])))
   )
-
-const refused = (operation: string, issues: InvalidRequest["issues"]) =>
-  new VargateError({ operation, reason: new InvalidRequest({ issues }) })
 
 // --- comparing -------------------------------------------------------------------------------------------------------
 
@@ -216,14 +214,14 @@ export const make = (storage: Storage): Effect.Effect<CheckpointStore["Service"]
         const kept = yield* read
         const [contradiction] = compare(kept, added).contradictions
         if (contradiction !== undefined) {
-          return yield* refused(operation, [{ path: [], message: contradicts(contradiction) }])
+          return yield* invalidRequest(operation, [{ path: [], message: contradicts(contradiction) }])
         }
         const back = goesForward &&
           kept.find(({ count, tenantId }) =>
             added.some((checkpoint) => checkpoint.tenantId === tenantId && checkpoint.count < count)
           )
         if (back) {
-          return yield* refused(operation, [{
+          return yield* invalidRequest(operation, [{
             path: ["count"],
             message: `${back.count} records are vouched for already`
           }])

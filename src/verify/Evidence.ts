@@ -32,8 +32,10 @@ import type { Checkpoint } from "../audit/Checkpoint.ts"
 import { forEachPage } from "../audit/internal/logPages.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import type { OperationError, VargateError } from "../errors/VargateError.ts"
 import { maxPageSize } from "../internal/limits.ts"
+import { version } from "../internal/version.ts"
 import { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { SizeOptions } from "./ChainVerifier.ts"
@@ -85,7 +87,7 @@ export class Evidence extends Context.Service<Evidence, {
   readonly export: (range?: Range) => Effect.Effect<string, OperationError>
 }>()("effect-vargate/Evidence") {}
 
-const writtenBy = "effect-vargate 0.1.0"
+const writtenBy = `effect-vargate ${version}`
 const maxTrees = 500
 const decoder = new TextDecoder()
 
@@ -249,9 +251,7 @@ export const verify: (
     )
   )
   const file = yield* decodeFile(text).pipe(
-    Effect.mapError(({ issue }) =>
-      new VargateError({ operation, reason: new InvalidRequest({ issues: fieldIssues(issue, []) }) })
-    )
+    Effect.mapError(({ issue }) => invalidRequest(operation, fieldIssues(issue, [])))
   )
   const { chain, contradictions: own, proofs } = yield* examine(operation, file, trusted)
   const contradictions = [...own, ...contradictionsOf(file.report, chain)]

@@ -17,7 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuditApi } from "../audit/wire/AuditApi.ts"
 import { checkDuration, checkObject } from "../errors/internal/checkInput.ts"
-import { InvalidRequest, type OperationError, VargateError } from "../errors/VargateError.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../errors/VargateError.ts"
+import { type OperationError } from "../errors/VargateError.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
 import { maxPageSize } from "../internal/limits.ts"
 import type { RecordHash } from "../model/RecordHash.ts"
@@ -274,7 +276,7 @@ export const rootOf = (leaves: ReadonlyArray<string>): Effect.Effect<RecordHash,
       if (root !== undefined) return Effect.succeed(root as RecordHash)
       const message = leaves.length === 0 ? "a tree has at least one" : "each must be 64 lower-case hex digits"
       const issues = [{ path: ["leaves"], message }]
-      return Effect.fail(new VargateError({ operation: "Merkle.rootOf", reason: new InvalidRequest({ issues }) }))
+      return Effect.fail(invalidRequest("Merkle.rootOf", issues))
     })
   )
 

@@ -7,8 +7,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
-import { InvalidRequest, VargateError } from "../VargateError.ts"
+import type { VargateError } from "../VargateError.ts"
 import { fieldIssues } from "./fieldIssues.ts"
+import { invalidRequest } from "./invalidRequest.ts"
 
 /**
  * Fails with `InvalidRequest`, and every issue under `name`, where a value is not of the schema's type.
@@ -20,7 +21,7 @@ export const checkInput = <S extends Schema.Constraint>(name: string, schema: S,
   return (operation: string, input: unknown): Effect.Effect<S["Type"], VargateError> =>
     Effect.mapError(
       decode(input),
-      ({ issue }) => new VargateError({ operation, reason: new InvalidRequest({ issues: fieldIssues(issue, [name]) }) })
+      ({ issue }) => invalidRequest(operation, fieldIssues(issue, [name]))
     )
 }
 
@@ -47,5 +48,5 @@ export const checkDuration = (
 ): Effect.Effect<Duration.Duration, VargateError> =>
   Effect.mapError(Effect.fromOption(Duration.fromInput(input)), () => {
     const message = "Expected a duration, like \"30 seconds\""
-    return new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: [name], message }] }) })
+    return invalidRequest(operation, [{ path: [name], message }])
   })

@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
+import { version } from "../../internal/version.ts"
 import { type BrokenLink, ComplianceExport, ExportedRecord } from "../../operator/ComplianceExport.ts"
 import { ComplianceExportBody } from "../../operator/wire/ComplianceApi.ts"
 import type { MerkleProof, MerkleTree } from "../../verify/MerkleProof.ts"
@@ -81,7 +82,7 @@ export const reportOf = (found: {
     tenantName: tenant.name,
     exportedAt: now,
     ...days,
-    systemVersion: "effect-vargate 0.1.0",
+    systemVersion: `effect-vargate ${version}`,
     exportHash: "",
     records: records.map((record) => new ExportedRecord(record)),
     chain: {

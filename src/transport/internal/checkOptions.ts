@@ -6,16 +6,14 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import { isLoopback } from "../../internal/loopback.ts"
 import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 
 /** @internal */
 export const invalidOption = (option: string, message: string) =>
-  new VargateError({
-    operation: "Transport.make",
-    reason: new InvalidRequest({ issues: [{ path: [option], message }] })
-  })
+  invalidRequest("Transport.make", [{ path: [option], message }])
 
 /** @internal */
 export const checkTimeout = (input: Duration.Input = "30 seconds"): Effect.Effect<Duration.Duration, VargateError> => {

@@ -12,7 +12,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { checkObject } from "../../errors/internal/checkInput.ts"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
-import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import {
   BodyTooLarge,
   OutsideTolerance,
@@ -50,8 +51,7 @@ export const checkLimits = Effect.fnUntraced(
       operation,
       options
     )
-    const invalid = (option: string, message: string) =>
-      new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: [option], message }] }) })
+    const invalid = (option: string, message: string) => invalidRequest(operation, [{ path: [option], message }])
     const duration = Duration.fromInput(tolerance)
     // A number that is none would make a duration of nothing.
     if (Option.isNone(duration) || Duration.isNegative(duration.value) || Number.isNaN(tolerance)) {

@@ -11,7 +11,8 @@ import * as Hex from "effect/encoding/Hex"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import { MalformedSignature, MissingSignature } from "../../errors/WebhookError.ts"
 
 /** @internal */
@@ -45,8 +46,7 @@ export const makeSigner = Effect.fnUntraced(
     operation: string,
     secrets: Secret | ReadonlyArray<Secret>
   ): Effect.fn.Return<Signer, VargateError, Mac.Mac> {
-    const invalid = (message: string) =>
-      new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path: ["secret"], message }] }) })
+    const invalid = (message: string) => invalidRequest(operation, [{ path: ["secret"], message }])
 
     const texts = (Array.isArray(secrets) ? secrets : [secrets]).map((secret) =>
       Redacted.isRedacted(secret) ? Redacted.value(secret) : secret

@@ -8,7 +8,9 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import { Checkpoint } from "../../../audit/Checkpoint.ts"
-import { type FieldIssue, InvalidRequest, VargateError } from "../../../errors/VargateError.ts"
+import { invalidRequest } from "../../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../../errors/VargateError.ts"
+import { type FieldIssue } from "../../../errors/VargateError.ts"
 import { RecordHash } from "../../../model/RecordHash.ts"
 import { verifierRate } from "../../../transport/Metrics.ts"
 import { ChainReport } from "../../ChainReport.ts"
@@ -46,7 +48,7 @@ export interface Check {
 
 /** @internal */
 export const invalid = (operation: string, path: FieldIssue["path"], message: string) =>
-  new VargateError({ operation, reason: new InvalidRequest({ issues: [{ path, message }] }) })
+  invalidRequest(operation, [{ path, message }])
 
 /** @internal */
 export const startCheck = Effect.fnUntraced(function*(
