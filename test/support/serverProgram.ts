@@ -20,6 +20,7 @@ const done = (n: unknown) => appendFileSync(`${options.data}.done`, `${n}\n`)
 const tools = {
   "files/purge": ({ n }: Readonly<Record<string, unknown>>) =>
     Effect.sync(() => done(n)).pipe(Effect.andThen(Effect.sleep(20)), Effect.as({ purged: n })),
+  "notes/add": ({ n }: Readonly<Record<string, unknown>>) => Effect.sync(() => done(n)).pipe(Effect.as({ added: n })),
   "slow/wait": ({ ms }: Readonly<Record<string, unknown>>) =>
     say({ began: "wait" }).pipe(Effect.andThen(Effect.sleep(Number(ms))), Effect.as("waited")),
   "slow/hang": () => Effect.andThen(say({ began: "hang" }), Effect.never)

@@ -20,10 +20,21 @@ export interface ServerProcess {
   readonly ended: Promise<number | NodeJS.Signals>
 }
 
-const launch = async (options: object): Promise<ServerProcess> => {
-  const child = spawn(process.execPath, ["--conditions=effect-vargate-source", program, JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "pipe"]
-  })
+interface Limits {
+  /** In bytes. A write beyond it fails, as on a full disk. Where there is no `sh`, there is no limit. */
+  readonly maxFileSize?: number | undefined
+}
+
+const launch = async (options: object, { maxFileSize }: Limits): Promise<ServerProcess> => {
+  const args = ["--conditions=effect-vargate-source", program, JSON.stringify(options)]
+  // Blocks of `ulimit -f` have 512 bytes in a POSIX shell. Node ignores the signal that comes with the limit.
+  const child = maxFileSize === undefined
+    ? spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] })
+    : spawn(
+      "sh",
+      ["-c", `ulimit -f ${Math.ceil(maxFileSize / 512)}; exec "$0" "$@"`, process.execPath, ...args],
+      { stdio: ["ignore", "pipe", "pipe"] }
+    )
   let stderr = ""
   child.stderr.setEncoding("utf8").on("data", (text) => stderr += text)
   const ended = new Promise<number | NodeJS.Signals>((resolve) =>
@@ -48,9 +59,9 @@ const launch = async (options: object): Promise<ServerProcess> => {
 }
 
 /** Starts a server and waits for its first line. It does not outlive the scope. */
-export const start = (options: object) =>
+export const start = (options: object, limits: Limits = {}) =>
   Effect.acquireRelease(
-    Effect.promise(() => launch(options)),
+    Effect.promise(() => launch(options, limits)),
     (server) => end(server, "SIGKILL")
   )
 
