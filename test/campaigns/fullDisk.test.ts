@@ -68,38 +68,44 @@ const recorded = (data: string): ReadonlyArray<number> => {
 }
 
 describe("a server whose disk is full", () => {
-  it.live(`records what it executes, and executes nothing that it cannot record (${rounds} rounds)`, () =>
-    Effect.gen(function*() {
-      const data = join(yield* folder, "v.db")
-      const statuses: Record<number, number> = {}
-      let interrupted = 0
-      for (let round = 1; round <= rounds; round++) {
-        const size = existsSync(data) ? statSync(data).size : 0
-        yield* Effect.scoped(Effect.gen(function*() {
-          const server = yield* start({ data, burst: 1e9 }, { maxFileSize: size + 1_500_000 + random() * 500_000 })
-          yield* Effect.promise(() => fill(server, statuses))
-          yield* end(server, random() < 0.5 ? "SIGKILL" : "SIGTERM")
-        }))
-        yield* Effect.scoped(Effect.gen(function*() {
-          const server = yield* start({ data, burst: 1e9 })
-          assert.strictEqual((yield* Effect.promise(() => execute(server, false))).status, 200)
-          const verified = yield* Effect.promise(async () =>
-            (await fetch(`${server.url}/audit/verify`, { headers: { "x-api-key": server.apiKey } })).json()
-          )
-          assert.strictEqual((verified as { readonly valid: boolean }).valid, true, JSON.stringify(verified))
-          yield* end(server, "SIGKILL")
-        }))
-        assert.deepStrictEqual(recorded(data), executed(data), `round ${round}`)
-      }
-      const db = new DatabaseSync(data)
-      interrupted = Number(
-        db.prepare("SELECT count(*) AS n FROM records WHERE violations LIKE '%execution_outcome_unknown%'").get()!.n
-      )
-      db.close()
-      assert.isAbove(statuses[503] ?? 0, 0)
-      console.log(
-        `${rounds} full disks: ${executed(data).length} executed and recorded, ${interrupted} of them with an unknown ` +
-          `outcome; answers ${JSON.stringify(statuses)}`
-      )
-    }), 2_400_000)
+  it.live(
+    `records what it executes, and executes nothing that it cannot record (${rounds} rounds)`,
+    () =>
+      Effect.gen(function*() {
+        const data = join(yield* folder, "v.db")
+        const statuses: Record<number, number> = {}
+        let interrupted = 0
+        for (let round = 1; round <= rounds; round++) {
+          const size = existsSync(data) ? statSync(data).size : 0
+          yield* Effect.scoped(Effect.gen(function*() {
+            const server = yield* start({ data, burst: 1e9 }, { maxFileSize: size + 1_500_000 + random() * 500_000 })
+            yield* Effect.promise(() => fill(server, statuses))
+            yield* end(server, random() < 0.5 ? "SIGKILL" : "SIGTERM")
+          }))
+          yield* Effect.scoped(Effect.gen(function*() {
+            const server = yield* start({ data, burst: 1e9 })
+            assert.strictEqual((yield* Effect.promise(() => execute(server, false))).status, 200)
+            const verified = yield* Effect.promise(async () =>
+              (await fetch(`${server.url}/audit/verify`, { headers: { "x-api-key": server.apiKey } })).json()
+            )
+            assert.strictEqual((verified as { readonly valid: boolean }).valid, true, JSON.stringify(verified))
+            yield* end(server, "SIGKILL")
+          }))
+          assert.deepStrictEqual(recorded(data), executed(data), `round ${round}`)
+        }
+        const db = new DatabaseSync(data)
+        interrupted = Number(
+          db.prepare("SELECT count(*) AS n FROM records WHERE violations LIKE '%execution_outcome_unknown%'").get()!.n
+        )
+        db.close()
+        assert.isAbove(statuses[503] ?? 0, 0)
+        console.log(
+          `${rounds} full disks: ${
+            executed(data).length
+          } executed and recorded, ${interrupted} of them with an unknown ` +
+            `outcome; answers ${JSON.stringify(statuses)}`
+        )
+      }),
+    2_400_000
+  )
 })
