@@ -92,13 +92,15 @@ interface Served {
   readonly p99: number
 }
 
-const body = JSON.stringify({ agent_id: "a", tool: "slack", method: "post_message", params: { channel: "#general" } })
+/** Agents of many names: the policy bounds what one of them does in a day. */
+const bodyOf = (agent: string) =>
+  JSON.stringify({ agent_id: agent, tool: "slack", method: "post_message", params: { channel: "#general" } })
 
 const act = async (url: string, key: string) => {
   const latencies: Array<number> = []
   const refused: Record<string, number> = {}
   const end = Date.now() + seconds * 1000
-  const one = (agent: Agent) =>
+  const one = (agent: Agent, body: string) =>
     new Promise<number>((resolve) => {
       const headers = { "x-api-key": key, "content-type": "application/json", "content-length": body.length }
       request(`${url}/mcp/tools/call`, { agent, method: "POST", headers }, (response) => {
@@ -109,7 +111,7 @@ const act = async (url: string, key: string) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     while (Date.now() < end) {
       const started = performance.now()
-      const status = await one(agent)
+      const status = await one(agent, bodyOf(`a-${latencies.length % 1000}`))
       const took = performance.now() - started
       latencies.push(took)
       if (status !== 200) refused[status] = (refused[status] ?? 0) + 1

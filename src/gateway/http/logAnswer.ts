@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { AuditPage } from "../../audit/AuditRecord.ts"
 import { LogBody } from "../../audit/wire/AuditApi.ts"
@@ -19,10 +20,13 @@ const block = 50
 /** Up to here an answer is put together before it is sent: most are, and then its length is known. */
 const heldCharacters = 256 * 1024
 
+/** What else has arrived goes before the next block: a tool call waits for one, and not for all that read the log. */
+const letOthers = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
+
 const encode = Schema.encodeEffect(LogBody)
 
 /**
- * The answer to GET /audit/log. Records that are appended meanwhile do not shift what is read.
+ * The answer to GET /audit/log, of which all readers read one block at a time. Records that are appended meanwhile do not shift what is read.
  *
  * @category answers
  * @since 0.1.0
@@ -31,7 +35,8 @@ export const logAnswer = Effect.fnUntraced(function*(
   ledger: Ledger["Service"],
   tenantId: string,
   limit: number,
-  offset: number
+  offset: number,
+  reading: Semaphore.Semaphore
 ) {
   let known: number | undefined
   let start = 0
@@ -55,7 +60,7 @@ export const logAnswer = Effect.fnUntraced(function*(
       encode(new AuditPage({ records: page.records, offset, total: start, tenantId }))
     )
     return JSON.stringify(records).slice(1, -1)
-  })
+  }).pipe(Effect.ensuring(letOthers), reading.withPermits(1))
 
   const end = () => `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
 

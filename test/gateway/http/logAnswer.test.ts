@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Semaphore, Stream } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import { logAnswer } from "../../../src/gateway/http/logAnswer.ts"
@@ -29,7 +29,7 @@ for (const door of [inProcess, onDisk]) {
         page: (...place) =>
           Effect.suspend(() => ledger.page(...place).pipe(Effect.tap(() => Effect.sync(() => pages++))))
       })
-      const answer = yield* logAnswer(counted, "acme", 1000, 0)
+      const answer = yield* logAnswer(counted, "acme", 1000, 0, Semaphore.makeUnsafe(1))
       assert(answer.body._tag === "Stream")
       assert.strictEqual(pages, 1)
       const next = yield* Stream.toPull(answer.body.stream)
@@ -50,15 +50,15 @@ for (const door of [inProcess, onDisk]) {
         page: (...place) =>
           Effect.suspend(() => pages++ === 1 ? Effect.andThen(submit, ledger.page(...place)) : ledger.page(...place))
       })
-      const grown = JSON.parse(yield* textOf(yield* logAnswer(growing, "acme", 1000, 0)))
+      const grown = JSON.parse(yield* textOf(yield* logAnswer(growing, "acme", 1000, 0, Semaphore.makeUnsafe(1))))
       assert.deepStrictEqual(grown, expected)
-      const part = JSON.parse(yield* textOf(yield* logAnswer(ledger, "acme", 100, 11)))
+      const part = JSON.parse(yield* textOf(yield* logAnswer(ledger, "acme", 100, 11, Semaphore.makeUnsafe(1))))
       assert.deepStrictEqual(
         [part.count, part.offset, part.total, part.records[0].id, part.records[99].id],
         [100, 11, 131, 120, 21]
       )
       assert.deepStrictEqual(
-        JSON.parse(yield* textOf(yield* logAnswer(ledger, "acme", 0, 0))),
+        JSON.parse(yield* textOf(yield* logAnswer(ledger, "acme", 0, 0, Semaphore.makeUnsafe(1)))),
         { records: [], count: 0, offset: 0, total: 131, tenant_id: "acme" }
       )
     })

@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Semaphore from "effect/Semaphore"
 import type { AuditRecord } from "../../../audit/AuditRecord.ts"
 import { BulkReplay, ReplayFailure, ReplayReport } from "../../../audit/ReplayReport.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
@@ -33,6 +34,7 @@ export const layer = HttpApiBuilder.group(
   "audit",
   Effect.fnUntraced(function*(handlers) {
     const ledger = yield* Ledger
+    const reading = yield* Semaphore.make(1)
     const engine = yield* PolicyEngine
 
     const chosen = Effect.fnUntraced(function*(
@@ -78,7 +80,7 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ query }) {
           const { id } = yield* CurrentTenant
           const { limit = defaultLimit, offset = 0 } = query
-          return yield* logAnswer(ledger, id, limit < 0 ? unlimited : limit, offset)
+          return yield* logAnswer(ledger, id, limit < 0 ? unlimited : limit, offset, reading)
         })
       )
       .handle(
