@@ -63,7 +63,7 @@ const instant = Vargate.layer({ apiKey: "bench-key" }).pipe(
 )
 
 const embedded = Layer.fresh(GatewayMemory.layer({
-  tenants: [{ id: "bench", apiKey: "bench-key", burst: 1e9, policyConfig: { daily_action_limit: 1e9 } }]
+  tenants: [{ id: "bench", apiKey: "bench-key", burst: 1e9, policyConfig: { dailyActionLimit: 1e9 } }]
 }))
 
 const cpuOf = <E, R>(effect: Effect.Effect<unknown, E, R>) =>

@@ -30,7 +30,7 @@ const program = Effect.gen(function*() {
         apiKey: "key",
         policyTemplate: "financial",
         burst: 30,
-        policyConfig: { daily_transaction_cap: 100 }
+        policyConfig: { dailyTransactionCap: 100 }
       }]
     }),
     CallLimiter.layerMemory({ burst: 30 })

@@ -67,7 +67,7 @@ const program = Effect.gen(function*() {
   Effect.provideService(Agent.Agent, { id: "refund-bot", type: "autonomous", version: "1.0.0" }),
   Effect.provide([handlers, scripted]),
   Effect.provide(GatewayMemory.layer({
-    tenants: [{ id: "t", apiKey: "k", policyTemplate: "financial", policyConfig: { business_hours_only: false } }]
+    tenants: [{ id: "t", apiKey: "k", policyTemplate: "financial", policyConfig: { businessHoursOnly: false } }]
   }))
 )
 

@@ -6,13 +6,16 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import type { VargateError } from "../errors/VargateError.ts"
 import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
 import { readKeyFile } from "./core/connection.ts"
-import { Usage } from "./core/failure.ts"
+import { FileFailed, Usage } from "./core/failure.ts"
 import { KeyFile } from "./core/flags.ts"
 import { Serving } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -39,6 +42,16 @@ const flags = {
     Flag.withMetavar("<policy>"),
     Flag.optional
   ),
+  businessHours: Flag.Literals("business-hours", ["weekdays", "always"]).pipe(
+    Flag.withMetavar("<when>"),
+    Flag.withDescription("Whether a call is within business hours Monday to Friday, 9 to 18 UTC, or always (weekdays)"),
+    Flag.withDefault("weekdays")
+  ),
+  registration: Flag.String("registration").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("What policies are told of agents and data: JSON with agentDefaults, agents, dataHandling"),
+    Flag.optional
+  ),
   opa: Flag.String("opa").pipe(
     Flag.withMetavar("<url>"),
     Flag.withDescription("Ask this OPA server instead of the built-in engine"),
@@ -58,6 +71,37 @@ const policyOf = Effect.fnUntraced(function*(url: string) {
   const OpaEngine = yield* Effect.promise(() => import("../gateway/policy/OpaEngine.ts"))
   const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/policy/PolicyEngine.ts"))
   return Layer.succeed(PolicyEngine, yield* Effect.mapError(OpaEngine.make({ url }), notAnOpa))
+})
+
+const AgentRegistration = Schema.Struct({
+  roles: Schema.optionalKey(Schema.Array(Schema.String)),
+  jurisdiction: Schema.optionalKey(Schema.String),
+  deployment: Schema.optionalKey(Schema.String),
+  enclaveVerified: Schema.optionalKey(Schema.Boolean),
+  flagged: Schema.optionalKey(Schema.Boolean)
+})
+
+const Registration = Schema.fromJsonString(Schema.Struct({
+  agentDefaults: Schema.optionalKey(AgentRegistration),
+  agents: Schema.optionalKey(Schema.Record(Schema.String, AgentRegistration)),
+  dataHandling: Schema.optionalKey(Schema.Struct({
+    classification: Schema.optionalKey(Schema.String),
+    residencyRequired: Schema.optionalKey(Schema.String),
+    destinations: Schema.optionalKey(
+      Schema.Record(Schema.String, Schema.Struct({ type: Schema.String, approved: Schema.Boolean }))
+    )
+  }))
+}))
+
+const readRegistration = Effect.fnUntraced(function*(path: string) {
+  const files = yield* FileSystem.FileSystem
+  const text = yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path))
+  return yield* Schema.decodeEffect(Registration)(text, { onExcessProperty: "error" }).pipe(
+    Effect.mapError(({ issue }) => {
+      const faults = fieldIssues(issue, []).map(({ message, path }) => [...path, message].join(": "))
+      return new Usage({ message: `--registration: ${path} is no registration (${faults.join("; ")}).` })
+    })
+  )
 })
 
 const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServer["Service"], data: string) {
@@ -84,7 +128,7 @@ const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
 export const command = Command.make(
   "dev",
   flags,
-  Effect.fnUntraced(function*({ data, host, opa, port, template }) {
+  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template }) {
     const printer = yield* Printer
     const keyFile = Option.getOrUndefined(yield* KeyFile)
     if (!isLoopback(host)) {
@@ -95,6 +139,8 @@ export const command = Command.make(
       host,
       data,
       template: Option.getOrUndefined(template),
+      businessHours,
+      registration: Option.isNone(registration) ? undefined : yield* readRegistration(registration.value),
       policy: Option.isNone(opa) ? undefined : yield* policyOf(opa.value),
       // Not that of the environment, which may open some other gateway.
       apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
@@ -105,7 +151,7 @@ export const command = Command.make(
 ).pipe(
   Command.withDescription("Serve a gateway on this machine, with its ledger in a file"),
   Command.withExamples([
-    { command: "effect-vargate dev --template financial" },
+    { command: "effect-vargate dev --template financial --business-hours always" },
     { command: "effect-vargate dev --port 0 --data /tmp/ci.db --json" }
   ])
 )

@@ -70,6 +70,9 @@ export * from "./WebhookError.ts"
 
 // --- the answers of a governed call ----------------------------------------------------------------------------------
 
+/** Rules that deny only at some hours: that of the template `financial`, and the measured gateway's own. */
+const hoursRules: ReadonlySet<string> = new Set(["transaction_outside_business_hours", "high_value_out_of_hours_eur"])
+
 /**
  * The policy denied the call (403 with an object). `violations` names the rules and may be empty.
  *
@@ -92,7 +95,11 @@ export class Denied extends Schema.TaggedError<Denied>("effect-vargate/Denied")(
   readonly retryAfter = undefined
   override get message() {
     const why = this.violations.length === 0 ? "no violation was named" : this.violations.join(", ")
-    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: change the call or the policy before asking again.`
+    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: ${
+      this.violations.length > 0 && this.violations.every((name) => hoursRules.has(name))
+        ? "ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC, or change the call or the policy."
+        : "change the call or the policy before asking again."
+    }`
   }
 }
 

@@ -25,6 +25,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
+import type { VargateError } from "../errors/VargateError.ts"
 import { VargateApi } from "../VargateApi.ts"
 import * as CallWindow from "./calls/CallWindow.ts"
 import * as GatewayMetrics from "./calls/GatewayMetrics.ts"
@@ -64,6 +65,7 @@ import * as MerkleTrees from "./ledger/MerkleTrees.ts"
 import * as SubjectKeys from "./ledger/SubjectKeys.ts"
 import * as ManagedSessions from "./managed/ManagedSessions.ts"
 import * as ManagedStore from "./managed/ManagedStore.ts"
+import { type BusinessHours, CurrentBusinessHours } from "./policy/BusinessHours.ts"
 import * as PolicyEngine from "./policy/PolicyEngine.ts"
 import * as PolicyOutage from "./policy/PolicyOutage.ts"
 import { PdfPrinter, type PrintPdf } from "./reports/PdfPrinter.ts"
@@ -75,6 +77,7 @@ import * as ScopedKeysSqlite from "./sqlite/ScopedKeysSqlite.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
 import * as TenantsSqlite from "./sqlite/TenantsSqlite.ts"
 import * as CredentialVault from "./tenants/CredentialVault.ts"
+import { checkOptions } from "./tenants/internal/checkOptions.ts"
 import { KeysApi } from "./tenants/KeysApi.ts"
 import * as ScopedKeys from "./tenants/ScopedKeys.ts"
 import * as Sessions from "./tenants/Sessions.ts"
@@ -92,6 +95,11 @@ export interface Options {
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
   /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
+  /**
+   * When a call is within business hours. Default: `weekdays`, Monday to Friday, 9:00 to 18:00 UTC by the gateway's clock. A
+   * test clock stands in 1970, on a Thursday at midnight: tests want `always`.
+   */
+  readonly businessHours?: BusinessHours | undefined
   /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
   readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
   /** Plays managed agents. Default: their sessions are simulated, and nothing runs. */
@@ -148,16 +156,43 @@ export type Parts =
  * @category layers
  * @since 0.1.0
  */
-export const layerParts = (options: Options = {}): Layer.Layer<Parts> =>
-  Layer.mergeAll(
-    Tenants.layerMemory(options.tenants ?? [localTenant]),
-    ScopedKeys.layerMemory(options.tenants ?? []),
-    CredentialVault.layerMemory,
-    engine(options.policy),
-    PolicyOutage.layer,
-    Layer.provideMerge(Feed.layer, LedgerMemory.layer),
-    ManagedStore.layerMemory
-  ).pipe(Layer.fresh)
+export const layerParts = (options: Options = {}): Layer.Layer<Parts, VargateError> =>
+  checked("Gateway.layerParts", options, knownOptions, () =>
+    Layer.mergeAll(
+      Tenants.layerMemory(options.tenants ?? [localTenant]),
+      ScopedKeys.layerMemory(options.tenants ?? []),
+      CredentialVault.layerMemory,
+      engine(options.policy),
+      PolicyOutage.layer,
+      Layer.provideMerge(Feed.layer, LedgerMemory.layer),
+      ManagedStore.layerMemory
+    ).pipe(Layer.fresh))
+
+/** Nothing starts with an option that it does not know. */
+const checked = <E>(
+  operation: string,
+  options: { readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined },
+  known: object,
+  parts: () => Layer.Layer<Parts, E>
+): Layer.Layer<Parts, E | VargateError> =>
+  Layer.unwrap(
+    Effect.map(checkOptions(operation, options, Object.keys(known), options.tenants ?? []), parts)
+  )
+
+/** The compiler keeps it complete. */
+const knownOptions: Readonly<Record<keyof Options, true>> = {
+  tenants: true,
+  policy: true,
+  businessHours: true,
+  tools: true,
+  managedAgent: true,
+  printPdf: true,
+  sendMail: true,
+  webhooks: true,
+  hosts: true,
+  trustedProxies: true,
+  inbox: true
+}
 
 const engine = (policy: Options["policy"] = {}): Layer.Layer<PolicyEngine.PolicyEngine> =>
   isEngine(policy) ? policy : PolicyEngine.layerWith(policy)
@@ -176,6 +211,12 @@ export interface SqliteOptions extends Database.Options {
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
   /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
   readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
+}
+
+/** A program may keep the options of all layers in one object. */
+const knownSqliteOptions: Readonly<Record<keyof SqliteOptions | keyof Options, true>> = {
+  ...knownOptions,
+  filename: true
 }
 
 /**
@@ -199,19 +240,20 @@ export interface SqliteOptions extends Database.Options {
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError> =>
-  Layer.mergeAll(
-    Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
-    TenantsSqlite.layer(options.tenants ?? []),
-    ScopedKeysSqlite.layer(options.tenants ?? []),
-    CredentialVaultSqlite.layer,
-    ManagedStoreSqlite.layer
-  ).pipe(
-    Layer.provide(Database.layer(options)),
-    Layer.merge(engine(options.policy)),
-    Layer.merge(PolicyOutage.layer),
-    Layer.fresh
-  )
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError | VargateError> =>
+  checked("Gateway.layerSqlite", options, knownSqliteOptions, () =>
+    Layer.mergeAll(
+      Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
+      TenantsSqlite.layer(options.tenants ?? []),
+      ScopedKeysSqlite.layer(options.tenants ?? []),
+      CredentialVaultSqlite.layer,
+      ManagedStoreSqlite.layer
+    ).pipe(
+      Layer.provide(Database.layer(options)),
+      Layer.merge(engine(options.policy)),
+      Layer.merge(PolicyOutage.layer),
+      Layer.fresh
+    ))
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
@@ -244,6 +286,7 @@ const services = (options: Options) =>
   ).pipe(
     Layer.provideMerge(Submissions.layer),
     Layer.provide(ToolRunner.layer(options.tools ?? {})),
+    Layer.provide(Layer.succeed(CurrentBusinessHours, options.businessHours ?? "weekdays")),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
       GatewayMetrics.layer,
@@ -325,7 +368,7 @@ const localUrl = (url: string) => {
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Parts> =>
+export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Parts, VargateError> =>
   Layer.provideMerge(layerClient(options), layerParts(options))
 
 /**

@@ -23,6 +23,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { Server } from "node:http"
+import type { VargateError } from "../errors/VargateError.ts"
 import { KeyScope } from "../model/KeyScope.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
@@ -31,7 +32,7 @@ import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
 import { newKey } from "./tenants/internal/apiKeys.ts"
 import { ScopedKeys } from "./tenants/ScopedKeys.ts"
-import { type Tenant, Tenants } from "./tenants/Tenants.ts"
+import { registrationOf, type Tenant, type TenantOptions, Tenants } from "./tenants/Tenants.ts"
 
 /**
  * The server at hand.
@@ -63,6 +64,8 @@ export interface Options extends Omit<Gateway.Options, "tenants"> {
   readonly data?: string | undefined
   /** The first tenant's template. Default: what it has; `general` for a new one. */
   readonly template?: "general" | "financial" | "email" | "crm" | "data_access" | undefined
+  /** What the first tenant registers of its agents and data. Default: what it has. */
+  readonly registration?: Pick<TenantOptions, "agentDefaults" | "agents" | "dataHandling"> | undefined
   /** The first tenant's key. Default: the one that it has; a random one for a new tenant. */
   readonly apiKey?: Redacted.Redacted | undefined
   /**
@@ -148,18 +151,26 @@ const firstTenant = Effect.fnUntraced(function*(options: Options) {
   return made
 })
 
-const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, template }: Options) {
+const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = {}, template }: Options) {
   const tenants = yield* Tenants
   const [first] = yield* tenants.all
   if (first === undefined) {
     const { id, name } = Gateway.localTenant
-    const tenant = yield* tenants.put({ id, name, apiKey: apiKey ?? newKey(), policyTemplate: template, burst })
+    const tenant = yield* tenants.put({
+      id,
+      name,
+      apiKey: apiKey ?? newKey(),
+      policyTemplate: template,
+      burst,
+      ...registration
+    })
     return { tenant, isNew: true }
   }
   if (apiKey !== undefined) yield* tenants.rotateKey(first.id, first.apiKey, apiKey)
   const tenant = yield* tenants.update(first.id, ({ burst: before, policyTemplate }) => ({
     burst: burst ?? before,
-    policyTemplate: template ?? policyTemplate
+    policyTemplate: template ?? policyTemplate,
+    ...registrationOf(registration)
   }))
   return { tenant: tenant!, isNew: false }
 })
@@ -197,7 +208,7 @@ const gatewayServer = (options: Options) =>
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError> =>
+): Layer.Layer<GatewayServer | Gateway.Parts, StorageError | ListenError | VargateError> =>
   Layer.unwrap(Effect.sync(() => {
     const server = nodeServer(options)
     // Between the two: the gateway has given up on its last requests, the server still waits for their connections.
@@ -243,7 +254,7 @@ const impatience = (grace: Duration.Input) => {
 export const run = <A, E, R>(
   options: Options,
   started: (server: GatewayServer["Service"]) => Effect.Effect<A, E, R>
-): Effect.Effect<never, StorageError | ListenError | E, R> =>
+): Effect.Effect<never, StorageError | ListenError | VargateError | E, R> =>
   Effect.scoped(Effect.gen(function*() {
     let patience: Effect.Effect<void> = Effect.void
     yield* Effect.addFinalizer(() => patience)

@@ -28,6 +28,7 @@ import * as Gateway from "../gateway/Gateway.ts"
 import { genesis, hashRecord } from "../gateway/ledger/internal/chain.ts"
 import { Ledger } from "../gateway/ledger/Ledger.ts"
 import { PolicyOutage } from "../gateway/policy/PolicyOutage.ts"
+import { checkTenant } from "../gateway/tenants/internal/checkOptions.ts"
 import { type Tenant, type TenantOptions, Tenants } from "../gateway/tenants/Tenants.ts"
 import * as Vargate from "../Vargate.ts"
 
@@ -59,7 +60,7 @@ export class GatewayMemory extends Context.Service<GatewayMemory, {
   /** Makes the policy engine unavailable, or available again. */
   readonly setOpaOutage: (isOut: boolean) => Effect.Effect<void>
   /** Adds a tenant, or changes its key, template or switches. */
-  readonly putTenant: (tenant: TenantOptions) => Effect.Effect<Tenant>
+  readonly putTenant: (tenant: TenantOptions) => Effect.Effect<Tenant, VargateError>
   /** What the gateway really recorded, oldest first, past all interfaces. */
   readonly records: (tenantId?: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
   /** Falsifies what was recorded, past all interfaces, to see who notices. */
@@ -84,7 +85,7 @@ export const layer = (
       const ledger = yield* Ledger
       return GatewayMemory.of({
         setOpaOutage: outage.set,
-        putTenant: tenants.put,
+        putTenant: (tenant) => Effect.andThen(checkTenant("GatewayMemory.putTenant", tenant), tenants.put(tenant)),
         records: (tenantId = tenant.id) => ledger.records(tenantId),
         tamperWithLedger: ({ edit, rehash = false, tenantId = tenant.id }) =>
           Effect.flatMap(ledger.records(tenantId), (records) => {

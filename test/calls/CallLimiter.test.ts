@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { inProcess } from "../support/worlds.ts"
 
 const world = (burst: number) =>
-  inProcess({ tenants: [{ id: "t", apiKey: "key", burst, policyConfig: { daily_action_limit: 10_000 } }] })
+  inProcess({ tenants: [{ id: "t", apiKey: "key", burst, policyConfig: { dailyActionLimit: 10_000 } }] })
 
 const fibers = 50
 

@@ -10,7 +10,7 @@ import { inProcess, Wiretap, type World } from "../support/worlds.ts"
 
 const toolCall = "/api/mcp"
 const world = inProcess({
-  tenants: [{ ...Gateway.localTenant, burst: 1000, policyConfig: { daily_action_limit: 10_000 } }],
+  tenants: [{ ...Gateway.localTenant, burst: 1000, policyConfig: { dailyActionLimit: 10_000 } }],
   tools: {
     "bank/pay": () => Effect.succeed({ paid: true }),
     "bank/wire": () => Effect.delay(Effect.succeed({ paid: true }), "10 seconds")

@@ -26,9 +26,9 @@ const tenant = {
   id: "t",
   apiKey: "key",
   policyTemplate: "financial",
-  policyConfig: { daily_transaction_cap: 1e9 },
+  policyConfig: { dailyTransactionCap: 1e9 },
   burst: 1e9
-}
+} as const
 
 /** What the gateway executed, by the number of the call: past ledger and interfaces. */
 const executed = new Map<number, number>()

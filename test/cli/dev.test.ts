@@ -1,11 +1,12 @@
 /** `dev` in a process of its own, and other command lines against it. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { CallResult, Failure, Serving, Status } from "../../src/cli/Output.ts"
 import { decodeLines, runProcess, startProcess, untilSaid } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
+import { needsOpa, opa, OpaServer, opaServer } from "../support/opa.ts"
 
 /** A server that listens, and what it said then. */
 const start = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
@@ -81,4 +82,80 @@ describe("dev", () => {
       for (const { out } of attempts) assert.strictEqual(out, "")
       yield* stop(server)
     }))
+
+  it.live("is within business hours always where it is told so", () =>
+    Effect.gen(function*() {
+      const data = join(yield* folder, "vargate.db")
+      const server = yield* start(["--data", data, "--template", "financial", "--business-hours", "always"])
+      const call = yield* runProcess(["call", "bank", "pay", "-p", "{\"amount\":150}", "--json"], { env: server.env })
+      assert.strictEqual(decodeLines(CallResult, call.out)[0]?._tag, "Allowed")
+      yield* stop(server)
+    }))
+
+  it.live("refuses a registration that it does not understand", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const file = join(path, "agents.json")
+      const refused = Effect.fnUntraced(function*(text: string) {
+        writeFileSync(file, text)
+        return yield* runProcess(["dev", "--port", "0", "--data", join(path, "v.db"), "--registration", file])
+      })
+      for (const text of ["{", "[]", "{\"agentDefaults\":{\"roles\":\"payer\"}}", "{\"agentDefault\":{}}"]) {
+        const { code, err } = yield* refused(text)
+        assert.match(err, /^error: --registration: .*agents\.json is no registration \(/)
+        assert.strictEqual(code, 2)
+      }
+    }))
+})
+
+describe.skipIf(opa === undefined)(`dev with an OPA server${needsOpa}`, () => {
+  layer(opaServer(), { excludeTestServices: true })((it) => {
+    it.effect("fires rules about credentials and about what is registered of agents", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const policy = join(path, "policy.rego")
+        writeFileSync(
+          policy,
+          `package vargate.policy
+
+          required_fields := ["agent.roles", "vault.credentials_registered"]
+
+          decision := {"allow": count(violations) == 0, "requires_human": false, "violations": violations,
+            "severity": object.get({0: "none"}, count(violations), "high"), "alert_tier": "none"}
+
+          violations contains "no_credential_registered_for_tool" if {
+            not input.action.tool in input.vault.credentials_registered
+          }
+
+          violations contains "role_missing" if not "payer" in input.agent.roles
+          `
+        )
+        const opaServer = yield* OpaServer
+        yield* opaServer.restart([policy])
+        const registration = join(path, "registration.json")
+        writeFileSync(registration, JSON.stringify({ agents: { teller: { roles: ["payer"] }, guest: { roles: [] } } }))
+        const server = yield* start([
+          ...["--data", join(path, "v.db"), "--opa", opaServer.url, "--registration", registration]
+        ])
+        const violationsFor = Effect.fnUntraced(function*(agent: string) {
+          const { out } = yield* runProcess(["call", "bank", "pay", "--agent", agent, "--json"], { env: server.env })
+          const [result] = decodeLines(CallResult, out)
+          return result?._tag === "Denied" ? result.violations : result?._tag
+        })
+        assert.deepStrictEqual(yield* violationsFor("teller"), ["no_credential_registered_for_tool"])
+        assert.deepStrictEqual(yield* violationsFor("guest"), ["no_credential_registered_for_tool", "role_missing"])
+        // the rule about roles does not fire: it compares with what is absent
+        assert.deepStrictEqual(yield* violationsFor("stranger"), [
+          "no_credential_registered_for_tool",
+          "required_field_absent_agent.roles"
+        ])
+        const registered = yield* runProcess(["credentials", "register", "bank", "key", "--value-file", "-"], {
+          env: server.env,
+          stdin: "secret-value\n"
+        })
+        assert.strictEqual(registered.code, 0, registered.err)
+        assert.strictEqual(yield* violationsFor("teller"), "Allowed")
+        yield* stop(server)
+      }), 120_000)
+  })
 })

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Check } from "../../src/cli/Output.ts"
-import type * as Gateway from "../../src/gateway/Gateway.ts"
 import * as PolicyEngine from "../../src/gateway/policy/PolicyEngine.ts"
+import type { TemplateName, TenantOptions } from "../../src/gateway/tenants/Tenants.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import { answering, decodeLines, run } from "../support/cli.ts"
 
-const tenant = (policyTemplate: string, more: Partial<NonNullable<Gateway.Options["tenants"]>[number]> = {}) =>
+const tenant = (policyTemplate: TemplateName, more: Partial<TenantOptions> = {}) =>
   GatewayMemory.layer({ tenants: [{ id: "local", apiKey: "vargate-local-key", policyTemplate, ...more }] })
 
 const checkup = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
@@ -19,7 +19,7 @@ const checkup = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
 const records = GatewayMemory.GatewayMemory.use((gateway) => gateway.records())
 
 describe("doctor", () => {
-  it.effect.each(["financial", "crm", "data_access", "email"])(
+  it.effect.each(["financial", "crm", "data_access", "email"] as const)(
     "sees a call denied and one allowed under %s",
     (name) =>
       Effect.gen(function*() {

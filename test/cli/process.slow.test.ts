@@ -27,7 +27,7 @@ const gateway = served({
     id: "shop",
     apiKey,
     policyTemplate: "financial",
-    policyConfig: { business_hours_only: false },
+    policyConfig: { businessHoursOnly: false },
     burst: 1000
   }],
   tools: { "bank/pay": ({ amount }) => Effect.succeed({ paid: amount }) }

@@ -3,11 +3,12 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import type { TemplateName } from "../../src/gateway/tenants/Tenants.ts"
 import { environment, Served, served } from "../support/cli.ts"
 
 const program = fileURLToPath(new URL("../../examples/00_quickstart.ts", import.meta.url))
 
-const gateway = (policyTemplate: string) =>
+const gateway = (policyTemplate: TemplateName) =>
   served({ tenants: [{ id: "shop", apiKey: "key", policyTemplate, burst: 100 }] })
 
 const tour = Effect.gen(function*() {

@@ -120,7 +120,7 @@ describe.skipIf(python === undefined)(`the guide in Python${needs}`, () => {
         "Policy blocked this action: Action denied: ['transaction_exceeds_limit']"
       ])
       assert.deepStrictEqual((yield* records).map(({ decision }) => decision), ["deny"])
-    }).pipe(Effect.provide(gateway({ policyTemplate: "financial", policyConfig: { business_hours_only: false } }))))
+    }).pipe(Effect.provide(gateway({ policyTemplate: "financial", policyConfig: { businessHoursOnly: false } }))))
 
   it.live("its error handling understands the limit", () =>
     Effect.gen(function*() {

@@ -23,7 +23,7 @@ const gateway = Gateway.serve({
       apiKey: "key",
       burst: 1e6,
       policyTemplate: "financial",
-      policyConfig: { daily_transaction_cap: 1e9 }
+      policyConfig: { dailyTransactionCap: 1e9 }
     }]
   })),
   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: Number(port) })),

@@ -42,7 +42,7 @@ export const tenant = {
   id: "t",
   apiKey: "test-key",
   policyTemplate: "financial",
-  policyConfig: { business_hours_only: false, daily_transaction_cap: 1e9 },
+  policyConfig: { businessHoursOnly: false, dailyTransactionCap: 1e9 },
   burst: 1000
 } as const
 

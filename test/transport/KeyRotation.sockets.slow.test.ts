@@ -26,7 +26,7 @@ const world = (client: Layer.Layer<HttpClient.HttpClient>, wire: Wire) => {
   const executed: Array<unknown> = []
   const statuses = new Map<number, number>()
   const options: Gateway.Options = {
-    tenants: [{ id: "t", apiKey: "first-key", burst: 1e6, policyConfig: { daily_action_limit: 1e6 } }],
+    tenants: [{ id: "t", apiKey: "first-key", burst: 1e6, policyConfig: { dailyActionLimit: 1e6 } }],
     tools: { "bank/pay": ({ n }) => Effect.sync(() => void executed.push(n)) }
   }
   const dawdling = Layer.effect(

@@ -16,6 +16,7 @@ import { AgentHistory } from "../ledger/AgentHistory.ts"
 import { interruptedCallOf } from "../ledger/internal/reviewEntry.ts"
 import { type Entry, Ledger } from "../ledger/Ledger.ts"
 import { SubjectKeys } from "../ledger/SubjectKeys.ts"
+import { CurrentBusinessHours } from "../policy/BusinessHours.ts"
 import { documentOf } from "../policy/DecisionDocument.ts"
 import * as PersonalData from "../policy/PersonalData.ts"
 import { noRevision, PolicyEngine, type PolicyUnavailable, type Ruling } from "../policy/PolicyEngine.ts"
@@ -96,6 +97,7 @@ const make = Effect.gen(function*() {
   const history = yield* AgentHistory
   const ledger = yield* Ledger
   const vault = yield* CredentialVault
+  const businessHours = yield* CurrentBusinessHours
   const tools = yield* ToolRunner
   const keys = yield* SubjectKeys
   const metrics = yield* GatewayMetrics
@@ -112,6 +114,7 @@ const make = Effect.gen(function*() {
       call,
       actionId,
       now,
+      businessHours,
       history: yield* history.of({
         tenantId: tenant.id,
         agentId: call.agentId,

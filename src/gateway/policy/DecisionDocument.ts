@@ -14,6 +14,7 @@ import * as DateTime from "effect/DateTime"
 import type { ActionId } from "../../model/ActionId.ts"
 import type { ToolCall } from "../../model/ToolCall.ts"
 import type { AgentRegistration, Tenant } from "../tenants/Tenants.ts"
+import type { BusinessHours } from "./BusinessHours.ts"
 import * as PersonalData from "./PersonalData.ts"
 import { contextAt, type PolicyInput, recipients } from "./PolicyInput.ts"
 import { parametersOf } from "./PolicyRule.ts"
@@ -30,6 +31,7 @@ export interface Facts {
   readonly call: ToolCall
   readonly actionId: ActionId
   readonly now: DateTime.Utc
+  readonly businessHours: BusinessHours
   readonly history: PolicyInput["history"]
   /** Tools for which the tenant's vault holds a credential. */
   readonly credentials: ReadonlyArray<string>
@@ -41,9 +43,13 @@ export interface Facts {
  * @category constructors
  * @since 0.1.0
  */
-export const documentOf = ({ actionId, call, credentials, history, now, tenant }: Facts): PolicyInput => {
+export const documentOf = (
+  { actionId, businessHours, call, credentials, history, now, tenant }: Facts
+): PolicyInput => {
   const { flagged, ...registered } = registrationOf(tenant, call.agentId)
-  const context = contextAt(now, { is_business_hours: call.isBusinessHours })
+  const context = contextAt(now, {
+    is_business_hours: call.isBusinessHours ?? (businessHours === "always" ? true : undefined)
+  })
   const parameters = parametersOf(general, tenant.policyConfig)
   return {
     tenant: {
@@ -80,7 +86,7 @@ export const documentOf = ({ actionId, call, credentials, history, now, tenant }
 const own = <A>(record: Readonly<Record<string, A>>, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
-const registrationOf = ({ agentDefaults, agents }: Tenant, agentId: string): AgentRegistration => ({
+const registrationOf = ({ agentDefaults, agents = {} }: Tenant, agentId: string): AgentRegistration => ({
   ...agentDefaults,
   ...own(agents, agentId)
 })
@@ -92,10 +98,8 @@ const agentFields = ({ deployment, enclaveVerified, jurisdiction, roles }: Agent
   ...(jurisdiction === undefined ? {} : { jurisdiction })
 })
 
-const dataFields = (
-  { dataHandling: { classification, destinations = {}, residencyRequired } }: Tenant,
-  tool: string
-) => {
+const dataFields = ({ dataHandling = {} }: Tenant, tool: string) => {
+  const { classification, destinations = {}, residencyRequired } = dataHandling
   const destination = own(destinations, tool)
   return {
     ...(classification === undefined ? {} : { classification }),

@@ -8,7 +8,10 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { renameKeys, toSnakeCase } from "../../internal/casing.ts"
 import type { KeyScope } from "../../model/KeyScope.ts"
+import type * as Parameters from "../../model/PolicyTemplate.ts"
+import type { PolicyChoice } from "../../model/PolicyTemplate.ts"
 import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
 
 /**
@@ -71,6 +74,42 @@ export interface ScopedKeyOptions {
 }
 
 /**
+ * The templates that the embedded gateway has built in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TemplateName = PolicyChoice["template"]
+
+/**
+ * A template that another engine knows, such as an OPA server, with parameters in its own spelling. The built-in engine
+ * judges by `general` then.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CustomTemplate {
+  readonly custom: string
+  readonly config?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * The parameters of all templates, as in the settings of a tenant (`Tenant.plan`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TemplateParameters
+  extends GeneralParameters, FinancialParameters, EmailParameters, CrmParameters, DataAccessParameters
+{}
+
+type GeneralParameters = typeof Parameters.GeneralParameters.Type
+type FinancialParameters = typeof Parameters.FinancialParameters.Type
+type EmailParameters = typeof Parameters.EmailParameters.Type
+type CrmParameters = typeof Parameters.CrmParameters.Type
+type DataAccessParameters = typeof Parameters.DataAccessParameters.Type
+
+/**
  * A tenant of an embedded gateway. Only `id` and `apiKey` are required.
  *
  * @category models
@@ -89,10 +128,13 @@ export interface TenantOptions {
   readonly publicDashboard?: boolean | undefined
   /** Default: `polygon`. */
   readonly anchorChain?: string | undefined
-  /** `general` (default), `financial`, `email`, `crm` or `data_access`. */
-  readonly policyTemplate?: string | undefined
-  /** Overrides parameters of the template one by one. */
-  readonly policyConfig?: Readonly<Record<string, unknown>> | undefined
+  /** Default: `general`. */
+  readonly policyTemplate?: TemplateName | CustomTemplate | undefined
+  /**
+   * Overrides parameters of the template one by one, such as `{ transactionLimit: 2000 }`. A gateway does not start with one
+   * that its template does not have; a value of another type than the default is ignored.
+   */
+  readonly policyConfig?: TemplateParameters | undefined
   /** What to do while the policy engine is away. Default: `fail_closed`. */
   readonly opaFailure?: FailureMode | undefined
   /** What to do while the counters are away. Default: `fail_open`. Kept, but nothing here can be away. */
@@ -146,9 +188,9 @@ export interface Tenant {
   readonly webhookSecret: Redacted.Redacted | null
   readonly webhookEvents: ReadonlyArray<string>
   readonly burst: number
-  readonly agentDefaults: AgentRegistration
-  readonly agents: Readonly<Record<string, AgentRegistration>>
-  readonly dataHandling: DataHandling
+  readonly agentDefaults?: AgentRegistration
+  readonly agents?: Readonly<Record<string, AgentRegistration>>
+  readonly dataHandling?: DataHandling
 }
 
 /**
@@ -199,6 +241,25 @@ const redacted = (secret: string | Redacted.Redacted): Redacted.Redacted =>
   Redacted.isRedacted(secret) ? secret : Redacted.make(secret)
 
 /**
+ * What options register of agents and data, without what they leave out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const registrationOf = (
+  { agentDefaults, agents, dataHandling }: Pick<TenantOptions, "agentDefaults" | "agents" | "dataHandling">
+): Pick<Tenant, "agentDefaults" | "agents" | "dataHandling"> => ({
+  ...(agentDefaults === undefined ? {} : { agentDefaults }),
+  ...(agents === undefined ? {} : { agents }),
+  ...(dataHandling === undefined ? {} : { dataHandling })
+})
+
+const policyOf = ({ policyConfig = {}, policyTemplate = "general" }: TenantOptions) =>
+  typeof policyTemplate === "string"
+    ? { policyTemplate, policyConfig: renameKeys({ ...policyConfig }, toSnakeCase) }
+    : { policyTemplate: policyTemplate.custom, policyConfig: policyTemplate.config ?? {} }
+
+/**
  * Fills the defaults in.
  *
  * @category constructors
@@ -214,8 +275,7 @@ export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant =>
   slug: options.slug ?? null,
   publicDashboard: options.publicDashboard ?? false,
   anchorChain: options.anchorChain ?? "polygon",
-  policyTemplate: options.policyTemplate ?? "general",
-  policyConfig: options.policyConfig ?? {},
+  ...policyOf(options),
   opaFailure: options.opaFailure ?? "fail_closed",
   redisFailure: options.redisFailure ?? "fail_open",
   blockchainFailure: options.blockchainFailure ?? "fail_open",
@@ -224,9 +284,7 @@ export const fill = (options: TenantOptions, createdAt: DateTime.Utc): Tenant =>
   webhookSecret: options.webhookSecret === undefined ? null : redacted(options.webhookSecret),
   webhookEvents: options.webhookEvents ?? [],
   burst: options.burst ?? 20,
-  agentDefaults: options.agentDefaults ?? {},
-  agents: options.agents ?? {},
-  dataHandling: options.dataHandling ?? {}
+  ...registrationOf(options)
 })
 
 /**

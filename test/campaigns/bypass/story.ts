@@ -25,7 +25,7 @@ const tenant = {
   id: "t",
   apiKey: "key",
   burst: 1e9,
-  policyConfig: { daily_action_limit: 1e9, cooldown_violations: 1e9, anomaly_threshold: 1e9 }
+  policyConfig: { dailyActionLimit: 1e9, cooldownViolations: 1e9, anomalyThreshold: 1e9 }
 } as const
 
 const amountOf = (params: unknown) => (params as Partial<Params>).amount ?? 0

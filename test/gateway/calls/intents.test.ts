@@ -205,7 +205,7 @@ describe("an execution by the gateway", () => {
           const error = yield* Effect.flip(ToolCalls.call({ ...call, params }))
           assert.deepStrictEqual(error._tag === "Denied" && error.violations, ["daily_action_limit_exceeded"])
         }),
-        world(filename, {}, { daily_action_limit: 0 })
+        world(filename, {}, { dailyActionLimit: 0 })
       )
     }))
 
@@ -309,7 +309,7 @@ describe("calls that are decided at the same time", () => {
     { concurrency: "unbounded" }
   )
   const tools = { "bank/pay": () => Effect.as(Effect.yieldNow, "paid") }
-  const config = { daily_action_limit: 5 }
+  const config = { dailyActionLimit: 5 }
 
   const held = Effect.gen(function*() {
     const decisions = yield* many

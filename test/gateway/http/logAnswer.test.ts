@@ -14,7 +14,7 @@ const textOf = ({ body }: HttpServerResponse.HttpServerResponse) =>
     : Effect.succeed(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "")
 
 const burst = 100_000
-const options = { tenants: [{ id: "acme", apiKey: "acme-key", burst, policyConfig: { daily_action_limit: burst } }] }
+const options = { tenants: [{ id: "acme", apiKey: "acme-key", burst, policyConfig: { dailyActionLimit: burst } }] }
 
 for (const door of [inProcess, onDisk]) {
   const test = caseOf(door, options)

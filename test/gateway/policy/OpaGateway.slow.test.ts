@@ -107,7 +107,7 @@ describe.skipIf(opa === undefined)(`a gateway with an OPA server${needsOpa}`, ()
 
     test("obeys the tenant's parameters", function*() {
       yield* GatewayMemory.GatewayMemory.use((gateway) =>
-        gateway.putTenant({ ...tenant, policyConfig: { approval_threshold: 3000, transaction_limit: "1" } })
+        gateway.putTenant({ ...tenant, policyConfig: { approvalThreshold: 3000, transactionLimit: "1" as never } })
       )
       assert.strictEqual((yield* ToolCalls.decide(pay(2000)))._tag, "Allowed")
       assert.strictEqual((yield* ToolCalls.decide(pay(3000)))._tag, "PendingApproval")

@@ -118,12 +118,22 @@ describe("a gateway's file", () => {
       "CREATE TABLE running_approvals (tenant_id TEXT, action_id TEXT)",
       ...["ordinal", "denials", "high_values"].map((column) => `ALTER TABLE agents DROP COLUMN ${column}`),
       ...["ordinal", "denials", "high_value"].map((column) => `ALTER TABLE agent_actions DROP COLUMN ${column}`),
+      "INSERT INTO agents VALUES ('t', 'a', 0.5, 3, 1, 20), ('t', 'b', 0, 1, 0, NULL)",
+      "INSERT INTO agent_actions VALUES ('t', 'a', 10, 1, 0), ('t', 'a', 20, 2, 1), ('t', 'a', 20, 4, 0), ('t', 'b', 5, 3, 0)",
       "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents')"
     )
     yield* open(filename, ({ sql }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* sql`SELECT * FROM managed_agents`, [])
         assert.deepStrictEqual(yield* sql`SELECT root FROM merkle_trees`.values, [["r"]])
+        assert.deepStrictEqual(
+          yield* sql`SELECT agent_id, ordinal, denials, high_values FROM agents ORDER BY agent_id`.values,
+          [["a", 3, 1, 0], ["b", 1, 0, 0]]
+        )
+        assert.deepStrictEqual(
+          yield* sql`SELECT agent_id, record_id, ordinal, denials FROM agent_actions ORDER BY record_id`.values,
+          [["a", 1, 1, 0], ["a", 2, 2, 1], ["b", 3, 1, 0], ["a", 4, 3, 1]]
+        )
         assert.deepStrictEqual(yield* sql`SELECT max(migration_id) FROM vargate_migrations`.values, [[currentVersion]])
       }))
   })

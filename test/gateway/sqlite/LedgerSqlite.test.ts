@@ -178,14 +178,19 @@ describe("a gateway on a file", () => {
       assert(error._tag === "Denied")
       assert.deepStrictEqual(error.violations, ["daily_action_limit_exceeded"])
     }),
-    { second: { tenants: [{ ...acme, policyConfig: { daily_action_limit: 2 } }] } }
+    { second: { tenants: [{ ...acme, policyConfig: { dailyActionLimit: 2 } }] } }
   )
 
   twoLives(
     "knows its tenants and their credentials",
     Effect.gen(function*() {
       const [tenants, vault] = [yield* Tenants, yield* CredentialVault]
-      yield* tenants.add({ id: "late", apiKey: "late-key", policyConfig: { n: 1 }, webhookSecret: "whsec" })
+      yield* tenants.add({
+        id: "late",
+        apiKey: "late-key",
+        policyConfig: { dailyActionLimit: 1 },
+        webhookSecret: "whsec"
+      })
       yield* tenants.rotateKey("late", Redacted.make("late-key"), Redacted.make("new-key"))
       yield* vault.register("late", { toolId: "stripe", name: "key", value: Redacted.make("sk-secret") })
       return yield* tenants.byId("late")

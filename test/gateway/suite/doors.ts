@@ -36,7 +36,10 @@ const house = (
   const services = Layer.unwrap(
     Address.use((url) => Effect.succeed(servicesOf(String(filled.tenants![0]!.apiKey), url)))
   )
-  return services.pipe(Layer.provideMerge(open(filled)), Layer.provideMerge(parts ?? Gateway.layerParts(filled)))
+  return services.pipe(
+    Layer.provideMerge(open(filled)),
+    Layer.provideMerge(parts ?? Layer.orDie(Gateway.layerParts(filled)))
+  )
 }
 
 const servicesOf = (apiKey: string, url: string) => Vargate.layerOperator({ apiKey, url }).pipe(Layer.orDie)

@@ -124,7 +124,7 @@ export const replays = (door: Door) => {
         ...options,
         policy: { rules: [...forbidding.rules!, { ...forbidding.rules![0]!, name: "new" }] }
       }
-      const parts = Layer.merge(Gateway.layerParts(changed), Layer.succeed(Ledger, ledger))
+      const parts = Layer.merge(Layer.orDie(Gateway.layerParts(changed)), Layer.succeed(Ledger, ledger))
       yield* Effect.gen(function*() {
         assert.match(
           yield* reasonOf(replay(actionId)),

@@ -175,7 +175,7 @@ export const toolCalls = (door: Door) => {
   })
 
   describe("templates", () => {
-    const financial: TenantOptions = { ...acme, policyTemplate: "financial", policyConfig: { transaction_limit: 2000 } }
+    const financial: TenantOptions = { ...acme, policyTemplate: "financial", policyConfig: { transactionLimit: 2000 } }
     const test = caseOf(door, { tenants: [financial, globex] })
     const pay = (amount: number, isBusinessHours = true) => ({
       tool: "stripe",

@@ -17,7 +17,7 @@ import { linesOf } from "./payments.ts"
 export const isFull = process.env["VARGATE_FULL_CAMPAIGNS"] !== undefined
 
 const options = {
-  tenants: [{ id: "t", apiKey: "key", burst: 1e6, policyConfig: { daily_action_limit: 1e9 } }],
+  tenants: [{ id: "t", apiKey: "key", burst: 1e6, policyConfig: { dailyActionLimit: 1e9 } }],
   policy: { approvals: [() => true] },
   tools: { "bank/transfer": ({ n }: { readonly n?: unknown }) => Effect.succeed({ paid: n }) }
 }

@@ -1,0 +1,93 @@
+/**
+ * Refuses what a gateway's options say that the gateway does not know: a slip in a name must not switch a rule off.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import { type FieldIssue, InvalidRequest } from "../../../errors/Reason.ts"
+import { VargateError } from "../../../errors/VargateError.ts"
+import { toCamelCase } from "../../../internal/casing.ts"
+import * as PolicyTemplates from "../../policy/PolicyTemplates.ts"
+import type { TenantOptions } from "../Tenants.ts"
+
+/** The compiler keeps these complete. */
+const tenantOptions: Readonly<Record<keyof TenantOptions, true>> = {
+  id: true,
+  apiKey: true,
+  name: true,
+  email: true,
+  githubLogin: true,
+  slug: true,
+  publicDashboard: true,
+  anchorChain: true,
+  policyTemplate: true,
+  policyConfig: true,
+  opaFailure: true,
+  redisFailure: true,
+  blockchainFailure: true,
+  autoApproveTools: true,
+  webhookUrl: true,
+  webhookSecret: true,
+  webhookEvents: true,
+  keys: true,
+  burst: true,
+  agentDefaults: true,
+  agents: true,
+  dataHandling: true
+}
+
+const templates: ReadonlyArray<string> = PolicyTemplates.all.map(({ id }) => id)
+
+const listed = (names: ReadonlyArray<string>) => `known are ${names.join(", ")}`
+
+const unknownKeys = (
+  path: FieldIssue["path"],
+  value: object,
+  known: ReadonlyArray<string>
+): ReadonlyArray<FieldIssue> =>
+  Object.keys(value).filter((key) => !known.includes(key)).map((key) => ({
+    path: [...path, key],
+    message: `"${key}" is not known; ${listed(known)}`
+  }))
+
+const issuesOfTenant = (path: FieldIssue["path"], options: TenantOptions): ReadonlyArray<FieldIssue> => {
+  const { policyConfig = {}, policyTemplate = PolicyTemplates.general.id } = options
+  const issues = unknownKeys(path, options, Object.keys(tenantOptions))
+  if (typeof policyTemplate !== "string") return issues
+  if (!templates.includes(policyTemplate)) {
+    const message = `"${policyTemplate}" is no template; ${
+      listed(templates)
+    }. One of another engine is { custom: "name" }`
+    return [...issues, { path: [...path, "policyTemplate"], message }]
+  }
+  const names = Object.keys(PolicyTemplates.byId(policyTemplate).defaults)
+  return [
+    ...issues,
+    ...unknownKeys([...path, "policyConfig"], policyConfig, [...names.map(toCamelCase), ...names])
+      .map(({ path, message: _ }) => ({
+        path,
+        message: `"${String(path.at(-1))}" is no parameter of ${policyTemplate}; ${listed(names.map(toCamelCase))}`
+      }))
+  ]
+}
+
+const refuse = (operation: string, issues: ReadonlyArray<FieldIssue>): Effect.Effect<void, VargateError> =>
+  issues.length === 0
+    ? Effect.void
+    : Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues }) }))
+
+/** @internal */
+export const checkTenant = (operation: string, tenant: TenantOptions): Effect.Effect<void, VargateError> =>
+  refuse(operation, issuesOfTenant([], tenant))
+
+/** @internal */
+export const checkOptions = (
+  operation: string,
+  options: object,
+  known: ReadonlyArray<string>,
+  tenants: ReadonlyArray<TenantOptions>
+): Effect.Effect<void, VargateError> =>
+  refuse(operation, [
+    ...unknownKeys([], options, known),
+    ...tenants.flatMap((tenant, index) => issuesOfTenant(["tenants", index], tenant))
+  ])
