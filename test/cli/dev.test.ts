@@ -135,7 +135,12 @@ describe.skipIf(opa === undefined)(`dev with an OPA server${needsOpa}`, () => {
         const registration = join(path, "registration.json")
         writeFileSync(registration, JSON.stringify({ agents: { teller: { roles: ["payer"] }, guest: { roles: [] } } }))
         const server = yield* start([
-          ...["--data", join(path, "v.db"), "--opa", opaServer.url, "--registration", registration]
+          "--data",
+          join(path, "v.db"),
+          "--opa",
+          opaServer.url,
+          "--registration",
+          registration
         ])
         const violationsFor = Effect.fnUntraced(function*(agent: string) {
           const { out } = yield* runProcess(["call", "bank", "pay", "--agent", agent, "--json"], { env: server.env })

@@ -61,14 +61,12 @@ const issuesOfTenant = (path: FieldIssue["path"], options: TenantOptions): Reado
     return [...issues, { path: [...path, "policyTemplate"], message }]
   }
   const names = Object.keys(PolicyTemplates.byId(policyTemplate).defaults)
-  return [
-    ...issues,
-    ...unknownKeys([...path, "policyConfig"], policyConfig, [...names.map(toCamelCase), ...names])
-      .map(({ path, message: _ }) => ({
-        path,
-        message: `"${String(path.at(-1))}" is no parameter of ${policyTemplate}; ${listed(names.map(toCamelCase))}`
-      }))
-  ]
+  const spellings = [...names, ...names.map(toCamelCase)]
+  const unknown = Object.keys(policyConfig).filter((key) => !spellings.includes(key)).map((key) => ({
+    path: [...path, "policyConfig", key],
+    message: `"${key}" is no parameter of ${policyTemplate}; ${listed(names.map(toCamelCase))}`
+  }))
+  return [...issues, ...unknown]
 }
 
 const refuse = (operation: string, issues: ReadonlyArray<FieldIssue>): Effect.Effect<void, VargateError> =>
