@@ -11,8 +11,8 @@ import * as Schema from "effect/Schema"
  *
  * **Gotchas**
  *
- * The hosted gateway has one key per tenant, and it has no scopes: whoever submits there can also approve, change the
- * settings and clear its own history.
+ * The hosted gateway has one key per tenant, and it has no scopes: a client that submits there can also approve, change
+ * the settings and clear its own history.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Many fibers that wait for verdicts, one that looks: only while anybody waits, and once for all of them.
+ * Many fibers wait for verdicts, one looks: only while there are waiters, and once for all of them.
  *
  * @internal
  */
@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function*(
         subscriptions.delete(actionId)
         return { waiters, verdict }
       })
-      // Before anybody hears of it: who then comes back at once is the first of a new round.
+      // Before the waiters are called: one that comes back at once is the first of a new round.
       const isEmptied = subscriptions.size === 0
       for (const { waiters, verdict } of served) {
         for (const waiter of waiters) waiter.onVerdict(verdict)
@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function*(
     const subscription = subscriptions.get(actionId)
     if (subscription?.waiters.delete(waiter) !== true || subscription.waiters.size > 0) return
     subscriptions.delete(actionId)
-    // With nobody left there is nothing to look for: let the looking fiber go to rest.
+    // Without waiters there is nothing to look for: let the looking fiber rest.
     if (subscriptions.size === 0) nudged.openUnsafe()
   }
 

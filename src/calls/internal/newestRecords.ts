@@ -1,6 +1,6 @@
 /**
- * The newest part of the audit log, read once for everybody who looks for something in it. When a gateway stumbles, many
- * calls lose their answers at the same moment; they must not each read the log for themselves.
+ * The newest part of the audit log, read once for all calls that look for something in it. When a gateway stumbles, many calls
+ * lose their answers at the same moment; they must not each read the log.
  *
  * @internal
  */

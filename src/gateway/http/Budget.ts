@@ -1,5 +1,5 @@
 /**
- * A share for everybody in what there is not enough of.
+ * Divides a scarce amount among its owners.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ export class Budget {
   }
 
   /**
-   * False where it is not to be had, save for what is owed. An owner that nobody knows has no share of its own to keep to.
+   * False where it is not to be had, save for what is owed. An unknown owner has no share of its own to keep to.
    */
   take(owner: string | undefined, amount: number, isOwed = false): boolean {
     const own = owner === undefined ? 0 : this.owners.get(owner) ?? 0
@@ -34,7 +34,7 @@ export class Budget {
     return true
   }
 
-  /** Gives back what was taken. */
+  /** Returns what was taken. */
   give(owner: string | undefined, amount: number): void {
     this.total -= amount
     if (owner === undefined) return

@@ -18,7 +18,7 @@ import type { Ledger } from "../ledger/Ledger.ts"
 const block = 50
 
 /** Up to here an answer is put together before it is sent: most are, and then its length is known. */
-const heldCharacters = 256 * 1024
+const startCharacters = 256 * 1024
 
 /** What else has arrived goes before the next block: a tool call waits for one, and not for all that read the log. */
 const letOthers = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
@@ -64,14 +64,14 @@ export const logAnswer = Effect.fnUntraced(function*(
 
   const end = () => `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
 
-  const held: Array<string> = []
+  const beginning: Array<string> = []
   let characters = 0
-  while (characters <= heldCharacters) {
+  while (characters <= startCharacters) {
     const text = yield* next
     if (text === undefined) {
-      return HttpServerResponse.text(`{"records":[${held.join(",")}${end()}`, { contentType: "application/json" })
+      return HttpServerResponse.text(`{"records":[${beginning.join(",")}${end()}`, { contentType: "application/json" })
     }
-    held.push(text)
+    beginning.push(text)
     characters += text.length
   }
   const rest = Stream.paginate(undefined, () =>
@@ -81,7 +81,7 @@ export const logAnswer = Effect.fnUntraced(function*(
         text === undefined ? Option.none() : Option.some(undefined)
       ] as const))
   return HttpServerResponse.stream(
-    Stream.make(`{"records":[${held.join(",")}`).pipe(Stream.concat(rest), Stream.rechunk(1), Stream.encodeText),
+    Stream.make(`{"records":[${beginning.join(",")}`).pipe(Stream.concat(rest), Stream.rechunk(1), Stream.encodeText),
     { contentType: "application/json" }
   )
 })

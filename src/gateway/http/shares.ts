@@ -50,7 +50,7 @@ export class Shares {
   private readonly requests = new Budget({ perOwner: maxRequests })
   private readonly bodies = new Budget({ perOwner: 8 * MiB, inAll: 32 * MiB })
   private readonly answers = new Budget({ perOwner: 16 * MiB, inAll: 64 * MiB })
-  /** How many connections an answer goes out on: one that is made once, such as a file, is held once. */
+  /** How many connections send an answer: one that is made once, such as a file, counts once. */
   private readonly readers = new Map<Uint8Array, number>()
 
   /** Handles a request of an address within its share, or says that it has none left. */
@@ -120,7 +120,7 @@ export class Shares {
   }
 }
 
-/** What a body may come to; one that comes in chunks may be as long as any. */
+/** How long a body may be; one that comes in chunks may be as long as any. */
 const sizeOf = ({ headers, method }: HttpServerRequest.HttpServerRequest): number => {
   const length = headers["content-length"]
   if (length !== undefined) return Math.min(Number(length), maxBodyBytes)

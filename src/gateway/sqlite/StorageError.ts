@@ -47,7 +47,7 @@ const advice: Readonly<Record<StorageProblem, string>> = {
   Lost: "Stop this gateway, see that the file and its -wal are where they were, and start it again.",
   Incomplete:
     "Put back the whole database, and its -wal where there is one. To go on without what is missing, remove the " +
-    ".head file beside it: then nothing will tell of the loss again.",
+    ".head file beside it: then the loss is not reported again.",
   HeadUnfit:
     "Put it back from a backup. Where there is none, remove it: then nothing tells whether the log is complete.",
   KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",

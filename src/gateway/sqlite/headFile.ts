@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function*(
     isDirty = false
     return Effect.tryPromise(() => writeHeads(path, heads)).pipe(
       Effect.catch((error) => {
-        // A full disk: the head lags behind until there is room.
+        // A full disk: the head lags behind until space is free.
         isDirty = true
         return Effect.logDebug("The head of the log could not be written", error)
       })

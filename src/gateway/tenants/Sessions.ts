@@ -34,7 +34,7 @@ export const Claims = Schema.Struct({
     name: Schema.NullOr(Schema.String),
     seal: Schema.String
   })),
-  /** Seconds on the gateway's own clock, which nobody sets back. */
+  /** Seconds on the gateway's own clock, which is never set back. */
   age: Schema.Finite
 })
 

@@ -32,7 +32,7 @@ export const offerDirectExchange = (request: object, exchange: DirectExchange): 
 }
 
 /**
- * None where `request` is somebody else's: what that does about an operation must not be passed by.
+ * None where `request` is not the transport's own: what a replacement does about an operation must not be bypassed.
  *
  * @internal
  */

@@ -128,7 +128,7 @@ export const verifyChain = Effect.fnUntraced(function*(tenantId: string, chain: 
  * @since 0.1.0
  */
 export const verifyLedger = Effect.fnUntraced(function*(ledger: Ledger["Service"], tenantId: string) {
-  // Before the chain is read, since it goes on growing.
+  // Before the chain is read, since it keeps growing.
   const head = yield* ledger.head(tenantId)
   const status = yield* verifyChain(tenantId, ledger.stream(tenantId))
   if (!status.valid) return status
