@@ -41,25 +41,11 @@ import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
 export * from "./Reason.ts"
 
 /**
- * So do the failures of those who look after managed agents.
- *
- * @since 0.1.0
- */
-export * from "./ManagedAgentError.ts"
-
-/**
- * So do the failures of calls through the gateway's MCP door.
- *
- * @since 0.1.0
- */
-export * from "./McpDoorError.ts"
-
-/**
  * So do the failures of operators.
  *
  * @since 0.1.0
  */
-export * from "./TenantError.ts"
+export * from "./OperatorError.ts"
 
 /**
  * So do the failures of receiving webhooks.
@@ -120,6 +106,24 @@ export class PendingApproval extends Schema.TaggedError<PendingApproval>("effect
   readonly sideEffect = "possible"
   readonly isRetryable = false
   readonly retryAfter = undefined
+}
+
+/**
+ * The call needs an approval, but the gateway's MCP endpoint (POST /mcp/server) never queues such calls: it can never
+ * be approved, and will never be executed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NeverQueued extends Schema.TaggedError<NeverQueued>("effect-vargate/NeverQueued")("NeverQueued", {
+  actionId: ActionId
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `Action ${this.actionId} needs an approval, but was submitted to the gateway's MCP endpoint, which never queues such calls: it was not executed and can never be approved. Submit it with ToolCalls instead.`
+  }
 }
 
 /**

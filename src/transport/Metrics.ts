@@ -18,7 +18,7 @@
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
-import type { Verdict } from "../errors/Verdict.ts"
+import type { Verdict } from "../errors/Reason.ts"
 
 /**
  * What the policy decided.
