@@ -49,7 +49,7 @@ const flags = {
   ),
   registration: Flag.String("registration").pipe(
     Flag.withMetavar("<file>"),
-    Flag.withDescription("What policies are told of agents and data: JSON with agentDefaults, agents, dataHandling"),
+    Flag.withDescription("What policies read about agents and data: JSON with agentDefaults, agents, dataHandling"),
     Flag.optional
   ),
   opa: Flag.String("opa").pipe(

@@ -6,6 +6,8 @@
  *
  * @internal
  */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,9 +20,8 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
-import type { DatabaseSync, SQLInputValue } from "node:sqlite"
-import { rowStream } from "./sqliteRowStream.ts"
-import { type Prepared, statementCache } from "./sqliteStatements.ts"
+import * as Stream from "effect/Stream"
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 
 /** @internal */
 export interface Options {
@@ -229,3 +230,85 @@ export const make = Effect.fnUntraced(function*(
  */
 export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError> =>
   Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))
+
+/** A statement of a connection, kept under its text. */
+interface Prepared {
+  readonly statement: StatementSync
+  /** Whether it answers with rows. */
+  readonly isQuery: boolean
+}
+
+const maxStatements = 256
+
+const statementCache = (db: DatabaseSync) => {
+  /** The least recently used first. */
+  const cache = new Map<string, Prepared>()
+
+  const prepareFresh = (sql: string): Prepared => {
+    const statement = db.prepare(sql)
+    return { statement, isQuery: statement.columns().length > 0 }
+  }
+
+  const prepare = (sql: string): Prepared => {
+    const known = cache.get(sql)
+    const prepared = known ?? prepareFresh(sql)
+    if (known !== undefined) cache.delete(sql)
+    else if (cache.size === maxStatements) cache.delete(cache.keys().next().value!)
+    cache.set(sql, prepared)
+    return prepared
+  }
+
+  return { prepare, prepareFresh }
+}
+
+const rowsAtOnce = 128
+
+/**
+ * The rows of a query as a stream that holds a few of them at a time. The statement is the stream's own: a kept one could be
+ * run again before its rows are read.
+ */
+const rowStream = (
+  prepare: () => StatementSync,
+  params: ReadonlyArray<SQLInputValue>,
+  transformRows: Parameters<Connection["executeStream"]>[2],
+  onError: (cause: unknown) => SqlError
+): Stream.Stream<object, SqlError> => {
+  const cursor = Effect.withFiber((fiber) =>
+    Effect.try({
+      try: () => {
+        const statement = prepare()
+        statement.setReadBigInts(Context.get(fiber.context, SqlClient.SafeIntegers))
+        return statement.iterate(...params)
+      },
+      catch: onError
+    })
+  )
+  return Stream.scoped(Stream.fromPull(Effect.map(
+    // A cursor that is not read to its end keeps its snapshot of the database open.
+    Effect.acquireRelease(cursor, (rows) => Effect.sync(() => rows.return?.())),
+    (rows) => {
+      const take = takeFrom(rows)
+      return Effect.flatMap(
+        Effect.try({ try: take, catch: onError }),
+        (taken) =>
+          Arr.isReadonlyArrayNonEmpty(taken)
+            ? Effect.succeed(transformRows === undefined ? taken : transformRows(taken) as typeof taken)
+            : Cause.done()
+      )
+    }
+  )))
+}
+
+/** Some versions of Node begin anew when a cursor is asked again after its end. */
+const takeFrom = (rows: Iterator<object>) => {
+  let isOver = false
+  return (): ReadonlyArray<object> => {
+    const taken: Array<object> = []
+    while (!isOver && taken.length < rowsAtOnce) {
+      const next = rows.next()
+      if (next.done === true) isOver = true
+      else taken.push({ ...next.value })
+    }
+    return taken
+  }
+}

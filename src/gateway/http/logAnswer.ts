@@ -20,7 +20,7 @@ const block = 50
 /** Up to here an answer is put together before it is sent: most are, and then its length is known. */
 const startCharacters = 256 * 1024
 
-/** What else has arrived goes before the next block: a tool call waits for one, and not for all that read the log. */
+/** What else has arrived runs before the next block: a tool call waits for one block, not for every reader of the log. */
 const letOthers = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
 
 const encode = Schema.encodeEffect(LogBody)
