@@ -122,7 +122,7 @@ const make = Effect.gen(function*() {
         at: now,
         inFlight
       }),
-      credentials: [...new Set((yield* vault.list(tenant.id)).map(({ toolId }) => toolId))]
+      credentials: yield* vault.tools(tenant.id)
     })
   })
 

@@ -27,6 +27,23 @@ const skeleton = (text: string): string => {
   return isPlain(lower) ? lower.replaceAll("_", "") : lower.replace(padding, "")
 }
 
+/** A name, and what remains of it without case and padding. */
+interface Name {
+  readonly name: string
+  readonly letters: string
+}
+
+const nameOf = (name: string): Name => ({ name, letters: skeleton(name) })
+
+const isLike = (text: Name, { letters: wanted, name }: Name): boolean => {
+  const { letters } = text
+  if (wanted === "") return text.name === name
+  if (letters === wanted) return true
+  if (letters.length > 2 * wanted.length || isPlain(letters) || !resemblesLatin.test(letters)) return false
+  const points = [...letters]
+  return points.length === wanted.length && points.every((point, index) => point > "\x7f" || point === wanted[index])
+}
+
 /**
  * Whether a text reads like a name: without case, punctuation, blanks and invisible characters, and with any letter that
  * is not ASCII in the place of any (`Amount`, `record-count`, `delete.`, `аmount` with a Cyrillic `а`). A name without letters
@@ -35,37 +52,29 @@ const skeleton = (text: string): string => {
  * @category predicates
  * @since 0.1.0
  */
-export const readsLike = (text: string, name: string): boolean => {
-  const wanted = skeleton(name)
-  if (wanted === "") return text === name
-  const letters = skeleton(text)
-  if (letters === wanted) return true
-  if (isPlain(letters) || letters.length > 2 * wanted.length || !resemblesLatin.test(letters)) return false
-  const points = [...letters]
-  return points.length === wanted.length && points.every((point, index) => point > "\x7f" || point === wanted[index])
-}
+export const readsLike = (text: string, name: string): boolean => isLike(nameOf(text), nameOf(name))
 
 /** A key may be a path that stands for nested objects: `payment.amount`, `/payment/amount`, `payment[amount]`. */
-const isKeyOf = (key: string, names: ReadonlyArray<string>): boolean => {
-  const parts = /[./[\]]/.test(key) ? [key, ...key.split(/[./[\]]+/)] : [key]
-  return parts.some((part) => names.some((name) => readsLike(part, name)))
-}
+const partsOf = (key: string): ReadonlyArray<Name> =>
+  (/[./[\]]/.test(key) ? [key, ...key.split(/[./[\]]+/)] : [key]).map(nameOf)
+
+const isKeyOf = (key: string, names: ReadonlyArray<Name>): boolean =>
+  partsOf(key).some((part) => names.some((name) => isLike(part, name)))
 
 /**
  * Every object within a value, at any depth, the value itself included. It keeps a list of its own, since what comes over
  * the wire may be nested deeper than a stack is.
  */
-const objectsIn = function*(value: unknown): Generator<Readonly<Record<string, unknown>>> {
+const objectsIn = (value: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> => {
+  const objects: Array<Readonly<Record<string, unknown>>> = []
   const open = [value]
   while (open.length > 0) {
     const next = open.pop()
-    if (Array.isArray(next)) {
-      for (const item of next) open.push(item)
-    } else if (Predicate.isObject(next)) {
-      yield next as Readonly<Record<string, unknown>>
-      for (const item of Object.values(next)) open.push(item)
-    }
+    if (typeof next !== "object" || next === null) continue
+    if (!Array.isArray(next)) objects.push(next as Readonly<Record<string, unknown>>)
+    for (const item of Array.isArray(next) ? next : Object.values(next)) open.push(item)
   }
+  return objects
 }
 
 /**
@@ -76,12 +85,35 @@ const objectsIn = function*(value: unknown): Generator<Readonly<Record<string, u
  */
 export const valuesOf = (params: unknown, ...names: ReadonlyArray<string>): ReadonlyArray<unknown> => {
   const values: Array<unknown> = []
+  const wanted = names.map(nameOf)
   for (const object of objectsIn(params)) {
-    for (const [key, value] of Object.entries(object)) {
-      if (value !== undefined && isKeyOf(key, names)) values.push(value)
+    for (const key of Object.keys(object)) {
+      if (object[key] !== undefined && isKeyOf(key, wanted)) values.push(object[key])
     }
   }
   return values
+}
+
+/**
+ * The names of the fields that have a value of another shape than theirs, at any depth.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const unexpectedIn = (params: unknown, fields: Readonly<Record<string, Shape>>): ReadonlyArray<string> => {
+  const unexpected = new Set<string>()
+  const expected = Object.entries(fields).map(([field, shape]) => ({ name: nameOf(field), shape }))
+  for (const object of objectsIn(params)) {
+    for (const key of Object.keys(object)) {
+      const parts = partsOf(key)
+      for (const { name, shape } of expected) {
+        if (object[key] !== undefined && !hasShape(object[key], shape) && parts.some((part) => isLike(part, name))) {
+          unexpected.add(name.name)
+        }
+      }
+    }
+  }
+  return [...unexpected]
 }
 
 /**
@@ -100,7 +132,7 @@ export const numbersOf = (params: unknown, ...names: ReadonlyArray<string>): Rea
  * @since 0.1.0
  */
 export const keysOf = (params: unknown, ...names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  valuesOf(params, ...names).flatMap((value) => [...objectsIn(value)].flatMap(Object.keys))
+  valuesOf(params, ...names).flatMap((value) => objectsIn(value).flatMap(Object.keys))
 
 /**
  * Whether one of these keys reads like a name, or is a path with a part that does.
@@ -109,7 +141,7 @@ export const keysOf = (params: unknown, ...names: ReadonlyArray<string>): Readon
  * @since 0.1.0
  */
 export const includesKey = (keys: ReadonlyArray<string>, name: string): boolean =>
-  keys.some((key) => isKeyOf(key, [name]))
+  keys.some((key) => isKeyOf(key, [nameOf(name)]))
 
 /**
  * The shape in which a field is expected. See {@link hasShape}.

@@ -51,8 +51,12 @@ export const detect = (params: Readonly<Record<string, unknown>>): Omit<PolicyIn
   }
 }
 
-/** Without the padding and the look-alikes of ASCII that would hide a pattern. Lines keep their ends. */
-const unveiled = (text: string): string => text.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+/** What is in ASCII hides nothing. Lines keep their ends. */
+const isBare = (text: string) => /^[\t-\r -~]*$/.test(text)
+
+/** Without the padding and the look-alikes of ASCII that would hide a pattern. */
+const unveiled = (text: string): string =>
+  isBare(text) ? text : text.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "")
 
 /**
  * What a policy sees of personal data: as {@link detect}, and `contains_pii` and `pii_types` at any depth, under any
@@ -88,7 +92,9 @@ export const inspect = (params: Readonly<Record<string, unknown>>): Omit<PolicyI
   }
 }
 
-const nameKeyOf = (key: string): string | undefined => [...nameKeys].find((name) => readsLike(key, name))
+const nameKeyOf = (key: string): string | undefined =>
+  // all of them contain "name", and keys in ASCII are soon looked through for its letters
+  /n[^a-z]*a[^a-z]*m[^a-z]*e|[^ -~]/i.test(key) ? [...nameKeys].find((name) => readsLike(key, name)) : undefined
 
 const subjectKeys = ["customer_id", "subject_id", "user_id"]
 

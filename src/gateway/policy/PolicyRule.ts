@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import { hasShape, readsLike, type Shape, valuesOf } from "./GovernedFields.ts"
+import { readsLike, type Shape, unexpectedIn } from "./GovernedFields.ts"
 import type { PolicyInput, Severity } from "./PolicyInput.ts"
 
 /**
@@ -82,9 +82,7 @@ export type ApprovalRule<P extends Parameters = Parameters> = (input: PolicyInpu
 export const unexpectedShape = (fields: Readonly<Record<string, Shape>>): PolicyRule => ({
   name: "unexpected_shape",
   severity: "high",
-  when: ({ action: { params } }) =>
-    Object.entries(fields).filter(([field, shape]) => !valuesOf(params, field).every((value) => hasShape(value, shape)))
-      .map(([field]) => field)
+  when: ({ action: { params } }) => unexpectedIn(params, fields)
 })
 
 /**

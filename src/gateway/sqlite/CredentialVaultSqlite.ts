@@ -31,7 +31,34 @@ interface UseRow {
 const make = Effect.gen(function*() {
   const { commit, read, seal, sql, unseal } = yield* Database
 
+  /** By tenant. The file is one gateway's at a time, so what it has read stays true until it writes. */
+  const toolsOf = new Map<string, ReadonlyArray<string>>()
+  const maxTenants = 1000
+  let changes = 0
+  const changed = Effect.sync(() => {
+    changes++
+    toolsOf.clear()
+  })
+
+  const readTools = Effect.fnUntraced(function*(tenantId: string) {
+    const before = changes
+    const rows = yield* read(
+      sql<CredentialRow>`SELECT DISTINCT tool_id FROM credentials WHERE tenant_id = ${tenantId}`
+    )
+    const tools = rows.map(({ tool_id }) => fromColumn(tool_id)).sort()
+    if (toolsOf.size >= maxTenants) toolsOf.clear()
+    // what was read while something changed may be of before
+    if (before === changes) toolsOf.set(tenantId, tools)
+    return tools
+  })
+
   return CredentialVault.of({
+    tools: (tenantId) =>
+      Effect.suspend(() => {
+        const known = toolsOf.get(tenantId)
+        return known === undefined ? readTools(tenantId) : Effect.succeed(known)
+      }),
+
     register: Effect.fnUntraced(function*(tenantId, { name, toolId, value }) {
       const stored = {
         value: seal(Redacted.value(value), "credential", tenantId, toolId, name),
@@ -41,7 +68,7 @@ const make = Effect.gen(function*() {
         INSERT INTO credentials ${
         sql.insert({ tenant_id: tenantId, tool_id: toColumn(toolId), name: toColumn(name), ...stored })
       }
-        ON CONFLICT DO UPDATE SET ${sql.update(stored)}`)
+        ON CONFLICT DO UPDATE SET ${sql.update(stored)}`).pipe(Effect.ensuring(changed))
     }),
 
     list: (tenantId) =>
@@ -59,6 +86,9 @@ const make = Effect.gen(function*() {
       const [tool, key] = [toColumn(toolId), toColumn(name)]
       const removed = yield* commit(sql`
         DELETE FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${tool} AND name = ${key} RETURNING name`)
+        .pipe(
+          Effect.ensuring(changed)
+        )
       return removed.length > 0
     }),
 

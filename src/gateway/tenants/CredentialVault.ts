@@ -54,6 +54,8 @@ export class CredentialVault extends Context.Service<CredentialVault, {
   ) => Effect.Effect<void>
   /** What is there, by tool and name. */
   readonly list: (tenantId: string) => Effect.Effect<ReadonlyArray<StoredCredential>>
+  /** The tools that have a credential, in order. Every decision asks for them. */
+  readonly tools: (tenantId: string) => Effect.Effect<ReadonlyArray<string>>
   /** False where there was none. */
   readonly remove: (tenantId: string, toolId: string, name: string) => Effect.Effect<boolean>
   /** A tool's values by name, for one execution, noted in the access log. */
@@ -102,6 +104,11 @@ export const layerMemory: Layer.Layer<CredentialVault> = Layer.sync(CredentialVa
         [...safeOf(tenantId).tools].flatMap(([toolId, names]) =>
           [...names].map(([name, { createdAt }]) => ({ toolId, name, createdAt }))
         ).sort((a, b) => compare(a.toolId, b.toolId) || compare(a.name, b.name))
+      ),
+
+    tools: (tenantId) =>
+      Effect.sync(() =>
+        [...safeOf(tenantId).tools].flatMap(([toolId, names]) => names.size > 0 ? [toolId] : []).sort(compare)
       ),
 
     remove: (tenantId, toolId, name) => Effect.sync(() => safeOf(tenantId).tools.get(toolId)?.delete(name) ?? false),

@@ -48,6 +48,20 @@ export const vaultSuite = (place: string, layer: Layer.Layer<CredentialVault>) =
       assert.deepStrictEqual(values(yield* vault.open("t", "stripe", use)), [["a", "1"], ["b", "2"]])
     })
 
+    test("names the tools of a tenant that have a credential at the moment", function*(vault) {
+      assert.deepStrictEqual(yield* vault.tools("t"), [])
+      yield* register(vault, "stripe", "a", "1")
+      yield* register(vault, "stripe", "b", "1")
+      yield* register(vault, "slack", "z", "1")
+      yield* register(vault, "\u0000\ud800", "z", "1", "u")
+      assert.deepStrictEqual(yield* vault.tools("t"), ["slack", "stripe"])
+      assert.deepStrictEqual(yield* vault.tools("u"), ["\u0000\ud800"])
+      yield* vault.remove("t", "stripe", "a")
+      assert.deepStrictEqual(yield* vault.tools("t"), ["slack", "stripe"])
+      yield* vault.remove("t", "stripe", "b")
+      assert.deepStrictEqual(yield* vault.tools("t"), ["slack"])
+    })
+
     test("removes one, and says whether there was one", function*(vault) {
       yield* register(vault, "stripe", "a", "1")
       yield* register(vault, "stripe", "b", "1")
