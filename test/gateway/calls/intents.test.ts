@@ -281,7 +281,8 @@ describe("approvals that an older version left running", () => {
         ) STRICT, WITHOUT ROWID;
         INSERT INTO running_approvals VALUES ('acme', '${id}');
         DROP TABLE intents;
-        DELETE FROM vargate_migrations WHERE name = 'intents'`)
+        DROP TABLE scoped_keys;
+        DELETE FROM vargate_migrations WHERE name IN ('intents', 'scoped_keys')`)
       db.close()
       yield* scoped(
         Effect.gen(function*() {
