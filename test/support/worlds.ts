@@ -52,10 +52,13 @@ const services = (options: WorldOptions, url?: string) =>
 
 export type World = Vargate.Services | Reviews.Reviews | Gateway.Parts | Wiretap
 
-export const inProcess = (options: WorldOptions = {}): Layer.Layer<World, unknown> =>
-  services(options).pipe(Layer.provideMerge(Gateway.layerMemory(options)))
+/** A gateway refuses options that it does not know. */
+const gatewayOptions = ({ approvals: _, ...options }: WorldOptions): Gateway.Options => options
 
-const server = (options: WorldOptions) =>
+export const inProcess = (options: WorldOptions = {}): Layer.Layer<World, unknown> =>
+  services(options).pipe(Layer.provideMerge(Gateway.layerMemory(gatewayOptions(options))))
+
+const server = (options: Gateway.Options) =>
   Gateway.serve(options).pipe(
     Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 })),
     Layer.provideMerge(Gateway.layerParts(options))
@@ -67,7 +70,7 @@ export const overSocket = (options: WorldOptions = {}): Layer.Layer<World, unkno
       services(options, `http://127.0.0.1:${"port" in address ? address.port : 0}`).pipe(
         Layer.provide(FetchHttpClient.layer)
       ))
-  ).pipe(Layer.provideMerge(server(options)))
+  ).pipe(Layer.provideMerge(server(gatewayOptions(options))))
 
 export const worlds = [
   { name: "in process", world: inProcess },

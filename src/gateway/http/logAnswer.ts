@@ -20,13 +20,11 @@ const block = 50
 /** Up to here an answer is put together before it is sent: most are, and then its length is known. */
 const startCharacters = 256 * 1024
 
-/** What else has arrived runs before the next block: a tool call waits for one block, not for every reader of the log. */
-const letOthers = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
-
 const encode = Schema.encodeEffect(LogBody)
 
 /**
- * The answer to GET /audit/log, of which all readers read one block at a time. Records that are appended meanwhile do not shift what is read.
+ * The answer to GET /audit/log, of which all readers read one block at a time. Records that are appended meanwhile do not
+ * shift what is read.
  *
  * @category answers
  * @since 0.1.0
@@ -60,7 +58,7 @@ export const logAnswer = Effect.fnUntraced(function*(
       encode(new AuditPage({ records: page.records, offset, total: start, tenantId }))
     )
     return JSON.stringify(records).slice(1, -1)
-  }).pipe(Effect.ensuring(letOthers), reading.withPermits(1))
+  }).pipe(reading.withPermits(1))
 
   const end = () => `],"count":${count},"offset":${offset},"total":${start},"tenant_id":${JSON.stringify(tenantId)}}`
 
@@ -74,8 +72,9 @@ export const logAnswer = Effect.fnUntraced(function*(
     beginning.push(text)
     characters += text.length
   }
+  // What else has arrived runs before the next block: a tool call waits for one block, not for every reader of a long log.
   const rest = Stream.paginate(undefined, () =>
-    Effect.map(next, (text) =>
+    Effect.map(Effect.andThen(Effect.yieldNow, next), (text) =>
       [
         [text === undefined ? end() : `,${text}`],
         text === undefined ? Option.none() : Option.some(undefined)
