@@ -3,7 +3,7 @@
  * program and gateway sits a wiretap that counts requests and can lose answers.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Struct } from "effect"
 import { Approvals, Reviews, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpServer } from "effect/http"
@@ -53,7 +53,7 @@ const services = (options: WorldOptions, url?: string) =>
 export type World = Vargate.Services | Reviews.Reviews | Gateway.Parts | Wiretap
 
 /** A gateway refuses options that it does not know. */
-const gatewayOptions = ({ approvals: _, ...options }: WorldOptions): Gateway.Options => options
+const gatewayOptions = (options: WorldOptions): Gateway.Options => Struct.omit(options, ["approvals"])
 
 export const inProcess = (options: WorldOptions = {}): Layer.Layer<World, unknown> =>
   services(options).pipe(Layer.provideMerge(Gateway.layerMemory(gatewayOptions(options))))
