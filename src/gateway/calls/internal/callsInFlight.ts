@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type { ActionId } from "../../model/ActionId.ts"
+import type { ActionId } from "../../../model/ActionId.ts"
 
 /**
  * A register of them.
