@@ -1,6 +1,6 @@
 /**
  * The core runs where there is no Node: everything outside `src/node`, `src/gateway` and `src/cli`, and of `src/testing`
- * what needs no gateway.
+ * what needs neither gateway nor sockets.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as esbuild from "esbuild"
@@ -12,10 +12,11 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
 const needsNode = /^src\/(?:node|gateway|cli)\//
-const needsTheGateway = ["src/testing/GatewayMemory.ts"]
+/** Tools for tests that need the gateway, or sockets. */
+const testToolsOfNode = ["src/testing/GatewayMemory.ts", "src/testing/TcpFaults.ts"]
 
 const modules = globSync("src/**/*.ts", { cwd: root })
-  .filter((file) => !needsNode.test(file) && !/\/internal\//.test(file) && !needsTheGateway.includes(file))
+  .filter((file) => !needsNode.test(file) && !/\/internal\//.test(file) && !testToolsOfNode.includes(file))
   .sort()
 
 const builtin = new RegExp(`^(?:node:.*|${builtinModules.join("|")})$`)
