@@ -6,8 +6,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/inboxBundle.ts"],
     reporters: ["default", "test/support/summary.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Ends what hangs, on a machine under load as well.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     sequence: { concurrent: false }
   }
 })
