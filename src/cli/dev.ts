@@ -39,17 +39,17 @@ const flags = {
     Flag.withDefault("./vargate.db")
   ),
   template: Flag.Literals("template", ["general", "financial", "email", "crm", "data_access"]).pipe(
-    Flag.withMetavar("<policy>"),
+    Flag.withMetavar("<t>"),
     Flag.optional
   ),
   businessHours: Flag.Literals("business-hours", ["weekdays", "always"]).pipe(
-    Flag.withMetavar("<when>"),
-    Flag.withDescription("Whether a call is within business hours Monday to Friday, 9 to 18 UTC, or always (weekdays)"),
+    Flag.withMetavar("<h>"),
+    Flag.withDescription("9-18 UTC or always"),
     Flag.withDefault("weekdays")
   ),
   registration: Flag.String("registration").pipe(
     Flag.withMetavar("<file>"),
-    Flag.withDescription("What policies read about agents and data: JSON with agentDefaults, agents, dataHandling"),
+    Flag.withDescription("JSON that tells policies about agents and data"),
     Flag.optional
   ),
   opa: Flag.String("opa").pipe(

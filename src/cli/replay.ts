@@ -137,7 +137,7 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ last, record }) {
     if (Option.isSome(record) === Option.isSome(last)) {
-      return yield* new Usage({ message: "Pass either the decision to replay, or --last N." })
+      return yield* new Usage({ message: "Say either which decision to replay, or --last N." })
     }
     yield* connected(Option.isSome(record) ? replayOne(record.value) : replayLast(Option.getOrElse(last, () => 0)))
   })

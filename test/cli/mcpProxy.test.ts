@@ -105,7 +105,7 @@ describe("effect-vargate mcp-proxy", () => {
     Effect.gen(function*() {
       const { env } = yield* Served
       const all = yield* runProcess(["--help"], { env })
-      assert.match(all.out, /mcp-proxy +Stand before an MCP server/)
+      assert.match(all.out, /mcp-proxy +Govern an MCP server/)
       const own = yield* runProcess(["mcp-proxy", "--help"], { env })
       for (const word of ["--tool", "--allow", "--wait", "--answer", "--agent", "<command...>"]) {
         assert.include(own.out, word)

@@ -71,7 +71,7 @@ describe("workflows", () => {
       assert.deepStrictEqual((yield* journal.requested).map(({ executionId }) => executionId), ["aaaa1111"])
       assert.match((yield* workflows(["list", "--data", filename])).out, /aaaa1111 .* to be ended/)
       const done = yield* workflows(["resume", "bbbb", "--data", filename])
-      assert.deepStrictEqual([done.code, /is done/.test(done.err)], [2, true])
+      assert.deepStrictEqual([done.code, /has ended/.test(done.err)], [2, true])
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
   it.effect("says what is missing, and makes no file", () =>
