@@ -12,8 +12,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { randomUUID } from "node:crypto"
 import { existsSync } from "node:fs"
 import { open, readFile, rename, rm } from "node:fs/promises"
 import { StorageError } from "./StorageError.ts"
@@ -79,11 +79,16 @@ export const readHeads = Effect.fnUntraced(function*(filename: string) {
   return new Map(tenants.map(({ hash, id, records }) => [id, { records, hash }]))
 })
 
-/** Beside the old file, forced to the disk, then in its place: a crash leaves one or the other. */
+/**
+ * Beside the old file, forced to the disk, then in its place: a crash leaves one or the other. Only the holder of the
+ * database's lock writes here, so that what stands at the draft's name is a killed process's, or a link that must not be
+ * followed.
+ */
 const writeHeads = async (filename: string, heads: ReadonlyMap<string, Head>) => {
   const path = headPathOf(filename)
-  const draft = `${path}.${randomUUID()}.new`
+  const draft = `${path}.new`
   try {
+    await rm(draft, { force: true })
     const file = await open(draft, "wx", 0o600)
     try {
       const tenants = Array.from(heads, ([id, head]) => ({ id, ...head }))
@@ -169,6 +174,7 @@ export const make = Effect.fnUntraced(function*(
   const heads = new Map(known ?? (yield* headsIn(sql)))
   let isDirty = path !== undefined && known === undefined
   let isWriting = false
+  const writing = Semaphore.makeUnsafe(1)
 
   const write = Effect.suspend(() => {
     if (path === undefined || !isDirty) return Effect.void
@@ -180,7 +186,7 @@ export const make = Effect.fnUntraced(function*(
         return Effect.logDebug("The head of the log could not be written", error)
       })
     )
-  })
+  }).pipe(writing.withPermit, Effect.uninterruptible)
 
   const follow = Effect.andThen(write, Effect.sleep(pause)).pipe(
     Effect.repeat({ while: () => isDirty }),

@@ -12,12 +12,15 @@ import type { Database } from "./Database.ts"
 import { toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
 
-const write = (entry: Entry): string =>
-  canonicalJson(Object.fromEntries(
-    Object.entries({ ...entry, requestedAt: entry.requestedAt.epochMilliseconds }).filter(([, value]) =>
-      value !== undefined
-    )
-  ))
+/** Nothing hashes this text, so that the fastest writer will do; it gives up where values are nested too deep. */
+const write = (entry: Entry): string => {
+  const plain = { ...entry, requestedAt: entry.requestedAt.epochMilliseconds }
+  try {
+    return JSON.stringify(plain)
+  } catch {
+    return canonicalJson(Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined)))
+  }
+}
 
 const read = (text: string): Entry => {
   const entry = JSON.parse(text)

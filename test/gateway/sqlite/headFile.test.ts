@@ -46,12 +46,16 @@ const test = (name: string, body: (filename: string, root: string) => Effect.fn.
 
 describe("the head of a log", () => {
   test("is exact when the gateway has ended, for this user alone, and leaves no drafts", function*(filename, root) {
+    const victim = join(root, "victim")
     for (const total of [3, 6]) {
+      writeFileSync(victim, "precious")
+      symlinkSync(victim, `${filename}.head.new`)
       yield* Effect.provide(calls(3), life(filename))
       assert.deepStrictEqual(headOf(filename).map(({ id, records }) => [id, records]), [["acme", total]])
     }
     assert.strictEqual(statSync(`${filename}.head`).mode & 0o777, 0o600)
-    assert.deepStrictEqual(readdirSync(root), ["v.db", "v.db.head", "v.db.key"])
+    assert.strictEqual(readFileSync(victim, "utf8"), "precious")
+    assert.deepStrictEqual(readdirSync(root), ["v.db", "v.db.head", "v.db.key", "victim"])
   })
 
   test("refuses a log that was deleted, and creates nothing in its place", function*(filename) {
