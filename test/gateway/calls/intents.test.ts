@@ -18,6 +18,7 @@ import * as CredentialVaultSqlite from "../../../src/gateway/sqlite/CredentialVa
 import * as Database from "../../../src/gateway/sqlite/Database.ts"
 import * as LedgerSqlite from "../../../src/gateway/sqlite/LedgerSqlite.ts"
 import * as ManagedStoreSqlite from "../../../src/gateway/sqlite/ManagedStoreSqlite.ts"
+import { intents } from "../../../src/gateway/sqlite/migrations/intents.ts"
 import * as ScopedKeysSqlite from "../../../src/gateway/sqlite/ScopedKeysSqlite.ts"
 import * as TenantsSqlite from "../../../src/gateway/sqlite/TenantsSqlite.ts"
 import { ActionId } from "../../../src/model/ActionId.ts"
@@ -280,9 +281,8 @@ describe("approvals that an older version left running", () => {
           tenant_id TEXT NOT NULL, action_id TEXT NOT NULL, PRIMARY KEY (tenant_id, action_id)
         ) STRICT, WITHOUT ROWID;
         INSERT INTO running_approvals VALUES ('acme', '${id}');
-        DROP TABLE intents;
-        DROP TABLE scoped_keys;
-        DELETE FROM vargate_migrations WHERE name IN ('intents', 'scoped_keys')`)
+        DROP TABLE intents`)
+      for (const statement of intents) db.exec(statement)
       db.close()
       yield* scoped(
         Effect.gen(function*() {
