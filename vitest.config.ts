@@ -9,6 +9,8 @@ export default defineConfig({
     // Ends what hangs, on a machine under load as well.
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    // Vitest leaves one core idle unless told.
+    maxWorkers: "100%",
     sequence: { concurrent: false }
   }
 })

@@ -39,12 +39,13 @@ const flags = {
     Flag.withDefault("./vargate.db")
   ),
   template: Flag.Literals("template", ["general", "financial", "email", "crm", "data_access"]).pipe(
-    Flag.withMetavar("<t>"),
+    Flag.withMetavar("<template>"),
+    Flag.withDescription("The policy of a new ledger (general)"),
     Flag.optional
   ),
   businessHours: Flag.Literals("business-hours", ["weekdays", "always"]).pipe(
-    Flag.withMetavar("<h>"),
-    Flag.withDescription("9-18 UTC or always"),
+    Flag.withMetavar("<when>"),
+    Flag.withDescription("When calls are within business hours: Monday to Friday, 9 to 18 UTC, or always (weekdays)"),
     Flag.withDefault("weekdays")
   ),
   registration: Flag.String("registration").pipe(

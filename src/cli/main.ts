@@ -33,6 +33,7 @@ import * as McpProxy from "./mcpProxy.ts"
 import { ExitCode } from "./Output.ts"
 import * as Proof from "./proof.ts"
 import * as Replay from "./replay.ts"
+import { foldHelp } from "./screen/help.ts"
 import * as Printer from "./screen/Printer.ts"
 import { Screen } from "./screen/Screen.ts"
 import { dim } from "./screen/text.ts"
@@ -86,7 +87,7 @@ const presenter = Layer.effect(
       present: Effect.fnUntraced(function*(event) {
         switch (event._tag) {
           case "Help":
-            return yield* say(formatter.formatHelpDoc(event.helpDoc))
+            return yield* say(foldHelp(formatter.formatHelpDoc(event.helpDoc), stdout.columns() ?? 80))
           case "Version":
             return yield* say(`${event.name} ${event.version}`)
           case "InvalidInvocation": {

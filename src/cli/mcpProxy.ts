@@ -38,7 +38,7 @@ const flags = {
   answer: Flag.Boolean("answer").pipe(
     Flag.withoutNegation,
     Flag.withDefault(false),
-    Flag.withDescription("Answer pending calls at once; offer a tool to ask again")
+    Flag.withDescription("Answer pending calls at once, and offer a tool to ask again")
   ),
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("<id>"),

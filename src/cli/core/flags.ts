@@ -105,7 +105,7 @@ export const ConfigFile = GlobalFlag.Setting("config")({
 export const KeyFile = GlobalFlag.Setting("key-file")({
   flag: Flag.String("key-file").pipe(
     Flag.withMetavar("<file>"),
-    Flag.withDescription("File with the API key; - is stdin (VARGATE_API_KEY)"),
+    Flag.withDescription("The file with the API key; - is stdin (VARGATE_API_KEY)"),
     Flag.optional
   )
 })

@@ -16,7 +16,7 @@ import { readStdin } from "./stdin.ts"
 /** @internal */
 export const valueFile = Flag.String("value-file").pipe(
   Flag.withMetavar("<file>"),
-  Flag.withDescription("File with the value; - is stdin. Default: a prompt"),
+  Flag.withDescription("The file with the value; - is stdin. Default: you are asked"),
   Flag.optional
 )
 
