@@ -43,7 +43,7 @@ describe("replay", () => {
     Effect.gen(function*() {
       yield* some
       const good = yield* run(["replay", "--last", "10"])
-      assert.match(good.out, /✓ no drift: 2 the same\n.*1 held/)
+      assert.match(good.out, /✓ no drift: 2 the same\n.*1 pending/)
       yield* forge
       const bad = yield* run(["replay", "--last", "10"])
       assert.match(bad.out, /✗ drift: 1 the same, 1 changed[^]*allow +deny +transaction_exceeds_limit/)

@@ -17,10 +17,10 @@ const isNumber = (text: string) => /^\d{1,15}$/.test(text)
 
 const shortest = 8
 
+/** The beginning of an action's id may be all digits too. */
 const isMeant = (text: string) => ({ actionId, id, recordHash }: AuditRecord): boolean =>
-  isNumber(text)
-    ? id === Number(text)
-    : actionId === text || recordHash === text || (text.length >= shortest && shortId(actionId) === text)
+  (isNumber(text) && id === Number(text)) || actionId === text || recordHash === text ||
+  (text.length >= shortest && shortId(actionId) === text)
 
 /**
  * Reads the log from the newest record on, since the gateway has no route for it.
