@@ -33,7 +33,7 @@ const words: ReadonlyArray<readonly [term: string, pattern: RegExp]> = [
 /** Where a word stays, by file and text around it, and why. */
 const allowed: ReadonlyArray<readonly [file: RegExp, text: RegExp, reason: string]> = [
   [/^src\/gateway\/(?:ledger|sqlite|calls)\//, /\bheld\b/, "named after the table `held_actions`"],
-  [/^src\/(?:workflow|cli)\//, /["'`.]held\b|\bheld: Effect/, "a state that journals store"],
+  [/^src\/(?:workflow|http|cli)\//, /["'`.]held\b|\bheld: Effect/, "a state that journals store"],
   [/^src\/gateway\/inbox\/Feed/, /\bHeld\b/, "the tag of an event on the inbox's wire"],
   [/^src\/(?:approvals|audit|gateway)\//, /human-reviewer/, "the agent id under which the gateway records reviews"],
   [

@@ -19,7 +19,9 @@ describe("exports", () => {
     const folders = (isOpen: boolean) =>
       new Set(paths.filter((path) => path.isOpen === isOpen).map(({ path }) => path.split("/")[0]))
     const expected = ["model", "errors", "transport", "audit", "verify", "webhooks", "calls", "approvals", "operator"]
-    for (const folder of [...expected, "governed", "gateway", "ai", "workflow", "mcp", "node", "testing", "cli"]) {
+    for (
+      const folder of [...expected, "governed", "gateway", "ai", "workflow", "http", "mcp", "node", "testing", "cli"]
+    ) {
       assert.isTrue(folders(true).has(folder), folder)
     }
     for (const folder of [...expected.slice(1), "gateway", "workflow", "mcp", "node", "cli", "internal"]) {

@@ -114,6 +114,11 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /waits for a reviewer\nthe process ends.*\nanother process starts\n {2}refunding 2000 of ch_1/,
     /executed by the agent: refunded/
   ],
+  "86_http-service.ts": [
+    /50: [0-9a-f-]{36} was executed by the agent/,
+    /2000: wait for [0-9a-f-]{36}/,
+    /9000: refused by the policy, transaction_exceeds_limit/
+  ],
   "90_telemetry.ts": [
     / {2}agent\n/,
     / {4}Governed.run\n {6}ToolCalls.decide: PendingApproval\n/,
