@@ -363,7 +363,7 @@ describe("a governed call's deadline", () => {
   test("does not cut off what is there in time", function*() {
     const server = yield* serve(saying(ok(allowed)))
     for (let n = 0; n < 3; n++) {
-      const { execution } = yield* call(server.url)
+      const { execution } = yield* call(server.url, "30 seconds")
       assert.strictEqual(execution._tag, "Executed")
     }
   })
