@@ -13,14 +13,13 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { AuditApi } from "../audit/wire/AuditApi.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type ApprovalError,
   ApprovalTimeout,
   type Expired,
-  InvalidRequest,
   type OperationError,
-  type Rejected,
-  VargateError
+  type Rejected
 } from "../errors/VargateError.ts"
 import { monotonicMillisOf } from "../internal/elapsed.ts"
 import { annotate, withSpan } from "../internal/spans.ts"
@@ -208,10 +207,10 @@ const pulse = (poller: ApprovalPoller.ApprovalPoller) => {
   })
 }
 
-const invalidTimeout = new VargateError({
-  operation: "Approvals.await",
-  reason: new InvalidRequest({ issues: [{ path: ["timeout"], message: "Expected a duration, like \"20 minutes\"" }] })
-})
+const invalidTimeout = invalidRequest("Approvals.await", [{
+  path: ["timeout"],
+  message: "Expected a duration, like \"20 minutes\""
+}])
 
 /**
  * The service over a transport, with a poller of the given rhythm.

@@ -18,10 +18,9 @@ import * as Schema from "effect/Schema"
 import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
 import { readToolAnswer } from "../calls/wire/ToolCallsApi.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   Denied,
-  type FieldIssue,
-  InvalidRequest,
   NeverQueued,
   OpaUnavailable,
   type OperationError,
@@ -161,7 +160,7 @@ export const make = Effect.gen(function*() {
     // The code alone is any fault of a server's.
     if (code === -32000 && /rate limit/i.test(message)) return new RateLimited({ retryAfter: Duration.seconds(1) })
     return notAccepted.has(code)
-      ? invalid(operation, [{ path: [], message: transport.redact(message) }])
+      ? invalidRequest(operation.name, [{ path: [], message: transport.redact(message) }])
       : unexpected(operation, `it is the error ${code}: ${message}`)
   }
 
@@ -278,9 +277,6 @@ export const make = Effect.gen(function*() {
 /** Parse error, invalid request, method not found, invalid params: nothing was done. */
 const notAccepted = new Set([-32700, -32600, -32601, -32602])
 
-const invalid = ({ name }: Transport.Operation, issues: ReadonlyArray<FieldIssue>) =>
-  new VargateError({ operation: name, reason: new InvalidRequest({ issues }) })
-
 const decodeParams = Schema.decodeUnknownEffect(McpDoorApi.CallParams, { errors: "all" })
 
 /** The params of a call that the door can read: what it cannot, it answers as if something might have been done. */
@@ -288,9 +284,11 @@ const checked = Effect.fnUntraced(function*(operation: Transport.Operation, call
   const { arguments: args = {}, name, sessionId } = Object(call) as Partial<DoorCall>
   const path = ["body", "params"]
   const isObject = typeof args === "object" && args !== null && !Array.isArray(args)
-  if (!isObject) return yield* invalid(operation, [{ path: [...path, "arguments"], message: "Expected an object" }])
+  if (!isObject) {
+    return yield* invalidRequest(operation.name, [{ path: [...path, "arguments"], message: "Expected an object" }])
+  }
   const snapshot = snapshotParams({ arguments: args })
-  if (Result.isFailure(snapshot)) return yield* invalid(operation, snapshot.failure)
+  if (Result.isFailure(snapshot)) return yield* invalidRequest(operation.name, snapshot.failure)
   const params = {
     name,
     arguments: {
@@ -299,7 +297,7 @@ const checked = Effect.fnUntraced(function*(operation: Transport.Operation, call
       ...(sessionId === undefined ? {} : { _vargate_session_id: sessionId })
     }
   }
-  yield* Effect.mapError(decodeParams(params), ({ issue }) => invalid(operation, fieldIssues(issue, path)))
+  yield* Effect.mapError(decodeParams(params), ({ issue }) => invalidRequest(operation.name, fieldIssues(issue, path)))
   return params
 })
 

@@ -44,11 +44,11 @@ import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approved } from "../approvals/Approval.ts"
 import type { AuditLog } from "../audit/AuditLog.ts"
 import type { ToolCalls } from "../calls/ToolCalls.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   ApprovalTimeout,
   Denied,
   Expired,
-  InvalidRequest,
   OpaUnavailable,
   OutcomeUnknown,
   PendingApproval,
@@ -261,7 +261,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
   const begin = Effect.fnUntraced(function*({ key, params }: Start<P>) {
     const snapshot = yield* paramsOf.encode(params, encode)
     if (Object.hasOwn(snapshot.value, "vargate_reference")) {
-      return yield* invalid(name, [{
+      return yield* invalidRequest(name, [{
         path: ["params", "vargate_reference"],
         message: "Expected no vargate_reference of the caller's own: the execution adds one"
       }])
@@ -276,7 +276,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     const begun = yield* journal.begin({ ...call, executionId, workflow: name })
     const other = names.find((name) => begun[name] !== call[name])
     if (other === undefined) return payload
-    return yield* invalid(name, [{
+    return yield* invalidRequest(name, [{
       path: ["key"],
       message: `Expected a new key: an execution with ${taken[other]} has it`
     }])
@@ -375,6 +375,3 @@ const finish = (executionId: string, outcome: string) =>
 
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Failed"
-
-const invalid = (operation: string, issues: InvalidRequest["issues"]) =>
-  new VargateError({ operation, reason: new InvalidRequest({ issues }) })

@@ -14,7 +14,8 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Layer from "effect/Layer"
-import { InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import { BodyTooLarge, boundedBody } from "../../transport/internal/boundedBody.ts"
 import { connectionFailure } from "../../transport/internal/connectionFailure.ts"
@@ -181,10 +182,7 @@ const failureOf = ({ reason }: HttpClientError.HttpClientError): string => {
 }
 
 const invalidOption = (option: string, message: string) =>
-  new VargateError({
-    operation: "OpaEngine.make",
-    reason: new InvalidRequest({ issues: [{ path: [option], message }] })
-  })
+  invalidRequest("OpaEngine.make", [{ path: [option], message }])
 
 const checkUrl = (text: string): Effect.Effect<string, VargateError> => {
   const url = URL.parse(text)

@@ -9,7 +9,8 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type ParamsSnapshot, snapshotParams } from "../../calls/internal/paramsSnapshot.ts"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
-import { type FieldIssue, InvalidRequest, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import { maxParamsDepth } from "../../internal/limits.ts"
 
 /**
@@ -18,9 +19,7 @@ import { maxParamsDepth } from "../../internal/limits.ts"
  * @internal
  */
 export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
-  const invalid = (issues: ReadonlyArray<FieldIssue>) =>
-    new VargateError({ operation, reason: new InvalidRequest({ issues }) })
-  const refuse = (message: string) => Effect.fail(invalid([{ path, message }]))
+  const refuse = (message: string) => Effect.fail(invalidRequest(operation, [{ path, message }]))
 
   /** Values that nest too deep, or contain themselves, exhaust the stack of some codecs. */
   const guarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | VargateError, R> =>
@@ -42,14 +41,15 @@ export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
   const checked = <A, R>(effect: Effect.Effect<A, Schema.SchemaError | VargateError, R>) =>
     Effect.mapError(
       guarded(effect),
-      (error) => error._tag === "SchemaError" ? invalid(fieldIssues(error.issue, path)) : error
+      (error) => error._tag === "SchemaError" ? invalidRequest(operation, fieldIssues(error.issue, path)) : error
     )
 
   /** The snapshot of params that are JSON already. */
   const snapshot = (json: unknown): Effect.Effect<ParamsSnapshot, VargateError> =>
     Effect.mapError(
       Effect.fromResult(snapshotParams(json)),
-      (issues) => invalid(issues.map((issue) => ({ ...issue, path: [...path, ...issue.path.slice(2)] })))
+      (issues) =>
+        invalidRequest(operation, issues.map((issue) => ({ ...issue, path: [...path, ...issue.path.slice(2)] })))
     )
 
   return {

@@ -14,7 +14,8 @@ import * as Stream from "effect/Stream"
 import type { ActionName } from "../../ai/GovernedTool.ts"
 import type * as Approvals from "../../approvals/Approvals.ts"
 import { snapshotParams, type Taken } from "../../calls/internal/paramsSnapshot.ts"
-import { InvalidRequest, type PendingApproval, VargateError } from "../../errors/VargateError.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { PendingApproval } from "../../errors/VargateError.ts"
 import * as Clearance from "../../governed/Clearance.ts"
 import * as Governed from "../../governed/Governed.ts"
 import * as Refusal from "../../governed/Refusal.ts"
@@ -161,7 +162,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
     const { value } = yield* Effect.mapError(
       Effect.fromResult(call.given),
-      (issues) => new VargateError({ operation: "tools/call", reason: new InvalidRequest({ issues }) })
+      (issues) => invalidRequest("tools/call", issues)
     )
     const done = yield* Clearance.run({
       tool: action.tool,

@@ -4,8 +4,9 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import { type FieldIssue, InvalidRequest } from "../../../errors/Reason.ts"
-import { VargateError } from "../../../errors/VargateError.ts"
+import { invalidRequest } from "../../../errors/internal/invalidRequest.ts"
+import type { FieldIssue } from "../../../errors/Reason.ts"
+import type { VargateError } from "../../../errors/VargateError.ts"
 import { toCamelCase } from "../../../internal/casing.ts"
 import * as PolicyTemplates from "../../policy/PolicyTemplates.ts"
 import type { TenantOptions } from "../Tenants.ts"
@@ -72,7 +73,7 @@ const issuesOfTenant = (path: FieldIssue["path"], options: TenantOptions): Reado
 const refuse = (operation: string, issues: ReadonlyArray<FieldIssue>): Effect.Effect<void, VargateError> =>
   issues.length === 0
     ? Effect.void
-    : Effect.fail(new VargateError({ operation, reason: new InvalidRequest({ issues }) }))
+    : Effect.fail(invalidRequest(operation, issues))
 
 /** @internal */
 export const checkTenant = (operation: string, tenant: TenantOptions): Effect.Effect<void, VargateError> =>
