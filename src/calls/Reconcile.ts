@@ -84,6 +84,8 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
   const skew = Duration.toMillis(Duration.fromInputUnsafe(options.clockSkew ?? "10 seconds"))
   const since = lost.sentAt.epochMilliseconds - skew
   const started = yield* monotonicMillis
+  // Not the schedule's own measure, which is the clock on the wall: set forward, it would end the search early.
+  const left = Effect.map(monotonicMillis, (now) => Duration.toMillis(wait) - (now - started))
 
   const unknown = Effect.fnUntraced(function*(
     evidence: NonNullable<OutcomeUnknown["evidence"]>,
@@ -110,7 +112,8 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     const now = yield* Clock.currentTimeMillis
     // The record of a like call that has no answer yet, or that is long forgotten, would look just like this one.
     const isDoubtful = !hasReference(lost.request) &&
-      (claims.isContended(lost.request, now) || record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
+      (claims.isContended(lost.request, yield* monotonicMillis) ||
+        record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
     const decision = readDecision(record, redact)
     if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
@@ -127,10 +130,10 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     Effect.retry(
       (options.poll ?? growing).pipe(
         Schedule.setInputType<OutcomeUnknown>(),
-        Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(wait)),
+        Schedule.while(() => Effect.map(left, (millis) => millis > 0)),
         // The last look comes when the time is over, not before.
-        Schedule.modifyDelay(({ duration, elapsed }) =>
-          Effect.succeed(Duration.min(duration, Duration.millis(Math.ceil(Duration.toMillis(wait) - elapsed))))
+        Schedule.modifyDelay(({ duration }) =>
+          Effect.map(left, (millis) => Duration.min(duration, Duration.millis(Math.ceil(millis))))
         )
       )
     )

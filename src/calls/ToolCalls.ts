@@ -21,6 +21,7 @@ import {
   PendingApproval,
   type SubmitError
 } from "../errors/VargateError.ts"
+import { monotonicMillisOf } from "../internal/elapsed.ts"
 import { annotate, inSpan } from "../internal/spans.ts"
 import { withoutStack } from "../internal/withoutStack.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
@@ -157,7 +158,7 @@ export const make = Effect.gen(function*() {
     })
     return Effect.onExit(answered, (exit) => {
       if (Exit.hasInterrupts(exit)) {
-        claims.abandon(call, clock.currentTimeMillisUnsafe())
+        claims.abandon(call, monotonicMillisOf(clock))
         return logInterruption(call, snapshot, sentAt)
       }
       claims.arrive(call)

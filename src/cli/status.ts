@@ -4,12 +4,12 @@
  * @internal
  */
 import * as Command from "effect/cli/Command"
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Approvals } from "../approvals/Approvals.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 import type { Health } from "../operator/Health.ts"
 import { System } from "../operator/System.ts"
 import { Tenant } from "../operator/Tenant.ts"
@@ -30,9 +30,9 @@ const look = Effect.gen(function*() {
   const auditLog = yield* AuditLog
   const tenant = yield* Tenant
   const timedHealth = Effect.gen(function*() {
-    const started = yield* Clock.currentTimeMillis
+    const started = yield* monotonicMillis
     const health = yield* system.health
-    return { health, healthMillis: (yield* Clock.currentTimeMillis) - started }
+    return { health, healthMillis: Math.round((yield* monotonicMillis) - started) }
   })
   // Alone, since a gateway that is away should be reported once, and its time measured undisturbed.
   const { health, healthMillis } = yield* timedHealth

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { Verdict } from "../errors/VargateError.ts"
+import { byElapsedTime } from "../internal/elapsed.ts"
 
 /**
  * A schedule over the errors of this package.
@@ -52,7 +53,8 @@ const within = (times: number, limit: Duration.Input) => (policy: RetryPolicy): 
     Schedule.upTo({ times }),
     Schedule.while(({ duration, elapsed }) =>
       Duration.toMillis(duration) + elapsed <= Duration.toMillis(Duration.fromInputUnsafe(limit))
-    )
+    ),
+    byElapsedTime
   )
 
 /** Growing pauses up to `cap`, never shorter than what the error asks for. */

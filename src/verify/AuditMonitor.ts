@@ -25,6 +25,7 @@ import * as Stream from "effect/Stream"
 import { Checkpoint } from "../audit/Checkpoint.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import { type OperationError, type StorageFailed } from "../errors/VargateError.ts"
+import { monotonicMillis } from "../internal/elapsed.ts"
 import { ChainVerifier } from "./ChainVerifier.ts"
 import { CheckpointStore } from "./Checkpoints.ts"
 import { Alert, type MonitorEvent, Verified } from "./MonitorEvent.ts"
@@ -122,19 +123,16 @@ export const make = Effect.gen(function*() {
   })
 
   const watch = (options: WatchOptions = {}): Stream.Stream<MonitorEvent> =>
-    Stream.unwrap(Effect.map(DateTime.now, (started) => {
-      const fullEvery = Duration.fromInputUnsafe(options.fullEvery ?? "1 day")
-      const silence = Duration.fromInputUnsafe(options.silence ?? "15 minutes")
-      let lastFull: DateTime.Utc | undefined
+    Stream.unwrap(Effect.map(monotonicMillis, (started) => {
+      const fullEvery = Duration.toMillis(options.fullEvery ?? "1 day")
+      const silence = Duration.toMillis(options.silence ?? "15 minutes")
+      let lastFull = -Infinity
       let lastSeen = started
       let isAlerted = false
 
-      const isOlder = (time: DateTime.Utc, than: Duration.Duration, now: DateTime.Utc) =>
-        Duration.isGreaterThanOrEqualTo(DateTime.distance(time, now), than)
-
       const look = Effect.gen(function*() {
-        const now = yield* DateTime.now
-        const full = lastFull === undefined || isOlder(lastFull, fullEvery, now)
+        const now = yield* monotonicMillis
+        const full = now - lastFull >= fullEvery
         const event = yield* check({ tenantId: options.tenantId, trees: options.trees, full })
         if (full && event._tag === "Verified") lastFull = now
         lastSeen = now
@@ -144,10 +142,9 @@ export const make = Effect.gen(function*() {
 
       const survive = Effect.fnUntraced(function*(error: CheckError) {
         yield* Effect.logWarning("The audit log could not be verified", error.message)
-        const at = yield* DateTime.now
-        if (isAlerted || !isOlder(lastSeen, silence, at)) return []
+        if (isAlerted || (yield* monotonicMillis) - lastSeen < silence) return []
         isAlerted = true
-        return [new Alert({ at, reason: "Unverifiable", failure: error.message })]
+        return [new Alert({ at: yield* DateTime.now, reason: "Unverifiable", failure: error.message })]
       })
 
       return Stream.fromEffectSchedule(

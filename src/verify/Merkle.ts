@@ -189,16 +189,17 @@ export const make = Effect.gen(function*() {
   ) {
     const { timeout: limit = "90 minutes" } = yield* checkObject("Merkle.awaitProof", options)
     const timeout = yield* checkDuration("Merkle.awaitProof", "timeout", limit)
-    const started = yield* Clock.currentTimeMillis
-    const deadline = (yield* monotonicMillis) + Duration.toMillis(timeout)
-    const firstTry = (Math.floor(started / hour) + 1) * hour + settling
+    const now = yield* Clock.currentTimeMillis
+    const started = yield* monotonicMillis
+    const deadline = started + Duration.toMillis(timeout)
+    const firstTry = started + (Math.floor(now / hour) + 1) * hour + settling - now
     const attempt: Effect.Effect<ProvenRecord, OperationError> = Effect.catchIf(
       proveAs("Merkle.awaitProof", recordHash, undefined),
       isNotFound,
       Effect.fnUntraced(function*(error) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         const pause = Math.max(firstTry - now, pollEvery)
-        if ((yield* monotonicMillis) + pause > deadline) return yield* error
+        if (now + pause > deadline) return yield* error
         yield* Effect.sleep(pause)
         return yield* attempt
       })

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
 import type { VargateError } from "effect-vargate"
 import { AuditLog, AuditRecord, Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
 import { TestClock } from "effect/testing"
+import { hour, settableClock } from "../support/wallClock.ts"
 import { inProcess, Wiretap, type World } from "../support/worlds.ts"
 
 const toolCall = "/api/mcp"
@@ -210,6 +211,31 @@ describe("Reconcile", () => {
       assert.deepStrictEqual(requests.slice(before), ["POST /api/mcp/tools/call", "GET /api/audit/log"])
     })
   )
+
+  for (const [how, by] of [["forward", hour], ["back", -hour]] as const) {
+    it.effect(`a lost call is looked for as long as it was said, although the clock is set ${how}`, () =>
+      Effect.gen(function*() {
+        const { clock, set } = yield* settableClock
+        const call = ToolCalls.call({ tool: "http", method: "GET" }).pipe(
+          Reconcile.reconcile(Reconcile.resendAfter("20 seconds")),
+          Effect.provideService(Clock.Clock, clock)
+        )
+        const lost = Effect.flatMap(Faults.Faults, ({ counts }) => counts)
+        const calling = yield* Effect.forkChild(Effect.flip(call))
+        yield* TestClock.adjust("5 seconds")
+        yield* set(by)
+        yield* TestClock.adjust("14 seconds")
+        assert.deepStrictEqual(yield* lost, { requestLost: 1 })
+        yield* TestClock.adjust("40 seconds")
+        assert.deepInclude(yield* Fiber.join(calling), { _tag: "OutcomeUnknown", evidence: "not recorded" })
+        assert.deepStrictEqual(yield* lost, { requestLost: 2 })
+      }).pipe(Effect.provide(
+        Vargate.layer({ apiKey: Gateway.localTenant.apiKey }).pipe(
+          Layer.provideMerge(Faults.layer({ seed: 1, requestLost: 1 })),
+          Layer.provide(Gateway.layerMemory())
+        )
+      )))
+  }
 
   test(
     "a log that cannot be read says so",

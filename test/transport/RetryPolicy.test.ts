@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
 import { actionId, type Failure, type OperationName, operations, scripted } from "../support/operations.ts"
+import { hour, settableClock } from "../support/wallClock.ts"
 
 const { json, text } = ScriptedTransport
 
@@ -198,6 +199,22 @@ layer(scripted(() => queue.shift() ?? allowed))("policies", (it) => {
         assert.isAtMost(times.at(-1)!, Duration.toMillis("2 minutes"))
       })
   )
+
+  it.effect("standard is bounded in tries and time, whatever the clock is set to", () =>
+    Effect.gen(function*() {
+      const { clock, set } = yield* settableClock
+      queue.splice(0, queue.length, ...Array.from({ length: 20 }, () => opaAway))
+      let tries = 0
+      const call = Effect.tapError(operations["ToolCalls.call"], () => set(++tries * hour))
+      const calling = yield* Effect.retry(call, RetryPolicy.standard).pipe(
+        Effect.provideService(Clock.Clock, clock),
+        Effect.flip,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* Fiber.join(calling))._tag, "OpaUnavailable")
+      assert.strictEqual(tries, 9)
+    }))
 
   it.effect("standard pauses grow", () =>
     Effect.map(requestsOf("ToolCalls.call", "opaAway", RetryPolicy.standard), (times) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Ref, Stream } from "effect"
+import { Clock, Effect, Fiber, Layer, Ref, Stream } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { AuditRecord } from "../../src/audit/AuditRecord.ts"
@@ -11,6 +11,7 @@ import * as Checkpoints from "../../src/verify/Checkpoints.ts"
 import type { MonitorEvent } from "../../src/verify/MonitorEvent.ts"
 import { seeded } from "../support/generateJson.ts"
 import { gateway, submitSome } from "../support/rawLog.ts"
+import { hour, settableClock } from "../support/wallClock.ts"
 
 /** The monitor over a connection that can be cut. */
 const monitored = Effect.fnUntraced(function*() {
@@ -47,9 +48,11 @@ const short = (event: MonitorEvent) => event._tag === "Verified" ? (event.isFull
 const watching = Effect.fnUntraced(function*(options?: AuditMonitor.WatchOptions) {
   const { context, setOut } = yield* monitored()
   const events: Array<MonitorEvent> = []
+  const { clock, set } = yield* settableClock
   const fiber = yield* AuditMonitor.watch(options).pipe(
     Stream.runForEach((event) => Effect.sync(() => events.push(event))),
     Effect.provideContext(context),
+    Effect.provideService(Clock.Clock, clock),
     Effect.forkChild({ startImmediately: true })
   )
   const advance = Effect.fnUntraced(function*(minutes: number) {
@@ -60,7 +63,7 @@ const watching = Effect.fnUntraced(function*(options?: AuditMonitor.WatchOptions
     }
   })
   yield* advance(0)
-  return { events, fiber, setOut, advance, context }
+  return { events, fiber, setOut, setClock: set, advance, context }
 })
 
 const tamper = (edit: (records: ReadonlyArray<AuditRecord>) => ReadonlyArray<AuditRecord>) =>
@@ -153,6 +156,20 @@ describe("watch", () => {
       yield* setOut(false)
       yield* advance(2)
       assert.deepStrictEqual(events.map(short).slice(4), ["new", "new"])
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("measures an outage by the time that passes, whatever the clock is set to", () =>
+    Effect.gen(function*() {
+      yield* submitSome(seeded(46), 5)
+      const { advance, events, fiber, setClock, setOut } = yield* watching({ silence: "5 minutes" })
+      yield* setOut(true)
+      yield* setClock(hour)
+      yield* advance(3)
+      assert.deepStrictEqual(events.map(short), ["full"])
+      yield* setClock(-2 * hour)
+      yield* advance(3)
+      assert.deepStrictEqual(events.map(short), ["full", "Unverifiable"])
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(gateway())))
 

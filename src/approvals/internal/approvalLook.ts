@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import { type ReadPage, readStepping } from "../../audit/internal/logPages.ts"
 import { Expired, NotFound, type OperationError, Rejected, Timeout, VargateError } from "../../errors/VargateError.ts"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import { Approved, type DecidedAction, type PendingList } from "../Approval.ts"
 import { readReview } from "./reviewRecord.ts"
@@ -31,7 +32,7 @@ export interface Watch {
   timeoutAt: number | undefined
   /** Its own record was found: every decision on it is in what is newer, and none was there so far. */
   anchored: boolean
-  /** The history's row that says approved, and since when its audit record is awaited. */
+  /** The history's row that says approved, and since when (monotonic) its audit record is awaited. */
   approved: { readonly row: DecidedAction; readonly since: number } | undefined
 }
 
@@ -69,6 +70,12 @@ const lifetime = 3_600_000
 /** An approved action's record comes when its execution has ended, and clocks differ: silence proves nothing before this. */
 const patience = 60_000
 
+/** When a look is taken: by the wall clock, as the gateway tells times, and in elapsed time, for what is measured here. */
+interface Moment {
+  readonly now: number
+  readonly elapsed: number
+}
+
 const isOver = ({ timeoutAt }: Watch, now: number) => timeoutAt !== undefined && now > timeoutAt + patience
 
 const pageSize = 200
@@ -87,13 +94,14 @@ export const make = (source: Source) => {
   let changedAt = 0
 
   /** Whether nothing was decided for so long that history and log cannot tell more of these than they did before. */
-  const isQuiet = (gone: ReadonlyArray<Watch>, stats: PendingList["stats"], now: number) => {
+  const isQuiet = (gone: ReadonlyArray<Watch>, stats: PendingList["stats"], { elapsed, now }: Moment) => {
     const counts = JSON.stringify(stats)
     if (stats === undefined || counts !== lastCounts) {
       lastCounts = counts
-      changedAt = now
+      changedAt = elapsed
     }
-    return now - changedAt > patience && gone.every((watch) => watch.anchored && !watch.approved && !isOver(watch, now))
+    return elapsed - changedAt > patience &&
+      gone.every((watch) => watch.anchored && !watch.approved && !isOver(watch, now))
   }
 
   const readLog = Effect.fnUntraced(function*(
@@ -144,20 +152,20 @@ export const make = (source: Source) => {
       if (watch !== undefined && row.timeoutAt !== undefined) watch.timeoutAt = row.timeoutAt.epochMilliseconds
     }
     const gone = [...watches.values()].filter(({ actionId }) => !listed.has(actionId))
-    const now = yield* Clock.currentTimeMillis
-    if (isQuiet(gone, stats, now) || gone.length === 0) return verdicts
+    const moment = { now: yield* Clock.currentTimeMillis, elapsed: yield* monotonicMillis }
+    if (isQuiet(gone, stats, moment) || gone.length === 0) return verdicts
 
     const history = new Map((yield* source.history).map((row) => [row.actionId, row]))
     for (const watch of gone) {
       const row = history.get(watch.actionId)
-      if (row !== undefined) readHistory(row, watch, now, verdicts)
+      if (row !== undefined) readHistory(row, watch, moment, verdicts)
     }
     const open = gone.filter((watch) => !verdicts.has(watch))
 
     // A listed action may be decided before the log is read, so the log is read for all.
     if (open.length > 0) yield* readLog(watches, open.filter(({ anchored }) => !anchored), verdicts)
     for (const watch of open) {
-      if (!verdicts.has(watch)) readSilence(watch, now, verdicts)
+      if (!verdicts.has(watch)) readSilence(watch, moment, verdicts)
     }
     for (const [watch, verdict] of verdicts) {
       if (verdict._tag === "Rejected") verdicts.set(watch, redacted(verdict, source.redact))
@@ -166,7 +174,7 @@ export const make = (source: Source) => {
   }, Effect.onError(() => Effect.sync(() => lastCounts = "")))
 }
 
-const readHistory = (row: DecidedAction, watch: Watch, now: number, verdicts: Map<Watch, Verdict>) => {
+const readHistory = (row: DecidedAction, watch: Watch, { elapsed }: Moment, verdicts: Map<Watch, Verdict>) => {
   const { actionId } = watch
   switch (row.status) {
     case "rejected":
@@ -178,7 +186,7 @@ const readHistory = (row: DecidedAction, watch: Watch, now: number, verdicts: Ma
       return verdicts.set(watch, new Expired({ actionId, timeoutAt: timeoutOf(watch, row.createdAt) }))
     case "approved":
       // The history is a moment ahead of the execution: what became of that is in the audit record.
-      return watch.approved ??= { row, since: now }
+      return watch.approved ??= { row, since: elapsed }
   }
   return undefined
 }
@@ -230,9 +238,9 @@ const unknownAction = ({ actionId }: Watch) =>
   })
 
 /** The action is in no list, and the log says nothing (new) about it. */
-const readSilence = (watch: Watch, now: number, verdicts: Map<Watch, Verdict>) => {
+const readSilence = (watch: Watch, { elapsed, now }: Moment, verdicts: Map<Watch, Verdict>) => {
   if (watch.approved !== undefined) {
-    if (now - watch.approved.since < patience) return
+    if (elapsed - watch.approved.since < patience) return
     const reason = new Timeout({ after: Duration.millis(patience), sideEffect: "possible" })
     verdicts.set(watch, new VargateError({ operation: "Approvals.await", reason }))
   } else if (isOver(watch, now)) {

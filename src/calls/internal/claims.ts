@@ -39,7 +39,7 @@ export class Claims {
   private claimedBefore = new Generation()
   private lastClaimedBefore = -Infinity
   private readonly underWay = new Set<CallFacts>()
-  /** In the order of giving up: until when each counts. */
+  /** In the order of giving up: until when each counts, in monotonic milliseconds. */
   private readonly abandoned = new Map<CallFacts, number>()
   private readonly generation: number
   /** Records requested up to this time (epoch milliseconds) may belong to a call that is forgotten. */
@@ -61,7 +61,7 @@ export class Claims {
     if (this.claimed.add(actionId) < this.generation) return
     this.forgottenUntil = this.lastClaimedBefore
     this.claimedBefore = this.claimed
-    this.lastClaimedBefore = now
+    this.lastClaimedBefore = Math.max(this.lastClaimedBefore, now)
     this.claimed = new Generation()
   }
 
@@ -78,7 +78,10 @@ export class Claims {
     this.underWay.delete(call)
   }
 
-  /** A call was given up without an answer: for a while its record may still appear, and belongs to no call. */
+  /**
+   * A call was given up without an answer: for a while its record may still appear, and belongs to no call. `now` is
+   * monotonic, as it is where that is asked.
+   */
   abandon(call: CallFacts, now: number): void {
     this.arrive(call)
     this.forget(now)

@@ -66,8 +66,9 @@ const asScreen = Effect.fnUntraced(function*(every: Duration.Duration) {
         const row = history.find(({ actionId }) => actionId === action.actionId)
         decided.set(action.actionId, decisionLine(action, row, now))
       }
+      for (const actionId of [...decided.keys()].slice(0, -shownDecisions)) decided.delete(actionId)
     }
-    yield* printer.draw(screen(list, [...decided.values()].slice(-shownDecisions), now, {
+    yield* printer.draw(screen(list, [...decided.values()], now, {
       width: printer.width(),
       height: printer.height()
     }))

@@ -3,13 +3,13 @@
  *
  * @internal
  */
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Approved } from "../../approvals/Approval.ts"
 import { Approvals } from "../../approvals/Approvals.ts"
 import type { ApprovalTimeout, Expired, OperationError, Rejected, VargateError } from "../../errors/VargateError.ts"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
 import { ExitCode } from "../Output.ts"
@@ -28,13 +28,12 @@ export const waitFor = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Approved | Rejected | Expired | ApprovalTimeout, VargateError, Approvals | Printer> {
   const approvals = yield* Approvals
   const printer = yield* Printer
-  const started = yield* Clock.currentTimeMillis
+  const started = yield* monotonicMillis
   yield* printer.note(`Waiting for a decision on action ${actionId}.`)
-  const ticking = Effect.clockWith((clock) =>
-    Effect.sync(() => {
-      const waited = Words.stretch(clock.currentTimeMillisUnsafe() - started)
-      printer.progress([`waited ${waited}  `, dim("Ctrl-C stops the waiting, not the action")])
-    })
+  const ticking = Effect.map(
+    monotonicMillis,
+    (now) =>
+      printer.progress([`waited ${Words.stretch(now - started)}  `, dim("Ctrl-C stops the waiting, not the action")])
   ).pipe(Effect.repeat(Schedule.spaced("1 second")))
 
   return yield* approvals.await(actionId, { timeout }).pipe(
@@ -69,8 +68,8 @@ export const sayingMeanwhile = <A, E, R>(
 ): Effect.Effect<A, E, R | Printer> =>
   Effect.gen(function*() {
     const printer = yield* Printer
-    const started = yield* Clock.currentTimeMillis
-    const elapsed = Effect.map(Clock.currentTimeMillis, (now) => Words.stretch(now - started))
+    const started = yield* monotonicMillis
+    const elapsed = Effect.map(monotonicMillis, (now) => Words.stretch(now - started))
     const ticking = Effect.map(elapsed, (time) => printer.progress([doing, dim(`  ${time}`)])).pipe(
       Effect.repeat(Schedule.spaced("1 second"))
     )
@@ -102,7 +101,7 @@ export const enduring = Effect.fnUntraced(function*(isKnownToAnswer = false) {
 
   const away = Effect.fnUntraced(function*(error: OperationError) {
     const { message } = error._tag === "VargateError" ? error.reason : error
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     if (awaySince === undefined) yield* say(`${message} Looking again until the gateway answers.`)
     else if (printer.isLive) yield* say(`No answer for ${Words.stretch(now - awaySince)}: ${message}`)
     awaySince ??= now
@@ -115,7 +114,7 @@ export const enduring = Effect.fnUntraced(function*(isKnownToAnswer = false) {
     awaySince = undefined
     if (printer.isLive) return Effect.sync(() => printer.progress())
     return Effect.flatMap(
-      Clock.currentTimeMillis,
+      monotonicMillis,
       (now) => printer.warn(`The gateway answers again, after ${Words.stretch(now - since)}.`)
     )
   })

@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -14,6 +13,7 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import type { ToolCalls } from "../../calls/ToolCalls.ts"
 import type { OperationError, SubmitError } from "../../errors/VargateError.ts"
+import { monotonicMillis } from "../../internal/elapsed.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import type { AgentIdentity } from "../../model/Agent.ts"
 import { System } from "../../operator/System.ts"
@@ -51,9 +51,9 @@ export const connection = Effect.map(Connection, ({ url }) => {
 /** @internal */
 export const gateway = Effect.gen(function*() {
   const system = yield* System
-  const started = yield* Clock.currentTimeMillis
+  const started = yield* monotonicMillis
   const { redis, service, status } = yield* system.health
-  const took = Words.stretch((yield* Clock.currentTimeMillis) - started)
+  const took = Words.stretch((yield* monotonicMillis) - started)
   if (status !== "ok") return warning("gateway", `says that it is ${status}`)
   // The embedded gateway needs none.
   return redis === false && service !== "effect-vargate"

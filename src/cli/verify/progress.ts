@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { monotonicMillisOf } from "../../internal/elapsed.ts"
 import { Hasher, type HasherService } from "../../verify/Hasher.ts"
 import { Printer } from "../screen/Printer.ts"
 import { cyan, dim, type Line } from "../screen/text.ts"
@@ -27,12 +28,12 @@ export const measured = <A, E, R>(
     const printer = yield* Printer
     const clock = yield* Clock.Clock
     const hasher = yield* Hasher
-    const started = clock.currentTimeMillisUnsafe()
+    const started = monotonicMillisOf(clock)
     let records = 0
     let drawnAt = started
     const tick = (hashes: number) => {
       records += hashes
-      const now = clock.currentTimeMillisUnsafe()
+      const now = monotonicMillisOf(clock)
       if (now - drawnAt < drawEvery) return
       drawnAt = now
       printer.progress(bar(label, fraction(records), records, now - started))
@@ -41,7 +42,7 @@ export const measured = <A, E, R>(
       Effect.provideService(Hasher, counting(hasher, tick)),
       Effect.ensuring(Effect.sync(() => printer.progress()))
     )
-    return { result, seconds: (clock.currentTimeMillisUnsafe() - started) / 1000 }
+    return { result, seconds: (monotonicMillisOf(clock) - started) / 1000 }
   })
 
 const counting = ({ hash, hashAll, hashInto }: HasherService, tick: (hashes: number) => void): HasherService => ({

@@ -14,6 +14,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Redacted from "effect/Redacted"
 import type { KeyUnavailable } from "../../errors/VargateError.ts"
+import { monotonicMillisOf } from "../../internal/elapsed.ts"
 import * as ApiKey from "../wire/ApiKey.ts"
 import { boundedBody } from "./boundedBody.ts"
 import { BufferedResponse } from "./BufferedResponse.ts"
@@ -189,7 +190,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
         const sending = Effect.flatMap(execute(withBody(request, body), exchange), whole)
         return Effect.flatMap(withDeadline(sending, deadline, context()), read)
       }
-      const startedAt = Date.now()
+      const startedAt = monotonicMillisOf(deadline.clock)
       const ticket = ticketFor(exchange)
       const addressed = withBody(address(request, exchange, ticket), body)
       exchange.isOut = true
@@ -202,7 +203,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
           Effect.flatMap((response) => accepted(response, withBody(request, body), exchange, ticket)),
           Effect.flatMap(whole)
         )
-        const duration = Duration.millis(Math.max(0, millis - (Date.now() - startedAt)))
+        const duration = Duration.millis(Math.max(0, millis - (monotonicMillisOf(deadline.clock) - startedAt)))
         return Effect.flatMap(withDeadline(rest, { ...deadline, duration }, context()), read)
       })
     })

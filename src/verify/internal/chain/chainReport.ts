@@ -3,7 +3,6 @@
  *
  * @internal
  */
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -11,6 +10,7 @@ import { Checkpoint } from "../../../audit/Checkpoint.ts"
 import { invalidRequest } from "../../../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../../../errors/VargateError.ts"
 import { type FieldIssue } from "../../../errors/VargateError.ts"
+import { monotonicMillis } from "../../../internal/elapsed.ts"
 import { RecordHash } from "../../../model/RecordHash.ts"
 import { verifierRate } from "../../../transport/Metrics.ts"
 import { ChainReport } from "../../ChainReport.ts"
@@ -56,7 +56,7 @@ export const startCheck = Effect.fnUntraced(function*(
   options: CheckOptions
 ): Effect.fn.Return<Check> {
   const hasher = yield* Hasher
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* monotonicMillis
   const { checkpoints = [], isPart = false, maxFindings = 100, onHash, since, trees } = options
   const compared = since === undefined ? checkpoints : [...checkpoints, since]
   const rebuild = trees === undefined ? undefined : new TreeRebuild(trees, compared.flatMap(({ roots }) => roots))
@@ -81,7 +81,7 @@ export const startCheck = Effect.fnUntraced(function*(
   const finish = Effect.gen(function*() {
     const verdict = assembly.finish()
     const now = yield* DateTime.now
-    yield* Metric.update(verifierRate, verdict.records * 1000 / Math.max(1, now.epochMilliseconds - startedAt))
+    yield* Metric.update(verifierRate, verdict.records * 1000 / Math.max(1, (yield* monotonicMillis) - startedAt))
     const report = rebuild === undefined ? undefined : yield* rebuild.finish(hasher)
     const { head, tenantId } = verdict
     const valid = verdict.findings.length === 0 && report?.valid !== false
