@@ -212,6 +212,9 @@ export const verify = (options?: VerifyOptions): Effect.Effect<ChainReport, Oper
  *
  * Each page stays in memory while it is read. For a single large file take {@link verifyFile}.
  *
+ * Of pages that overlap, the versions of a record are compared where one of the two ends, and all over where they come one
+ * after the other. A page that lies within an earlier one, with no end of a page in it, is checked by itself only.
+ *
  * @category verifying
  * @since 0.1.0
  */

@@ -127,6 +127,31 @@ describe("between pages", () => {
       assert.include(apart, "RewrittenSince 6")
     }))
 
+  it.effect("a page within others must show the same where one of them begins or ends", () =>
+    Effect.gen(function*() {
+      const all = yield* rows
+      const part = (from: number, to: number, shown = all) => pageOf(shown.slice(from, to), { offset: from, total: 10 })
+      const other = yield* Effect.provide(
+        Effect.gen(function*() {
+          yield* submitSome(seeded(72), 10)
+          return JSON.parse(new TextDecoder().decode(yield* rawPage())).records as ReadonlyArray<Row>
+        }),
+        gateway()
+      )
+      const genuine = [part(0, 5), part(5, 10), part(0, 1)]
+      assert.deepStrictEqual(yield* findingsOf(...genuine, part(3, 7)), [])
+      assert.deepStrictEqual(yield* findingsOf(...genuine, part(3, 7, other)), ["RewrittenSince 6"])
+      assert.deepStrictEqual(yield* findingsOf(part(0, 10), part(0, 1), part(0, 7, other)), ["RewrittenSince 10"])
+    }))
+
+  it.effect("a page may reach over several that were read before it", () =>
+    Effect.gen(function*() {
+      const all = yield* rows
+      const part = (from: number, to: number) => pageOf(all.slice(from, to), { offset: from, total: 10 })
+      const report = yield* ChainVerifier.verifyPages([part(1, 2), part(4, 6), part(8, 9), part(0, 10)])
+      assert.deepStrictEqual([report.valid, report.records], [true, 10])
+    }))
+
   it.effect("of two tenants are an error", () =>
     Effect.gen(function*() {
       const all = yield* rows

@@ -19,19 +19,12 @@ import {
 } from "../../ChainReport.ts"
 import type { AuditPage } from "../scan/auditScanner.ts"
 import { type LooseEnd, PageChecks, type PageOptions, type Pin } from "./pageChecks.ts"
+import { type Segment, Segments } from "./segments.ts"
 
 /** What stands before the first record. */
 const genesis = "GENESIS"
 
 const noRecord = { id: 0, actionId: "" }
-
-/** A stretch of the log without holes. Places are counted from 0 for the oldest record. */
-interface Segment {
-  top: number
-  bottom: number
-  newest: RecordRef
-  oldest: LooseEnd
-}
 
 /** @internal */
 export interface AssemblyOptions {
@@ -65,8 +58,12 @@ export class ChainAssembly {
   private readonly options: AssemblyOptions
   private readonly pins: ReadonlyArray<Pin>
   private readonly pageOptions: PageOptions
-  /** Newest first, none touching another. */
-  private readonly segments: Array<Segment> = []
+  /** None touches another. */
+  private readonly segments = new Segments()
+  /** Where pages began and ended, by places. */
+  private readonly ends = new Map<number, RecordRef>()
+  /** The records of which the present page has shown another version. */
+  private readonly rewrittenIds = new Set<number>()
   private previous: PageChecks | undefined
   private findings: Array<Finding> = []
   private omitted = 0
@@ -96,7 +93,7 @@ export class ChainAssembly {
 
   /** The lowest place that was read, and its record. */
   get lowest(): { readonly position: number; readonly id: number } | undefined {
-    const last = this.segments.at(-1)
+    const last = this.segments.oldest
     return last === undefined ? undefined : { position: last.bottom, id: last.oldest.id }
   }
 
@@ -110,9 +107,13 @@ export class ChainAssembly {
       this.report(new MissingRecords({ ...noRecord, ...page.oldest, of: "count", expected: count, found: page.rows }))
     }
     if (page.newest === undefined || page.oldest === undefined) return
+    this.rewrittenIds.clear()
     this.compareWithPrevious(page)
     this.previous = page
     this.insert(page, { top: page.top, bottom: page.bottom, newest: page.newest, oldest: page.oldest })
+    for (const [place, end] of [[page.top, page.newest], [page.bottom, page.oldest]] as const) {
+      if (!this.ends.has(place)) this.ends.set(place, end)
+    }
   }
 
   /** Pages that were read one after the other may overlap by more than their ends. */
@@ -128,21 +129,21 @@ export class ChainAssembly {
 
   private insert(page: PageChecks, segment: Segment): void {
     const { segments } = this
-    let index = segments.findIndex((other) => other.top < segment.top)
-    if (index === -1) index = segments.length
-    segments.splice(index, 0, segment)
-    if (index + 1 < segments.length) this.join(index, page)
-    if (index > 0) this.join(index - 1, page)
+    segments.add(segment)
+    const { newer, older } = segments.neighbours(segment)
+    // A page may reach over any number of stretches that were read before it.
+    for (let next = older; next !== undefined && this.join(segment, next, page);) {
+      next = segments.neighbours(segment).older
+    }
+    if (newer !== undefined) this.join(newer, segment, page)
   }
 
   /** Makes one of a segment and the next older one, if they touch or overlap. `page` has just become one of them. */
-  private join(index: number, page: PageChecks): void {
-    const upper = this.segments[index]!
-    const lower = this.segments[index + 1]!
-    if (upper.bottom > lower.top + 1) return
+  private join(upper: Segment, lower: Segment, page: PageChecks): boolean {
+    if (upper.bottom > lower.top + 1) return false
     if (upper.bottom === lower.top + 1) {
       this.link(upper.oldest, lower.newest)
-    } else if (lower.bottom <= upper.bottom) {
+    } else {
       const isLowerNew = lower.newest === page.newest
       const known = isLowerNew ? upper.oldest : lower.newest
       const shown = page.hashAt(isLowerNew ? upper.bottom : lower.top)
@@ -151,8 +152,20 @@ export class ChainAssembly {
     if (lower.bottom < upper.bottom) {
       upper.bottom = lower.bottom
       upper.oldest = lower.oldest
+    } else {
+      this.compareWithEnds(page)
     }
-    this.segments.splice(index + 1, 1)
+    this.segments.remove(lower)
+    return true
+  }
+
+  /** Of a stretch that lies within another one, what can be compared is where some page began or ended. */
+  private compareWithEnds(page: PageChecks): void {
+    for (let place = page.top; place >= page.bottom; place--) {
+      const known = this.ends.get(place)
+      const shown = known === undefined ? undefined : page.hashAt(place)
+      if (shown !== undefined && shown !== known!.recordHash) return this.rewritten(known!, known!.recordHash, shown)
+    }
   }
 
   private link(newer: LooseEnd, older: RecordRef): void {
@@ -176,6 +189,9 @@ export class ChainAssembly {
   }
 
   private rewritten({ actionId, id }: RecordRef, expected: string, found: string): void {
+    // A page may be compared with the same record by more than one way.
+    if (this.rewrittenIds.has(id)) return
+    this.rewrittenIds.add(id)
     this.report(new RewrittenSince({ id, actionId, shown: "page", expected, found }))
   }
 
@@ -184,14 +200,14 @@ export class ChainAssembly {
   finish(): Verdict {
     const { isPart } = this.options
     const total = this.newestTotal ?? this.anyTotal
-    const head = this.segments[0]?.newest
-    const oldest = this.segments.at(-1)?.oldest
-    const positioned = this.segments.reduce((sum, { bottom, top }) => sum + top - bottom + 1, 0)
+    const head = this.segments.newest?.newest
+    const oldest = this.segments.oldest?.oldest
+    const positioned = [...this.segments].reduce((sum, { bottom, top }) => sum + top - bottom + 1, 0)
     const records = positioned - this.excluded
     const gaps = this.holes(total)
     const missing = gaps.reduce((sum, { size }) => sum + size, 0)
     const isExplained = missing <= this.unreadable
-    if (!isExplained || (!isPart && this.segments.length === 0 && total > 0)) {
+    if (!isExplained || (!isPart && head === undefined && total > 0)) {
       this.report(
         new MissingRecords({ ...noRecord, ...oldest, of: "total", expected: total, found: total - missing })
       )
@@ -203,7 +219,7 @@ export class ChainAssembly {
       tenantId: this.tenantId,
       records,
       head,
-      headPosition: this.segments[0]?.top ?? -1,
+      headPosition: this.segments.newest?.top ?? -1,
       oldest,
       findings,
       omittedFindings: this.omitted,
@@ -217,20 +233,21 @@ export class ChainAssembly {
   }
 
   private holes(total: number): Array<Gap> {
-    const { segments } = this
     const holes: Array<Gap> = []
-    segments.forEach((lower, index) => {
-      const upper = segments[index - 1]
+    let upper: Segment | undefined
+    for (const lower of this.segments) {
       const size = upper === undefined ? total - 1 - lower.top : upper.bottom - lower.top - 1
-      if (size <= 0 || (upper === undefined && this.options.isPart)) return
-      holes.push({
-        size,
-        newer: refOf(upper?.oldest),
-        older: refOf(lower.newest),
-        recordHash: size === 1 ? upper?.oldest.prevHash : undefined
-      })
-    })
-    const last = segments.at(-1)
+      if (size > 0 && !(upper === undefined && this.options.isPart)) {
+        holes.push({
+          size,
+          newer: refOf(upper?.oldest),
+          older: refOf(lower.newest),
+          recordHash: size === 1 ? upper?.oldest.prevHash : undefined
+        })
+      }
+      upper = lower
+    }
+    const last = this.segments.oldest
     if (last !== undefined && last.bottom > 0 && this.goesToGenesis && last.oldest.prevHash !== genesis) {
       if (this.unreadable > 0) {
         const recordHash = last.bottom === 1 ? last.oldest.prevHash : undefined
@@ -241,13 +258,13 @@ export class ChainAssembly {
   }
 
   private checkBeginning(gaps: ReadonlyArray<Gap>): void {
-    const last = this.segments.at(-1)
+    const last = this.segments.oldest
     if (last === undefined || !this.goesToGenesis) return
     const { actionId, id, prevHash } = last.oldest
     const isGap = gaps.some(({ older }) => older === undefined)
     if (prevHash !== genesis && !isGap) this.report(new DoesNotReachGenesis({ id, actionId, prevHash }))
     if (last.bottom !== 0 && !isGap) {
-      const expected = this.segments[0]!.top + 1
+      const expected = this.segments.newest!.top + 1
       this.report(
         new MissingRecords({ id, actionId, of: "total", expected, found: expected - last.bottom })
       )
