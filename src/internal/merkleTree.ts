@@ -10,6 +10,17 @@
 export type HashPair = (left: string, right: string) => string
 
 /**
+ * The level over a level.
+ *
+ * @internal
+ */
+export const parentsOf = (level: ReadonlyArray<string>, hashPair: HashPair): Array<string> => {
+  const parents: Array<string> = []
+  for (let i = 0; i < level.length; i += 2) parents.push(hashPair(level[i]!, level[i + 1] ?? level[i]!))
+  return parents
+}
+
+/**
  * All levels, from the leaves up to the level of the root alone.
  *
  * @internal
@@ -18,9 +29,7 @@ export const levelsOf = (leaves: ReadonlyArray<string>, hashPair: HashPair): Rea
   const levels: Array<ReadonlyArray<string>> = [leaves]
   let level = leaves
   do {
-    const next: Array<string> = []
-    for (let i = 0; i < level.length; i += 2) next.push(hashPair(level[i]!, level[i + 1] ?? level[i]!))
-    levels.push(level = next)
+    levels.push(level = parentsOf(level, hashPair))
   } while (level.length > 1)
   return levels
 }

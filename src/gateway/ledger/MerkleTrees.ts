@@ -10,11 +10,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { levelsOf, pathOf } from "../../internal/merkleTree.ts"
+import type { AuditRecord } from "../../audit/AuditRecord.ts"
+import { pathOf } from "../../internal/merkleTree.ts"
 import { RecordHash } from "../../model/RecordHash.ts"
 import { MerkleProof, MerkleTree } from "../../verify/MerkleProof.ts"
-import { hashPair, merkleGenesis } from "./internal/chain.ts"
+import { merkleGenesis } from "./internal/chain.ts"
+import { levelsOf } from "./internal/levels.ts"
 import { type Leaf, Ledger } from "./Ledger.ts"
+
+/** What of a record a proof is about. */
+type Provable = Pick<AuditRecord, "id" | "actionId" | "recordHash">
 
 /**
  * Builds trees and proofs.
@@ -27,6 +32,11 @@ export class MerkleTrees extends Context.Service<MerkleTrees, {
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   /** Undefined for an unknown hash, and while the record's hour is not over. */
   readonly prove: (tenantId: string, recordHash: RecordHash) => Effect.Effect<MerkleProof | undefined>
+  /** The same of many records, by their hashes: each tree is built once. */
+  readonly proofs: (
+    tenantId: string,
+    records: ReadonlyArray<Provable>
+  ) => Effect.Effect<ReadonlyMap<string, MerkleProof>>
   /** The root that a stored tree's records lead to today; undefined where all of them were erased. */
   readonly rebuild: (tenantId: string, tree: MerkleTree) => Effect.Effect<RecordHash | undefined>
 }>()("effect-vargate/gateway/MerkleTrees") {}
@@ -35,6 +45,8 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   // Two requests at once must not store the same hour twice.
   const building = yield* Semaphore.make(1)
+  // A tree of an hour takes tens of megabytes while it is built.
+  const climbing = yield* Semaphore.make(1)
 
   const trees = Effect.fnUntraced(function*(tenantId: string) {
     const now = yield* DateTime.now
@@ -43,11 +55,11 @@ const make = Effect.gen(function*() {
     yield* ledger.leaves(tenantId, built.at(-1)?.toRecordId).pipe(
       Stream.takeWhile(({ createdAt }) => hourOf(createdAt) < runningHour),
       Stream.groupAdjacentBy(({ createdAt }) => hourOf(createdAt)),
-      Stream.runForEach(([hour, leaves]) => {
-        const tree = treeOf(hour, leaves, built.length, built.at(-1)?.root ?? merkleGenesis, now)
+      Stream.runForEach(Effect.fnUntraced(function*([hour, leaves]) {
+        const tree = yield* treeOf(hour, leaves, built.length, built.at(-1)?.root ?? merkleGenesis, now)
         built.push(tree)
-        return ledger.addTree(tenantId, tree)
-      })
+        yield* ledger.addTree(tenantId, tree)
+      }))
     )
     return built
   }, building.withPermits(1))
@@ -60,51 +72,66 @@ const make = Effect.gen(function*() {
 
   const rebuild = Effect.fnUntraced(function*(tenantId: string, tree: MerkleTree) {
     const leaves = yield* leavesOf(tenantId, tree)
-    return leaves.length === 0 ? undefined : rootOf(levelsOf(leaves, hashPair))
-  })
+    return leaves.length === 0 ? undefined : rootOf(yield* levelsOf(leaves))
+  }, climbing.withPermits(1))
+
+  const proofs = Effect.fnUntraced(function*(tenantId: string, records: ReadonlyArray<Provable>) {
+    const stored = yield* trees(tenantId)
+    const found = new Map<string, MerkleProof>()
+    for (const [tree, covered] of Map.groupBy(records, ({ id }) => stored.find((tree) => covers(tree, id)))) {
+      if (tree === undefined) continue
+      // As on the measured gateway, a proof is built from today's rows and not from the stored tree.
+      const leaves = yield* leavesOf(tenantId, tree)
+      const places = new Map(leaves.map((leaf, index) => [leaf, index]))
+      // Erased records are left out of whatever is built from now on.
+      if (!covered.some(({ recordHash }) => places.has(recordHash))) continue
+      const levels = yield* levelsOf(leaves)
+      for (const { actionId, recordHash } of covered) {
+        const leafIndex = places.get(recordHash)
+        if (leafIndex === undefined) continue
+        found.set(
+          recordHash,
+          new MerkleProof({
+            recordHash,
+            root: rootOf(levels),
+            steps: pathOf(levels, leafIndex).map(({ sibling, side }) => ({ sibling: RecordHash.make(sibling), side })),
+            actionId,
+            leafIndex,
+            treeIndex: tree.index,
+            treeSize: leaves.length,
+            treeHeight: levels.length,
+            periodStart: tree.periodStart,
+            periodEnd: tree.periodEnd,
+            claimedValid: true
+          })
+        )
+      }
+    }
+    return found
+  }, climbing.withPermits(1))
 
   const prove = Effect.fnUntraced(function*(tenantId: string, recordHash: RecordHash) {
-    const stored = yield* trees(tenantId)
     const record = yield* ledger.findByHash(tenantId, recordHash)
-    const tree = record &&
-      stored.find(({ fromRecordId, toRecordId }) => fromRecordId! <= record.id && record.id <= toRecordId!)
-    if (record === undefined || tree === undefined) return undefined
-    // As on the measured gateway, the proof is built from today's rows and not from the stored tree.
-    const leaves = yield* leavesOf(tenantId, tree)
-    const leafIndex = leaves.indexOf(recordHash)
-    // Erased records are left out of whatever is built from now on.
-    if (leafIndex < 0) return undefined
-    const levels = levelsOf(leaves, hashPair)
-    return new MerkleProof({
-      recordHash,
-      root: rootOf(levels),
-      steps: pathOf(levels, leafIndex).map(({ sibling, side }) => ({ sibling: RecordHash.make(sibling), side })),
-      actionId: record.actionId,
-      leafIndex,
-      treeIndex: tree.index,
-      treeSize: leaves.length,
-      treeHeight: levels.length,
-      periodStart: tree.periodStart,
-      periodEnd: tree.periodEnd,
-      claimedValid: true
-    })
+    return record === undefined ? undefined : (yield* proofs(tenantId, [record])).get(recordHash)
   })
 
-  return MerkleTrees.of({ trees, prove, rebuild })
+  return MerkleTrees.of({ trees, prove, proofs, rebuild })
 })
+
+const covers = ({ fromRecordId, toRecordId }: MerkleTree, id: number) => fromRecordId! <= id && id <= toRecordId!
 
 const rootOf = (levels: ReadonlyArray<ReadonlyArray<string>>) => RecordHash.make(levels.at(-1)![0]!)
 
 const hourOf = (time: DateTime.Utc) => Math.floor(time.epochMilliseconds / 3_600_000)
 
-const treeOf = (
+const treeOf = Effect.fnUntraced(function*(
   hour: number,
   leaves: Arr.NonEmptyReadonlyArray<Leaf>,
   index: number,
   prevRoot: RecordHash,
   now: DateTime.Utc
-) => {
-  const levels = levelsOf(leaves.map(({ recordHash }) => recordHash), hashPair)
+) {
+  const levels = yield* levelsOf(leaves.map(({ recordHash }) => recordHash))
   const periodStart = DateTime.makeUnsafe(hour * 3_600_000)
   return new MerkleTree({
     index,
@@ -120,7 +147,7 @@ const treeOf = (
     anchorTx: null,
     anchorChain: null
   })
-}
+})
 
 /**
  * Trees over the ledger in context.

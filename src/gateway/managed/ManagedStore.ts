@@ -31,7 +31,8 @@ export interface SessionLimits {
  * @since 0.1.0
  */
 export class ManagedStore extends Context.Service<ManagedStore, {
-  readonly addAgent: (tenantId: string, agent: ManagedAgent) => Effect.Effect<void>
+  /** Adds an agent, unless the tenant has so many already: then it says no. */
+  readonly addAgent: (tenantId: string, agent: ManagedAgent, limit: number) => Effect.Effect<boolean>
   /** Newest first. */
   readonly agents: (tenantId: string) => Effect.Effect<ReadonlyArray<ManagedAgent>>
   readonly agent: (tenantId: string, id: string) => Effect.Effect<ManagedAgent | undefined>
@@ -105,7 +106,13 @@ export const layerMemory: Layer.Layer<ManagedStore> = Layer.sync(ManagedStore, (
   }
 
   return ManagedStore.of({
-    addAgent: (tenantId, agent) => Effect.sync(() => void storeOf(tenantId).agents.set(agent.id, agent)),
+    addAgent: (tenantId, agent, limit) =>
+      Effect.sync(() => {
+        const { agents } = storeOf(tenantId)
+        if (agents.size >= limit) return false
+        agents.set(agent.id, agent)
+        return true
+      }),
     agents: (tenantId) => Effect.sync(() => [...storeOf(tenantId).agents.values()].reverse()),
     agent: (tenantId, id) => Effect.sync(() => storeOf(tenantId).agents.get(id)),
 

@@ -7,7 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import { version } from "../../internal/version.ts"
-import { type BrokenLink, ComplianceExport, ExportedRecord } from "../../operator/ComplianceExport.ts"
+import { type BrokenLink, ComplianceExport, type ExportedRecord } from "../../operator/ComplianceExport.ts"
 import { ComplianceExportBody } from "../../operator/wire/ComplianceApi.ts"
 import type { MerkleProof, MerkleTree } from "../../verify/MerkleProof.ts"
 import type { Tenant } from "../tenants/Tenants.ts"
@@ -41,7 +41,7 @@ export const within = ({ from, to }: Days) => (time: DateTime.Utc): boolean => {
  * @category building
  * @since 0.1.0
  */
-export const sampled = (records: ReadonlyArray<AuditRecord>): ReadonlyArray<AuditRecord> =>
+export const sampled = <A>(records: ReadonlyArray<A>): ReadonlyArray<A> =>
   records.filter((_, index) => index % 100 === 0 || index === records.length - 1)
 
 /**
@@ -71,7 +71,7 @@ export const reportOf = (found: {
   readonly tenant: Tenant
   readonly days: Days
   readonly now: DateTime.Utc
-  readonly records: ReadonlyArray<AuditRecord>
+  readonly records: ReadonlyArray<ExportedRecord>
   readonly trees: ReadonlyArray<MerkleTree>
   readonly proofs: ReadonlyMap<string, MerkleProof>
 }): ComplianceExport => {
@@ -84,7 +84,7 @@ export const reportOf = (found: {
     ...days,
     systemVersion: `effect-vargate ${version}`,
     exportHash: "",
-    records: records.map((record) => new ExportedRecord(record)),
+    records,
     chain: {
       claimedValid: links.length === 0,
       firstRecordId: records[0]?.id ?? null,

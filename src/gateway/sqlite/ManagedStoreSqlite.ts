@@ -38,9 +38,15 @@ const make = Effect.gen(function*() {
   const { commit, read, sql } = yield* Database
 
   return ManagedStore.of({
-    addAgent: (tenantId, agent) =>
-      Effect.asVoid(commit(sql`
-        INSERT INTO managed_agents ${sql.insert({ tenant_id: tenantId, id: agent.id, agent: writeAgent(agent) })}`)),
+    addAgent: (tenantId, agent, limit) =>
+      commit(Effect.gen(function*() {
+        const counted = yield* sql<{ readonly agents: number }>`
+          SELECT count(*) AS agents FROM managed_agents WHERE tenant_id = ${tenantId}`
+        if (counted[0]!.agents >= limit) return false
+        yield* sql`
+          INSERT INTO managed_agents ${sql.insert({ tenant_id: tenantId, id: agent.id, agent: writeAgent(agent) })}`
+        return true
+      })),
 
     agents: (tenantId) =>
       Effect.map(

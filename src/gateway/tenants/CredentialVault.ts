@@ -106,12 +106,16 @@ export const layerMemory: Layer.Layer<CredentialVault> = Layer.sync(CredentialVa
         ).sort((a, b) => compare(a.toolId, b.toolId) || compare(a.name, b.name))
       ),
 
-    tools: (tenantId) =>
-      Effect.sync(() =>
-        [...safeOf(tenantId).tools].flatMap(([toolId, names]) => names.size > 0 ? [toolId] : []).sort(compare)
-      ),
+    tools: (tenantId) => Effect.sync(() => [...safeOf(tenantId).tools].map(([toolId]) => toolId).sort(compare)),
 
-    remove: (tenantId, toolId, name) => Effect.sync(() => safeOf(tenantId).tools.get(toolId)?.delete(name) ?? false),
+    remove: (tenantId, toolId, name) =>
+      Effect.sync(() => {
+        const { tools } = safeOf(tenantId)
+        const names = tools.get(toolId)
+        const isRemoved = names?.delete(name) ?? false
+        if (names?.size === 0) tools.delete(toolId)
+        return isRemoved
+      }),
 
     open: (tenantId, toolId, { actionId, agentId }) =>
       Effect.map(DateTime.now, (accessedAt) => {

@@ -47,6 +47,10 @@ export const reasonOf = <A, R>(operation: Effect.Effect<A, OperationError, R>) =
     return `${reason._tag}: ${"detail" in reason ? reason.detail : ""}`
   })
 
+/** What the caller is told. */
+export const messageOf = <A, R>(operation: Effect.Effect<A, OperationError, R>) =>
+  Effect.map(Effect.flip(operation), ({ message }) => message)
+
 /** Changes a stored record where no interface leads. The first has the index 0. */
 export const tamper = Effect.fnUntraced(function*(tenantId: string, index: number, change: Partial<AuditRecord>) {
   const ledger = yield* Ledger

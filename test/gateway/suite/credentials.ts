@@ -3,6 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
+import { CredentialVault } from "../../../src/gateway/tenants/CredentialVault.ts"
 import { Credentials } from "../../../src/operator/Credentials.ts"
 import { approve, hold, log, newest, reasonOf } from "./cases.ts"
 import { as, caseOf, type Door, globex, send } from "./doors.ts"
@@ -35,6 +36,24 @@ export const credentials = (door: Door) => {
       yield* remove("stripe", "account id")
       assert.deepStrictEqual((yield* status("stripe")).credentials.map(({ name }) => name), ["api_key"])
       assert.deepInclude(yield* status("nope"), { toolId: "nope", registered: false, credentials: [] })
+    })
+
+    test("are so many, and so long, at most", function*() {
+      const long = "x".repeat(257)
+      const fits = { tool_id: "a", name: "b", value: "1" }
+      for (const wrong of [{ tool_id: long }, { name: long }, { value: "x".repeat(16_385) }]) {
+        const answer = yield* send("POST", "/credentials/register", { body: { ...fits, ...wrong } })
+        assert.strictEqual(answer.status, 422)
+        assert.include(answer.text, "A credential has at most 256 characters")
+      }
+      const vault = yield* CredentialVault
+      for (let n = 0; n < 500; n++) {
+        yield* vault.register("acme", { toolId: "stripe", name: `n${n}`, value: Redacted.make("1") })
+      }
+      assert.match(yield* reasonOf(register("stripe", "one more", "1")), /^Conflict: This tenant has 500 credentials/)
+      yield* register("stripe", "n7", "2")
+      yield* remove("stripe", "n7")
+      yield* register("stripe", "one more", "1")
     })
 
     test("that are not there cannot be removed", function*() {

@@ -5,12 +5,13 @@ import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
 import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import type * as ManagedSessions from "../../../src/gateway/managed/ManagedSessions.ts"
+import { ManagedStore } from "../../../src/gateway/managed/ManagedStore.ts"
 import { PolicyOutage } from "../../../src/gateway/policy/PolicyOutage.ts"
 import { Tenants } from "../../../src/gateway/tenants/Tenants.ts"
-import { ManagedAgentId } from "../../../src/model/ManagedAgent.ts"
+import { ManagedAgent, ManagedAgentId } from "../../../src/model/ManagedAgent.ts"
 import { type ManagedSession, ManagedSessionId } from "../../../src/model/ManagedSession.ts"
 import { type AgentOptions, ManagedAgents } from "../../../src/operator/ManagedAgents.ts"
-import { allowed, denied, destructive, forbidding, log, pending, reasonOf } from "./cases.ts"
+import { allowed, denied, destructive, forbidding, log, messageOf, pending, reasonOf } from "./cases.ts"
 import { acme, as, caseOf, type Door, globex, send } from "./doors.ts"
 
 const managed = <A, E>(use: (agents: ManagedAgents["Service"]) => Effect.Effect<A, E>) => ManagedAgents.use(use)
@@ -84,6 +85,24 @@ export const managedAgents = (door: Door) => {
       assert.isNull(row.require_human_approval)
       const [listed] = JSON.parse((yield* send("GET", "/managed/agents")).text).configs
       assert.deepStrictEqual(listed.allowed_tools, ["a"])
+    })
+  })
+
+  describe("managed agents of one tenant", () => {
+    const test = caseOf(door)
+
+    test("are so many, and so large, at most", function*() {
+      const large = yield* messageOf(register({ systemPrompt: "x".repeat(65_536) }))
+      assert.match(large, /An agent has at most 65536 characters of JSON/)
+      const store = yield* ManagedStore
+      const some = yield* store.agent("acme", (yield* register()).id)
+      for (let n = 1; n < 500; n++) {
+        const id = ManagedAgentId.make(`agent-${n}`)
+        yield* store.addAgent("acme", new ManagedAgent({ ...some!, id }), 500)
+      }
+      assert.match(yield* reasonOf(register()), /^Conflict: This tenant has 500 managed agents/)
+      assert.strictEqual((yield* managed((agents) => agents.agents)).length, 500)
+      yield* as(globex)(register())
     })
   })
 

@@ -40,14 +40,23 @@ export const managedStoreSuite = (place: string, layer: Layer.Layer<ManagedStore
         maxSessionHours: 0.1,
         parentId: ManagedAgentId.make("parent")
       })
-      yield* store.addAgent("t", agentOf("first"))
-      yield* store.addAgent("t", full)
-      yield* store.addAgent("other", agentOf("first", { name: "theirs" }))
+      yield* store.addAgent("t", agentOf("first"), 2)
+      yield* store.addAgent("t", full, 2)
+      yield* store.addAgent("other", agentOf("first", { name: "theirs" }), 2)
       assert.deepStrictEqual(ids(yield* store.agents("t")), ["full", "first"])
       assert.deepStrictEqual(yield* store.agent("t", "full"), full)
       assert.strictEqual((yield* store.agent("other", "first"))?.name, "theirs")
       assert.isUndefined(yield* store.agent("other", "full"))
       assert.deepStrictEqual(yield* store.agents("nobody"), [])
+    })
+
+    test("adds no agent to a tenant that has as many as it may have", function*(store) {
+      const added = yield* Effect.forEach(upTo(5), (n) => store.addAgent("t", agentOf(`a${n}`), 3), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(added, [true, true, true, false, false])
+      assert.deepStrictEqual(ids(yield* store.agents("t")), ["a2", "a1", "a0"])
+      assert.isTrue(yield* store.addAgent("other", agentOf("a0"), 3))
     })
 
     test("lists sessions by status and agent, newest first", function*(store) {

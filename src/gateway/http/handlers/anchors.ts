@@ -5,15 +5,16 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { levelsOf, pathOf } from "../../../internal/merkleTree.ts"
+import { pathOf } from "../../../internal/merkleTree.ts"
 import { RecordHash } from "../../../model/RecordHash.ts"
 import { AnchorChain, AnchorStatus, LoggedRoot } from "../../../operator/Anchor.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadRequest400, NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { MerkleProof } from "../../../verify/MerkleProof.ts"
-import { hashPair } from "../../ledger/internal/chain.ts"
+import { levelsOf } from "../../ledger/internal/levels.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { MerkleTrees } from "../../ledger/MerkleTrees.ts"
 
@@ -38,6 +39,8 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const ledger = yield* Ledger
     const merkle = yield* MerkleTrees
+    // A proof holds a hash of every record, and twice as many nodes.
+    const climbing = yield* Semaphore.make(1)
 
     return handlers
       .handle(
@@ -81,7 +84,7 @@ export const layer = HttpApiBuilder.group(
           // All of the log, erased records too: as of any other, no more than the hash is told.
           const leaves = yield* Stream.runCollect(Stream.map(ledger.stream(id), ({ recordHash }) => recordHash))
           const leafIndex = leaves.indexOf(record.recordHash)
-          const levels = levelsOf(leaves, hashPair)
+          const levels = yield* levelsOf(leaves)
           return new MerkleProof({
             recordHash: record.recordHash,
             root: RecordHash.make(levels.at(-1)![0]!),
@@ -91,7 +94,7 @@ export const layer = HttpApiBuilder.group(
             treeSize: leaves.length,
             claimedValid: true
           })
-        })
+        }, climbing.withPermits(1))
       )
       .handle("consistency", ({ query }) =>
         Effect.fail(

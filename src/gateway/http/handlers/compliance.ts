@@ -6,12 +6,15 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import { ExportedRecord } from "../../../operator/ComplianceExport.ts"
 import { Forbidden403, NotImplemented501 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { MerkleTrees } from "../../ledger/MerkleTrees.ts"
 import { type Days, reportOf, sampled, within } from "../../reports/complianceReport.ts"
+import { gathered } from "../../reports/gathered.ts"
 import { PdfPrinter } from "../../reports/PdfPrinter.ts"
 import { type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
@@ -31,26 +34,22 @@ export const layer = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const merkle = yield* MerkleTrees
     const print = yield* PdfPrinter
+    // Each holds all of its records, so there is one at a time.
+    const making = yield* Semaphore.make(1)
 
     const gather = Effect.fnUntraced(function*(tenant: Tenant, days: Days, now: DateTime.Utc) {
       const isWithin = within(days)
       const records = yield* ledger.stream(tenant.id).pipe(
         Stream.filter(({ requestedAt }) => isWithin(requestedAt)),
-        Stream.runCollect
+        Stream.map((record) => new ExportedRecord(record)),
+        (records) => gathered(records, "Choose fewer days with from and to, or read the audit log")
       )
       const trees = (yield* merkle.trees(tenant.id)).filter(({ periodEnd, periodStart }) =>
         isWithin(periodStart) && isWithin(periodEnd)
       )
-      const proofs = yield* Effect.forEach(sampled(records), ({ recordHash }) => merkle.prove(tenant.id, recordHash))
-      return reportOf({
-        tenant,
-        days,
-        now,
-        records,
-        trees,
-        proofs: new Map(proofs.flatMap((proof) => proof === undefined ? [] : [[proof.recordHash, proof]]))
-      })
-    })
+      const proofs = yield* merkle.proofs(tenant.id, sampled(records))
+      return reportOf({ tenant, days, now, records, trees, proofs })
+    }, making.withPermits(1))
 
     return handlers.handle(
       "export",

@@ -5,11 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Redacted from "effect/Redacted"
 import { Credential, CredentialAccess, CredentialStatus } from "../../../operator/Credential.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
-import { NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
+import { Conflict409, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { CredentialVault } from "../../tenants/CredentialVault.ts"
+import { maxCredentialName, maxCredentials, maxCredentialValue } from "../../tenants/internal/bounds.ts"
 
 /**
  * The handlers of this group.
@@ -28,6 +30,21 @@ export const layer = HttpApiBuilder.group(
         "register",
         Effect.fnUntraced(function*({ payload: { name, tool_id, value } }) {
           const { id } = yield* CurrentTenant
+          const tooLong = [tool_id, name].some(({ length }) => length > maxCredentialName) ||
+            Redacted.value(value).length > maxCredentialValue
+          if (tooLong) {
+            return yield* Effect.fail(Unprocessable422.make({
+              detail: `A credential has at most ${maxCredentialName} characters for its tool and for its name, and \
+${maxCredentialValue} for its value`
+            }))
+          }
+          const there = yield* vault.list(id)
+          const isNew = !there.some((credential) => credential.toolId === tool_id && credential.name === name)
+          if (isNew && there.length >= maxCredentials) {
+            return yield* Effect.fail(Conflict409.make({
+              detail: `This tenant has ${maxCredentials} credentials, as many as it may have. Remove one first`
+            }))
+          }
           yield* vault.register(id, { toolId: tool_id, name, value })
           return { tool_id, name, registered: true } as const
         })

@@ -9,10 +9,11 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { randomUUID } from "node:crypto"
 import { ManagedAgent, ManagedAgentId } from "../../../model/ManagedAgent.ts"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
-import { NotFound404 } from "../../../transport/wire/ErrorBodies.ts"
+import { Conflict409, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { ManagedSessions } from "../../managed/ManagedSessions.ts"
 import { ManagedStore } from "../../managed/ManagedStore.ts"
+import { maxAgentLength, maxAgents } from "../../tenants/internal/bounds.ts"
 
 const defaultModel = "claude-sonnet-4-6"
 
@@ -54,7 +55,16 @@ export const layer = HttpApiBuilder.group(
             parentId: parentAgent?.id ?? null,
             createdAt: yield* DateTime.now
           })
-          yield* store.addAgent(id, agent)
+          if (JSON.stringify(agent).length > maxAgentLength) {
+            return yield* Effect.fail(Unprocessable422.make({
+              detail: `An agent has at most ${maxAgentLength} characters of JSON, its prompt and its lists included`
+            }))
+          }
+          if (!(yield* store.addAgent(id, agent, maxAgents))) {
+            return yield* Effect.fail(Conflict409.make({
+              detail: `This tenant has ${maxAgents} managed agents, as many as it may have`
+            }))
+          }
           return withoutPrompt(agent)
         })
       )

@@ -19,6 +19,7 @@ import { complianceOf, replayOf } from "../../managed/internal/sessionReports.ts
 import { ManagedSessions } from "../../managed/ManagedSessions.ts"
 import { ManagedStore } from "../../managed/ManagedStore.ts"
 import { PolicyEngine } from "../../policy/PolicyEngine.ts"
+import { gathered } from "../../reports/gathered.ts"
 import { Tenants } from "../../tenants/Tenants.ts"
 
 const defaultSessions = 50
@@ -100,7 +101,10 @@ export const layer = HttpApiBuilder.group(
         Effect.fnUntraced(function*({ params }) {
           const session = yield* find(params.id)
           const agent = yield* store.agent(session.tenantId!, session.agentId)
-          const records = yield* Stream.runCollect(sessions.records(session))
+          const records = yield* gathered(
+            Stream.map(sessions.records(session), withoutParams),
+            "Read the session's records in the audit log"
+          )
           return complianceOf(session, agent, records, yield* DateTime.now)
         })
       )
@@ -125,13 +129,19 @@ export const layer = HttpApiBuilder.group(
                 (input) => replayOf(engine, record, input)
               )
             ),
-            Stream.runCollect
+            (results) => gathered(results, "Replay the session's actions one by one")
           )
           return new SessionReplay({ sessionId: session.id, results })
         })
       )
   })
 )
+
+/** Params are the largest part of a record, and no report shows them. */
+const withoutParams = (record: AuditRecord): Omit<AuditRecord, "params"> => {
+  const { params: _, ...others } = record
+  return others
+}
 
 /** A record as the trail shows it. */
 const withoutHashes = (record: AuditRecord) => {

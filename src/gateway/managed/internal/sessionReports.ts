@@ -35,10 +35,10 @@ const rounded = (value: number, digits: number) => Math.round(value * 10 ** digi
 export const complianceOf = (
   session: ManagedSession,
   agent: ManagedAgent | undefined,
-  records: ReadonlyArray<AuditRecord>,
+  records: ReadonlyArray<Omit<AuditRecord, "params">>,
   now: DateTime.Utc
 ): SessionCompliance => {
-  const count = (isWanted: (record: AuditRecord) => boolean) => records.filter(isWanted).length
+  const count = (isWanted: (record: Omit<AuditRecord, "params">) => boolean) => records.filter(isWanted).length
   const governed = count(({ source }) => source === "mcp_governed")
   const denied = count(({ decision }) => decision === "deny")
   const links = brokenLinks(records)

@@ -53,6 +53,46 @@ export const maxListedLength = 385
 export const maxBurst = 100_000
 
 /**
+ * How many managed agents a tenant has. A list shows them all.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxAgents = 500
+
+/**
+ * The largest managed agent, prompt included, in characters of JSON: 64 KiB.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxAgentLength = 65_536
+
+/**
+ * How many credentials a tenant has. Every decision asks for their tools.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxCredentials = 500
+
+/**
+ * The longest name of a credential, and of its tool, in characters: as long as a tool's name can be.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxCredentialName = 256
+
+/**
+ * The longest value of a credential, in characters: 16 KiB, which holds any key and certificate.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxCredentialValue = 16_384
+
+/**
  * How many tenants requests can make: beyond that, neither POST /tenants nor a confirmed address makes one.
  *
  * @category constants
