@@ -37,7 +37,7 @@ const allowed: ReadonlyArray<readonly [file: RegExp, text: RegExp, reason: strin
   [/^src\/gateway\/inbox\/Feed/, /\bHeld\b/, "the tag of an event on the inbox's wire"],
   [/^src\/(?:approvals|audit|gateway)\//, /human-reviewer/, "the agent id under which the gateway records reviews"],
   [
-    /^src\/gateway\/http\/handlers\/toolCalls|^bench\/support\/gateway/,
+    /^src\/gateway\/http\/handlers\/(?:toolCalls|mcpDoor)|^bench\/support\/gateway/,
     /requires human approval/,
     "the real gateway's text"
   ],

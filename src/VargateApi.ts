@@ -8,6 +8,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { ApprovalsApi } from "./approvals/wire/ApprovalsApi.ts"
 import { AuditApi } from "./audit/wire/AuditApi.ts"
 import { SubjectsApi } from "./audit/wire/SubjectsApi.ts"
+import { McpDoorApi } from "./calls/wire/McpDoorApi.ts"
 import { ToolCallsApi } from "./calls/wire/ToolCallsApi.ts"
 import { AccountApi } from "./operator/wire/AccountApi.ts"
 import { AgentsApi } from "./operator/wire/AgentsApi.ts"
@@ -31,6 +32,7 @@ import { MerkleApi } from "./verify/wire/MerkleApi.ts"
  */
 export class VargateApi extends apiOf(
   ToolCallsApi,
+  McpDoorApi,
   ApprovalsApi,
   AuditApi,
   MerkleApi,

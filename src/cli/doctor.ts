@@ -65,6 +65,8 @@ const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
     const forbidden = yield* Checks.forbidden(probes.forbidden, agent)
     yield* report(forbidden.check)
     const answers = [...allowed.answers, ...forbidden.answers]
+    const ownTools = Checks.ownTools(allowed.answers)
+    if (ownTools !== undefined) yield* report(ownTools)
     yield* Effect.forEach(yield* Checks.recorded(answers), report, { discard: true })
     yield* Checks.tidyUp(answers)
   }

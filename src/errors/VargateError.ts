@@ -59,6 +59,21 @@ export * from "./WebhookError.ts"
 /** Rules that deny only at some hours: that of the template `financial`, and the measured gateway's own. */
 const hoursRules: ReadonlySet<string> = new Set(["transaction_outside_business_hours", "high_value_out_of_hours_eur"])
 
+/** Rules of the hosted gateway that deny a tool, whatever the call: another call or another policy does not help. */
+const toolRules = {
+  no_credential_registered_for_tool:
+    "the gateway holds no credential for this tool, and without one it denies every call of it. An operator registers one under the tool's name (Credentials.register); from then on the gateway executes the tools that it knows, and your own handler does not run.",
+  unknown_tool_no_execution_handler:
+    "the gateway would execute this tool itself, and does not know how. Ask its operator to add the tool, or call it by a name that the gateway knows."
+} as const
+
+const nextStepOf = (violations: ReadonlyArray<string>): string => {
+  for (const [rule, advice] of Object.entries(toolRules)) if (violations.includes(rule)) return advice
+  return violations.length > 0 && violations.every((name) => hoursRules.has(name))
+    ? "ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC, or change the call or the policy."
+    : "change the call or the policy before asking again."
+}
+
 /**
  * The policy denied the call (403 with an object). `violations` names the rules and may be empty.
  *
@@ -81,11 +96,7 @@ export class Denied extends Schema.TaggedError<Denied>("effect-vargate/Denied")(
   readonly retryAfter = undefined
   override get message() {
     const why = this.violations.length === 0 ? "no violation was named" : this.violations.join(", ")
-    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: ${
-      this.violations.length > 0 && this.violations.every((name) => hoursRules.has(name))
-        ? "ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC, or change the call or the policy."
-        : "change the call or the policy before asking again."
-    }`
+    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: ${nextStepOf(this.violations)}`
   }
 }
 

@@ -47,6 +47,7 @@ import * as InboxHandlers from "./http/handlers/inbox.ts"
 import * as KeysHandlers from "./http/handlers/keys.ts"
 import * as ManagedAgentsHandlers from "./http/handlers/managedAgents.ts"
 import * as ManagedSessionsHandlers from "./http/handlers/managedSessions.ts"
+import * as McpDoorHandlers from "./http/handlers/mcpDoor.ts"
 import * as MerkleHandlers from "./http/handlers/merkle.ts"
 import * as PoliciesHandlers from "./http/handlers/policies.ts"
 import * as SubjectsHandlers from "./http/handlers/subjects.ts"
@@ -100,8 +101,11 @@ export interface Options {
    * test clock stands in 1970, on a Thursday at midnight: tests want `always`.
    */
   readonly businessHours?: BusinessHours | undefined
-  /** Tools that the gateway executes itself, by `tool/method`. Default: none, so the agent acts. */
-  readonly tools?: Readonly<Record<string, ToolRunner.Tool>> | undefined
+  /**
+   * Tools that the gateway executes itself, by `tool/method`, and offers to MCP clients at POST /mcp/server. Default:
+   * none, so the agent acts.
+   */
+  readonly tools?: ToolRunner.Tools | undefined
   /** Plays managed agents. Default: their sessions are simulated, and nothing runs. */
   readonly managedAgent?: ManagedSessions.Play | undefined
   /** Prints compliance exports. Default: `format=pdf` is refused with 501. */
@@ -257,6 +261,7 @@ export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageE
 
 const handlers = Layer.mergeAll(
   ToolCallsHandlers.layer,
+  McpDoorHandlers.layer,
   ApprovalsHandlers.layer,
   AuditHandlers.layer,
   MerkleHandlers.layer,
@@ -285,7 +290,7 @@ const services = (options: Options) =>
     Layer.succeed(PdfPrinter, options.printPdf)
   ).pipe(
     Layer.provideMerge(Submissions.layer),
-    Layer.provide(ToolRunner.layer(options.tools ?? {})),
+    Layer.provideMerge(ToolRunner.layer(options.tools ?? {})),
     Layer.provide(Layer.succeed(CurrentBusinessHours, options.businessHours ?? "weekdays")),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
+import * as McpDoorApi from "../calls/wire/McpDoorApi.ts"
 import { readToolAnswer } from "../calls/wire/ToolCallsApi.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
@@ -35,7 +36,6 @@ import { NotExecuted } from "../model/Execution.ts"
 import type { ManagedAgentId } from "../model/ManagedAgent.ts"
 import type { ManagedSessionId } from "../model/ManagedSession.ts"
 import * as Transport from "../transport/Transport.ts"
-import * as McpDoorApi from "./wire/McpDoorApi.ts"
 
 // --- models ----------------------------------------------------------------------------------------------------------
 
@@ -102,8 +102,7 @@ export type DoorCallError = Denied | NeverQueued | RateLimited | OpaUnavailable 
  * **Details**
  *
  * The endpoint hides its answers: denials and rate limits come under a 200, and become `Denied` and `RateLimited` here;
- * the policy engine's absence is a 502 and becomes `OpaUnavailable`. The key is sent as `X-API-Key`, as everywhere. The
- * embedded gateway has no such endpoint, and answers `NotFound`.
+ * the policy engine's absence is a 502 and becomes `OpaUnavailable`. The key is sent as `X-API-Key`, as everywhere.
  *
  * **Gotchas**
  *

@@ -186,6 +186,44 @@ describe("doctor", () => {
       assert.match(err, /cannot be reached/)
       assert.strictEqual(code, 5)
     }).pipe(Effect.provide(ScriptedTransport.layer([ScriptedTransport.refuse]))))
+
+  /** As a stock hosted gateway decides: what has no credential is denied, and what has one and is not known, too. */
+  const stock = GatewayMemory.layer({
+    tenants: [{ id: "local", apiKey: "vargate-local-key" }],
+    policy: {
+      rules: [
+        {
+          name: "no_credential_registered_for_tool",
+          severity: "high",
+          when: ({ action, vault }) => vault?.credentials_registered.includes(action.tool) !== true
+        },
+        {
+          name: "unknown_tool_no_execution_handler",
+          severity: "high",
+          when: ({ action, vault }) =>
+            vault?.credentials_registered.includes(action.tool) === true && action.tool === "http"
+        }
+      ]
+    }
+  })
+
+  it.effect("says what a gateway that executes tools itself needs for one", () =>
+    Effect.gen(function*() {
+      const { of } = yield* checkup()
+      assert.strictEqual(of("own tools")!.outcome, "warning")
+      assert.match(
+        of("own tools")!.message,
+        /^http\/GET was denied as no_credential_registered_for_tool: .*credentials register/
+      )
+      yield* run(["credentials", "register", "http", "api_key"], { stdin: "a-credential" })
+      const known = yield* checkup("--allowed", "http/GET")
+      assert.match(known.of("own tools")!.message, /as unknown_tool_no_execution_handler: .*add the tool/)
+    }).pipe(Effect.provide(stock)))
+
+  it.effect("says nothing of tools where the policy denied for another reason", () =>
+    Effect.gen(function*() {
+      assert.isUndefined((yield* checkup()).of("own tools"))
+    }).pipe(Effect.provide(tenant("financial"))))
 })
 
 /** A gateway that lets a key of agents decide nothing. */

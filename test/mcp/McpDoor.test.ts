@@ -2,7 +2,6 @@ import { assert, describe, it, layer as sharing } from "@effect/vitest"
 import { Arbitrary, Cause, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { Agent, RetryPolicy, Vargate } from "effect-vargate"
 import * as McpDoor from "effect-vargate/mcp/McpDoor"
-import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { TestClock } from "effect/testing"
 import { answer, keyedWire } from "../support/keyedWire.ts"
@@ -199,7 +198,7 @@ describe("what the door leaves open", () => {
       const error = yield* Effect.flip(post)
       assert(error._tag === "VargateError" && error.reason._tag === "NotFound")
       assert.strictEqual(error.sideEffect, "none")
-    }).pipe(Effect.provide(withDoor(GatewayMemory.layer()))))
+    }).pipe(Effect.provide(layer([ScriptedTransport.json(404, { detail: "Not Found" })]))))
 })
 
 describe("the key", () => {

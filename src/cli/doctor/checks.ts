@@ -210,6 +210,34 @@ const lastAllowed = Effect.suspend(() =>
   )
 )
 
+/** Rules of the hosted gateway that deny a tool of yours for what the gateway lacks, and what to do. */
+const toolRules = {
+  no_credential_registered_for_tool:
+    "the gateway denies every tool for which it holds no credential. Register one for each of your tools (`effect-vargate credentials register`), and the gateway executes those that it knows",
+  unknown_tool_no_execution_handler:
+    "the gateway holds a credential for this tool, executes what has one itself, and does not know how to execute this one. Ask its operator to add the tool, or use one that it knows"
+} as const
+
+/**
+ * Whether tools were denied for what the gateway has to execute them: then it leaves nothing to the agent's own handlers.
+ *
+ * @internal
+ */
+export const ownTools = (answers: ReadonlyArray<Answer>): Check | undefined => {
+  for (const { decision, probe } of answers) {
+    const [rule, advice] = Object.entries(toolRules).find(([rule]) =>
+      decision._tag === "Denied" && decision.violations.includes(rule)
+    ) ?? []
+    if (rule === undefined) continue
+    return warning(
+      "own tools",
+      `${nameOf(probe)} was denied as ${rule}: ${advice}. Handlers of your own do not run on such a gateway; see \
+docs/hosted-gateway.md`
+    )
+  }
+  return undefined
+}
+
 /**
  * Tries one call after the other until one is stopped.
  *

@@ -30,6 +30,43 @@ export type Tool = (
 ) => Effect.Effect<unknown, unknown>
 
 /**
+ * A tool with what MCP clients read of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DescribedTool {
+  readonly run: Tool
+  /** Under which the gateway's MCP endpoint offers it. Default: `tool_method`. */
+  readonly name?: string | undefined
+  readonly description?: string | undefined
+  /** JSON Schema of its params. Default: any object. */
+  readonly inputSchema?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * Tools by `tool/method`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Tools = Readonly<Record<string, Tool | DescribedTool>>
+
+/**
+ * A tool as MCP clients know it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OfferedTool {
+  readonly name: string
+  readonly tool: string
+  readonly method: string
+  readonly description: string
+  readonly inputSchema: Readonly<Record<string, unknown>>
+}
+
+/**
  * A call to run, and on whose behalf.
  *
  * @category models
@@ -56,6 +93,8 @@ export class ToolRunner extends Context.Service<ToolRunner, {
    * not have the tool.
    */
   readonly prepare: (task: Task) => Effect.Effect<Effect.Effect<Execution> | undefined>
+  /** What MCP clients are offered. Of two tools with one name, neither is. */
+  readonly offered: ReadonlyArray<OfferedTool>
 }>()("effect-vargate/gateway/ToolRunner") {}
 
 /**
@@ -64,15 +103,17 @@ export class ToolRunner extends Context.Service<ToolRunner, {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (tools: Readonly<Record<string, Tool>>): Layer.Layer<ToolRunner, never, CredentialVault> =>
+export const layer = (tools: Tools): Layer.Layer<ToolRunner, never, CredentialVault> =>
   Layer.effect(ToolRunner, Effect.map(CredentialVault, (vault) => make(tools, vault)))
 
-const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Service"]) => {
+const make = (tools: Tools, vault: CredentialVault["Service"]) => {
   const find = (call: { readonly tool: string; readonly method: string }): Tool | undefined => {
     const name = `${call.tool}/${call.method}`
-    return Object.hasOwn(tools, name) ? tools[name] : undefined
+    const found = Object.hasOwn(tools, name) ? tools[name] : undefined
+    return typeof found === "object" ? found.run : found
   }
   return ToolRunner.of({
+    offered: offer(tools),
     prepare: Effect.fnUntraced(function*({ actionId, agentId, method, params, tenantId, tool }) {
       const implementation = find({ tool, method })
       if (implementation === undefined) return undefined
@@ -81,6 +122,22 @@ const make = (tools: Readonly<Record<string, Tool>>, vault: CredentialVault["Ser
     })
   })
 }
+
+const offer = (tools: Tools): ReadonlyArray<OfferedTool> => {
+  const all = Object.entries(tools).map(([path, given]): OfferedTool => {
+    const slash = path.lastIndexOf("/")
+    const [tool, method] = [path.slice(0, slash), path.slice(slash + 1)]
+    const { description = `Performs ${path}.`, inputSchema = { type: "object" }, name } = typeof given === "object"
+      ? given
+      : {}
+    return { name: name ?? nameOf(tool, method), tool, method, description, inputSchema }
+  })
+  const times = Map.groupBy(all, ({ name }) => name)
+  return all.filter(({ name }) => times.get(name)?.length === 1)
+}
+
+/** MCP clients take letters, digits, `_` and `-`. */
+const nameOf = (tool: string, method: string): string => `${tool}_${method}`.replaceAll(/[^A-Za-z0-9_-]/g, "_")
 
 const execute = Effect.fnUntraced(function*(
   implementation: Tool,

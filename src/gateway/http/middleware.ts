@@ -110,6 +110,13 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions>
       }
     })
 
+    /** MCP clients send what they have as a bearer token: here alone, that may be a key. */
+    const atTheDoor = (token: Redacted.Redacted, key: Redacted.Redacted) => {
+      const refused = Effect.fail(Unauthorized401.make({ detail: "MCP server requires authentication" }))
+      if (Redacted.value(token) === "") return Redacted.value(key) === "" ? refused : byKey(key)
+      return byKey(token).pipe(Effect.catch(() => bySession(token)), Effect.catch(() => refused))
+    }
+
     const refusalOf = (tenant: CurrentTenant["Service"], group: string, endpoint: string) => {
       const missing = missingScope(group, endpoint, tenant.scopes)
       if (missing !== undefined) {
@@ -128,9 +135,11 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions>
     ) {
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const [, token] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
-      const tenant = token === undefined
-        ? yield* byKey(Redacted.make(headers[header] ?? ""))
-        : yield* bySession(Redacted.make(token))
+      const tenant = yield* group.identifier === "mcpDoor"
+        ? atTheDoor(Redacted.make(token ?? ""), Redacted.make(headers[header] ?? ""))
+        : token === undefined
+        ? byKey(Redacted.make(headers[header] ?? ""))
+        : bySession(Redacted.make(token))
       const refusal = refusalOf(tenant, group.identifier, endpoint.identifier)
       if (refusal !== undefined) return refusal
       return yield* Effect.provideService(handler, CurrentTenant, tenant).pipe(

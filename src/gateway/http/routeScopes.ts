@@ -22,6 +22,7 @@ export type Needed = KeyScope | "any"
  */
 export const routeScopes: Readonly<Record<string, Readonly<Record<string, Needed>>>> = {
   toolCalls: { call: "agent" },
+  mcpDoor: { exchange: "agent" },
   approvals: { pending: "any", history: "any", approve: "reviewer", reject: "reviewer" },
   inbox: { events: "reviewer" },
   audit: { log: "any", verify: "any", agents: "any", replay: "any", replayBulk: "any" },

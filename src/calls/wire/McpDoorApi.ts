@@ -1,18 +1,16 @@
 /**
  * POST /mcp/server and GET /mcp/server/health: the gateway's own MCP door, which speaks JSON-RPC.
  *
- * It stands beside `VargateApi`, since the embedded gateway does not open it.
- *
  * @since 0.1.0
  */
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
-import { OpaUnreachable502, ToolCallBody } from "../../calls/wire/ToolCallsApi.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import { ManagedSessionId } from "../../model/ManagedSession.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
-import { Refusals } from "../../transport/wire/ErrorBodies.ts"
+import { LedgerUnavailable503, Refusals } from "../../transport/wire/ErrorBodies.ts"
+import { OpaUnreachable502, ToolCallBody } from "./ToolCallsApi.ts"
 
 /**
  * A request. The door answers batches and anything else with an error.
@@ -129,8 +127,8 @@ const HealthBody = Schema.Struct({
 })
 
 /**
- * The routes of the door. They refuse a request without a key, and take one as `X-API-Key` or, here alone, as a bearer
- * token.
+ * The routes of the door. It refuses a request without a key, and takes one as `X-API-Key` or, here alone, as a bearer
+ * token; its health needs none.
  *
  * @category groups
  * @since 0.1.0
@@ -139,7 +137,8 @@ export class McpDoorApi extends HttpApiGroup.make("mcpDoor").add(
   HttpApiEndpoint.post("exchange", "/mcp/server", {
     payload: RpcRequest,
     success: RpcResponse,
-    error: [OpaUnreachable502, ...Refusals]
-  }),
+    error: [OpaUnreachable502, LedgerUnavailable503, ...Refusals]
+  })
+).middleware(ApiKey).add(
   HttpApiEndpoint.get("health", "/mcp/server/health", { success: HealthBody, error: Refusals })
-).middleware(ApiKey) {}
+) {}
