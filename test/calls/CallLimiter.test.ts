@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Layer, Ref, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, Ref, Schedule } from "effect"
 import { CallLimiter, RetryPolicy, ToolCalls, Vargate, VargateError } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
+import * as RateLimiter from "effect/persistence/RateLimiter"
 import { TestClock } from "effect/testing"
 import { inProcess } from "../support/worlds.ts"
 
@@ -98,6 +99,84 @@ describe("CallLimiter", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(admitted)
     }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 0 }))))
+
+  for (const processes of [1, 2, 4, 8]) {
+    it.effect(`refusals die out within three seconds of a disturbance, with ${processes} sharing the limit`, () =>
+      Effect.gen(function*() {
+        const burst = 20
+        // A gateway by itself: what it turns away counts too.
+        const asked: Array<number> = []
+        const turnedAway: Array<number> = []
+        const ask = Effect.map(Clock.currentTimeMillis, (now) => {
+          const isFull = asked.filter((at) => at > now - 1000).length >= burst
+          asked.push(now)
+          if (isFull) turnedAway.push(now)
+          return isFull
+        })
+        const store = yield* Layer.build(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory)))
+        const process = Effect.gen(function*() {
+          const limiter = Context.get(
+            yield* Layer.build(
+              Layer.fresh(CallLimiter.layer({ burst }).pipe(Layer.provide(Layer.succeedContext(store))))
+            ),
+            CallLimiter.CallLimiter
+          )
+          const worker = Effect.gen(function*() {
+            yield* limiter.admit
+            // On its way.
+            yield* Effect.sleep("20 millis")
+            if (yield* ask) {
+              yield* limiter.report(new VargateError.RateLimited({ burst, retryAfter: Duration.seconds(1) }))
+            }
+          }).pipe(Effect.forever, Effect.ignore)
+          yield* Effect.forkScoped(Effect.all(Array.from({ length: 12 }, () => worker), { concurrency: 12 }))
+        })
+        for (let n = 0; n < processes; n++) yield* process
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(turnedAway, [])
+        const disturbed = yield* Clock.currentTimeMillis
+        for (let n = 0; n < burst; n++) yield* ask
+        for (let n = 0; n < 1000; n++) yield* TestClock.adjust("20 millis")
+        assert.isAbove(turnedAway.length, 0)
+        assert.isAtMost(Math.max(...turnedAway) - disturbed, 3000)
+        // And it is as fast again as it was.
+        assert.isAtLeast(asked.filter((at) => at > disturbed + 5000).length, 0.8 * burst * 14)
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("an absurd Retry-After silences no longer than a call may wait", () =>
+    Effect.gen(function*() {
+      const limiter = yield* CallLimiter.CallLimiter
+      yield* limiter.report(new VargateError.RateLimited({ retryAfter: Duration.seconds(9_999_999_999) }))
+      yield* TestClock.adjust("10 seconds")
+      yield* limiter.admit
+    }).pipe(Effect.provide(CallLimiter.layerMemory({ maxWait: "10 seconds" }))))
+
+  it.effect("a call that would wait too long is refused before anything is sent", () =>
+    Effect.gen(function*() {
+      const limiter = yield* CallLimiter.CallLimiter
+      const calls = yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        () => Effect.forkChild(Effect.result(limiter.admit))
+      )
+      yield* TestClock.adjust("10 seconds")
+      const results = yield* Effect.forEach(calls, Fiber.join)
+      const refused = results.flatMap((result) => result._tag === "Failure" ? [result.failure._tag] : [])
+      // One at once and 0.85 a second.
+      assert.deepStrictEqual(refused, Array.from({ length: 11 }, () => "RateLimited"))
+    }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 1, maxWait: "10 seconds" }))))
+
+  it.effect("who gives up takes no turn", () =>
+    Effect.gen(function*() {
+      const limiter = yield* CallLimiter.CallLimiter
+      yield* limiter.admit
+      const impatient = yield* Effect.forEach(Array.from({ length: 500 }), () => Effect.forkChild(limiter.admit))
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.interruptAll(impatient)
+      const patient = yield* Effect.forkChild(limiter.admit)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(patient)
+    }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 2 }))))
 
   it.effect("beneath the services it works as well as around the program", () =>
     Effect.gen(function*() {
