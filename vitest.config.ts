@@ -5,8 +5,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/inboxBundle.ts"],
-    // Files share their modules: to load them anew for each of 140 files takes as long as half of the tests.
-    isolate: false,
     setupFiles: ["test/support/freshClaims.ts"],
     reporters: ["default", "test/support/summary.ts"],
     // Ends what hangs, on a machine under load as well.

@@ -1,4 +1,7 @@
-/** Test files share their modules: what calls of one file were answered with is none of the next one's business. */
+/**
+ * Files of `npm test` share their modules, since to load them for each takes as long as half of the tests. What calls of one file were answered with is none of the
+ * next one's business.
+ */
 import * as Context from "effect/Context"
 import { Claims, CurrentClaims } from "../../src/calls/internal/claims.ts"
 
