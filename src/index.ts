@@ -95,7 +95,9 @@ export * as Backup from "./operator/Backup.ts"
  * The gateway lets `burst` calls through in any sliding second and counts those it turns away. The limiter therefore
  * admits calls by a token bucket that never holds more than a tenth of the burst and refills at 85% of it: no second, wherever
  * it begins, sees more than the burst. Until the burst is known, from the options or from the first 429, calls pass freely.
- * After a 429 all callers of the layer keep silent for as long as the error asks, at least a full second.
+ * After a 429 all callers that share the store keep silent for as long as the error asks, at least a full second. Calls
+ * leave one by one in the order in which they came, after a silence too, and one that would wait longer than `maxWait`
+ * fails with `RateLimited` before anything is sent.
  *
  * **Gotchas**
  *
