@@ -12,7 +12,8 @@ import { RecordSplitter } from "../../src/verify/internal/scan/recordSplitter.ts
 import { countedBytes } from "../support/countedBytes.ts"
 import { looksAt } from "../support/countedText.ts"
 
-const list = (n: number, part: (i: number) => string) => Array.from({ length: n / 4 }, (_, i) => part(1000 + i)).join(",")
+const list = (n: number, part: (i: number) => string) =>
+  Array.from({ length: n / 4 }, (_, i) => part(1000 + i)).join(",")
 
 /** JSON of every shape that could be looked at more than once: one number says how large. */
 const documents: Readonly<Record<string, (n: number) => string>> = {
