@@ -91,7 +91,7 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     evidence: NonNullable<OutcomeUnknown["evidence"]>,
     candidates: ReadonlyArray<AuditRecord> = []
   ) {
-    const waited = Duration.millis((yield* monotonicMillis) - started)
+    const waited = Duration.millis(Math.round((yield* monotonicMillis) - started))
     return yield* new OutcomeUnknown({
       request: lost.request,
       sentAt: lost.sentAt,

@@ -38,7 +38,7 @@ import {
 } from "../errors/VargateError.ts"
 import { annotate, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
-import type { AgentIdentity } from "../model/Agent.ts"
+import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
@@ -211,21 +211,30 @@ export interface Options<P extends OnPending = Wait> extends Submission {
 export const decide = (
   request: ToolCallRequest & Submission
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
-  Effect.flatMap(ToolCalls.ToolCalls, (toolCalls) => {
+  Effect.gen(function*() {
+    const toolCalls = yield* ToolCalls.ToolCalls
+    const { id, type, version } = yield* Agent
     const { reconcile, retry = RetryPolicy.standard } = request
-    // The service reads the call here, once: however often it is submitted, it is this one.
-    const submit = toolCalls.decide(request)
+    // The service reads the call here, once: however often it is submitted, it is this one, and this agent's.
+    const first = toolCalls.decide(request)
+    const again = Effect.provideService(first, Agent, { id, type, version })
+    let isFirst = true
+    const submit = Effect.suspend(() => {
+      if (!isFirst) return again
+      isFirst = false
+      return first
+    })
     // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
     const submitting = Effect.catch(submit, (error) => {
-      let isFirst = true
+      let isFailing = true
       const submitAgain = Effect.suspend(() => {
-        if (!isFirst) return submit
-        isFirst = false
+        if (!isFailing) return submit
+        isFailing = false
         return Effect.fail(error)
       })
       return Effect.retry(submitAgain, RetryPolicy.make(retry))
     })
-    return reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting)
+    return yield* (reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting))
   })
 
 /**

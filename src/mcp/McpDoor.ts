@@ -36,6 +36,7 @@ import { NotExecuted } from "../model/Execution.ts"
 import type { ManagedAgentId } from "../model/ManagedAgent.ts"
 import type { ManagedSessionId } from "../model/ManagedSession.ts"
 import * as Transport from "../transport/Transport.ts"
+import { isRecord } from "./JsonRpc.ts"
 
 // --- models ----------------------------------------------------------------------------------------------------------
 
@@ -282,8 +283,7 @@ const decodeParams = Schema.decodeUnknownEffect(McpDoorApi.CallParams, { errors:
 const checked = Effect.fnUntraced(function*(operation: Transport.Operation, call: DoorCall, agentId: string) {
   const { arguments: args = {}, name, sessionId } = Object(call) as Partial<DoorCall>
   const path = ["body", "params"]
-  const isObject = typeof args === "object" && args !== null && !Array.isArray(args)
-  if (!isObject) {
+  if (!isRecord(args)) {
     return yield* invalidRequest(operation.name, [{ path: [...path, "arguments"], message: "Expected an object" }])
   }
   const snapshot = snapshotParams({ arguments: args })

@@ -64,8 +64,8 @@ import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import { Allowed } from "../model/Allowed.ts"
 import { registry } from "./internal/registry.ts"
-import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions } from "./internal/steps.ts"
-import { Journal } from "./Journal.ts"
+import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions, untilStored } from "./internal/steps.ts"
+import { type GovernedExecution, Journal } from "./Journal.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 // --- definitions -----------------------------------------------------------------------------------------------------
@@ -229,7 +229,8 @@ const Payload = Schema.Struct({
  * **Details**
  *
  * `execute` fails with `InvalidRequest` where the params do not encode, and where the key is taken by an execution of
- * another call: with other params, by another agent, or of another tool or method.
+ * another call: with other params, by another agent, or of another tool or method. An execution that wakes in a workflow
+ * of another tool or method than it was begun with fails with `InvalidRequest` instead of submitting or acting.
  *
  * **Gotchas**
  *
@@ -272,9 +273,9 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     const payload = { key, params: snapshot.value, agent: { id, type, version } }
     const journal = yield* Journal
     const executionId = yield* workflow.executionId(payload)
-    const call = { agentId: id, tool, method, paramsDigest: snapshot.digest }
-    const begun = yield* journal.begin({ ...call, executionId, workflow: name })
-    const other = names.find((name) => begun[name] !== call[name])
+    const facts = { agentId: id, tool, method, paramsDigest: snapshot.digest }
+    const begun = yield* journal.begin({ ...facts, executionId, workflow: name })
+    const other = difference(begun, facts)
     if (other === undefined) return payload
     return yield* invalidRequest(name, [{
       path: ["key"],
@@ -282,17 +283,35 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     }])
   })
 
-  const act = Effect.fnUntraced(function*(executionId: string, call: DurableCall, actionId: ActionId) {
+  /** Nothing is done in the name of an execution but what it was begun with, whatever code it wakes in. */
+  const permit = (begun: GovernedExecution | undefined, agentId: string, params: typeof Payload.Type["params"]) =>
+    Effect.flatMap(paramsOf.snapshot(params), ({ digest }) => {
+      const other = begun && difference(begun, { agentId, tool, method, paramsDigest: digest })
+      return other === undefined ? Effect.void : invalid(name, [{
+        path: [other],
+        message:
+          `Expected the call that this execution was begun with, and the workflow that is deployed makes one with ${
+            taken[other]
+          }: deploy the one that it was begun with, or interrupt the execution and begin another`
+      }])
+    })
+
+  const act = Effect.fnUntraced(function*(
+    executionId: string,
+    call: DurableCall,
+    actionId: ActionId,
+    permit: Effect.Effect<void, VargateError>
+  ) {
     const { vargate_reference, ...submitted } = call.params
     const context = { actionId, reference: String(vargate_reference) }
     const params = yield* Effect.orDie(decode(submitted))
     return yield* Activity.make({
       name: "act",
       success: definition.success,
-      error: Schema.Union([OutcomeUnknown, error]),
+      error: Schema.Union([OutcomeUnknown, VargateError, error]),
       execute: Effect.andThen(
         note((journal) => journal.advance(executionId, { state: "acting", actionId })),
-        actOnce(executionId, call, definition.run(params, context), definition.recover?.(params, context))
+        actOnce(executionId, call, definition.run(params, context), definition.recover?.(params, context), permit)
       )
     })
   })
@@ -315,31 +334,34 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     })
   })
 
-  const layer = workflow.toLayer(({ agent, params }, executionId) => {
-    // Without dashes, so that it is never taken for a sort code and encrypted.
-    const call: DurableCall = {
-      tool,
-      method,
-      params: { ...params, vargate_reference: executionId },
-      agent,
-      isBusinessHours: definition.isBusinessHours
-    }
-    return Effect.gen(function*() {
+  const layer = workflow.toLayer(({ agent, params }, executionId) =>
+    Effect.gen(function*() {
+      const begun = yield* Journal.use((journal) => untilStored(journal.find(executionId)))
+      const permitted = permit(begun, agent.id, params)
+      const call: DurableCall = {
+        // What was sent before is looked up under its own names.
+        tool: begun?.tool ?? tool,
+        method: begun?.method ?? method,
+        // Without dashes, so that it is never taken for a sort code and encrypted.
+        params: { ...params, vargate_reference: executionId },
+        agent,
+        isBusinessHours: definition.isBusinessHours
+      }
       const answer = yield* Activity.make({
         name: "submit",
         success: Schema.Union([Allowed, Denied, PendingApproval]),
         error: SubmitFailure,
-        execute: submitOnce(executionId, call, definition)
+        execute: submitOnce(executionId, call, definition, permitted)
       })
       return yield* Governed.settle(answer, {
-        act: (actionId) => act(executionId, call, actionId),
+        act: (actionId) => act(executionId, call, actionId, permitted),
         hold: ({ actionId }) => hold(executionId, actionId)
       })
     }).pipe(
       Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
       Effect.tapError((error) => finish(executionId, tagOf(error)))
     )
-  })
+  )
 
   return {
     name,
@@ -363,6 +385,10 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
 /** What tells calls apart. */
 const taken = { paramsDigest: "other params", agentId: "another agent", tool: "another tool", method: "another method" }
 const names = Object.keys(taken) as ReadonlyArray<keyof typeof taken>
+
+type CallFacts = Pick<GovernedExecution, keyof typeof taken>
+
+const difference = (begun: CallFacts, call: CallFacts) => names.find((name) => begun[name] !== call[name])
 
 const finish = (executionId: string, outcome: string) =>
   Activity.make({

@@ -91,6 +91,7 @@ describe("Reconcile", () => {
       const exit = yield* within(Reconcile.lookUp(lost))
       const error = yield* Effect.flip(exit)
       assert.deepInclude(error, { _tag: "OutcomeUnknown", evidence: "not recorded", sideEffect: "possible" })
+      assert.match(error.message, /had no record of it after 30s, which proves nothing/)
       assert.isAtLeast(
         Number(error.waited?.pipe((waited) => waited.value._tag === "Millis" ? waited.value.millis : 0)),
         30_000
@@ -111,6 +112,7 @@ describe("Reconcile", () => {
       if (first._tag !== "OutcomeUnknown") return
       const error = yield* Effect.flip(yield* within(Reconcile.lookUp(first)))
       assert.strictEqual(error.evidence, "ambiguous")
+      assert.include(error.message, `has records that fit it (${error.candidates!.join(", ")})`)
       assert.sameMembers([...error.candidates!], (yield* records).map(({ actionId }) => actionId))
     })
   )
@@ -244,6 +246,7 @@ describe("Reconcile", () => {
       yield* Effect.map(Wiretap, (wiretap) => wiretap.lost.push(...Array.from({ length: 500 }, () => "/api/audit")))
       const error = yield* Effect.flip(yield* within(Reconcile.lookUp(lost), "5 minutes"))
       assert.strictEqual(error.evidence, "log unreadable")
+      assert.include(error.message, "could not be read far enough to tell")
     })
   )
 

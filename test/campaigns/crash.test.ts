@@ -206,5 +206,5 @@ describe("a server that is killed", () => {
         `${rounds} kills: ${answered.length} answered calls, all recorded as answered; ` +
           `${interrupted} executions cut off and recorded as such; ${done.length} executions, none twice`
       )
-    }), 1_200_000)
+    }), 3_600_000)
 })

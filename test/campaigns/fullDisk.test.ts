@@ -106,6 +106,6 @@ describe("a server whose disk is full", () => {
             `outcome; answers ${JSON.stringify(statuses)}`
         )
       }),
-    2_400_000
+    3_600_000
   )
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schema, SchemaGetter } from "effect"
-import { Governed, Vargate, type VargateError } from "effect-vargate"
+import { Agent, Governed, Vargate, type VargateError } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { TestClock } from "effect/testing"
@@ -65,6 +65,27 @@ class Link extends Schema.Class<Link>("test/Link")({
 
 const isInvalid = (error: VargateError.SubmitError | { readonly _tag: string }) =>
   error._tag === "VargateError" && (error as VargateError.VargateError).reason._tag === "InvalidRequest"
+
+describe("the agent of Governed.run", () => {
+  it.effect("is the one that it was when the call was first submitted", () =>
+    Effect.gen(function*() {
+      const agent = { id: "careful", type: "assistant", version: "1.0.0" }
+      const running = yield* Effect.forkChild(
+        Effect.provideService(Governed.run({ tool: "fs", method: "remove" }, Effect.void), Agent.Agent, agent),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("500 millis")
+      Object.assign(agent, { id: "trusted", type: "operator", version: "2.0.0" })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(running)
+      const requests = yield* ScriptedTransport.ScriptedTransport.use(({ requests }) => requests)
+      const agents = requests.map(({ body }) => {
+        const { agent_id, agent_type, agent_version } = body as Readonly<Record<string, unknown>>
+        return [agent_id, agent_type, agent_version]
+      })
+      assert.deepStrictEqual(agents, [["careful", "assistant", "1.0.0"], ["careful", "assistant", "1.0.0"]])
+    }).pipe(Effect.provide(scripted([limited, allowed]))))
+})
 
 describe("params of Governed.run", () => {
   it.effect("are submitted again as they were, whatever became of the object", () =>

@@ -1,6 +1,6 @@
 /** What the client of a governed server gets for a call that the server did not see, or whose answer was lost. */
 import type { ActionId } from "../../model/ActionId.ts"
-import type { Message } from "../JsonRpc.ts"
+import { isRecord, type Message } from "../JsonRpc.ts"
 
 /** The words go to the model, and with them the action's id to the program. */
 export const failure = (text: string, actionId?: ActionId): Message => ({
@@ -12,7 +12,7 @@ export const failure = (text: string, actionId?: ActionId): Message => ({
 /** What the gateway's own tool answered. */
 export const executed = (result: unknown, actionId: ActionId): Message => ({
   content: [{ type: "text", text: typeof result === "string" ? result : JSON.stringify(result) ?? "" }],
-  ...(typeof result === "object" && result !== null && !Array.isArray(result) ? { structuredContent: result } : {}),
+  ...(isRecord(result) ? { structuredContent: result } : {}),
   _meta: { "effect-vargate/actionId": actionId }
 })
 

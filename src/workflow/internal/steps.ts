@@ -13,7 +13,13 @@ import type * as AuditLog from "../../audit/AuditLog.ts"
 import { Claims, CurrentClaims } from "../../calls/internal/claims.ts"
 import * as Reconcile from "../../calls/Reconcile.ts"
 import * as ToolCalls from "../../calls/ToolCalls.ts"
-import { ConnectionLost, OutcomeUnknown, type StorageFailed, type SubmitError } from "../../errors/VargateError.ts"
+import {
+  ConnectionLost,
+  OutcomeUnknown,
+  type StorageFailed,
+  type SubmitError,
+  type VargateError
+} from "../../errors/VargateError.ts"
 import { ToolCall } from "../../model/ToolCall.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
 import { Journal } from "../Journal.ts"
@@ -52,8 +58,13 @@ export interface SubmitOptions {
   readonly resendAfter?: Duration.Input | undefined
 }
 
-/** A workflow has time; its storage may be away for a while, like everything else. */
-const untilStored = <A>(effect: Effect.Effect<A, StorageFailed>): Effect.Effect<A> =>
+/**
+ * A workflow has time; its storage may be away for a while, like everything else.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
+export const untilStored = <A>(effect: Effect.Effect<A, StorageFailed>): Effect.Effect<A> =>
   Effect.orDie(Effect.retry(effect, growing("100 millis", "10 seconds")))
 
 const growing = (first: Duration.Input, cap: Duration.Input) =>
@@ -83,7 +94,7 @@ const interrupted = (call: DurableCall, since: DateTime.Utc) =>
   })
 
 /**
- * Submits the call, or finds out what became of it if it was submitted before.
+ * Submits the call where `permit` succeeds, or finds out what became of it if it was submitted before.
  *
  * @category steps
  * @since 0.1.0
@@ -91,7 +102,8 @@ const interrupted = (call: DurableCall, since: DateTime.Utc) =>
 export const submitOnce = Effect.fnUntraced(function*(
   executionId: string,
   call: DurableCall,
-  options: SubmitOptions
+  options: SubmitOptions,
+  permit: Effect.Effect<void, VargateError>
 ): Effect.fn.Return<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog | Journal> {
   const journal = yield* Journal
   const toolCalls = yield* ToolCalls.ToolCalls
@@ -104,7 +116,7 @@ export const submitOnce = Effect.fnUntraced(function*(
       const claim = yield* untilStored(journal.claim(`submit/${executionId}/${n}`))
       if (!claim.isOurs) return yield* interrupted(call, claim.at)
       return yield* Effect.tapError(
-        toolCalls.decide(call),
+        Effect.andThen(permit, toolCalls.decide(call)),
         (error) => error.sideEffect === "none" ? untilStored(claim.release) : Effect.void
       )
     }).pipe(
@@ -136,8 +148,8 @@ const lookUp = (lost: OutcomeUnknown, wait: Duration.Input) =>
   )
 
 /**
- * Runs an action, unless it was begun before: then asks `recover` what became of it. `None` from there says that
- * certainly nothing was done.
+ * Runs an action where `permit` succeeds, unless it was begun before: then asks `recover` what became of it. `None` from
+ * there says that certainly nothing was done.
  *
  * @category steps
  * @since 0.1.0
@@ -146,14 +158,15 @@ export const actOnce = Effect.fnUntraced(function*<A, E, R>(
   executionId: string,
   call: DurableCall,
   act: Effect.Effect<A, E, R>,
-  recover: Effect.Effect<Option.Option<A>, E, R> | undefined
-): Effect.fn.Return<A, E | OutcomeUnknown, Journal | R> {
+  recover: Effect.Effect<Option.Option<A>, E, R> | undefined,
+  permit: Effect.Effect<void, VargateError>
+): Effect.fn.Return<A, E | OutcomeUnknown | VargateError, Journal | R> {
   const journal = yield* Journal
 
-  const attempt = (n: number): Effect.Effect<A, E | OutcomeUnknown, R> =>
+  const attempt = (n: number): Effect.Effect<A, E | OutcomeUnknown | VargateError, R> =>
     Effect.gen(function*() {
       const claim = yield* untilStored(journal.claim(`act/${executionId}/${n}`))
-      if (claim.isOurs) return yield* act
+      if (claim.isOurs) return yield* Effect.andThen(permit, act)
       const found = recover === undefined ? yield* interrupted(call, claim.at) : yield* recover
       return Option.isSome(found) ? found.value : yield* attempt(n + 1)
     })

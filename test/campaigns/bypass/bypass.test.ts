@@ -9,7 +9,8 @@ import { Effect, Exit, Fiber, Layer } from "effect"
 import { Agent } from "effect-vargate"
 import * as Engine from "effect-vargate/workflow/Engine"
 import { TestClock } from "effect/testing"
-import { isFull, performed, reviewing, settleAccount, Story, world } from "./story.ts"
+import { settleAccount, shown } from "./account.ts"
+import { isFull, performed, reviewing, Story, world } from "./story.ts"
 import { layerWorkflows, ways } from "./ways.ts"
 
 const seed = 20_261_130
@@ -44,7 +45,13 @@ const batch = (seed: number) =>
       assert.isFalse(Exit.hasDies(exit), `${say(n)}: ${String(exit)}`)
     }
     yield* Fiber.interrupt(reviewer)
-    return yield* settleAccount(stories, [...performed], say)
+    return settleAccount({
+      performed,
+      asked: stories.flatMap(({ calls }) => calls),
+      shown: yield* shown,
+      isKept: (n) => stories[n]!.habit === "keeps",
+      say
+    })
   }).pipe(
     Effect.provide(layerWorkflows.pipe(Layer.provideMerge(Engine.layerMemory()), Layer.provideMerge(world(seed))))
   )

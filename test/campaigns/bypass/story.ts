@@ -1,12 +1,10 @@
 /**
- * What a story of the bypass campaign is made of: a caller that cheats or is unlucky, a gateway whose answers get lost, a
- * reviewer, and an account of what was performed that is held against the ledger.
+ * What a story of the bypass campaign is made of: a caller that cheats or is unlucky, a gateway whose answers get lost, and
+ * a reviewer.
  */
-import { assert } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, Schedule, type Scope } from "effect"
 import { Approvals, Reviews, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
-import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
 import { makeRandom } from "../../../src/internal/seededRandom.ts"
 
@@ -19,9 +17,9 @@ export interface Params extends Record<string, unknown> {
 }
 
 /** Below 1000 allowed, below 5000 pending, from 5000 denied. */
-const amounts = [5, 7, 2000, 3000, 9000]
+export const amounts = [5, 7, 2000, 3000, 9000]
 
-const tenant = {
+export const tenant = {
   id: "t",
   apiKey: "key",
   burst: 1e9,
@@ -33,11 +31,21 @@ const amountOf = (params: unknown) => (params as Partial<Params>).amount ?? 0
 /** Everything that was performed, by handlers, MCP servers and the gateway's own tools, as JSON text. */
 export const performed: Array<string> = []
 
+/** Where is written what is asked for and what is performed. Processes of their own write it into files. */
+export const book = {
+  /** Where there is no test clock, everything takes this share of the time. */
+  pace: Number(process.env["VARGATE_BYPASS_PACE"] ?? 1),
+  asked: (_bytes: string): void => {},
+  performed: (bytes: string): void => void performed.push(bytes)
+}
+
 export const perform = (params: unknown): Effect.Effect<string> =>
   Effect.sync(() => {
-    performed.push(bytesOf(params))
+    book.performed(bytesOf(params))
     return "done"
   })
+
+export const millis = (n: number): number => n * book.pace
 
 /** The JSON of params, without the reference that a submission may add. */
 export const bytesOf = (params: unknown): string => {
@@ -54,21 +62,24 @@ export const gatewayOptions: Gateway.Options = {
   }
 }
 
-export const world = (seed: number) =>
-  Layer.merge(Reviews.layer, Approvals.layer).pipe(
-    Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey })),
-    Layer.provideMerge(Faults.layer({
+/** The services of agents and reviewers, over a way to the gateway on which much goes wrong. */
+export const services = (seed: number, url?: string) =>
+  Reviews.layer.pipe(
+    Layer.provideMerge(Approvals.layerWith(url === undefined ? {} : { poll: Schedule.spaced("50 millis") })),
+    Layer.provideMerge(Vargate.layer({ apiKey: tenant.apiKey, ...(url !== undefined && { url }) })),
+    Layer.provide(Faults.layer({
       seed,
       limited429: 0.4,
       opa502: 0.05,
       requestLost: 0.03,
       answerLost: 0.05,
       bodyCut: 0.02
-    })),
-    Layer.provideMerge(Gateway.layerMemory(gatewayOptions))
+    }))
   )
 
-export type World = Layer.Success<ReturnType<typeof world>>
+export type Services = Layer.Success<ReturnType<typeof services>>
+
+export const world = (seed: number) => Layer.provideMerge(services(seed), Gateway.layerMemory(gatewayOptions))
 
 // --- the caller ------------------------------------------------------------------------------------------------------
 
@@ -81,6 +92,12 @@ export class Story {
   readonly habit: (typeof habits)[number]
   /** The calls that the story has made, by the params that it began with. Each may be submitted once. */
   readonly calls: Array<string> = []
+
+  /** Makes a call, or one that was made before once more. */
+  asks(...calls: ReadonlyArray<string>): void {
+    this.calls.push(...calls)
+    for (const call of calls) book.asked(call)
+  }
 
   constructor(n: number, seed: number) {
     this.n = n
@@ -100,13 +117,13 @@ export class Story {
   params(amount = this.pick(amounts)): Effect.Effect<Params, never, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
       const params: Params = { amount, story: this.n, note: { to: "ann", list: [1] } }
-      this.calls.push(bytesOf(params))
+      this.asks(bytesOf(params))
       switch (this.habit) {
         case "keeps":
           return params
         case "changes":
           for (let i = 0; i < 4; i++) {
-            const at = this.random() * (i < 2 ? 200 : 20_000)
+            const at = millis(this.random() * (i < 2 ? 200 : 20_000))
             const to = this.pick(amounts)
             yield* Effect.forkScoped(Effect.andThen(
               Effect.sleep(at),
@@ -136,7 +153,7 @@ export class Story {
   attempt<A, E, R>(part: Effect.Effect<A, E, R>): Effect.Effect<void, never, R | Scope.Scope> {
     const whole = Effect.asVoid(Effect.exit(part))
     if (!this.chance(0.3)) return whole
-    const patience = Math.ceil(this.random() * (this.chance(0.5) ? 300 : 15_000))
+    const patience = millis(Math.ceil(this.random() * (this.chance(0.5) ? 300 : 15_000)))
     const impatient = Effect.asVoid(Effect.timeoutOption(whole, patience))
     return this.chance(0.6) ? Effect.andThen(impatient, whole) : impatient
   }
@@ -145,7 +162,7 @@ export class Story {
 // --- the reviewer ----------------------------------------------------------------------------------------------------
 
 /** Decides on what waits, mostly with a yes, sometimes twice. Some actions are left alone. */
-export const reviewing = (seed: number): Effect.Effect<never, never, World> =>
+export const reviewing = (seed: number): Effect.Effect<never, never, Approvals.Approvals | Reviews.Reviews> =>
   Effect.gen(function*() {
     const random = makeRandom(seed)
     const approvals = yield* Approvals.Approvals
@@ -166,49 +183,5 @@ export const reviewing = (seed: number): Effect.Effect<never, never, World> =>
           )
           : Effect.ignore(reviews.approve(actionId))
       }
-    }).pipe(Effect.ignore, Effect.andThen(Effect.sleep("700 millis")), Effect.forever)
+    }).pipe(Effect.ignore, Effect.andThen(Effect.sleep(Math.max(100, millis(700)))), Effect.forever)
   })
-
-// --- the account -----------------------------------------------------------------------------------------------------
-
-export interface Account {
-  readonly performed: number
-  readonly permitted: number
-  readonly records: number
-}
-
-const count = (texts: Iterable<string>) => {
-  const counts = new Map<string, number>()
-  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
-  return counts
-}
-
-/** What was performed is, byte for byte and one by one, what the ledger shows as allowed or approved. */
-export const settleAccount = Effect.fnUntraced(function*(
-  stories: ReadonlyArray<Story>,
-  done: ReadonlyArray<string>,
-  say: (story: number) => string
-) {
-  const ledger = yield* Ledger
-  const records = (yield* ledger.records(tenant.id)).filter(({ tool }) => tool === "bank" || tool === "broker")
-  const permitted: Array<string> = []
-  for (const { actionId, decision, params } of records) {
-    const held = decision === "pending_approval" ? yield* ledger.held(tenant.id, actionId) : undefined
-    if (decision === "allow" || held?.status === "approved") permitted.push(bytesOf(params))
-  }
-  const limit = count(permitted)
-  for (const [bytes, times] of count(done)) {
-    const { story } = JSON.parse(bytes) as Params
-    assert.isAtMost(times, limit.get(bytes) ?? 0, `${say(story)}: ${bytes} was performed more often than permitted`)
-  }
-  const submitted = count(records.map(({ params }) => bytesOf(params)))
-  const byStory = count(records.map(({ params }) => String((params as unknown as Params).story)))
-  for (const story of stories) {
-    assert.isAtMost(byStory.get(String(story.n)) ?? 0, story.calls.length, `${say(story.n)}: submitted too often`)
-    if (story.habit !== "keeps") continue
-    for (const [bytes, times] of count(story.calls)) {
-      assert.isAtMost(submitted.get(bytes) ?? 0, times, `${say(story.n)}: ${bytes} was submitted too often`)
-    }
-  }
-  return { performed: done.length, permitted: permitted.length, records: records.length } satisfies Account
-})

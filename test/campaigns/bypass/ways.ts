@@ -23,11 +23,16 @@ import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Chat, LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
 import { makeRandom } from "../../../src/internal/seededRandom.ts"
 import * as ScriptedModel from "../../support/scriptedModel.ts"
-import { type Params, perform, type Story, type World } from "./story.ts"
+import { millis, type Params, perform, type Services, type Story } from "./story.ts"
 
-export type Way = (story: Story) => Effect.Effect<void, never, World | Engine.Engine | Scope.Scope>
+export type Way = (story: Story) => Effect.Effect<void, never, Services | Engine.Engine | Scope.Scope>
 
-const onPending = Governed.wait({ timeout: "2 minutes" })
+const patience = millis(120_000)
+
+const onPending = Governed.wait({ timeout: patience })
+
+/** As by default. */
+const reconcile = { wait: millis(30_000) }
 
 const moods = makeRandom(1)
 
@@ -45,8 +50,10 @@ const amountOf = (isSlow: boolean | "moody"): Schema.Codec<number, number> =>
     ? moody
     : isSlow
     ? Schema.Finite.pipe(Schema.decodeTo(Schema.Finite, {
-      decode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 900 : 300)),
-      encode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), n > 5000 ? 100 : 700))
+      decode: SchemaGetter.transformEffect((n: number) =>
+        Effect.delay(Effect.succeed(n), millis(n > 5000 ? 900 : 300))
+      ),
+      encode: SchemaGetter.transformEffect((n: number) => Effect.delay(Effect.succeed(n), millis(n > 5000 ? 100 : 700)))
     }))
     : Schema.Finite
 
@@ -59,7 +66,7 @@ const paramsOf = (isSlow: boolean | "moody") =>
 
 // --- functions -------------------------------------------------------------------------------------------------------
 
-const call = { tool: "bank", method: "note", onPending } as const
+const call = { tool: "bank", method: "note", onPending, reconcile } as const
 
 /** The action of `Governed.run` gets no params: it does what the caller asked for in the beginning. */
 const run: Way = (story) =>
@@ -89,7 +96,7 @@ const detached: Way = (story) =>
   story.attempt(Effect.gen(function*() {
     const handle = yield* Effect.flatMap(story.params(), detachable)
     if (handle.executedBy !== "none") return
-    const waiting = Effect.timeoutOption(Effect.exit(handle.await), "2 minutes")
+    const waiting = Effect.timeoutOption(Effect.exit(handle.await), patience)
     yield* Effect.all([waiting, story.attempt(waiting), waiting], { concurrency: 3 })
     yield* waiting
   }))
@@ -103,13 +110,13 @@ const toolkitOf = (isSlow: boolean | "moody") =>
   )
 
 const handlers = { bank__note: perform, bank__read: perform }
-const kits = [false, true, "moody" as const].map((isSlow) => {
+export const kits = [false, true, "moody" as const].map((isSlow) => {
   const toolkit = toolkitOf(isSlow)
   return { toolkit, layer: toolkit.toLayer(handlers) }
 })
 
 /** One to three calls; ids are often the same, and so are the params of some. */
-const turn = Effect.fnUntraced(function*(story: Story) {
+export const turn = Effect.fnUntraced(function*(story: Story) {
   const calls: Array<readonly [id: string, tool: string, params: Params]> = []
   const amount = story.chance(0.3) ? story.pick([5, 2000]) : undefined
   for (let i = story.pick([1, 2, 3]); i > 0; i--) {
@@ -122,7 +129,7 @@ const turn = Effect.fnUntraced(function*(story: Story) {
 const talk = (story: Story, way: "generate" | "stream"): Way => () =>
   Effect.suspend(() => {
     const { layer, toolkit } = story.pick(kits)
-    const governed = GovernedToolkit.govern(toolkit, { onPending })
+    const governed = GovernedToolkit.govern(toolkit, { onPending, reconcile })
     return story.attempt(Effect.gen(function*() {
       const model = ScriptedModel.layer([yield* turn(story)])
       yield* Effect.provide(
@@ -139,7 +146,7 @@ const stream: Way = (story) => talk(story, "stream")(story)
 
 const handlersOf = kits.map(({ toolkit }) => ({
   toolkit,
-  layer: GovernedToolkit.layer(toolkit, handlers, { onPending })
+  layer: GovernedToolkit.layer(toolkit, handlers, { onPending, reconcile })
 }))
 
 const layered: Way = (story) => {
@@ -150,10 +157,10 @@ const layered: Way = (story) => {
   }))
 }
 
-const requestsIn = (parts: ReadonlyArray<Response.AnyPart>) =>
+export const requestsIn = (parts: ReadonlyArray<Response.AnyPart>) =>
   parts.filter((part): part is Response.ToolApprovalRequestPart => part.type === "tool-approval-request")
 
-const answer = (requests: ReadonlyArray<Response.ToolApprovalRequestPart>, approved: boolean) =>
+export const answer = (requests: ReadonlyArray<Response.ToolApprovalRequestPart>, approved: boolean) =>
   Prompt.fromMessages([
     Prompt.makeMessage("tool", {
       content: requests.map(({ approvalId }) => Prompt.makePart("tool-approval-response", { approvalId, approved }))
@@ -162,7 +169,7 @@ const answer = (requests: ReadonlyArray<Response.ToolApprovalRequestPart>, appro
 
 const memory = (): AskedCalls.Store => {
   const calls = new Map<string, string>()
-  const later = <A>(value: () => A) => Effect.delay(Effect.sync(value), 20)
+  const later = <A>(value: () => A) => Effect.delay(Effect.sync(value), millis(20))
   return {
     get: (id) => later(() => calls.get(id)),
     set: (id, call) => later(() => void calls.set(id, String(call))),
@@ -173,7 +180,7 @@ const memory = (): AskedCalls.Store => {
 /** The conversation is asked, and goes on: with this toolkit or, after a restart, with another one over the same store. */
 const asked: Way = (story) => {
   const { layer, toolkit } = story.pick(kits)
-  const governed = GovernedToolkit.govern(toolkit, { onPending: GovernedToolkit.ask({ timeout: "2 minutes" }) })
+  const governed = GovernedToolkit.govern(toolkit, { onPending: GovernedToolkit.ask({ timeout: patience }), reconcile })
   const isStreamed = story.chance(0.5)
   const round = Effect.fnUntraced(function*(
     chat: Effect.Success<typeof Chat.empty>,
@@ -191,7 +198,7 @@ const asked: Way = (story) => {
     const calls = yield* turn(story)
     const made = story.calls.slice(-calls.length)
     // Whether to ask is a question of its own: about what changes meanwhile, two calls are asked for.
-    if (story.habit !== "keeps") story.calls.push(...made)
+    if (story.habit !== "keeps") story.asks(...made)
     const model = ScriptedModel.layer([calls, "well", "well", "well"])
     yield* Effect.gen(function*() {
       const chat = yield* Chat.empty
@@ -202,7 +209,7 @@ const asked: Way = (story) => {
       const saved = yield* chat.exportJson
       // Each time that the conversation goes on, all that was done before is asked for anew.
       const goOn = Effect.gen(function*() {
-        story.calls.push(...made)
+        story.asks(...made)
         const again = yield* Chat.fromJson(saved)
         return yield* round(again, story.chance(0.5) ? yield* governed : before, answer(requests, isApproved))
       })
@@ -217,7 +224,10 @@ const asked: Way = (story) => {
 const looped: Way = (story) => {
   const { layer, toolkit } = story.pick(kits)
   return story.attempt(Effect.gen(function*() {
-    const { handle, tools } = yield* GovernedToolkit.govern(toolkit, { onPending: GovernedToolkit.ask() })
+    const { handle, tools } = yield* GovernedToolkit.govern(toolkit, {
+      onPending: GovernedToolkit.ask(),
+      reconcile
+    })
     const params = yield* story.params()
     const { needsApproval } = tools.bank__note
     if (typeof needsApproval !== "function") return
@@ -225,11 +235,11 @@ const looped: Way = (story) => {
       needsApproval({ ...params }, { toolCallId: "call_0", messages: [] }) as Effect.Effect<boolean>
     )
     if (story.chance(0.7)) yield* Effect.exit(Fiber.join(first))
-    else yield* Effect.andThen(Effect.sleep(story.random() * 200), Fiber.interrupt(first))
+    else yield* Effect.andThen(Effect.sleep(millis(story.random() * 200)), Fiber.interrupt(first))
     for (let i = story.pick([1, 2, 3]); i > 0; i--) {
-      story.calls.push(story.calls.at(-1)!)
+      story.asks(story.calls.at(-1)!)
       const handling = Effect.flatMap(handle("bank__note", params as never, "call_0"), Stream.runDrain)
-      yield* Effect.exit(Effect.timeoutOption(handling, "2 minutes"))
+      yield* Effect.exit(Effect.timeoutOption(handling, patience))
     }
   })).pipe(
     Effect.provide(layer),
@@ -261,7 +271,7 @@ const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Optio
       }),
     end: Effect.void
   }
-  yield* Effect.forkScoped(Effect.ignore(GovernedMcpProxy.run(client, server, { ...options, tool: "bank" })))
+  yield* Effect.forkScoped(Effect.ignore(GovernedMcpProxy.run(client, server, { ...options, tool: "bank", reconcile })))
   return {
     ask: Effect.fnUntraced(function*(id: number, name: string, given: unknown) {
       const waiting = yield* Deferred.make<Message>()
@@ -283,18 +293,18 @@ const proxied: Way = (story) =>
     // The same id for several calls at once is refused, and for one after another it is not.
     yield* Effect.forEach(
       yield* Effect.all(calls),
-      (params) => Effect.timeoutOption(ask(1, "note", params), "3 minutes"),
+      (params) => Effect.timeoutOption(ask(1, "note", params), 1.5 * patience),
       { concurrency: story.pick([1, 2]) }
     )
   }))
 
 const answered: Way = (story) =>
   story.attempt(Effect.gen(function*() {
-    const { ask } = yield* conversation({ onPending: GovernedMcpProxy.answer() })
+    const { ask } = yield* conversation({ onPending: GovernedMcpProxy.answer({ patience: millis(5000) }) })
     const told = JSON.stringify(yield* Effect.flatMap(story.params(), (params) => ask(1, "note", params)))
     const [, action_id] = /action_id \\"([^\\"]+)\\"/.exec(told) ?? []
     if (action_id === undefined) return
-    const check = (id: number) => Effect.timeoutOption(ask(id, "vargate_check_approval", { action_id }), "30 seconds")
+    const check = (id: number) => Effect.timeoutOption(ask(id, "vargate_check_approval", { action_id }), millis(30_000))
     for (let i = 2; i < 8; i += 2) {
       yield* story.attempt(Effect.all([check(i), check(i + 1)], { concurrency: 2 }))
     }
@@ -309,8 +319,8 @@ const workflows = [false, true].map((isSlow) =>
     method: "note",
     params: paramsOf(isSlow),
     success: Schema.String,
-    timeout: "2 minutes",
-    lookFor: "10 seconds",
+    timeout: patience,
+    lookFor: millis(10_000),
     run: perform
   })
 )

@@ -1,0 +1,33 @@
+/**
+ * The gateway of the stories in a process of its own, to be killed and started again. It says when it is ready, and writes
+ * down what it executes.
+ *
+ * Arguments: port, SQLite file, file for what it executes.
+ */
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import * as Gateway from "effect-vargate/gateway/Gateway"
+import { appendFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { book, gatewayOptions } from "../story.ts"
+
+const [port, filename, file] = process.argv.slice(2) as [string, string, string]
+
+book.performed = (bytes) => appendFileSync(file, `${bytes}\n`)
+
+const { policy, tenants, tools } = gatewayOptions
+const slowly = Object.fromEntries(
+  Object.entries(tools!).map(([name, tool]) => [
+    name,
+    // Time for an end in between.
+    (...call: Parameters<typeof tool>) => Effect.tap(tool(...call), () => Effect.sleep(20))
+  ])
+)
+
+const gateway = Gateway.serve({ tools: slowly, inbox: false }).pipe(
+  Layer.provide(Gateway.layerSqlite({ filename, tenants, policy: policy as never })),
+  Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: Number(port) })),
+  Layer.tap(() => Effect.sync(() => console.log("ready")))
+)
+
+NodeRuntime.runMain(Layer.launch(gateway))
