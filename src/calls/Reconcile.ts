@@ -6,14 +6,16 @@
  *
  * A call's record has the same agent, tool and method, params of equal value (numbers by value, key order free, fields
  * that the gateway encrypted match anything), was written after the call was sent, and belongs to no other call of this
- * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. Looks that happen at the
- * same time read the log once for all, back to the time of sending, at most 10,000 records.
+ * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. So does one that may be
+ * another call's, unless the call has a reference (`reference: "params"` on the request): one that was requested before
+ * this process sent its first call, or that has encrypted fields. Looks that happen at the same time read the log once for
+ * all, back to the time of sending, at most 10,000 records.
  *
  * **Gotchas**
  *
  * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
  * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
- * under the same agent id cannot be told apart; give such calls a reference (`reference: "params"` on the request).
+ * under the same agent id at the same time cannot be told apart; give such calls a reference.
  *
  * @since 0.1.0
  */
@@ -32,7 +34,7 @@ import { Allowed } from "../model/Allowed.ts"
 import { ExecutedUnseen, NotExecuted } from "../model/Execution.ts"
 import type { ToolCall } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
-import { CurrentClaims } from "./internal/claims.ts"
+import { type CallFacts, CurrentClaims } from "./internal/claims.ts"
 import { NewestRecords } from "./internal/newestRecords.ts"
 import type * as ToolCalls from "./ToolCalls.ts"
 
@@ -110,10 +112,13 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     const [record, ...others] = free
     if (record === undefined) return yield* unknown(isComplete ? "not recorded" : "log unreadable")
     const now = yield* Clock.currentTimeMillis
-    // The record of a like call that has no answer yet, or that is long forgotten, would look just like this one.
-    const isDoubtful = !hasReference(lost.request) &&
-      (claims.isContended(lost.request, yield* monotonicMillis) ||
-        record.requestedAt.epochMilliseconds <= claims.forgottenUntil)
+    // The record of another call may look just like this one: of one that has no answer yet, that is forgotten, or that
+    // differs in what the gateway has encrypted.
+    const isDoubtful = claims.isContended(lost.request, yield* monotonicMillis, (other) => isRecordOf(other, record)) ||
+      (!hasReference(lost.request) && (
+        claims.mayBeOfAnother(record.requestedAt.epochMilliseconds, lost.sentAt.epochMilliseconds) ||
+        !sameParams(lost.request.params, record.params, false)
+      ))
     const decision = readDecision(record, redact)
     if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
@@ -216,7 +221,7 @@ const newestOf = (auditLog: AuditLog.AuditLog["Service"]) => {
 
 const hasReference = (call: ToolCall) => Object.hasOwn(call.params, "vargate_reference")
 
-const isRecordOf = (call: ToolCall, record: AuditRecord) =>
+const isRecordOf = (call: CallFacts, record: AuditRecord) =>
   record.agentId === call.agentId && record.tool === call.tool && record.method === call.method &&
   sameParams(call.params, record.params)
 

@@ -130,7 +130,7 @@ export const make = Effect.gen(function*() {
 
     const sending = Effect.suspend(() => {
       // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
-      claims.depart(call)
+      claims.depart(call, sentAt)
       return exchange(operation, { payload: () => toBody(call), text })
     })
     const answered = Effect.matchEffect(sending, {

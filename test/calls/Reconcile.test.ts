@@ -6,6 +6,7 @@ import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
 import { TestClock } from "effect/testing"
+import { Claims, CurrentClaims } from "../../src/calls/internal/claims.ts"
 import { hour, settableClock } from "../support/wallClock.ts"
 import { inProcess, Wiretap, type World } from "../support/worlds.ts"
 
@@ -145,6 +146,72 @@ describe("Reconcile", () => {
       const second = yield* Effect.forkChild(Effect.flip(Effect.provide(run, neverSent)))
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Fiber.join(first)).executedBy, "agent")
+      assert.strictEqual((yield* Fiber.join(second))._tag, "OutcomeUnknown")
+      assert.strictEqual(runs, 1)
+    }).pipe(Effect.provide(Gateway.layerMemory())))
+
+  it.effect("a call that was made before this process leaves no answer for its repetition", () =>
+    Effect.gen(function*() {
+      const apiKey = Gateway.localTenant.apiKey
+      const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+      let runs = 0
+      const run = Governed.run({ tool: "bank", method: "note", params: { same: true } }, Effect.sync(() => ++runs))
+      // Each process remembers its own calls.
+      const ofProcess = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.provideService(effect, CurrentClaims, new Claims())
+      yield* ofProcess(Effect.provide(run, Vargate.layer({ apiKey })))
+      yield* TestClock.adjust("3 seconds")
+      const repeated = yield* Effect.forkChild(Effect.flip(ofProcess(Effect.provide(run, neverSent))))
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* Fiber.join(repeated), { _tag: "OutcomeUnknown", evidence: "ambiguous" })
+      assert.strictEqual(runs, 1)
+    }).pipe(Effect.provide(Gateway.layerMemory())))
+
+  for (const isAnswered of [true, false]) {
+    const which = isAnswered ? "was made by another process" : "has no answer yet"
+    it.effect(`a call that ${which} and differs in what is encrypted leaves no answer for another`, () =>
+      Effect.gen(function*() {
+        const apiKey = Gateway.localTenant.apiKey
+        const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+        const reaches = Vargate.layer({ apiKey }).pipe(
+          Layer.provide(Faults.layer({ seed: 1, delayed: isAnswered ? 0 : 1, delay: "5 seconds" }))
+        )
+        const ran: Array<string> = []
+        const run = (to: string) =>
+          Governed.run(
+            { tool: "bank", method: "note", params: { customer_id: "c-1", to }, reference: isAnswered ? undefined : "params" },
+            Effect.sync(() => ran.push(to))
+          )
+        const mine = new Claims()
+        const others = isAnswered ? new Claims() : mine
+        const losing = yield* Effect.forkChild(Effect.flip(
+          Effect.provideService(Effect.provide(run("ann@example.com"), neverSent), CurrentClaims, mine)
+        ), { startImmediately: true })
+        const other = yield* Effect.forkChild(
+          Effect.provideService(Effect.provide(run("eve@example.com"), reaches), CurrentClaims, others)
+        )
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(losing))._tag, "OutcomeUnknown")
+        assert.strictEqual((yield* Fiber.join(other)).executedBy, "agent")
+        assert.deepStrictEqual(ran, ["eve@example.com"])
+      }).pipe(Effect.provide(Gateway.layerMemory())))
+  }
+
+  it.effect("two calls with a reference of their own making never take the same record", () =>
+    Effect.gen(function*() {
+      const apiKey = Gateway.localTenant.apiKey
+      const answeredLate = Vargate.layer({ apiKey }).pipe(
+        Layer.provide(Faults.layer({ seed: 1, delayed: 1, delay: "5 seconds" }))
+      )
+      const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+      let runs = 0
+      const params = { vargate_reference: "mine" }
+      const run = Governed.run({ tool: "bank", method: "note", params }, Effect.sync(() => ++runs))
+      const first = yield* Effect.forkChild(Effect.provide(run, answeredLate))
+      yield* TestClock.adjust("100 millis")
+      const second = yield* Effect.forkChild(Effect.flip(Effect.provide(run, neverSent)))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(first)
       assert.strictEqual((yield* Fiber.join(second))._tag, "OutcomeUnknown")
       assert.strictEqual(runs, 1)
     }).pipe(Effect.provide(Gateway.layerMemory())))

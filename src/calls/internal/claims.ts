@@ -7,8 +7,12 @@ import * as Context from "effect/Context"
 import { sameParams } from "../../internal/sameParams.ts"
 import type { ToolCall } from "../../model/ToolCall.ts"
 
-/** What tells calls apart in the log. */
-type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
+/**
+ * What tells calls apart in the log.
+ *
+ * @internal
+ */
+export type CallFacts = Pick<ToolCall, "agentId" | "tool" | "method" | "params">
 
 /** Every answer adds an id, and an id is looked up only for a lost answer: the index is built then. */
 class Generation {
@@ -44,6 +48,8 @@ export class Claims {
   private readonly generation: number
   /** Records requested up to this time (epoch milliseconds) may belong to a call that is forgotten. */
   forgottenUntil = -Infinity
+  /** When the first call departed. */
+  private since = Infinity
 
   constructor(capacity = 16_384) {
     this.generation = Math.ceil(capacity / 2)
@@ -70,8 +76,17 @@ export class Claims {
   }
 
   /** A call is on its way: a record that fits it may be its own, until its answer says which one is. */
-  depart(call: CallFacts): void {
+  depart(call: CallFacts, now = Infinity): void {
+    this.since = Math.min(this.since, now)
     this.underWay.add(call)
+  }
+
+  /**
+   * Whether a record that fits a call sent at `sentAt` may belong to one that is not remembered here: since that is
+   * forgotten, or was made by a process before this one.
+   */
+  mayBeOfAnother(requestedAt: number, sentAt: number): boolean {
+    return requestedAt <= this.forgottenUntil || requestedAt < Math.min(this.since, sentAt)
   }
 
   arrive(call: CallFacts): void {
@@ -88,10 +103,10 @@ export class Claims {
     this.abandoned.set(call, now + abandonedFor)
   }
 
-  /** Whether a record that fits this call may belong to a like one that has no answer yet. */
-  isContended(call: CallFacts, now: number): boolean {
+  /** Whether a record that fits this call may belong to another that it fits as well and that has no answer yet. */
+  isContended(call: CallFacts, now: number, fits = (other: CallFacts) => isLike(call, other)): boolean {
     this.forget(now)
-    return [...this.underWay, ...this.abandoned.keys()].some((other) => other !== call && isLike(call, other))
+    return [...this.underWay, ...this.abandoned.keys()].some((other) => other !== call && fits(other))
   }
 
   private forget(now: number): void {
