@@ -287,7 +287,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
   const permit = (begun: GovernedExecution | undefined, agentId: string, params: typeof Payload.Type["params"]) =>
     Effect.flatMap(paramsOf.snapshot(params), ({ digest }) => {
       const other = begun && difference(begun, { agentId, tool, method, paramsDigest: digest })
-      return other === undefined ? Effect.void : invalid(name, [{
+      return other === undefined ? Effect.void : invalidRequest(name, [{
         path: [other],
         message:
           `Expected the call that this execution was begun with, and the workflow that is deployed makes one with ${

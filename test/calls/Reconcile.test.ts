@@ -179,14 +179,22 @@ describe("Reconcile", () => {
         const ran: Array<string> = []
         const run = (to: string) =>
           Governed.run(
-            { tool: "bank", method: "note", params: { customer_id: "c-1", to }, reference: isAnswered ? undefined : "params" },
+            {
+              tool: "bank",
+              method: "note",
+              params: { customer_id: "c-1", to },
+              reference: isAnswered ? undefined : "params"
+            },
             Effect.sync(() => ran.push(to))
           )
         const mine = new Claims()
         const others = isAnswered ? new Claims() : mine
-        const losing = yield* Effect.forkChild(Effect.flip(
-          Effect.provideService(Effect.provide(run("ann@example.com"), neverSent), CurrentClaims, mine)
-        ), { startImmediately: true })
+        const losing = yield* Effect.forkChild(
+          Effect.flip(
+            Effect.provideService(Effect.provide(run("ann@example.com"), neverSent), CurrentClaims, mine)
+          ),
+          { startImmediately: true }
+        )
         const other = yield* Effect.forkChild(
           Effect.provideService(Effect.provide(run("eve@example.com"), reaches), CurrentClaims, others)
         )

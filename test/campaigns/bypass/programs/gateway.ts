@@ -9,22 +9,18 @@ import { Effect, Layer } from "effect"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { appendFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { book, gatewayOptions } from "../story.ts"
+import { book, gatewayOptions, perform } from "../story.ts"
 
 const [port, filename, file] = process.argv.slice(2) as [string, string, string]
 
 book.performed = (bytes) => appendFileSync(file, `${bytes}\n`)
 
-const { policy, tenants, tools } = gatewayOptions
-const slowly = Object.fromEntries(
-  Object.entries(tools!).map(([name, tool]) => [
-    name,
-    // Time for an end in between.
-    (...call: Parameters<typeof tool>) => Effect.tap(tool(...call), () => Effect.sleep(20))
-  ])
-)
+const { policy, tenants } = gatewayOptions
 
-const gateway = Gateway.serve({ tools: slowly, inbox: false }).pipe(
+// Time for an end in between.
+const pay = (params: object) => Effect.andThen(perform(params), Effect.delay(Effect.succeed({ paid: true }), 20))
+
+const gateway = Gateway.serve({ tools: { "broker/pay": pay }, inbox: false }).pipe(
   Layer.provide(Gateway.layerSqlite({ filename, tenants, policy: policy as never })),
   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: Number(port) })),
   Layer.tap(() => Effect.sync(() => console.log("ready")))
