@@ -420,14 +420,16 @@ export * as PolicyTemplate from "./model/PolicyTemplate.ts"
  *
  * A call's record has the same agent, tool and method, params of equal value (numbers by value, key order free, fields
  * that the gateway encrypted match anything), was written after the call was sent, and belongs to no other call of this
- * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. Looks that happen at the
- * same time read the log once for all, back to the time of sending, at most 10,000 records.
+ * process. Exactly one such record is the answer. Several, or none, leave the outcome unknown. So does one that may be
+ * another call's, unless the call has a reference (`reference: "params"` on the request): one that was requested before
+ * this process sent its first call, or that has encrypted fields. Looks that happen at the same time read the log once for
+ * all, back to the time of sending, at most 10,000 records.
  *
  * **Gotchas**
  *
  * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
  * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
- * under the same agent id cannot be told apart; give such calls a reference (`reference: "params"` on the request).
+ * under the same agent id at the same time cannot be told apart; give such calls a reference.
  *
  * @since 0.1.0
  */
