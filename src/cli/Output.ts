@@ -118,6 +118,17 @@ export const Initialized = Schema.toCodecJson(Schema.Struct({
 }))
 
 /**
+ * `init --project`: the project's folder, and its files relative to it.
+ *
+ * @category stdout
+ * @since 0.1.0
+ */
+export const ProjectCreated = Schema.toCodecJson(Schema.Struct({
+  path: Schema.String,
+  files: Schema.Array(Schema.String)
+}))
+
+/**
  * `status`: the gateway and the tenant at a glance.
  *
  * @category stdout

@@ -1,5 +1,5 @@
 /**
- * `init`: writes the configuration.
+ * `init`: writes the configuration, or a project to start from.
  *
  * @internal
  */
@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Approvals } from "../approvals/Approvals.ts"
 import { AuditLog } from "../audit/AuditLog.ts"
@@ -20,6 +21,7 @@ import { Printer } from "./screen/Printer.ts"
 import { ask, canAsk } from "./screen/prompts.ts"
 import { facts } from "./screen/table.ts"
 import { bold, dim, green } from "./screen/text.ts"
+import * as Starter from "./starter.ts"
 
 const askFor = Effect.fnUntraced(function*(url: string) {
   const answered = yield* ask(Prompt.String({ message: "Gateway", default: url }))
@@ -98,16 +100,22 @@ export const command = Command.make(
       Flag.withoutNegation,
       Flag.withDefault(false),
       Flag.withDescription("Replace another key without asking")
+    ),
+    project: Flag.String("project").pipe(
+      Flag.withMetavar("<folder>"),
+      Flag.withDescription("Write a project to start from instead, into a new folder"),
+      Flag.optional
     )
   },
-  ({ check, force }) => run(check, force)
+  ({ check, force, project }) => Option.isSome(project) ? Starter.create(project.value) : run(check, force)
 ).pipe(
   Command.withDescription(
     "Write ~/.vargate/config.json; asks for the key, or takes it from stdin"
   ),
-  Command.withShortDescription("Write ~/.vargate/config.json"),
+  Command.withShortDescription("Write ~/.vargate/config.json, or a project"),
   Command.withExamples([
     { command: "effect-vargate init" },
+    { command: "effect-vargate init --project my-agent" },
     { command: "pass show vargate | effect-vargate init --url https://vargate.ai/api" }
   ])
 )

@@ -1,0 +1,44 @@
+/**
+ * Which gateway decides: the hosted one where VARGATE_API_KEY is set, otherwise one inside this process. Policies are in
+ * `policy/`, for an OPA server whose address is in OPA_URL; without one, the rules below decide the same.
+ */
+import { Config, Effect, Layer, Option } from "effect"
+import { Agent, Reviews, Vargate } from "effect-vargate"
+import * as Gateway from "effect-vargate/gateway/Gateway"
+import * as OpaEngine from "effect-vargate/gateway/policy/OpaEngine"
+import type * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"
+import { FetchHttpClient } from "effect/http"
+
+export const agent = Layer.succeed(Agent.Agent, { id: "support", type: "autonomous", version: "1.0.0" })
+
+/** As `policy/support.rego` says it. */
+export const rules: PolicyEngine.Options = {
+  rules: [
+    {
+      name: "refund_too_large",
+      severity: "high",
+      when: ({ action }) => action.tool === "payments" && !(Number(action.params["amount"]) <= 1000)
+    }
+  ],
+  approvals: [({ action }) => action.tool === "payments" && Number(action.params["amount"]) > 100]
+}
+
+const apiKey = Gateway.localTenant.apiKey
+
+const policy = Config.String("OPA_URL").pipe(
+  Config.option,
+  Effect.map(Option.match({
+    onNone: () => rules,
+    onSome: (url) => OpaEngine.layer({ url }).pipe(Layer.provide(FetchHttpClient.layer), Layer.orDie)
+  }))
+)
+
+/** The gateway in this process; a reviewer's service is there too, so that the program can play one. */
+export const embedded = Layer.unwrap(
+  Effect.map(policy, (policy) =>
+    Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey })).pipe(
+      Layer.provide(Gateway.layerMemory({ policy }))
+    ))
+)
+
+export const hosted = Vargate.layerConfig().pipe(Layer.provide(FetchHttpClient.layer))
