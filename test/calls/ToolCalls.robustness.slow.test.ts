@@ -68,6 +68,10 @@ const saysOpa = (body: unknown) => {
 }
 const saysLimited = (body: unknown) =>
   [body, at(body, "detail")].some((place) => at(place, "error") === "rate_limit_exceeded")
+const saysTooMany = (body: unknown) => {
+  const detail = at(body, "detail")
+  return isText(detail) && (detail as string).startsWith("Too many requests")
+}
 const saysDenied = (body: unknown) =>
   isText(at(at(body, "detail"), "action_id")) && isTexts(at(at(body, "detail"), "violations"))
 const saysAllowed = (body: unknown) => at(body, "status") === "allowed" && isText(at(body, "action_id"))
@@ -78,7 +82,7 @@ const justified: Readonly<Record<string, (status: number, body: unknown) => bool
   Allowed: (status, body) => status === 200 && saysAllowed(body),
   PendingApproval: (status, body) => status === 202 && saysPending(body),
   Denied: (status, body) => status === 403 && saysDenied(body),
-  RateLimited: (status, body) => status === 429 && saysLimited(body),
+  RateLimited: (status, body) => status === 429 && (saysLimited(body) || saysTooMany(body)),
   OpaUnavailable: (status, body) => status === 502 && saysOpa(body),
   OutcomeUnknown: () => true,
   VargateError: (status) => status !== 200 && status !== 202 && status < 500

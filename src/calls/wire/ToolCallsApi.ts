@@ -20,7 +20,7 @@ import {
   MethodNotAllowed405,
   NotFound404,
   TooLarge413,
-  TooManyRequests429,
+  TooManyCalls429,
   Unprocessable422
 } from "../../transport/wire/ErrorBodies.ts"
 
@@ -226,7 +226,7 @@ export class ToolCallsApi extends HttpApiGroup.make("toolCalls").add(
       Forbidden403,
       Limited429,
       LimitedBare429,
-      TooManyRequests429,
+      TooManyCalls429,
       OpaUnreachable502,
       LedgerUnavailable503,
       BadRequest400,

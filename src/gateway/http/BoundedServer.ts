@@ -48,7 +48,7 @@ interface Connection {
 const isEmitted = (event: unknown): event is Emitted => event === "request" || event === "checkContinue"
 
 const refusal = (detail: string): string => {
-  const body = JSON.stringify({ detail })
+  const body = JSON.stringify({ detail: `Too many requests: ${detail}` })
   return "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nconnection: close\r\nretry-after: 1\r\n" +
     `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
@@ -132,7 +132,7 @@ export class BoundedServer extends Server {
     socket.once("close", () => this.refused--)
     // What the client has sent is read: a socket that is closed over unread bytes takes the answer back.
     socket.resume()
-    socket.end(refusal(`This address has ${this.bounds.perAddress} connections, as many as it may have`))
+    socket.end(refusal(`this address has ${this.bounds.perAddress} connections, as many as it may have`))
     setTimeout(() => socket.destroy(), lingering).unref()
     return true
   }

@@ -125,7 +125,7 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions>
       }
       return requests.take(tenant.id, 1)
         ? undefined
-        : tooMany(`This tenant has ${maxRequestsOfTenant} requests under way, as many as it may have`)
+        : tooMany(`this tenant has ${maxRequestsOfTenant} requests under way, as many as it may have`)
     }
 
     // Whichever scheme is asked about: the two are not alternatives to be tried in turn.

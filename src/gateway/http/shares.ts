@@ -21,7 +21,10 @@ import { Budget } from "./Budget.ts"
  * @since 0.1.0
  */
 export const tooMany = (detail: string): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe({ detail }, { status: 429, headers: { "retry-after": "1" } })
+  HttpServerResponse.jsonUnsafe({ detail: `Too many requests: ${detail}` }, {
+    status: 429,
+    headers: { "retry-after": "1" }
+  })
 
 /**
  * Requests of one address at a time. As many connections it has at most, unless it comes through a trusted proxy.
@@ -62,13 +65,13 @@ export class Shares {
     if (address === undefined) return handler
     return Effect.suspend(() => {
       if (!this.requests.take(address, 1)) {
-        return Effect.succeed(tooMany(`This address has ${maxRequests} requests under way, as many as it may have`))
+        return Effect.succeed(tooMany(`this address has ${maxRequests} requests under way, as many as it may have`))
       }
       const size = sizeOf(request)
       const isLarge = size > smallBody
       if (isLarge && !this.bodies.take(address, size)) {
         this.requests.give(address, 1)
-        return Effect.succeed(tooMany("The gateway is reading as many large bodies as it can at a time"))
+        return Effect.succeed(tooMany("the gateway is reading as many large bodies as it can at a time"))
       }
       return Effect.ensuring(
         handler,
@@ -99,7 +102,7 @@ export class Shares {
       const readers = this.readers.get(bytes) ?? 0
       const isOwed = method !== "GET" && method !== "HEAD"
       if (readers === 0 && !this.answers.take(address, bytes.byteLength, isOwed)) {
-        return Effect.succeed(tooMany("Too many large answers wait to be read. Read one before asking for the next"))
+        return Effect.succeed(tooMany("large answers wait to be read. Read one before asking for the next"))
       }
       this.readers.set(bytes, readers + 1)
       return Effect.as(

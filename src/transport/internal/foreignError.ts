@@ -35,6 +35,7 @@ import type {
   LimitedBare429,
   NotImplemented501,
   Refusal,
+  TooManyCalls429,
   Unprocessable422
 } from "../wire/ErrorBodies.ts"
 import { BodyTooLarge } from "./boundedBody.ts"
@@ -54,6 +55,7 @@ export type ForeignError =
   | typeof LedgerUnavailable503.Type
   | typeof Limited429.Type
   | typeof LimitedBare429.Type
+  | typeof TooManyCalls429.Type
 
 const foreignTags: Record<ForeignError["_tag"], true> = {
   HttpClientError: true,
@@ -67,6 +69,7 @@ const foreignTags: Record<ForeignError["_tag"], true> = {
   TooLarge413: true,
   Unprocessable422: true,
   TooManyRequests429: true,
+  TooManyCalls429: true,
   NotImplemented501: true,
   BadGateway502: true,
   LedgerUnavailable503: true,
@@ -116,6 +119,7 @@ export const translate = Effect.fnUntraced(
       case "Unprocessable422":
         return new InvalidRequest({ issues: readIssues(error, clean) })
       case "TooManyRequests429":
+      case "TooManyCalls429":
         return new RateLimited({ retryAfter: yield* silence(circumstances.response) })
       case "Limited429":
       case "LimitedBare429": {

@@ -115,6 +115,18 @@ export const LimitedBare429 = Schema.Struct({
 export const TooManyRequests429 = detailBody("TooManyRequests429", 429)
 
 /**
+ * 429 to a tool call with the words of a gateway: a limit per address or tenant, before the call was looked at. Any other
+ * text comes from another server and proves nothing.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const TooManyCalls429 = Schema.Struct({
+  _tag: Schema.tagDefaultOmit("TooManyCalls429"),
+  detail: Schema.String.check(Schema.isStartingWith("Too many requests"))
+}).annotate({ httpApiStatus: 429, identifier: "TooManyCalls429" })
+
+/**
  * 501: this gateway is not made for that.
  *
  * @category bodies

@@ -148,7 +148,7 @@ describe("an address", () => {
       refused.write(get)
       const text = yield* received(refused)
       assert.match(text, /^HTTP\/1\.1 429 Too Many Requests\r\n/)
-      assert.include(text, `{"detail":"This address has 2 connections, as many as it may have"}`)
+      assert.include(text, `{"detail":"Too many requests: this address has 2 connections, as many as it may have"}`)
       assert.match(text, /\r\nretry-after: 1\r\n/)
       yield* open("127.0.0.2")
       yield* until(() => accepted.length === 3)
