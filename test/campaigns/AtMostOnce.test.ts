@@ -143,7 +143,7 @@ const identical = Effect.gen(function*() {
 )
 
 describe("at most once, through seeded faults", () => {
-  it.effect("identical calls never take the same record", () => identical, 120_000)
-  it.effect("params differ: every lost answer whose record exists is found", () => campaign(undefined), 180_000)
-  it.effect("the same with references", () => campaign("params"), 180_000)
+  it.effect("identical calls never take the same record", () => identical)
+  it.effect("params differ: every lost answer whose record exists is found", () => campaign(undefined))
+  it.effect("the same with references", () => campaign("params"))
 })

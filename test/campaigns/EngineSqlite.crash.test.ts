@@ -32,5 +32,5 @@ describe("EngineSqlite", () => {
       }
       yield* exit(child)
       yield* check(folder, payments)
-    }).pipe(Effect.scoped, Effect.provide(world)), 300_000)
+    }).pipe(Effect.scoped, Effect.provide(world)))
 })

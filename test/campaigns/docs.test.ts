@@ -70,7 +70,7 @@ describe("documentation", () => {
     )
     assert.isAbove(documented.length, 10)
     assert.strictEqual(await outputOf(`${root}node_modules/.bin/tsc`, ["-p", folder]), "")
-  }, 300_000)
+  })
 
   for (const { file, output, page } of runnable) {
     it(`prints what ${page} says`, async () => {
@@ -78,7 +78,7 @@ describe("documentation", () => {
         await outputOf(process.execPath, ["--conditions=effect-vargate-source", `${folder}/${file}`]),
         output
       )
-    }, 120_000)
+    })
   }
 
   it("has a program that runs on every page", () => {

@@ -161,6 +161,6 @@ describe.skipIf(opa === undefined)(`dev with an OPA server${needsOpa}`, () => {
         assert.strictEqual(registered.code, 0, registered.err)
         assert.strictEqual(yield* violationsFor("teller"), "Allowed")
         yield* stop(server)
-      }), 120_000)
+      }))
   })
 })

@@ -13,7 +13,7 @@ import { gateway, published, textOf } from "../support/mcp.ts"
 const world = served(gateway)
 
 const live = (name: string, test: Effect.Effect<void, unknown, Layer.Success<typeof world> | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(Effect.scoped(test), world), 60_000)
+  it.live(name, () => Effect.provide(Effect.scoped(test), world))
 
 const filesystem = (path: string) => ["--", process.execPath, published("server-filesystem"), path]
 

@@ -62,7 +62,7 @@ const asked = Effect.flatMap(AuditLog.AuditLog, (log) => Stream.runCollect(log.r
 )
 
 const live = (name: string, test: () => Effect.Effect<void, unknown, Layer.Success<typeof overSocket> | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(Effect.scoped(test()), overSocket), 60_000)
+  it.live(name, () => Effect.provide(Effect.scoped(test()), overSocket))
 
 describe("GovernedMcpProxy over stdio, before @modelcontextprotocol/server-everything", () => {
   const everything = node(published("server-everything"), "stdio")

@@ -53,7 +53,7 @@ const connect = Effect.fnUntraced(function*() {
 const proxied = serve(McpHttpProxy.layer("/mcp", everything, { tool: "everything", progressEvery: "20 millis" }))
 
 const live = (name: string, test: () => Effect.Effect<void, unknown, Layer.Success<typeof proxied> | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(Effect.scoped(test()), proxied), 60_000)
+  it.live(name, () => Effect.provide(Effect.scoped(test()), proxied))
 
 describe("McpHttpProxy", () => {
   live("governs a public server for the official client", () =>
@@ -118,5 +118,5 @@ describe("McpHttpProxy", () => {
       const { call } = yield* Effect.provideService(connect(), ProxyUrl, Context.get(outer, ProxyUrl))
       assert.match(textOf(yield* call("get-sum", { a: 2, b: 3 })), /sum of 2 and 3 is 5/)
       assert.match(textOf(yield* call("echo", { message: "forbidden" })), /^NOT PERFORMED/)
-    }).pipe(Effect.scoped, Effect.provide(proxied)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(proxied)))
 })

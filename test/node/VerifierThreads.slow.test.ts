@@ -230,7 +230,7 @@ both("random logs", (it) => {
         }
       }
       for (const end of ["failed", "valid", "not valid"]) assert.isAtLeast(ends.get(end)!, 5, end)
-    }), 60_000)
+    }))
 
   it.effect("have the same trees", () =>
     Effect.gen(function*() {

@@ -57,7 +57,7 @@ describe("a checkpoint file of several processes", () => {
       assert.deepStrictEqual(readdirSync(folder), ["kept.json"])
       assert.strictEqual(statSync(path).mode & 0o777, 0o600)
     }).pipe(Effect.ensuring(Effect.sync(end)))
-  }, 120_000)
+  })
 
   it.live("holds all that was acknowledged when they are killed, and drafts do not pile up", () => {
     const { end, folder, path } = withFile()
@@ -82,5 +82,5 @@ describe("a checkpoint file of several processes", () => {
       yield* Effect.promise(() => keeper(path, "c", 1, 1).ended)
       assert.deepStrictEqual(readdirSync(folder), ["kept.json"])
     }).pipe(Effect.ensuring(Effect.sync(end)))
-  }, 120_000)
+  })
 })

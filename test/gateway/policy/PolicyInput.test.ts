@@ -30,8 +30,9 @@ describe("PolicyInput", () => {
   })
 
   it("reads recipients of long texts quickly", () => {
-    const started = performance.now()
-    for (const unit of ["a", "@", " ", "<", ",a", "a@"]) recipients({ to: unit.repeat(65_536 / unit.length) })
-    assert.isBelow(performance.now() - started, 1_000)
+    // Quadratic steps would take hours. The patterns are shown to be linear by .ci/regex.ts.
+    for (const unit of ["a", "@", " ", "<", ",a", "a@"]) {
+      assert.isArray(recipients({ to: unit.repeat(65_536 / unit.length) }))
+    }
   })
 })
