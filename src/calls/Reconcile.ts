@@ -228,8 +228,11 @@ const isRecordOf = (call: CallFacts, record: AuditRecord) =>
 /** Where the log does not say who was to act, nothing may be concluded: the agent would act, or not, on a guess. */
 const executions: Readonly<Record<string, Allowed["execution"]>> = {
   agent_direct: new NotExecuted(),
-  vargate_brokered: new ExecutedUnseen()
+  vargate_brokered: new ExecutedUnseen({})
 }
+
+/** With this word among the violations the embedded gateway says that it stopped during the execution. */
+const cutOff = "execution_outcome_unknown"
 
 const readDecision = (record: AuditRecord, redact: (text: string) => string): ToolCalls.Decision | undefined => {
   const { actionId } = record
@@ -239,7 +242,9 @@ const readDecision = (record: AuditRecord, redact: (text: string) => string): To
       return execution && new Allowed({
         actionId,
         reconciled: true,
-        execution
+        execution: execution._tag === "ExecutedUnseen" && record.violations.includes(cutOff)
+          ? new ExecutedUnseen({ isCutOff: true })
+          : execution
       })
     case "deny":
       return new Denied({

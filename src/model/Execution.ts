@@ -73,7 +73,10 @@ export class ExecutionFailed extends Schema.TaggedClass<ExecutionFailed>("effect
  */
 export class ExecutedUnseen extends Schema.TaggedClass<ExecutedUnseen>("effect-vargate/ExecutedUnseen")(
   "ExecutedUnseen",
-  {}
+  {
+    /** True where the log says that the gateway stopped during the execution: then it may not have been executed at all. */
+    isCutOff: Schema.optionalKey(Schema.Boolean)
+  }
 ) {}
 
 /**

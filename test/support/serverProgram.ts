@@ -23,6 +23,7 @@ const tools = {
   "notes/add": ({ n }: Readonly<Record<string, unknown>>) => Effect.sync(() => done(n)).pipe(Effect.as({ added: n })),
   "slow/wait": ({ ms }: Readonly<Record<string, unknown>>) =>
     say({ began: "wait" }).pipe(Effect.andThen(Effect.sleep(Number(ms))), Effect.as("waited")),
+  "slow/purge": () => Effect.andThen(say({ began: "purge" }), Effect.never),
   "slow/hang": () => Effect.andThen(say({ began: "hang" }), Effect.never)
 }
 

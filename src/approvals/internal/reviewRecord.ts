@@ -44,5 +44,7 @@ const readExecution = (params: object): Approved["execution"] => {
     return readBrokeredResult(params.execution_result)
   }
   // Only the gateway's word that it executed nothing leaves the action to the agent.
-  return "executed" in params && params.executed === false ? new NotExecuted() : new ExecutedUnseen()
+  if (!("executed" in params)) return new ExecutedUnseen({})
+  if (params.executed === false) return new NotExecuted()
+  return new ExecutedUnseen(params.executed === null ? { isCutOff: true } : {})
 }

@@ -23,7 +23,8 @@ export const exitCodeOf = (outcome: Outcome): number => {
   switch (outcome._tag) {
     case "Allowed":
     case "Approved":
-      return outcome.execution._tag === "ExecutionFailed" ? ExitCode.toolFailed : ExitCode.good
+      if (outcome.execution._tag === "ExecutionFailed") return ExitCode.toolFailed
+      return isCutOff(outcome.execution) ? ExitCode.unknown : ExitCode.good
     case "Waiting":
       return outcome.isApproved ? ExitCode.unknown : ExitCode.pending
     case "PendingApproval":
@@ -115,11 +116,16 @@ const reviewOf = (reviewer: string | null, note: string | null): Line => [
 
 type Execution = Allowed["execution"]
 
+const isCutOff = (execution: Execution) => execution._tag === "ExecutedUnseen" && execution.isCutOff === true
+
 const headline = (execution: Execution, word: "allowed" | "approved"): Line => {
   switch (execution._tag) {
     case "Executed":
       return [green(`✓ ${word}`), ", and executed by the gateway"]
     case "ExecutedUnseen":
+      if (isCutOff(execution)) {
+        return [green(`✓ ${word}`), "; whether it was executed is unknown: the gateway stopped during the execution"]
+      }
       return [green(`✓ ${word}`), ", and executed by the gateway; its result was not recorded"]
     case "ExecutionFailed":
       return [green(`✓ ${word}`), ", but ", red("the tool failed")]

@@ -229,6 +229,8 @@ describe("an execution by the gateway", () => {
         Effect.gen(function*() {
           const found = yield* Reconcile.lookUp(lost)
           assert.strictEqual(found._tag === "Allowed" && found.execution._tag, "ExecutedUnseen")
+          assert(found._tag === "Allowed" && found.execution._tag === "ExecutedUnseen")
+          assert.isTrue(found.execution.isCutOff)
         }),
         world(filename)
       )

@@ -13,8 +13,13 @@ const approved = (word: string, { execution }: Pick<ApprovalReceipt, "execution"
   switch (execution._tag) {
     case "NotExecuted":
       return { kind: "approved", sentence: `${word} The agent may act now.` }
-    case "Executed":
     case "ExecutedUnseen":
+      if (execution.isCutOff === true) {
+        const sentence = `${word} Whether it was carried out is unknown: the gateway stopped during the execution.`
+        return { kind: "failed", sentence }
+      }
+      return { kind: "approved", sentence: `${word} The gateway has carried it out.` }
+    case "Executed":
       return { kind: "approved", sentence: `${word} The gateway has carried it out.` }
     case "ExecutionFailed": {
       const error = (JSON.stringify(execution.error) ?? "").slice(0, longError)
