@@ -1,7 +1,7 @@
 /**
  * @title Every answer is a branch
  *
- * After these six nothing is left in the error channel; the compiler holds you to that.
+ * After these seven nothing is left in the error channel; the compiler holds you to that.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Duration, Effect } from "effect"
@@ -22,6 +22,7 @@ const pay = (amount: number): Effect.Effect<void, never, ToolCalls.ToolCalls> =>
       RateLimited: ({ retryAfter }) => Console.log(`${amount} EUR: too fast, wait ${Duration.format(retryAfter)}`),
       OpaUnavailable: () => Console.log(`${amount} EUR: no policy engine, nothing was done`),
       OutcomeUnknown: (error) => Console.log(`${amount} EUR: ${error.message}`),
+      DuplicateSubmission: ({ message }) => Console.log(`${amount} EUR: ${message}`),
       // One error with a reason: NotFound, Unauthenticated, InvalidRequest, Unreachable, ...
       VargateError: ({ reason }) => Console.log(`${amount} EUR: ${reason._tag}: ${reason.message}`)
     })

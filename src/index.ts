@@ -625,6 +625,7 @@ export * as VargateApi from "./VargateApi.ts"
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
+ * | `DuplicateSubmission` | the same call was submitted before, and its effect is open | yes: by the first one | no: wait for the first one |
  * | `Rejected`, `Expired` | a reviewer rejected it, or none decided in time | no | no: the action has ended |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |

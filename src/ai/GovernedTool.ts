@@ -17,7 +17,7 @@ import type * as SchemaAST from "effect/SchemaAST"
 import type * as Approvals from "../approvals/Approvals.ts"
 import type * as ToolCalls from "../calls/ToolCalls.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { type FieldIssue, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
+import { type FieldIssue, type PendingApproval, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import * as Governed from "../governed/Governed.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
@@ -26,6 +26,7 @@ import { sha256 } from "../internal/sha256.ts"
 import { Agent } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as AskedCalls from "./AskedCalls.ts"
+import type { DetachedCall, DetachedCalls } from "./DetachedCalls.ts"
 
 /**
  * The names under which a tool is submitted.
@@ -74,12 +75,13 @@ export interface Ask extends Approvals.AwaitOptions {
  * @category options
  * @since 0.1.0
  */
-export interface Options<P = Governed.Wait | Governed.Fail | Ask>
-  extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference">
+export interface Options<P = Governed.Wait | Governed.Fail | Ask | DetachedCalls>
+  extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference" | "allowDuplicate">
 {
   /**
    * What to do when the call is pending. `Governed.wait()` (the default) waits and then acts; `Governed.fail`
-   * tells the model at once that the action waits.
+   * tells the model at once that the action waits; `DetachedCalls.make()` does so too, and keeps a handle for a later
+   * turn.
    */
   readonly onPending?: P | undefined
   /** Writes what the model is told in place of a result. Default: `Refusal.reasonOf`. */
@@ -124,6 +126,23 @@ export type Cleared =
   }
 
 /**
+ * A call that is pending, and that may be cleared later.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Waiting {
+  readonly executedBy: "none"
+  readonly pending: PendingApproval
+  /** Tells agent, tool, method and params. */
+  readonly digest: string
+  /** As they were submitted. */
+  readonly params: unknown
+  /** Waits for the decision, and says who acts. Each run says so. */
+  readonly clear: Effect.Effect<Cleared, Refused, Clearance.Services>
+}
+
+/**
  * A tool with its codecs and options.
  *
  * @category models
@@ -142,6 +161,11 @@ export interface GovernedTool {
     params: unknown,
     toolCallId: string | undefined
   ) => Effect.Effect<Cleared, Refused, Clearance.Services>
+  /** Submits a call that is not waited for, unless it is one that waits already. */
+  readonly detach: (
+    params: unknown,
+    detached: DetachedCalls
+  ) => Effect.Effect<Cleared | Waiting | DetachedCall, Refused, Clearance.Services>
   /** Submits a call ahead of its handling; true where the conversation should be asked. */
   readonly askFirst: (params: unknown, toolCallId: string) => Effect.Effect<boolean, never, Clearance.Services>
 }
@@ -168,7 +192,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
   }
-  const { isBusinessHours, onPending, reconcile, reference, retry } = options
+  const { allowDuplicate, isBusinessHours, onPending, reconcile, reference, retry } = options
   const named = actionName(tool)
   const name: ActionName = { tool: options.tool ?? named.tool, method: options.method ?? named.method }
   const operation = `${name.tool}/${name.method}`
@@ -180,7 +204,8 @@ export const make = Effect.fnUntraced(function*(
     const { id, type, version } = yield* Agent
     const snapshot = yield* codecs.form === "plain" ? params.snapshot(given) : params.encode(given, codecs.toJson)
     const { digest, value } = snapshot
-    const call = { ...name, params: value, agent: { id, type, version }, isBusinessHours, reference, retry, reconcile }
+    const agent = { id, type, version }
+    const call = { ...name, params: value, agent, isBusinessHours, reference, allowDuplicate, retry, reconcile }
     const prepared = { call, digest: sha256(JSON.stringify([id, name.tool, name.method, digest])) }
     if (codecs.form === "plain") return { ...prepared, approved: value, encoded: value }
     const approved = yield* params.checked(codecs.fromJson(value))
@@ -217,6 +242,18 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 
+  const clearedBy = Effect.fnUntraced(function*(done: Clear): Effect.fn.Return<Cleared, Refused, Clearance.Services> {
+    if (done.executedBy === "agent") return { executedBy: "agent", ...done.result }
+    const unusable = Effect.mapError(({ issue }: Schema.SchemaError) =>
+      new ResultUnusable({
+        actionId: done.actionId,
+        detail: `it does not fit the tool's schema: ${describe(fieldIssues(issue, []))}`
+      })
+    )
+    const result = yield* unusable(codecs.readResult(yield* Clearance.resultOf(done)))
+    return { executedBy: "gateway", result, encoded: yield* unusable(codecs.writeResult(result)) }
+  })
+
   return {
     tool,
     options,
@@ -226,19 +263,34 @@ export const make = Effect.fnUntraced(function*(
       const { approved, call, encoded } = prepared
       const act = () => Effect.succeed({ params: approved, encoded })
       const done = onPending?._tag !== "Ask"
-        ? yield* Clearance.run({ ...call, onPending }, act)
+        ? yield* Clearance.run({ ...call, onPending: onPending?._tag === "Detach" ? Governed.fail : onPending }, act)
         : toolCallId === undefined
         ? yield* Clearance.run({ ...call, onPending: { ...onPending, _tag: "Wait" } }, act)
         : yield* resume(onPending, prepared, toolCallId)
-      if (done.executedBy === "agent") return { executedBy: "agent", ...done.result }
-      const unusable = Effect.mapError(({ issue }: Schema.SchemaError) =>
-        new ResultUnusable({
-          actionId: done.actionId,
-          detail: `it does not fit the tool's schema: ${describe(fieldIssues(issue, []))}`
-        })
-      )
-      const result = yield* unusable(codecs.readResult(yield* Clearance.resultOf(done)))
-      return { executedBy: "gateway", result, encoded: yield* unusable(codecs.writeResult(result)) }
+      return yield* clearedBy(done)
+    }),
+    detach: Effect.fnUntraced(function*(
+      params,
+      detached
+    ): Effect.fn.Return<Cleared | Waiting | DetachedCall, Refused, Clearance.Services> {
+      const { approved, call, digest, encoded } = yield* prepare(params)
+      const known = detached.find(digest)
+      if (known !== undefined) return known
+      const act = () => Effect.succeed({ params: approved, encoded })
+      const decision = yield* Clearance.decide(call)
+      if (decision._tag !== "PendingApproval") {
+        return yield* Effect.flatMap(Governed.settle(decision, { act, hold: Effect.fail }), clearedBy)
+      }
+      return {
+        executedBy: "none",
+        pending: decision,
+        digest,
+        params: call.params,
+        clear: Clearance.wait(decision.actionId).pipe(
+          Effect.flatMap((approved) => Governed.settle(approved, { act })),
+          Effect.flatMap(clearedBy)
+        )
+      }
     }),
     askFirst: Effect.fnUntraced(function*(params, toolCallId) {
       const prepared = yield* Effect.result(prepare(params))
@@ -311,7 +363,7 @@ interface Prepared {
 type Call =
   & ActionName
   & Governed.Submission
-  & Pick<ToolCallRequest, "params" | "agent" | "isBusinessHours" | "reference">
+  & Pick<ToolCallRequest, "params" | "agent" | "isBusinessHours" | "reference" | "allowDuplicate">
 
 const inParams = ["body", "params"]
 

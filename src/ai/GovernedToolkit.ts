@@ -34,15 +34,20 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Approvals from "../approvals/Approvals.ts"
+import * as Approvals from "../approvals/Approvals.ts"
+import { PendingApproval } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import type * as Governed from "../governed/Governed.ts"
+import { makeOnce } from "../governed/internal/makeOnce.ts"
 import * as Refusal from "../governed/Refusal.ts"
+import type { ActionId } from "../model/ActionId.ts"
+import * as DetachedCalls from "./DetachedCalls.ts"
 import * as GovernedTool from "./GovernedTool.ts"
 
 // --- options ---------------------------------------------------------------------------------------------------------
@@ -53,9 +58,10 @@ import * as GovernedTool from "./GovernedTool.ts"
  * @category options
  * @since 0.1.0
  */
-export interface Options<Tools extends Record<string, Tool.Any>, P = Governed.Wait | Governed.Fail | GovernedTool.Ask>
-  extends GovernedTool.Options<P>
-{
+export interface Options<
+  Tools extends Record<string, Tool.Any>,
+  P = Governed.Wait | Governed.Fail | GovernedTool.Ask | DetachedCalls.DetachedCalls
+> extends GovernedTool.Options<P> {
   /** The names under which a tool is submitted. Default: `GovernedTool.actionName`. */
   readonly action?: ((tool: Tool.Any) => GovernedTool.ActionName) | undefined
   /** What holds for one tool, over what holds for all. */
@@ -144,14 +150,18 @@ export const govern = <Tools extends Record<string, Tool.Any>, E = never, R = ne
       if (tool === undefined) return notFound(name, [...governed.keys()])
       return Effect.flatMap(Effect.result(tool.decode(params, parseOptions)), (decoded) => {
         if (Result.isFailure(decoded)) return misread(tool.tool, decoded.failure.message)
-        return Effect.matchEffect(provide(tool.clear(decoded.success, toolCallId)), {
-          onFailure: (error) => refused(tool, error),
-          // What the toolkit reads here is what was approved, and nothing that a caller holds.
-          onSuccess: (cleared) =>
-            cleared.executedBy === "gateway"
-              ? Effect.succeed(Stream.succeed(executed(tool.tool, cleared)))
-              : inner.handle(name, cleared.encoded, toolCallId, parseOptions)
-        })
+        const perform = (cleared: GovernedTool.Cleared) =>
+          cleared.executedBy === "gateway"
+            ? Effect.succeed(Stream.succeed(executed(tool.tool, cleared)))
+            // What the toolkit reads here is what was approved, and nothing that a caller holds.
+            : inner.handle(name, cleared.encoded, toolCallId, parseOptions)
+        const { onPending } = tool.options
+        return onPending?._tag === "Detach"
+          ? detach(tool, onPending, { params: decoded.success, toolCallId }, { provide, perform })
+          : Effect.matchEffect(provide(tool.clear(decoded.success, toolCallId)), {
+            onFailure: (error) => refused(tool, error),
+            onSuccess: perform
+          })
       }).pipe(Clearance.withSpanStream(name, toolCallId))
     }
 
@@ -209,6 +219,60 @@ const governAll = Effect.fnUntraced(function*(
   }
   return governed
 })
+
+/** Submits a call that is not waited for, or says how one stands that waits already. */
+const detach = (
+  governed: GovernedTool.GovernedTool,
+  detached: DetachedCalls.DetachedCalls,
+  { params, toolCallId }: { readonly params: unknown; readonly toolCallId: string | undefined },
+  { perform, provide }: {
+    readonly provide: Provide
+    readonly perform: (cleared: GovernedTool.Cleared) => ReturnType<AnyHandlers["handle"]>
+  }
+): ReturnType<AnyHandlers["handle"]> =>
+  Effect.gen(function*() {
+    const answer = yield* provide(governed.detach(params, detached))
+    if ("report" in answer) {
+      if (!(yield* DetachedCalls.isDecided(answer))) return yield* waitsAs(answer.actionId)
+      detached.forget(answer)
+      return Stream.succeed(yield* answer.await)
+    }
+    if (answer.executedBy !== "none") return yield* perform(answer)
+    const { clear, digest, pending: { actionId }, params: submitted } = answer
+    const caller = yield* Effect.context<unknown>()
+    const approvals = yield* provide(Approvals.Approvals)
+    const performed = yield* makeOnce(
+      (cleared: GovernedTool.Cleared) => Effect.provideContext(lastResult(governed, perform(cleared)), caller)
+    )
+    const call = {
+      actionId,
+      name: governed.tool.name,
+      toolCallId,
+      params: submitted,
+      await: Effect.flatMap(Effect.provideContext(provide(clear), caller), performed),
+      outcome: approvals.outcome(actionId)
+    }
+    yield* detached.add(digest, { ...call, report: DetachedCalls.reportOf(call, governed.options.tell) })
+    return yield* waitsAs(actionId)
+  }).pipe(
+    Effect.catch((error) => AiError.isAiError(error) ? Effect.fail(error) : refused(governed, error))
+  ) as ReturnType<AnyHandlers["handle"]>
+
+const waitsAs = (actionId: ActionId) =>
+  Effect.fail(new PendingApproval({ actionId, message: `The action waits for a reviewer as ${actionId}.` }))
+
+/** What a handler says in the end. */
+const lastResult = (
+  { tool }: GovernedTool.GovernedTool,
+  handled: ReturnType<AnyHandlers["handle"]>
+): Effect.Effect<Tool.HandlerResult<Tool.Any>, AiError.AiError, unknown> => {
+  const failed = (description: string) =>
+    AiError.make({ module: "GovernedToolkit", method: tool.name, reason: new AiError.UnknownError({ description }) })
+  return Effect.flatMap(handled, Stream.runLast).pipe(
+    Effect.mapError((error) => AiError.isAiError(error) ? error : failed("the handler failed")),
+    Effect.flatMap((last) => Option.isSome(last) ? Effect.succeed(last.value) : Effect.fail(failed("no result")))
+  )
+}
 
 /** The same tool, which asks Vargate whether the conversation must be asked. */
 const asking = (governed: GovernedTool.GovernedTool, provide: Provide): Tool.Any => {

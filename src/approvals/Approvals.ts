@@ -13,6 +13,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { AuditApi } from "../audit/wire/AuditApi.ts"
+import { fuseOf } from "../calls/internal/duplicateFuse.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type ApprovalError,
@@ -110,6 +111,7 @@ export interface Options {
  */
 export const makeReader = (transport: Transport.Transport["Service"]) => {
   const client = transport.client(ApprovalsApi, AuditApi)
+  const fuse = fuseOf(transport)
 
   const pending = transport.request(
     { name: "Approvals.pending", sideEffect: "none" },
@@ -138,7 +140,9 @@ export const makeReader = (transport: Transport.Transport["Service"]) => {
         timeoutAt: ApprovalLook.timeoutAt(watch)
       })
     }
-    return verdict._tag === "VargateError" ? yield* verdict : verdict
+    if (verdict._tag === "VargateError") return yield* verdict
+    fuse.decided(actionId, verdict._tag)
+    return verdict
   })
 
   return { pending, history, source, outcome }
@@ -153,7 +157,9 @@ export const makeReader = (transport: Transport.Transport["Service"]) => {
 export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<Approvals["Service"], never, Transport.Transport | Scope.Scope> {
-  const { history, outcome, pending, source } = makeReader(yield* Transport.Transport)
+  const transport = yield* Transport.Transport
+  const { history, outcome, pending, source } = makeReader(transport)
+  const fuse = fuseOf(transport)
   const look = ApprovalLook.make(source)
   const poller = yield* ApprovalPoller.make(
     (watches) => Effect.retry(look(watches), RetryPolicy.reads),
@@ -169,6 +175,7 @@ export const make = Effect.fnUntraced(function*(
         const end = (outcome: Approved | ApprovalError) => {
           const seconds = (monotonicMillisOf(clock) - now) / 1000
           approvalWaitOf(outcome._tag).updateUnsafe(seconds, fiber.context)
+          fuse.decided(actionId, outcome._tag)
           annotate(fiber, () => ({ "vargate.approval.outcome": outcome._tag }))
           resume(outcome._tag === "Approved" ? Effect.succeed(outcome) : Effect.fail(outcome))
         }

@@ -24,6 +24,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as AuditLog from "../audit/AuditLog.ts"
 import type { AuditRecord } from "../audit/AuditRecord.ts"
@@ -35,7 +36,9 @@ import { ExecutedUnseen, NotExecuted } from "../model/Execution.ts"
 import type { ToolCall } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import { type CallFacts, CurrentClaims } from "./internal/claims.ts"
+import { AllowDuplicate, fuseOf } from "./internal/duplicateFuse.ts"
 import { NewestRecords } from "./internal/newestRecords.ts"
+import { snapshotParams } from "./internal/paramsSnapshot.ts"
 import type * as ToolCalls from "./ToolCalls.ts"
 
 /**
@@ -124,6 +127,11 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
       return yield* unknown("ambiguous", free)
     }
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": record.actionId })
+    const given = givenOf(lost.request)
+    if (Option.isSome(transport) && Result.isSuccess(given)) {
+      const fuse = fuseOf(transport.value)
+      yield* Effect.withFiberSucceed((fiber) => fuse.found(lost.request, given.success, fiber, decision))
+    }
     return decision
   })
 
@@ -198,7 +206,7 @@ export const reconcileDecision = (options: Options = {}) =>
           ? Effect.catchIf(
             lookUp(error, options),
             ({ evidence }) => resend && evidence === "not recorded",
-            () => once(false)
+            () => Effect.provideService(once(false), AllowDuplicate, true)
           )
           : Effect.fail(error)
     )
@@ -220,6 +228,12 @@ const newestOf = (auditLog: AuditLog.AuditLog["Service"]) => {
 }
 
 const hasReference = (call: ToolCall) => Object.hasOwn(call.params, "vargate_reference")
+
+/** The params of a call without its reference. */
+const givenOf = ({ params }: ToolCall) => {
+  const { vargate_reference: reference, ...given } = params
+  return snapshotParams(reference === undefined ? params : given)
+}
 
 const isRecordOf = (call: CallFacts, record: AuditRecord) =>
   record.agentId === call.agentId && record.tool === call.tool && record.method === call.method &&

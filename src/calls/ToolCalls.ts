@@ -32,6 +32,7 @@ import * as Transport from "../transport/Transport.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { type CallHead, withParams, writeHead } from "./internal/callHead.ts"
 import { CurrentClaims } from "./internal/claims.ts"
+import { AllowDuplicate, fuseOf } from "./internal/duplicateFuse.ts"
 import { makeSend } from "./internal/fastPath.ts"
 import { type ParamsSnapshot, snapshotParams, type Taken } from "./internal/paramsSnapshot.ts"
 import type { Blocked403, Pending202, ToolCallBody } from "./wire/ToolCallsApi.ts"
@@ -60,6 +61,10 @@ export type Decision = Allowed | Denied | PendingApproval
  * `OutcomeUnknown` means that the answer was lost and the action may have been executed; retry with `RetryPolicy` only,
  * which never repeats that.
  *
+ * A generic retry, or a loop, that submits the same call again after `PendingApproval` or `OutcomeUnknown` fails with
+ * `DuplicateSubmission`, and nothing is sent. It is a fuse for mistakes: it knows the calls of one fiber and of one retry,
+ * in this process. What the program means to submit twice has `allowDuplicate`.
+ *
  * **Gotchas**
  *
  * `Allowed` does not mean done: look at its `execution`. Where it is `NotExecuted` the agent acts itself.
@@ -83,6 +88,7 @@ export class ToolCalls extends Context.Service<ToolCalls, {
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
   const exchange = makeSend(transport)
+  const fuse = fuseOf(transport)
   const builtWith = yield* CallLimiter
 
   // This runs for every tool call of an agent. It is written in few steps, since each costs as much as a check.
@@ -101,6 +107,10 @@ export const make = Effect.gen(function*() {
         "vargate.tool": call.tool,
         "vargate.method": call.method
       }))
+      if (captured?.allowDuplicate !== true && !fiber.getRef(AllowDuplicate)) {
+        const duplicate = fuse.check(call, checked.success.given, fiber)
+        if (duplicate !== undefined) return Effect.fail(duplicate)
+      }
       const ambient = fiber.getRef(CallLimiter)
       const limiter = ambient === unlimited ? builtWith : ambient
       const sent = () => send(operation, checked.success, limiter, fiber, conclude)
@@ -110,7 +120,7 @@ export const make = Effect.gen(function*() {
 
   const send = <A, E>(
     operation: string,
-    { call, snapshot, text }: Checked,
+    { call, given, snapshot, text }: Checked,
     limiter: Limiter,
     fiber: Fiber.Fiber<unknown, unknown>,
     conclude: (decision: Decision) => Effect.Effect<A, E>
@@ -123,6 +133,7 @@ export const make = Effect.gen(function*() {
       const { _tag, actionId } = decision
       // Before the call counts as arrived, so that no identical call whose answer is lost can take this record.
       claims.answered(actionId, clock.currentTimeMillisUnsafe())
+      if (_tag === "PendingApproval") fuse.note(call, given, fiber, { state: "pending", sentAt, actionId })
       decisions.updateUnsafe(_tag, fiber.context)
       annotate(fiber, () => ({ "vargate.action_id": actionId, "vargate.decision": _tag }))
       return conclude(decision)
@@ -146,6 +157,7 @@ export const make = Effect.gen(function*() {
           case "VargateError":
             if (error.sideEffect === "none") return Effect.fail(error)
             unknownOutcomes.updateUnsafe(1, fiber.context)
+            fuse.note(call, given, fiber, { state: "unknown", sentAt })
             return Effect.fail(
               new OutcomeUnknown({
                 request: new ToolCall(call),
@@ -159,6 +171,7 @@ export const make = Effect.gen(function*() {
     return Effect.onExit(answered, (exit) => {
       if (Exit.hasInterrupts(exit)) {
         claims.abandon(call, monotonicMillisOf(clock))
+        fuse.note(call, given, fiber, { state: "interrupted", sentAt })
         return logInterruption(call, snapshot, sentAt)
       }
       claims.arrive(call)
@@ -248,15 +261,17 @@ class Captured implements ToolCallRequest {
   readonly agent: AgentIdentity | undefined
   readonly isBusinessHours: boolean | undefined
   readonly reference: ToolCallRequest["reference"]
+  readonly allowDuplicate: boolean | undefined
   readonly params: ToolCallRequest["params"]
   readonly snapshot: Taken
 
-  constructor({ agent, isBusinessHours, method, params, reference, tool }: ToolCallRequest) {
+  constructor({ agent, allowDuplicate, isBusinessHours, method, params, reference, tool }: ToolCallRequest) {
     this.tool = tool
     this.method = method
     this.agent = agent && { id: agent.id, type: agent.type, version: agent.version }
     this.isBusinessHours = isBusinessHours
     this.reference = reference
+    this.allowDuplicate = allowDuplicate
     this.snapshot = snapshotParams(params ?? {})
     this.params = Result.isSuccess(this.snapshot) ? this.snapshot.success.value : params
   }
@@ -275,6 +290,8 @@ const capture = (request: ToolCallRequest): Captured | undefined => {
 /** A call, and how it is written. */
 interface Checked {
   readonly call: typeof ToolCall.Encoded
+  /** Its params without the reference. */
+  readonly given: ParamsSnapshot
   readonly snapshot: ParamsSnapshot
   readonly text: string
 }
@@ -309,11 +326,12 @@ const check = (
   }
   const head = writeHead(headOf(named))
   if (Result.isFailure(head)) return Result.fail(head.failure)
-  const params = request.reference === "params"
-    ? Result.flatMap(request.snapshot, (snapshot) => snapshot.with("vargate_reference", reference()))
-    : request.snapshot
+  if (Result.isFailure(request.snapshot)) return Result.fail(request.snapshot.failure)
+  const given = request.snapshot.success
+  const params = request.reference === "params" ? given.with("vargate_reference", reference()) : request.snapshot
   return Result.map(params, (snapshot) => ({
     call: { ...named, params: snapshot.value },
+    given,
     snapshot,
     text: withParams(head.success, snapshot.text)
   }))

@@ -8,6 +8,7 @@
  * | `RateLimited` | too many calls in a second | no | after a full second of silence |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
+ * | `DuplicateSubmission` | the same call was submitted before, and its effect is open | yes: by the first one | no: wait for the first one |
  * | `Rejected`, `Expired` | a reviewer rejected it, or none decided in time | no | no: the action has ended |
  * | `ApprovalTimeout` | the wait ended before the decision | yes: it may still be approved | no: wait again by its id |
  * | `ToolFailed` | the gateway executed, and the tool failed | **yes**, in part | no: look at the tool |
@@ -398,6 +399,58 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
   }
 }
 
+const openEffects = {
+  pending: "waits for a reviewer, and may yet be executed",
+  approved: "was approved, and may have been executed",
+  unknown: "may have been executed: its answer was lost",
+  interrupted: "may have been executed: it was interrupted after it was sent"
+}
+
+/**
+ * The call was not sent, because it repeats one that may yet be executed, or may have been: the same agent, tool, method
+ * and params, on the same fiber or in the same retry.
+ *
+ * **Details**
+ *
+ * `first` says what is known of the earlier submission: it is `pending`, its answer was lost (`unknown`), it was
+ * `interrupted` after it was sent, or it was `approved` and the loop around it failed later. `actionId` is its action,
+ * where that is known; `sentAt` is when it was sent.
+ *
+ * A second action that is meant is submitted with `allowDuplicate: true`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DuplicateSubmission
+  extends Schema.TaggedError<DuplicateSubmission>("effect-vargate/DuplicateSubmission")("DuplicateSubmission", {
+    agentId: Schema.String,
+    tool: Schema.String,
+    method: Schema.String,
+    first: Schema.Literals(["pending", "approved", "unknown", "interrupted"]),
+    sentAt: Schema.DateTimeUtc,
+    actionId: Schema.optional(ActionId)
+  })
+  implements Verdict
+{
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const { actionId, first, method, sentAt, tool } = this
+    const named = `${actionId === undefined ? "" : `as ${actionId} `}at ${DateTime.formatIso(sentAt)}`
+    const next = actionId === undefined
+      ? "Look it up in the audit log (Reconcile does)"
+      : `Wait for the decision on ${actionId} (Approvals.await)`
+    return `${tool}/${method} was submitted with the same params ${named}, and ${
+      openEffects[first]
+    }. This call was not sent. ${next}, and take no generic retry around a tool call; where a second action is meant, submit it with allowDuplicate: true.`
+  }
+  override toJSON() {
+    const { _tag, actionId, agentId, first, message, method, sentAt, sideEffect, tool } = this
+    return { _tag, agentId, tool, method, first, sentAt: DateTime.formatIso(sentAt), actionId, message, sideEffect }
+  }
+}
+
 /**
  * Checkpoints could not be read from where they are kept, or not be written there. Whatever was verified meanwhile is not
  * remembered.
@@ -423,7 +476,7 @@ export class StorageFailed extends Schema.TaggedError<StorageFailed>("effect-var
  * @category models
  * @since 0.1.0
  */
-export type SubmitError = RateLimited | OpaUnavailable | OutcomeUnknown | VargateError
+export type SubmitError = RateLimited | OpaUnavailable | OutcomeUnknown | DuplicateSubmission | VargateError
 
 /**
  * Everything that a governed call can fail with (`ToolCalls.call`).

@@ -20,27 +20,33 @@
  *
  * @since 0.1.0
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Approved } from "../approvals/Approval.ts"
 import * as Approvals from "../approvals/Approvals.ts"
-import type * as AuditLog from "../audit/AuditLog.ts"
+import * as AuditLog from "../audit/AuditLog.ts"
+import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
 import * as Reconcile from "../calls/Reconcile.ts"
 import * as ToolCalls from "../calls/ToolCalls.ts"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type ApprovalError,
+  Conflict,
   type Denied,
   type OperationError,
   type PendingApproval,
   type SubmitError,
-  ToolFailed
+  ToolFailed,
+  VargateError
 } from "../errors/VargateError.ts"
+import { sameParams } from "../internal/sameParams.ts"
 import { annotate, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
+import { makeOnce } from "./internal/makeOnce.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
 
 // --- results ---------------------------------------------------------------------------------------------------------
@@ -144,10 +150,18 @@ export type OnPending = Wait | Fail | Detach
 /**
  * Waits for the decision: this long at most (default: 65 minutes, until the action has expired), looking at this rhythm.
  *
+ * **Details**
+ *
+ * The three strategies have one form: each is a value (`onPending: Governed.wait`) that can be called, `wait` with
+ * options (`onPending: Governed.wait({ timeout: "20 minutes" })`).
+ *
  * @category strategies
  * @since 0.1.0
  */
-export const wait = (options: Approvals.AwaitOptions = {}): Wait => ({ _tag: "Wait", ...options })
+export const wait: Wait & ((options?: Approvals.AwaitOptions) => Wait) = Object.assign(
+  (options: Approvals.AwaitOptions = {}): Wait => ({ _tag: "Wait", ...options }),
+  { _tag: "Wait" } as const
+)
 
 /**
  * Fails with `PendingApproval`. The action stays queued and may still be approved and executed.
@@ -155,15 +169,19 @@ export const wait = (options: Approvals.AwaitOptions = {}): Wait => ({ _tag: "Wa
  * @category strategies
  * @since 0.1.0
  */
-export const fail: Fail = { _tag: "Fail" }
+export const fail: Fail & (() => Fail) = Object.assign((): Fail => ({ _tag: "Fail" }), { _tag: "Fail" } as const)
 
 /**
- * Returns a handle and lets the program carry on with other work.
+ * Returns a handle and lets the program carry on with other work. {@link resume} goes on with the action in another
+ * process.
  *
  * @category strategies
  * @since 0.1.0
  */
-export const detach: Detach = { _tag: "Detach" }
+export const detach: Detach & (() => Detach) = Object.assign(
+  (): Detach => ({ _tag: "Detach" }),
+  { _tag: "Detach" } as const
+)
 
 type PendingResult<P extends OnPending, A, E, R> = P extends Detach ? Detached<A, E, R> : never
 type PendingError<P extends OnPending> = P extends Wait ? ApprovalError : P extends Fail ? PendingApproval : never
@@ -267,15 +285,28 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   }
   const { actionId } = decision
   const approvals = yield* Approvals.Approvals
-  const acting = yield* once(action)
+  const acting = yield* makeOnce(() => strategy._tag === "Detach" ? begun(approvals, actionId, action) : action)
   const settled = settle(decision, {
-    act: () => act(actionId, acting),
+    act: () => act(actionId, acting()),
     hold: () => approvals.await(actionId, strategy._tag === "Wait" ? strategy : {})
   })
   return strategy._tag === "Wait"
     ? yield* settled
     : { executedBy: "none" as const, actionId, await: settled, outcome: approvals.outcome(actionId) }
 }) as never
+
+/**
+ * What {@link settle} does with a decision.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Steps<A, E, R, E2, R2> {
+  /** The agent's own action, where the gateway did not execute the call. */
+  readonly act: (actionId: ActionId) => Effect.Effect<A, E, R>
+  /** Waits for the decision on a pending call, or fails. */
+  readonly hold: (pending: PendingApproval) => Effect.Effect<Approved, E2, R2>
+}
 
 /**
  * The second half of {@link run}: what a decision leads to. Every way to a governed action (functions, toolkits, MCP
@@ -291,18 +322,25 @@ export const run: <A, E, R, P extends OnPending = Wait>(
  * @category running
  * @since 0.1.0
  */
-export const settle = <A, E, R, E2 = never, R2 = never>(
+export const settle: {
+  /** What was approved is neither denied nor pending. */
+  <A, E, R>(
+    approved: Approved,
+    steps: { readonly act: (actionId: ActionId) => Effect.Effect<A, E, R> }
+  ): Effect.Effect<Done<A>, ToolFailed | E, R>
+  <A, E, R, E2 = never, R2 = never>(
+    decision: ToolCalls.Decision | Approved,
+    steps: Steps<A, E, R, E2, R2>
+  ): Effect.Effect<Done<A>, Denied | ToolFailed | E | E2, R | R2>
+} = <A, E, R, E2, R2>(
   decision: ToolCalls.Decision | Approved,
-  steps: {
-    readonly act: (actionId: ActionId) => Effect.Effect<A, E, R>
-    readonly hold: (pending: PendingApproval) => Effect.Effect<Approved, E2, R2>
-  }
+  steps: Pick<Steps<A, E, R, E2, R2>, "act"> & Partial<Steps<A, E, R, E2, R2>>
 ): Effect.Effect<Done<A>, Denied | ToolFailed | E | E2, R | R2> => {
   switch (decision._tag) {
     case "Denied":
       return Effect.fail(decision)
     case "PendingApproval":
-      return Effect.flatMap(steps.hold(decision), (approved) => settle(approved, steps))
+      return Effect.flatMap(steps.hold!(decision), (approved) => settle(approved, steps))
     case "Allowed":
     case "Approved": {
       const { actionId, execution } = decision
@@ -326,17 +364,107 @@ const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effec
   return withSpan("Governed.act", Effect.annotateLogs(action, names), names)
 }
 
-/** The first run does it; every other run gets the first one's exit, even if that was an interruption. */
-const once = Effect.fnUntraced(function*<A, E, R>(action: Effect.Effect<A, E, R>) {
-  const exit = yield* Deferred.make<A, E>()
-  let isStarted = false
-  // An interruption between starting and watching over the action would leave the others waiting indefinitely.
-  return Effect.uninterruptibleMask((restore): Effect.Effect<A, E, R> => {
-    if (isStarted) return restore(Deferred.await(exit))
-    isStarted = true
-    return Effect.onExit(restore(action), (result) => Deferred.done(exit, result))
+// --- resume ----------------------------------------------------------------------------------------------------------
+
+/**
+ * How to resume an action.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ResumeOptions extends Approvals.AwaitOptions {
+  /**
+   * The call that the program means to perform. Where the action is another one by its audit record, nothing is waited for
+   * or performed, and that is `InvalidRequest`.
+   */
+  readonly call?: Pick<ToolCallRequest, "tool" | "method" | "params"> | undefined
+}
+
+/**
+ * Goes on with a pending action by its id, in whatever process: waits for the decision, and then acts like {@link run}.
+ *
+ * **Details**
+ *
+ * For programs that detached the action ({@link detach}) or failed with `PendingApproval`, stored the id, and are now
+ * another process. Give `call` where the params come from a store too: then nothing is performed but what was approved.
+ *
+ * **Gotchas**
+ *
+ * In one process an action is begun once, whichever handle begins it: another attempt is a `Conflict`, also where the
+ * first one failed. Processes know nothing of each other: let one of them resume an action, or use
+ * `effect-vargate/workflow/GovernedWorkflow`, which claims each step in a journal.
+ *
+ * **Example** (After a restart)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { type ActionId, Governed } from "effect-vargate"
+ *
+ * declare const stored: { readonly actionId: ActionId.ActionId; readonly params: { readonly amount: number } }
+ *
+ * const program = Governed.resume(stored.actionId, Effect.logInfo(`refunding ${stored.params.amount}`), {
+ *   call: { tool: "stripe", method: "create_refund", params: stored.params }
+ * })
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const resume: <A, E, R>(
+  actionId: ActionId,
+  action: Effect.Effect<A, E, R>,
+  options?: ResumeOptions
+) => Effect.Effect<
+  Done<A>,
+  ApprovalError | OperationError | ToolFailed | E,
+  Approvals.Approvals | AuditLog.AuditLog | R
+> = Effect.fn("Governed.resume")(function*<A, E, R>(
+  actionId: ActionId,
+  action: Effect.Effect<A, E, R>,
+  options: ResumeOptions = {}
+) {
+  yield* Effect.annotateCurrentSpan({ "vargate.action_id": actionId })
+  if (options.call !== undefined) yield* expectCall(actionId, options.call)
+  const approvals = yield* Approvals.Approvals
+  const approved = yield* approvals.await(actionId, options)
+  return yield* settle(approved, {
+    act: () => act(actionId, begun(approvals, actionId, action))
   })
+}) as never
+
+const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNullable<ResumeOptions["call"]>) {
+  const log = yield* AuditLog.AuditLog
+  const record = yield* Effect.retry(log.record(actionId), RetryPolicy.reads)
+  const { vargate_reference: _, ...recorded } = Object(record.params)
+  const expected = snapshotParams(call.params ?? {})
+  const given = Result.isSuccess(expected) ? expected.success.value : undefined
+  const isSame = record.tool === call.tool && record.method === call.method &&
+    (sameParams(given, record.params) || sameParams(given, recorded))
+  if (isSame) return
+  const detail = `Expected an action that is ${call.tool}/${call.method} with these params; ${actionId} is another call`
+  return yield* invalidRequest("Governed.resume", [{ path: ["call"], message: detail }])
 })
+
+/** The actions that were begun, by the services that waited for them. The newest 10,000. */
+const begunActions = new WeakMap<Approvals.Approvals["Service"], Set<ActionId>>()
+
+/** Begins an action, unless another handle on it has. */
+const begun = <A, E, R>(
+  approvals: Approvals.Approvals["Service"],
+  actionId: ActionId,
+  action: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | VargateError, R> =>
+  Effect.suspend((): Effect.Effect<A, E | VargateError, R> => {
+    const actions = begunActions.get(approvals) ?? new Set()
+    begunActions.set(approvals, actions)
+    if (actions.has(actionId)) {
+      const reason = new Conflict({ detail: `this process has begun ${actionId} before` })
+      return Effect.fail(new VargateError({ operation: "Governed.resume", reason }))
+    }
+    actions.add(actionId)
+    if (actions.size > 10_000) actions.delete(actions.values().next().value!)
+    return action
+  })
 
 // --- tools -----------------------------------------------------------------------------------------------------------
 
@@ -353,6 +481,7 @@ export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPe
   readonly agent?: AgentIdentity | undefined
   readonly isBusinessHours?: boolean | undefined
   readonly reference?: ToolCallRequest["reference"]
+  readonly allowDuplicate?: boolean | undefined
   readonly run: (params: S["Type"]) => Effect.Effect<A, E, R>
 }
 

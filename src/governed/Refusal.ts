@@ -81,6 +81,12 @@ export function reasonOf(error: Refused): string {
       return `NOT PERFORMED: this action could not be decided, because the policy engine is unavailable. ${notDone} It may be tried again later.`
     case "OutcomeUnknown":
       return `OUTCOME UNKNOWN: the answer to this action was lost, so it may or may not have been performed. Report it neither as done nor as not done, do not repeat it, and say that an operator has to look it up.`
+    case "DuplicateSubmission":
+      return error.first === "pending"
+        ? `NOT PERFORMED YET: this very action was asked for before and waits for a reviewer's approval as ${error.actionId}. ${notDone} ${notAgain}`
+        : `OUTCOME UNKNOWN: this very action was asked for before${
+          error.actionId === undefined ? "" : ` as ${error.actionId}`
+        }, and it may have been performed; it was not asked for again. Report it neither as done nor as not done, do not repeat it, and say that an operator has to look it up.`
     case "ToolFailed":
       return `FAILED: this action was executed, and the tool failed: ${
         wordsOf(error.error)

@@ -32,6 +32,11 @@ export interface ToolCallRequest {
    * audit log even among identical calls. Its cost: policies and tools see the key.
    */
   readonly reference?: "params" | undefined
+  /**
+   * Submits the call although an identical one of the same fiber, or of the same retry, is pending or may have been
+   * executed: a second action is meant. Otherwise that is `DuplicateSubmission`.
+   */
+  readonly allowDuplicate?: boolean | undefined
 }
 
 /**

@@ -60,6 +60,7 @@ import {
 } from "../errors/VargateError.ts"
 import * as Governed from "../governed/Governed.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
+import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import { Allowed } from "../model/Allowed.ts"
@@ -127,6 +128,10 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
 export interface Start<P> {
   readonly key: string
   readonly params: P
+  /** Who acts. Default: the definition's agent, or the {@link Agent.Agent} where the execution is started. */
+  readonly agent?: AgentIdentity | undefined
+  /** Overrides the gateway's own clock, for policies that ask for business hours. Default: the definition's. */
+  readonly isBusinessHours?: boolean | undefined
 }
 
 /**
@@ -218,7 +223,8 @@ const Payload = Schema.Struct({
   key: Schema.String,
   /** As they are submitted, but for the reference. */
   params: Schema.Record(Schema.String, Schema.Unknown),
-  agent: Schema.Struct({ id: Schema.String, type: Schema.String, version: Schema.String })
+  agent: Schema.Struct({ id: Schema.String, type: Schema.String, version: Schema.String }),
+  isBusinessHours: Schema.optional(Schema.Boolean)
 })
 
 // --- make ------------------------------------------------------------------------------------------------------------
@@ -259,7 +265,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
 
   const paramsOf = paramsCodec(name, ["params"])
 
-  const begin = Effect.fnUntraced(function*({ key, params }: Start<P>) {
+  const begin = Effect.fnUntraced(function*({ agent, isBusinessHours, key, params }: Start<P>) {
     const snapshot = yield* paramsOf.encode(params, encode)
     if (Object.hasOwn(snapshot.value, "vargate_reference")) {
       return yield* invalidRequest(name, [{
@@ -269,11 +275,16 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     }
     // A handler that could not read its params must not be approved.
     yield* paramsOf.checked(decode(snapshot.value))
-    const { id, type = "unknown", version = "0.0.0" } = definition.agent ?? (yield* Agent)
-    const payload = { key, params: snapshot.value, agent: { id, type, version } }
+    const { id, type = "unknown", version = "0.0.0" } = agent ?? definition.agent ?? (yield* Agent)
+    const payload = {
+      key,
+      params: snapshot.value,
+      agent: { id, type, version },
+      ...(isBusinessHours === undefined ? {} : { isBusinessHours })
+    }
     const journal = yield* Journal
     const executionId = yield* workflow.executionId(payload)
-    const facts = { agentId: id, tool, method, paramsDigest: snapshot.digest }
+    const facts = { agentId: id, tool, method, paramsDigest: digestOf(snapshot.digest, isBusinessHours) }
     const begun = yield* journal.begin({ ...facts, executionId, workflow: name })
     const other = difference(begun, facts)
     if (other === undefined) return payload
@@ -284,9 +295,15 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
   })
 
   /** Nothing is done in the name of an execution but what it was begun with, whatever code it wakes in. */
-  const permit = (begun: GovernedExecution | undefined, agentId: string, params: typeof Payload.Type["params"]) =>
+  const permit = (
+    begun: GovernedExecution | undefined,
+    agentId: string,
+    params: typeof Payload.Type["params"],
+    isBusinessHours: boolean | undefined
+  ) =>
     Effect.flatMap(paramsOf.snapshot(params), ({ digest }) => {
-      const other = begun && difference(begun, { agentId, tool, method, paramsDigest: digest })
+      const call = { agentId, tool, method, paramsDigest: digestOf(digest, isBusinessHours) }
+      const other = begun && difference(begun, call)
       return other === undefined ? Effect.void : invalidRequest(name, [{
         path: [other],
         message:
@@ -334,10 +351,10 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
     })
   })
 
-  const layer = workflow.toLayer(({ agent, params }, executionId) =>
+  const layer = workflow.toLayer(({ agent, isBusinessHours, params }, executionId) =>
     Effect.gen(function*() {
       const begun = yield* Journal.use((journal) => untilStored(journal.find(executionId)))
-      const permitted = permit(begun, agent.id, params)
+      const permitted = permit(begun, agent.id, params, isBusinessHours)
       const call: DurableCall = {
         // What was sent before is looked up under its own names.
         tool: begun?.tool ?? tool,
@@ -345,7 +362,7 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
         // Without dashes, so that it is never taken for a sort code and encrypted.
         params: { ...params, vargate_reference: executionId },
         agent,
-        isBusinessHours: definition.isBusinessHours
+        isBusinessHours: isBusinessHours ?? definition.isBusinessHours
       }
       const answer = yield* Activity.make({
         name: "submit",
@@ -382,8 +399,12 @@ export const make = <const Name extends string, P, A, E = never, R = never>(
   }
 }
 
+/** Business hours that an execution states are as much of the call as its params. */
+const digestOf = (params: string, isBusinessHours: boolean | undefined) =>
+  isBusinessHours === undefined ? params : sha256(JSON.stringify([params, isBusinessHours]))
+
 /** What tells calls apart. */
-const taken = { paramsDigest: "other params", agentId: "another agent", tool: "another tool", method: "another method" }
+const taken = { paramsDigest: "other params or business hours", agentId: "another agent", tool: "another tool", method: "another method" }
 const names = Object.keys(taken) as ReadonlyArray<keyof typeof taken>
 
 type CallFacts = Pick<GovernedExecution, keyof typeof taken>

@@ -85,6 +85,7 @@ const justified: Readonly<Record<string, (status: number, body: unknown) => bool
   RateLimited: (status, body) => status === 429 && (saysLimited(body) || saysTooMany(body)),
   OpaUnavailable: (status, body) => status === 502 && saysOpa(body),
   OutcomeUnknown: () => true,
+  DuplicateSubmission: () => false,
   VargateError: (status) => status !== 200 && status !== 202 && status < 500
 }
 

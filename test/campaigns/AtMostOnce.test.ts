@@ -91,7 +91,7 @@ const campaign = (reference: "params" | undefined) =>
         onFailure: (error) => error
       })
       counts[outcome._tag] = (counts[outcome._tag] ?? 0) + 1
-      if ("actionId" in outcome) assert.deepStrictEqual(own, [outcome.actionId])
+      if ("actionId" in outcome && outcome.actionId !== undefined) assert.deepStrictEqual(own, [outcome.actionId])
       if (outcome._tag === "OutcomeUnknown" && own.length > 0) lost++
       assert.isFalse(Exit.hasDies(exit))
     }

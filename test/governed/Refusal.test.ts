@@ -7,6 +7,7 @@ import { ToolCall } from "../../src/model/ToolCall.ts"
 
 const actionId = ActionId.make("a-1")
 const timeout = new VargateError.Timeout({ after: Duration.seconds(1), sideEffect: "possible" })
+const names = { agentId: "a", tool: "t", method: "m" }
 
 const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["type"], words: RegExp]> = [
   [
@@ -49,6 +50,16 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
     }),
     "execution-interrupted",
     /^OUTCOME UNKNOWN: .*may or may not have been performed.*do not repeat it/
+  ],
+  [
+    new VargateError.DuplicateSubmission({ ...names, first: "pending", sentAt: DateTime.makeUnsafe(0), actionId }),
+    "execution-interrupted",
+    /^NOT PERFORMED YET: this very action .*as a-1.*Do not report it as done.*second action/
+  ],
+  [
+    new VargateError.DuplicateSubmission({ ...names, first: "interrupted", sentAt: DateTime.makeUnsafe(0) }),
+    "execution-interrupted",
+    /^OUTCOME UNKNOWN: this very action was asked for before, and .*do not repeat it/
   ],
   [
     new VargateError.ToolFailed({ actionId, error: { code: 7 } }),

@@ -35,7 +35,8 @@ import { Merkle } from "../../src/verify/Merkle.ts"
 export const actionId = Schema.decodeSync(ActionId)("9c96cc23-0d04-4613-a3b5-9c9af2bb811c")
 export const recordHash = Schema.decodeSync(RecordHash)("ab".repeat(32))
 export const credential = { toolId: "stripe", name: "api_key", value: Redacted.make("sk-1") }
-export const request = { tool: "slack", method: "post_message", params: { text: "hello" } }
+/** Submitted over and over on purpose. */
+export const request = { tool: "slack", method: "post_message", params: { text: "hello" }, allowDuplicate: true }
 
 /** Every service there is: those of an operator, and the gateway's MCP door. */
 export const withDoor = <E, R>(vargate: Layer.Layer<Vargate.OperatorServices, E, R>) =>

@@ -12,6 +12,7 @@ import * as ToolCalls from "../../src/calls/ToolCalls.ts"
 import type {
   CallError,
   Denied,
+  DuplicateSubmission,
   InterruptNotConfirmed,
   NotFound,
   OpaUnavailable,
@@ -97,7 +98,7 @@ const done = () => Effect.void
 test("call fails with six things, and nothing is left when they are caught", () => {
   expect(call).type.toBe<Effect.Effect<Allowed, CallError>>()
   expect<CallError>().type.toBe<
-    Denied | PendingApproval | RateLimited | OpaUnavailable | OutcomeUnknown | VargateError
+    Denied | PendingApproval | RateLimited | OpaUnavailable | OutcomeUnknown | DuplicateSubmission | VargateError
   >()
   expect(call.pipe(Effect.catchTags({
     Denied: done,
@@ -105,6 +106,7 @@ test("call fails with six things, and nothing is left when they are caught", () 
     RateLimited: done,
     OpaUnavailable: done,
     OutcomeUnknown: done,
+    DuplicateSubmission: done,
     VargateError: done
   }))).type.toBe<Effect.Effect<Allowed | void>>()
 })
@@ -115,6 +117,7 @@ test("decide has the decisions as values", () => {
     RateLimited: done,
     OpaUnavailable: done,
     OutcomeUnknown: done,
+    DuplicateSubmission: done,
     VargateError: done
   }))).type.toBe<Effect.Effect<Allowed | Denied | PendingApproval | void>>()
   expect<Effect.Error<typeof decide>>().type.not.toBeAssignableFrom<Denied>()

@@ -59,6 +59,7 @@ test("after catching the table nothing is left", () => {
       RateLimited: () => Effect.void,
       OpaUnavailable: () => Effect.void,
       OutcomeUnknown: () => Effect.void,
+      DuplicateSubmission: () => Effect.void,
       VargateError: () => Effect.void
     })
   )

@@ -17,6 +17,15 @@ const Call = GovernedWorkflow.make({
   run: (params) => Effect.sync(() => void runs.push(params))
 })
 
+const Pay = GovernedWorkflow.make({
+  name: "params/Pay",
+  tool: "stripe",
+  method: "create_charge",
+  params: Schema.Struct({ amount: Schema.Finite }),
+  success: Schema.Void,
+  run: () => Effect.void
+})
+
 const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "key", burst: 1000 }] })
 
 const test = (title: string, body: () => Effect.Effect<void, unknown, Layer.Success<typeof gateway> | Engine.Engine>) =>
@@ -84,4 +93,39 @@ describe("params of a workflow", () => {
       assert.deepStrictEqual(invalidAt(error), [["key"]])
       assert.include((error as Error).message, "another agent")
     }))
+
+  test("an execution may have an agent and business hours of its own", () =>
+    Effect.gen(function*() {
+      const start = { key: "1", params: { n: 1 }, agent: { id: "night-shift", type: "batch" }, isBusinessHours: false }
+      yield* Call.executeDetached(start)
+      while ((yield* recorded).length === 0) yield* TestClock.adjust("1 second")
+      const [record] = yield* recorded
+      assert.strictEqual(record?.agentId, "night-shift")
+      // The same start joins it, others do not.
+      yield* Call.executeDetached(start)
+      const { isBusinessHours: _, ...silent } = start
+      for (const other of [{ ...start, isBusinessHours: true }, silent, { ...start, agent: { id: "other" } }]) {
+        assert.deepStrictEqual(invalidAt(yield* Effect.flip(Call.execute(other))), [["key"]])
+      }
+      assert.lengthOf(yield* recorded, 1)
+    }))
+
+  for (const isBusinessHours of [true, false]) {
+    it.effect(`business hours of an execution reach the policy: ${isBusinessHours}`, () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(
+          Effect.exit(Pay.execute({ key: "1", params: { amount: 200 }, isBusinessHours })),
+          { startImmediately: true }
+        )
+        const exit = yield* ended(fiber)
+        assert.strictEqual(exit._tag, isBusinessHours ? "Success" : "Failure")
+        if (exit._tag === "Failure") assert.include(String(exit.cause), "transaction_outside_business_hours")
+      }).pipe(
+        Effect.provide(
+          Pay.layer.pipe(Layer.provideMerge(Engine.layerMemory()), Layer.provideMerge(GatewayMemory.layer({
+            tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial" }]
+          })))
+        )
+      ))
+  }
 })

@@ -45,6 +45,11 @@ export class ParamsSnapshot {
     return this.knownDigest ??= sha256(this.source?.canonical ?? canonicalJson(this.value))
   }
 
+  /** A digest that does not depend on the order of keys, unless the params came as text. */
+  get identity(): string {
+    return this.source === undefined ? sha256(JSON.stringify(this.value, sorted)) : this.digest
+  }
+
   /** The same params and one more. */
   with(key: string, member: string): Taken {
     const { source, text, value } = this
@@ -58,6 +63,11 @@ export class ParamsSnapshot {
     )
   }
 }
+
+const sorted = (_: string, value: unknown): unknown =>
+  typeof value !== "object" || value === null || Array.isArray(value)
+    ? value
+    : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
 
 /** What a text of params says where `value` cannot: doubles do not hold every number. */
 interface Source {

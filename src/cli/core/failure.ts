@@ -9,6 +9,7 @@ import type * as PlatformError from "effect/PlatformError"
 import type {
   ApprovalTimeout,
   Denied,
+  DuplicateSubmission,
   Expired,
   OpaUnavailable,
   OutcomeUnknown,
@@ -83,6 +84,7 @@ export type CommandError =
   | RateLimited
   | OpaUnavailable
   | OutcomeUnknown
+  | DuplicateSubmission
   | Rejected
   | Expired
   | ApprovalTimeout
@@ -124,6 +126,7 @@ const codes: Readonly<
   RateLimited: ExitCode.notNow,
   OpaUnavailable: ExitCode.notNow,
   OutcomeUnknown: ExitCode.unknown,
+  DuplicateSubmission: ExitCode.unknown,
   Rejected: ExitCode.denied,
   Expired: ExitCode.denied,
   ApprovalTimeout: ExitCode.pending,
@@ -168,7 +171,7 @@ export const describe = (
       error: error._tag,
       message: error.message,
       exitCode,
-      ..."actionId" in error ? { actionId: error.actionId } : {},
+      ..."actionId" in error && error.actionId !== undefined ? { actionId: error.actionId } : {},
       ..."sideEffect" in error ? { sideEffect: error.sideEffect } : {}
     }
   }

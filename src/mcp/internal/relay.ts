@@ -46,7 +46,7 @@ export interface Answer {
  * @category options
  * @since 0.1.0
  */
-export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference"> {
+export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference" | "allowDuplicate"> {
   /**
    * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
    * name that the server has itself, with `-` for what the gateway does not take. Give one where policies name it: a
@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   }
 
   const submit = Effect.fnUntraced(function*(call: Call) {
-    const { isBusinessHours, reconcile, reference, retry } = options
+    const { allowDuplicate, isBusinessHours, reconcile, reference, retry } = options
     const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
     const { value } = yield* Effect.mapError(
       Effect.fromResult(call.given),
@@ -170,6 +170,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       params: value,
       isBusinessHours,
       reference,
+      allowDuplicate,
       retry,
       reconcile,
       onPending: onPending?._tag === "Wait" ? onPending : asking === undefined ? undefined : { _tag: "Fail" },

@@ -15,6 +15,7 @@ import * as Reconcile from "../../calls/Reconcile.ts"
 import * as ToolCalls from "../../calls/ToolCalls.ts"
 import {
   ConnectionLost,
+  type DuplicateSubmission,
   OutcomeUnknown,
   type StorageFailed,
   type SubmitError,
@@ -57,6 +58,9 @@ export interface SubmitOptions {
    */
   readonly resendAfter?: Duration.Input | undefined
 }
+
+/** What submitting can fail with where duplicates are the journal's to prevent. */
+type SubmitFailure = Exclude<SubmitError, DuplicateSubmission>
 
 /**
  * A workflow has time; its storage may be away for a while, like everything else.
@@ -104,19 +108,20 @@ export const submitOnce = Effect.fnUntraced(function*(
   call: DurableCall,
   options: SubmitOptions,
   permit: Effect.Effect<void, VargateError>
-): Effect.fn.Return<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog | Journal> {
+): Effect.fn.Return<ToolCalls.Decision, SubmitFailure, ToolCalls.ToolCalls | AuditLog.AuditLog | Journal> {
   const journal = yield* Journal
   const toolCalls = yield* ToolCalls.ToolCalls
 
   /** The `n`th time that this call may be sent. */
   const submit = (
     n: number
-  ): Effect.Effect<ToolCalls.Decision, SubmitError, AuditLog.AuditLog> =>
+  ): Effect.Effect<ToolCalls.Decision, SubmitFailure, AuditLog.AuditLog> =>
     Effect.gen(function*() {
       const claim = yield* untilStored(journal.claim(`submit/${executionId}/${n}`))
       if (!claim.isOurs) return yield* interrupted(call, claim.at)
       return yield* Effect.tapError(
-        Effect.andThen(permit, toolCalls.decide(call)),
+        // The journal says whether it may be sent; no fiber knows more than that.
+        Effect.catchTag(Effect.andThen(permit, toolCalls.decide({ ...call, allowDuplicate: true })), "DuplicateSubmission", Effect.die),
         (error) => error.sideEffect === "none" ? untilStored(claim.release) : Effect.void
       )
     }).pipe(
