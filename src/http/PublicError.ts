@@ -7,9 +7,9 @@
  * | `ActionInvalid` | 400 | a request that the gateway does not take (`InvalidRequest`, `PayloadTooLarge`) |
  * | `ActionRefused` | 403 | `Denied`, `Rejected` |
  * | `ActionNotFound` | 404 | `NotFound` |
- * | `ActionPending` | 409 | `PendingApproval`, `ApprovalTimeout`, `NeverQueued` |
+ * | `ActionPending` | 409 | `PendingApproval`, `ApprovalTimeout`, `NeverQueued`, a `DuplicateSubmission` of what is pending |
  * | `ActionConflict` | 409 | `Conflict` |
- * | `ActionUnknown` | 409 | `OutcomeUnknown`, and every `VargateError` that may have had an effect |
+ * | `ActionUnknown` | 409 | `OutcomeUnknown`, every other `DuplicateSubmission`, and every `VargateError` that may have had an effect |
  * | `ActionExpired` | 410 | `Expired` |
  * | `ActionFailed` | 424 | `ToolFailed`, `ResultUnusable` |
  * | `ActionLimited` | 429 | `RateLimited`, `QuotaExceeded` |
@@ -49,6 +49,7 @@ import * as Schema from "effect/Schema"
 import {
   ApprovalTimeout,
   Denied,
+  DuplicateSubmission,
   Expired,
   NeverQueued,
   OpaUnavailable,
@@ -227,6 +228,7 @@ const Failure = Schema.Union([
   ToolFailed,
   ResultUnusable,
   OutcomeUnknown,
+  DuplicateSubmission,
   RateLimited,
   OpaUnavailable,
   StorageFailed,
@@ -252,6 +254,7 @@ interface Forms {
   readonly ToolFailed: ActionFailed
   readonly ResultUnusable: ActionFailed
   readonly OutcomeUnknown: ActionUnknown
+  readonly DuplicateSubmission: ActionPending | ActionUnknown
   readonly RateLimited: ActionLimited
   readonly OpaUnavailable: ActionUnavailable
   readonly StorageFailed: ActionUnavailable
@@ -298,6 +301,12 @@ const unknown = new ActionUnknown({
   message: "It is unknown whether the action was performed. Do not repeat it: an operator has to look it up."
 })
 
+const pending = (actionId: ActionId) =>
+  new ActionPending({
+    actionId,
+    message: "A reviewer must decide on the action, which may yet be performed. Do not ask for it again."
+  })
+
 /**
  * The public form of a failure.
  *
@@ -318,10 +327,10 @@ export const of = (error: Failure): PublicError => {
       return new ActionRefused({ actionId, by: "reviewer", violations: [], message })
     }
     case "PendingApproval":
-    case "ApprovalTimeout": {
-      const message = "A reviewer must decide on the action, which may yet be performed. Do not ask for it again."
-      return new ActionPending({ actionId: error.actionId, message })
-    }
+    case "ApprovalTimeout":
+      return pending(error.actionId)
+    case "DuplicateSubmission":
+      return error.first === "pending" && error.actionId !== undefined ? pending(error.actionId) : unknown
     case "NeverQueued": {
       const message = "The action needs an approval, and was not queued for one; nothing was done."
       return new ActionPending({ actionId: error.actionId, message })

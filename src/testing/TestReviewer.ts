@@ -186,8 +186,7 @@ export const untilPending = (
 export const approveNext = (
   options: NextOptions = {}
 ): Effect.Effect<PendingAction, OperationError | NotReached, Approvals | Reviews> =>
-  Effect.tap(untilPending(options), ({ actionId }) =>
-    Reviews.use((reviews) => reviews.approve(actionId, options.note)))
+  Effect.tap(untilPending(options), ({ actionId }) => Reviews.use((reviews) => reviews.approve(actionId, options.note)))
 
 /**
  * Waits until an action is pending, and rejects it.
@@ -198,8 +197,7 @@ export const approveNext = (
 export const rejectNext = (
   options: NextOptions = {}
 ): Effect.Effect<PendingAction, OperationError | NotReached, Approvals | Reviews> =>
-  Effect.tap(untilPending(options), ({ actionId }) =>
-    Reviews.use((reviews) => reviews.reject(actionId, options.note)))
+  Effect.tap(untilPending(options), ({ actionId }) => Reviews.use((reviews) => reviews.reject(actionId, options.note)))
 
 /**
  * What a reviewer makes of an action; `"leave"` leaves it pending.

@@ -404,7 +404,12 @@ const digestOf = (params: string, isBusinessHours: boolean | undefined) =>
   isBusinessHours === undefined ? params : sha256(JSON.stringify([params, isBusinessHours]))
 
 /** What tells calls apart. */
-const taken = { paramsDigest: "other params or business hours", agentId: "another agent", tool: "another tool", method: "another method" }
+const taken = {
+  paramsDigest: "other params or business hours",
+  agentId: "another agent",
+  tool: "another tool",
+  method: "another method"
+}
 const names = Object.keys(taken) as ReadonlyArray<keyof typeof taken>
 
 type CallFacts = Pick<GovernedExecution, keyof typeof taken>

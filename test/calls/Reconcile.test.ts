@@ -106,7 +106,7 @@ describe("Reconcile", () => {
     Effect.gen(function*() {
       const { lost } = yield* Wiretap
       lost.push(toolCall, toolCall)
-      const call = ToolCalls.call({ tool: "http", method: "GET", params: { same: true } })
+      const call = ToolCalls.call({ tool: "http", method: "GET", params: { same: true }, allowDuplicate: true })
       const first = yield* Effect.flip(call)
       const second = yield* Effect.flip(call)
       assert.isTrue(first._tag === "OutcomeUnknown" && second._tag === "OutcomeUnknown")

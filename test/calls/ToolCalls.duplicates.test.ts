@@ -3,8 +3,8 @@ import { Cause, Effect, Fiber, Schedule } from "effect"
 import { Approvals, Governed, Reconcile, RetryPolicy, Reviews, ToolCalls, Vargate, VargateError } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
-import { TestClock } from "effect/testing"
 import * as Layer from "effect/Layer"
+import { TestClock } from "effect/testing"
 import { DuplicateFuse } from "../../src/calls/internal/duplicateFuse.ts"
 
 /** Every call waits for a reviewer. */
@@ -245,7 +245,9 @@ describe("DuplicateFuse", () => {
       const fuse = new DuplicateFuse()
       const names = { agentId: "a", tool: "t", method: "m" }
       const note = (n: number) =>
-        Effect.withFiberSucceed((fiber) => fuse.note(names, { identity: `${n}` }, fiber, { state: "unknown", sentAt: 0 }))
+        Effect.withFiberSucceed((fiber) =>
+          fuse.note(names, { identity: `${n}` }, fiber, { state: "unknown", sentAt: 0 })
+        )
       const isKnown = (n: number) =>
         Effect.withFiberSucceed((fiber) => fuse.check(names, { identity: `${n}` }, fiber) !== undefined)
       yield* note(-1)

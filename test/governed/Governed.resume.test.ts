@@ -32,7 +32,9 @@ const detached = (request: typeof call, action: Effect.Effect<number>) =>
   })
 
 const review = (decision: "approve" | "reject", actionId: Governed.Detached<number, never, never>["actionId"]) =>
-  Reviews.Reviews.use((reviews) => Effect.asVoid(decision === "approve" ? reviews.approve(actionId) : reviews.reject(actionId)))
+  Reviews.Reviews.use((reviews) =>
+    Effect.asVoid(decision === "approve" ? reviews.approve(actionId) : reviews.reject(actionId))
+  )
 
 describe("Governed.resume", () => {
   test(
@@ -143,7 +145,9 @@ describe("strategies", () => {
         const error = yield* Effect.flip(Governed.run({ ...request, onPending }, Effect.void))
         assert.strictEqual(error._tag, "PendingApproval")
       }
-      for (const [n, onPending] of [Governed.wait, Governed.wait(), Governed.wait({ timeout: "5 minutes" })].entries()) {
+      for (
+        const [n, onPending] of [Governed.wait, Governed.wait(), Governed.wait({ timeout: "5 minutes" })].entries()
+      ) {
         const request = { ...call, params: { amount: 2001, n } }
         const error = yield* Effect.flip(
           TestReviewer.run(Governed.run({ ...request, onPending }, Effect.void))

@@ -41,6 +41,27 @@ const failures: ReadonlyArray<readonly [error: PublicError.Failure, form: Public
     }),
     "ActionUnknown"
   ],
+  [
+    new Errors.DuplicateSubmission({
+      agentId: secret,
+      tool: secret,
+      method: secret,
+      first: "pending",
+      sentAt: DateTime.makeUnsafe(0),
+      actionId
+    }),
+    "ActionPending"
+  ],
+  [
+    new Errors.DuplicateSubmission({
+      agentId: secret,
+      tool: secret,
+      method: secret,
+      first: "unknown",
+      sentAt: DateTime.makeUnsafe(0)
+    }),
+    "ActionUnknown"
+  ],
   [new Errors.RateLimited({ tenantId: secret, retryAfter: Duration.millis(1500) }), "ActionLimited"],
   [new Errors.OpaUnavailable({ detail: secret }), "ActionUnavailable"],
   [new Errors.StorageFailed({ operation: "Journal.begin", detail: secret }), "ActionUnavailable"],

@@ -122,9 +122,12 @@ describe("params of a workflow", () => {
         if (exit._tag === "Failure") assert.include(String(exit.cause), "transaction_outside_business_hours")
       }).pipe(
         Effect.provide(
-          Pay.layer.pipe(Layer.provideMerge(Engine.layerMemory()), Layer.provideMerge(GatewayMemory.layer({
-            tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial" }]
-          })))
+          Pay.layer.pipe(
+            Layer.provideMerge(Engine.layerMemory()),
+            Layer.provideMerge(GatewayMemory.layer({
+              tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial" }]
+            }))
+          )
         )
       ))
   }

@@ -59,7 +59,8 @@ const capacity = 10_000
 /** A run ends a moment before the schedule takes over. */
 const tolerance = 1000
 
-const keyOf = ({ agentId, method, tool }: Names, { identity }: Given) => JSON.stringify([agentId, tool, method, identity])
+const keyOf = ({ agentId, method, tool }: Names, { identity }: Given) =>
+  JSON.stringify([agentId, tool, method, identity])
 
 /**
  * Where a fiber is in a retry: the schedule that runs the effect again puts the last failure into the context, from where
@@ -169,7 +170,9 @@ export class DuplicateFuse {
     const clock = fiber.getRef(Clock.Clock)
     fiber.addObserver(() => {
       const endedAt = clock.currentTimeMillisUnsafe()
-      for (const first of this.byFiber.get(fiber.id)?.values() ?? []) Object.assign(first, { endedAt, fiber: undefined })
+      for (const first of this.byFiber.get(fiber.id)?.values() ?? []) {
+        Object.assign(first, { endedAt, fiber: undefined })
+      }
       this.byFiber.delete(fiber.id)
     })
   }

@@ -46,7 +46,9 @@ export interface Answer {
  * @category options
  * @since 0.1.0
  */
-export interface Options extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference" | "allowDuplicate"> {
+export interface Options
+  extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference" | "allowDuplicate">
+{
   /**
    * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
    * name that the server has itself, with `-` for what the gateway does not take. Give one where policies name it: a

@@ -121,7 +121,10 @@ export const submitOnce = Effect.fnUntraced(function*(
       if (!claim.isOurs) return yield* interrupted(call, claim.at)
       return yield* Effect.tapError(
         // The journal says whether it may be sent; no fiber knows more than that.
-        Effect.catchTag(Effect.andThen(permit, toolCalls.decide({ ...call, allowDuplicate: true })), "DuplicateSubmission", Effect.die),
+        Effect.andThen(
+          permit,
+          Effect.catchTag(toolCalls.decide({ ...call, allowDuplicate: true }), "DuplicateSubmission", Effect.die)
+        ),
         (error) => error.sideEffect === "none" ? untilStored(claim.release) : Effect.void
       )
     }).pipe(

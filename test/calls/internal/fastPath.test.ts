@@ -22,7 +22,7 @@ const outcomes = (extra: (transport: Transport.Transport["Service"]) => Transpor
     const { call } = yield* Effect.provideService(ToolCalls.make, Transport.Transport, transport)
     const results = yield* Effect.forEach(
       answers,
-      () => Effect.result(call({ tool: "t", method: "m", params: { n: 1 } }))
+      () => Effect.result(call({ tool: "t", method: "m", params: { n: 1 }, allowDuplicate: true }))
     )
     const { requests } = yield* ScriptedTransport.ScriptedTransport
     const bodies = (yield* requests).map(({ body }) => body)
