@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, type Fiber, Layer } from "effect"
 import { Reviews } from "effect-vargate"
 import * as DetachedCalls from "effect-vargate/ai/DetachedCalls"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
