@@ -72,21 +72,20 @@ const failed = (operation: string) =>
 const recall = (store: Store, toolCallId: string) =>
   store.get(toolCallId).pipe(Effect.map((text) => Option.getOrElse(decode(text), () => [])), failed("AskedCalls.get"))
 
-/** What this process is doing with a store: changes come one after another, and an action is claimed by one call. */
-interface Use {
-  readonly changes: Semaphore.Semaphore
-  readonly claimed: Set<ActionId>
-}
+/** The actions that calls of this process have claimed, whatever the store: many may stand before one database. */
+const claimed = new Set<ActionId>()
 
-const uses = new WeakMap<Store, Use>()
+const turns = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
 
-const useOf = (store: Store): Use => {
-  const known = uses.get(store)
-  if (known !== undefined) return known
-  const use = { changes: Semaphore.makeUnsafe(1), claimed: new Set<ActionId>() }
-  uses.set(store, use)
-  return use
-}
+/** What happens under one id in this process happens one after another. */
+const inTurn = (toolCallId: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const turn = turns.get(toolCallId) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+    turns.set(toolCallId, turn)
+    turn.users++
+    const leave = Effect.sync(() => --turn.users === 0 && turns.delete(toolCallId))
+    return Effect.ensuring(turn.semaphore.withPermit(effect), leave)
+  })
 
 /** What is written down for a call, read and written again as a whole. */
 const change = Effect.fnUntraced(function*(
@@ -98,7 +97,7 @@ const change = Effect.fnUntraced(function*(
   yield* asked.length === 0
     ? failed("AskedCalls.remove")(store.remove(toolCallId))
     : failed("AskedCalls.set")(store.set(toolCallId, encode(asked)))
-}, (effect, store) => useOf(store).changes.withPermit(effect))
+}, (effect, _store, toolCallId) => inTurn(toolCallId)(effect))
 
 /**
  * The action that waits for a tool call of the conversation, for showing it beside Effect AI's approval request, or for
@@ -154,9 +153,8 @@ export const claiming = <A, E, R>(
   use: (claimed: Option.Option<Claimed>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | StorageFailed | PendingApproval, R> =>
   Effect.flatMap(AskedCalls, (store) => {
-    const { changes, claimed } = useOf(store)
     let ours: ActionId | undefined
-    const claim = changes.withPermit(Effect.map(recall(store, toolCallId), (asked) => {
+    const claim = inTurn(toolCallId)(Effect.map(recall(store, toolCallId), (asked) => {
       const own = asked.filter((one) => one.digest === digest)
       ours = own.find(({ actionId }) => !claimed.has(actionId))?.actionId
       if (ours !== undefined) claimed.add(ours)
@@ -170,7 +168,18 @@ export const claiming = <A, E, R>(
         )
       }
       const actionId = ours
-      const forget = change(store, toolCallId, (asked) => asked.filter((one) => one.actionId !== actionId))
+      const forget = Effect.suspend(() => {
+        let isThere = false
+        const removing = change(store, toolCallId, (asked) => {
+          isThere = asked.some((one) => one.actionId === actionId)
+          return asked.filter((one) => one.actionId !== actionId)
+        })
+        const detail = `another process has used the approval of ${actionId}`
+        return Effect.andThen(
+          removing,
+          Effect.suspend(() => isThere ? Effect.void : new StorageFailed({ operation: "AskedCalls.forget", detail }))
+        )
+      })
       return use(Option.some({ actionId, forget }))
     }).pipe(Effect.ensuring(Effect.sync(() => ours !== undefined && claimed.delete(ours))))
   })

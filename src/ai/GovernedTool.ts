@@ -336,10 +336,10 @@ class DecidedCalls {
   }
 }
 
-/** A generation that was interrupted leaves nothing to others. */
+/** A generation that was interrupted, or has failed, leaves nothing to others. */
 const isWanted = ({ askedBy }: DecidedCall) => {
   const exit = askedBy.pollUnsafe()
-  return exit === undefined || !Exit.hasInterrupts(exit)
+  return exit === undefined || Exit.isSuccess(exit)
 }
 
 interface DecidedCall {

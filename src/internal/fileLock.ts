@@ -66,12 +66,26 @@ export const identityOf = (path: string): string | undefined => {
   return stats && `${stats.dev}:${stats.ino}`
 }
 
-/** A new file is this user's alone. One that exists must not be opened here: closing it would drop the lock. */
+/**
+ * Whether a file has a second name, a hard link: a lock goes by the name, and says nothing to those who use the other.
+ *
+ * @internal
+ */
+export const hasOtherNames = (path: string): boolean => {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats !== undefined && stats.isFile() && stats.nlink > 1
+}
+
+/**
+ * A new file is this user's alone. One that exists must not be opened here: closing it would drop the lock. Nor is a link
+ * followed: it would lock, or make, a file of another's choice.
+ */
 const createIfMissing = (path: string) => {
   try {
     closeSync(openSync(path, "wx", 0o600))
   } catch (cause) {
     if (codeOf(cause) !== "EEXIST") throw cause
+    if (linkAt(path) !== undefined) throw Object.assign(new Error("A lock is no link"), { code: "ELOOP" })
   }
 }
 

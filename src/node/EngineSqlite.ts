@@ -50,16 +50,20 @@ export const layer = (
   )
 
 /** Locked for as long as the engine runs. */
-const lock = (filename: string): Layer.Layer<never, StorageFailed> =>
-  filename === ":memory:" ? Layer.empty : Layer.effectDiscard(FileLock.acquire(filename)).pipe(
-    Layer.catch(({ detail, isHeld }) =>
-      Layer.effectDiscard(Effect.fail(
-        new StorageFailed({
-          operation: "EngineSqlite.layer",
-          detail: isHeld
-            ? `${filename} is in use by another process, and one at a time may have it: stop that one, or choose another file`
-            : `${filename} cannot be locked (${detail})`
-        })
+const lock = (filename: string): Layer.Layer<never, StorageFailed> => {
+  if (filename === ":memory:") return Layer.empty
+  const failed = (detail: string) => new StorageFailed({ operation: "EngineSqlite.layer", detail })
+  return Layer.effectDiscard(Effect.gen(function*() {
+    yield* Effect.mapError(FileLock.acquire(filename), ({ detail, isHeld }) =>
+      failed(
+        isHeld
+          ? `${filename} is in use by another process, and one at a time may have it: stop that one, or choose another file`
+          : `${filename} cannot be locked (${detail})`
       ))
-    )
-  )
+    if (FileLock.hasOtherNames(filename)) {
+      return yield* failed(
+        `${filename} has another name (a hard link), under which another process could open it unnoticed: remove that one, or make a copy`
+      )
+    }
+  }))
+}

@@ -102,6 +102,20 @@ describe("a decision belongs to what was decided", () => {
     )
   })
 
+  it.effect("nor does one that has failed", () => {
+    const { handlers, ran, tools } = toolkitOf(Schema.Finite)
+    return Effect.gen(function*() {
+      const governed = yield* GovernedToolkit.govern(tools, ask)
+      const tool = governed.tools["bank__pay"]
+      assert(typeof tool.needsApproval === "function")
+      const asked = tool.needsApproval({ amount: 5 }, { toolCallId: "a", messages: [] }) as Effect.Effect<boolean>
+      yield* Effect.exit(Fiber.join(yield* Effect.forkChild(Effect.andThen(asked, Effect.fail("the model is gone")))))
+      yield* Effect.flatMap(governed.handle("bank__pay", { amount: 5 }, "a"), Stream.runDrain)
+      assert.deepStrictEqual(ran, [5])
+      assert.deepStrictEqual(yield* recorded, ["bank/pay 5: allow", "bank/pay 5: allow"])
+    }).pipe(Effect.provide(handlers), Effect.provide(layerGateway))
+  })
+
   it.effect("another agent does not take it", () => {
     const { handlers, ran, tools } = toolkitOf(Schema.Finite)
     return Effect.gen(function*() {
@@ -241,6 +255,54 @@ describe("an approval is used once", () => {
       Effect.provide(layerGateway),
       Effect.provideServiceEffect(AskedCalls.AskedCalls, KeyValueStore.KeyValueStore),
       Effect.provide(KeyValueStore.layerMemory)
+    )
+  })
+
+  /** As programs do that open a store for each request. */
+  const storeOver = (kept: Map<string, string>): AskedCalls.Store => ({
+    get: (id) => Effect.sync(() => kept.get(id)),
+    set: (id, call) => Effect.sync(() => void kept.set(id, String(call))),
+    remove: (id) => Effect.sync(() => void kept.delete(id))
+  })
+
+  it.effect("when the conversation goes on twice at the same time, each with a store of its own over the same data", () => {
+    const { handlers, ran, tools } = toolkitOf(Schema.Finite)
+    const kept = new Map<string, string>()
+    const withStore = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.provideServiceEffect(effect, AskedCalls.AskedCalls, Effect.sync(() => storeOver(kept)))
+    return Effect.gen(function*() {
+      const goOn = yield* withStore(asked(yield* GovernedToolkit.govern(tools, ask)))
+      const both = yield* Effect.forkChild(
+        Effect.all([withStore(goOn), withStore(goOn)], { concurrency: 2 }),
+        { startImmediately: true }
+      )
+      yield* eventually(Effect.map(waiting(2000), (actionId) => actionId))
+      yield* TestClock.adjust("2 seconds")
+      yield* review("approve", 2000)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(both)
+      assert.deepStrictEqual(ran, [2000])
+      assert.deepStrictEqual(yield* recorded, ["bank/pay 2000: pending_approval"])
+    }).pipe(Effect.provide([handlers, model]), Effect.provide(layerGateway))
+  })
+
+  it.effect("where another process uses it while this one waits", () => {
+    const { handlers, ran, tools } = toolkitOf(Schema.Finite)
+    const kept = new Map<string, string>()
+    return Effect.gen(function*() {
+      const goOn = yield* asked(yield* GovernedToolkit.govern(tools, ask))
+      const waits = yield* Effect.forkChild(goOn, { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      kept.clear()
+      yield* review("approve", 2000)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(waits)
+      assert.deepStrictEqual(ran, [])
+      assert.match(JSON.stringify((yield* ScriptedModel.told)["a"]!.result), /NOT PERFORMED/)
+    }).pipe(
+      Effect.provide([handlers, model]),
+      Effect.provide(layerGateway),
+      Effect.provideService(AskedCalls.AskedCalls, storeOver(kept))
     )
   })
 

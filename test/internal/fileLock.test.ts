@@ -105,6 +105,20 @@ describe("a lock", () => {
       yield* isHeld(file)
     }))
 
+  it.effect("follows no link at its own name", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      const file = join(root, "a.db")
+      writeFileSync(join(root, "other"), "")
+      for (const target of ["other", "nowhere"]) {
+        symlinkSync(target, `${file}.lock`)
+        const error = yield* Effect.flip(Effect.scoped(FileLock.acquire(file)))
+        assert.deepStrictEqual([error.isHeld, error.detail], [false, "ELOOP"])
+        rmSync(`${file}.lock`)
+      }
+      assert.deepStrictEqual(readdirSync(root), ["other"])
+    }))
+
   it.effect("names no path where it cannot be had", () =>
     Effect.gen(function*() {
       const root = yield* folder

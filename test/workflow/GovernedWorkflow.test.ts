@@ -9,9 +9,10 @@ import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Journal } from "effect-vargate/workflow/Journal"
 import { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
-import { mkdtempSync, rmSync } from "node:fs"
+import { linkSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { folder } from "../support/folder.ts"
 
 class BankClosed extends Schema.TaggedError<BankClosed>("test/BankClosed")("BankClosed", { until: Schema.String }) {}
 
@@ -385,5 +386,20 @@ describe("EngineSqlite", () => {
       const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(engine))))
       assert(error._tag === "StorageFailed")
       assert.include(error.message, "in use by another process")
+    }).pipe(Effect.scoped))
+
+  it.live("refuses a file that has a second name", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      const filename = join(root, "workflows.db")
+      writeFileSync(filename, "")
+      linkSync(filename, join(root, "other.db"))
+      const engine = EngineSqlite.layer({ filename }).pipe(
+        Layer.provide(Vargate.layer({ apiKey: "key" })),
+        Layer.provide(Gateway.layerMemory(gatewayOptions))
+      )
+      const error = yield* Effect.flip(Layer.build(engine))
+      assert(error._tag === "StorageFailed")
+      assert.include(error.message, "has another name (a hard link)")
     }).pipe(Effect.scoped))
 })

@@ -102,6 +102,9 @@ const take = Effect.fnUntraced(function*(filename: string) {
         : new StorageError({ problem: "Inaccessible", filename, detail: `cannot be locked (${detail})` })
   )
   const path = FileLock.canonicalPath(filename)
+  if (FileLock.hasOtherNames(path)) {
+    return yield* new StorageError({ problem: "Linked", filename, detail: "has another name (a hard link)" })
+  }
   const known = yield* HeadFile.readHeads(path)
   if (known !== undefined) yield* HeadFile.checkExistence(filename, path, known)
   yield* touch(path)
@@ -226,8 +229,8 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
  *
  * **Details**
  *
- * One process at a time has it, whatever links and spellings of the path lead to it: that is kept by a lock on
- * `{filename}.lock`, which nothing else may open. The database itself can be read meanwhile, for backups as well.
+ * One process at a time has it, whatever symbolic links and spellings of the path lead to it: that is kept by a lock on
+ * `{filename}.lock`, which nothing else may open. With a hard link it is refused as `Linked`. The database itself can be read meanwhile, for backups as well.
  *
  * `{filename}.head` says how many records each tenant has at least. Where the database holds fewer, because it was deleted
  * or copied without its write-ahead log, it is refused as `Incomplete`.

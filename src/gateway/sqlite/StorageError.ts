@@ -22,6 +22,8 @@ export type StorageProblem =
   | "Damaged"
   /** It cannot be opened or written. */
   | "Inaccessible"
+  /** It has a second name, a hard link, under which another process could open it unnoticed. */
+  | "Linked"
   /** The disk, or the quota that this user has on it, is full. */
   | "Full"
   /** It has been removed, replaced or taken over while a gateway had it open. */
@@ -43,6 +45,7 @@ const advice: Readonly<Record<StorageProblem, string>> = {
   Foreign: "It is the database of some other program. Choose another file.",
   Damaged: "Put a backup in its place, or choose another file.",
   Inaccessible: "Its folder must exist, and this user must be able to write there.",
+  Linked: "Remove the other one, or make a copy: a backup by hard link would be changed with the database itself.",
   Full: "Free space on its disk. What was answered before is kept.",
   Lost: "Stop this gateway, see that the file and its -wal are where they were, and start it again.",
   Incomplete:

@@ -30,15 +30,19 @@ export const append = Effect.fnUntraced(function*(
 ) {
   const { sql } = database
   const { tenantId } = entry
-  const [newest] = yield* sql<{ readonly id: number | null }>`SELECT max(id) AS id FROM records`
-  const [head] = yield* sql<{ readonly position: number; readonly record_hash: string }>`
-    SELECT position, record_hash FROM records WHERE tenant_id = ${tenantId} ORDER BY position DESC LIMIT 1`
+  const [last] = yield* sql<
+    { readonly id: number | null; readonly position: number | null; readonly hash: string | null }
+  >`
+    SELECT newest.id, head.position, head.record_hash AS hash
+    FROM (SELECT max(id) AS id FROM records) AS newest LEFT JOIN (
+      SELECT position, record_hash FROM records WHERE tenant_id = ${tenantId} ORDER BY position DESC LIMIT 1
+    ) AS head`
   const record = linked(entry, {
-    id: (newest?.id ?? 0) + 1,
+    id: (last?.id ?? 0) + 1,
     createdAt,
-    prevHash: head?.record_hash ?? genesis
+    prevHash: last?.hash ?? genesis
   })
-  const row = { tenant_id: tenantId, position: (head?.position ?? 0) + 1, ...rowOf(record) }
+  const row = { tenant_id: tenantId, position: (last?.position ?? 0) + 1, ...rowOf(record) }
   yield* sql`INSERT INTO records ${sql.insert(row)}`
   yield* database.appended(tenantId, { records: row.position, hash: record.recordHash })
   if (entry.input !== undefined) {

@@ -34,12 +34,16 @@ const newcomer: AgentRow = {
   denials: 0
 }
 
-const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
+/** Nothing that an agent did after `since` is old. */
+const agentRow = (sql: SqlClient, tenantId: string, agentId: string, since = -Infinity) =>
   Effect.map(
-    sql<AgentRow>`
-      SELECT score, actions, violations, last_violation, high_values, ordinal, denials FROM agents
-      WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
-    ([row]) => row ?? newcomer
+    sql<AgentRow & { readonly has_old: number }>`
+      SELECT score, actions, violations, last_violation, high_values, ordinal, denials, EXISTS (
+        SELECT 1 FROM agent_actions AS old
+        WHERE old.tenant_id = agents.tenant_id AND old.agent_id = agents.agent_id AND at <= ${since}
+      ) AS has_old
+      FROM agents WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
+    ([row]) => row ?? { ...newcomer, has_old: 0 }
   )
 
 /**
@@ -61,9 +65,10 @@ export const remember = Effect.fnUntraced(function*(
   if (input === undefined) return
   const at = requestedAt.epochMilliseconds
   const denied = decision === "deny"
-  const before = yield* agentRow(sql, tenantId, agentId)
+  const before = yield* agentRow(sql, tenantId, agentId, at - day)
   const highValue = !denied && isHighValue(input.action.params)
-  const gone = yield* sql<{ readonly denied: number; readonly high_value: number }>`
+  // Most calls find nothing old, and each statement has its price.
+  const gone = before.has_old === 0 ? [] : yield* sql<{ readonly denied: number; readonly high_value: number }>`
     DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${at - day}
     RETURNING denied, high_value`
   const totals = { ordinal: before.ordinal + 1, denials: before.denials + Number(denied) }

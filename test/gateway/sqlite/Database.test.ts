@@ -4,6 +4,7 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -79,6 +80,16 @@ describe("a gateway's file", () => {
 
   test("is refused while somebody else has it", function*(filename) {
     yield* open(filename, () => isRefused(filename, "InUse", "Stop that one"))
+    yield* openOnly(filename)
+  })
+
+  test("is refused under each of two names, since a lock goes by the name", function*(filename, root) {
+    yield* openOnly(filename)
+    const other = join(root, "other.db")
+    linkSync(filename, other)
+    yield* isRefused(filename, "Linked", "has another name", "Remove the other one")
+    yield* isRefused(other, "Linked")
+    rmSync(other)
     yield* openOnly(filename)
   })
 
