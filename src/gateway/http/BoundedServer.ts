@@ -6,7 +6,7 @@
  */
 import { type IncomingMessage, Server, type ServerOptions, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
-import { addressOf, type IsListed } from "./clientAddress.ts"
+import { addressOf, holderOf, type IsListed } from "./clientAddress.ts"
 
 /**
  * The bounds of a server.
@@ -81,6 +81,14 @@ export class BoundedServer extends Server {
     this.once("close", () => clearInterval(watch))
   }
 
+  /**
+   * Nobody listens to upgrades, whoever believes to: a request that offers another protocol is answered like any other, as
+   * HTTP permits. An upgraded connection would be out of reach of every bound and of Node's own timeouts.
+   */
+  override listenerCount(...[event, listener]: Parameters<Server["listenerCount"]>): number {
+    return event === "upgrade" ? 0 : super.listenerCount(event, listener)
+  }
+
   /** Every event of Node's server passes here, so that none reaches a listener past the bounds. */
   override emit(event: string | symbol, ...values: Array<unknown>): boolean {
     if (event === "connection") return this.admit(values[0] as Socket)
@@ -104,7 +112,7 @@ export class BoundedServer extends Server {
 
   private admit(socket: Socket): boolean {
     const address = addressOf(socket.remoteAddress)
-    const counted = address === undefined || this.bounds.isTrusted(address) ? undefined : address
+    const counted = address === undefined || this.bounds.isTrusted(address) ? undefined : holderOf(address)
     const count = counted === undefined ? 0 : this.addresses.get(counted) ?? 0
     if (counted !== undefined && count >= this.bounds.perAddress) return this.refuse(socket)
     if (counted !== undefined) this.addresses.set(counted, count + 1)

@@ -24,6 +24,27 @@ export const addressOf = (text: string | undefined): string | undefined => {
   return isIP(plain) === 0 ? undefined : plain
 }
 
+/** The first 64 bits of an IPv6 address, as four groups. */
+const networkOf = (address: string): string => {
+  // A link-local address may name its interface.
+  const plain = address.split("%", 1)[0]!
+  // As a URL writes it there is one spelling, without dots.
+  const [head, tail] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split("::")
+  const groups = (text: string | undefined) => text === undefined || text === "" ? [] : text.split(":")
+  const zeros = tail === undefined ? 0 : 8 - groups(head).length - groups(tail).length
+  return [...groups(head), ...Array.from({ length: zeros }, () => "0"), ...groups(tail)].slice(0, 4).join(":")
+}
+
+/**
+ * Whose an address is, for limits: of IPv6 its network of 64 bits, in one spelling. One machine has all addresses of such
+ * a network, and a limit per address would be none.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const holderOf = (address: string | undefined): string | undefined =>
+  address !== undefined && isIP(address) === 6 ? `${networkOf(address)}::/64` : address
+
 /**
  * Whether an address is one of a list.
  *

@@ -28,7 +28,7 @@ import { Sessions } from "../tenants/Sessions.ts"
 import { Tenants } from "../tenants/Tenants.ts"
 import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
 import { Budget } from "./Budget.ts"
-import { clientAddress, TrustedProxies } from "./clientAddress.ts"
+import { clientAddress, holderOf, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { missingScope } from "./routeScopes.ts"
 import { Shares, tooMany } from "./shares.ts"
@@ -240,7 +240,7 @@ export const guard = (hosts: Hosts) =>
       const shares = new Shares()
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          const address = clientAddress(request, isTrusted)
+          const address = holderOf(clientAddress(request, isTrusted))
           return shares.within(address, request, guarded(hosts, request, handler)).pipe(
             Effect.map(safely),
             Effect.flatMap((response) => shares.bounded(address, request, response))

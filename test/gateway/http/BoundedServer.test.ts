@@ -1,6 +1,6 @@
 /** Node's server within bounds, with plain sockets before it and a plain handler behind it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { BoundedServer, type Bounds } from "../../../src/gateway/http/BoundedServer.ts"
@@ -134,6 +134,33 @@ describe("a connection", () => {
       ;(yield* open()).pause().write(get)
       yield* until(() => accepted[1]?.destroyed === true)
       assert.isFalse(accepted[0]!.destroyed)
+    }))
+})
+
+describe("a request that offers another protocol", () => {
+  const upgrade = get.replace("\r\n\r\n", "\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+
+  it.live("is answered like any other, and so is what comes after it", () =>
+    Effect.gen(function*() {
+      let count = 0
+      const { open, server } = yield* serve((_, response) => response.end(`${++count};`))
+      server.on("upgrade", (_, socket) => socket.end("HTTP/1.1 101 Switching Protocols\r\n\r\n"))
+      const socket = yield* open()
+      socket.write(upgrade)
+      const text = yield* Effect.forkChild(received(socket))
+      yield* until(() => count === 1)
+      socket.write(get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"))
+      assert.deepStrictEqual(bodies(yield* Fiber.join(text)), [1, 2])
+    }))
+
+  it.live("keeps to the time in which an answer is read", () =>
+    Effect.gen(function*() {
+      const { accepted, open, server } = yield* serve((_, response) => {
+        response.end(Buffer.alloc(64 * 1024 * 1024))
+      }, { write: 100 })
+      server.on("upgrade", (_, socket) => socket.write(Buffer.alloc(64 * 1024 * 1024)))
+      ;(yield* open()).pause().write(upgrade)
+      yield* until(() => accepted[0]?.destroyed === true)
     }))
 })
 

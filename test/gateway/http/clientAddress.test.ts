@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { addressList, addressOf, clientAddress } from "../../../src/gateway/http/clientAddress.ts"
+import { addressList, addressOf, clientAddress, holderOf } from "../../../src/gateway/http/clientAddress.ts"
 
 const from = (socket: string | undefined, forwarded?: string) =>
   ({
@@ -39,6 +39,25 @@ describe("clientAddress", () => {
   it("takes no more than the end of a long header", () => {
     const hops = `198.51.100.1, ${"10.0.0.1, ".repeat(100_000)}10.0.0.2`
     assert.strictEqual(clientAddress(from("10.1.1.1", hops), proxies), "10.0.0.1")
+  })
+})
+
+describe("holderOf", () => {
+  it("is the network of an IPv6 address, however it is spelled, and any other address itself", () => {
+    const same = [
+      "2001:db8::1",
+      "2001:DB8:0:0:ffff::",
+      "2001:0db8:0000:0000:0000:0000:192.0.2.1",
+      "2001:db8::ffff%eth0"
+    ]
+    for (const address of same) assert.strictEqual(holderOf(address), "2001:db8:0:0::/64", address)
+    assert.strictEqual(holderOf("2001:db8:0:1::1"), "2001:db8:0:1::/64")
+    assert.strictEqual(holderOf("1:2:3:4:5:6:7:8"), "1:2:3:4::/64")
+    assert.strictEqual(holderOf("1:2:3::7:8"), "1:2:3:0::/64")
+    assert.strictEqual(holderOf("::1"), "0:0:0:0::/64")
+    assert.strictEqual(holderOf("::"), "0:0:0:0::/64")
+    assert.strictEqual(holderOf("192.0.2.1"), "192.0.2.1")
+    assert.isUndefined(holderOf(undefined))
   })
 })
 

@@ -27,7 +27,7 @@ import { ScopedKeys } from "../../tenants/ScopedKeys.ts"
 import { Sessions } from "../../tenants/Sessions.ts"
 import { Signups } from "../../tenants/Signups.ts"
 import { isOfOnePerson, type Tenant, Tenants } from "../../tenants/Tenants.ts"
-import { clientAddress, TrustedProxies } from "../clientAddress.ts"
+import { clientAddress, holderOf, TrustedProxies } from "../clientAddress.ts"
 
 const disposable = new Set(["mailinator.com", "guerrillamail.com", "10minutemail.com", "tempmail.com", "yopmail.com"])
 
@@ -128,7 +128,7 @@ export const layer = HttpApiBuilder.group(
           if ((yield* tenants.byEmail(email)) !== undefined) {
             return yield* Effect.fail(Conflict409.make({ detail: "Email already registered" }))
           }
-          const from = clientAddress(request, isTrustedProxy)
+          const from = holderOf(clientAddress(request, isTrustedProxy))
           return (yield* signups.begin({ email, name }, from))
             ? new SignupReceipt({ status: "verification_sent", email })
             : yield* Effect.fail(TooManyRequests429.make({

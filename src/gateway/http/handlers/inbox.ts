@@ -13,7 +13,7 @@ import { TooManyRequests429 } from "../../../transport/wire/ErrorBodies.ts"
 import { Feed } from "../../inbox/Feed.ts"
 import { Alive, InboxApi } from "../../inbox/InboxApi.ts"
 import { Budget } from "../Budget.ts"
-import { clientAddress, TrustedProxies } from "../clientAddress.ts"
+import { clientAddress, holderOf, TrustedProxies } from "../clientAddress.ts"
 import { Closing } from "../Closing.ts"
 
 const heartbeat = Stream.map(Stream.tick("15 seconds"), () => new Alive())
@@ -55,7 +55,7 @@ export const layer = HttpApiBuilder.group(
       "events",
       Effect.fnUntraced(function*({ request }) {
         const { id, isStillGood } = yield* CurrentTenant
-        const address = clientAddress(request, isTrustedProxy)
+        const address = holderOf(clientAddress(request, isTrustedProxy))
         if (!byTenant.take(id, 1)) return yield* tooManyStreams(`This tenant has ${perTenant}`)
         yield* Effect.addFinalizer(() => Effect.sync(() => byTenant.give(id, 1)))
         if (address !== undefined) {
