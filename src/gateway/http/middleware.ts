@@ -15,6 +15,7 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
 import * as Redacted from "effect/Redacted"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import { KeyScope } from "../../model/KeyScope.ts"
@@ -32,6 +33,7 @@ import { clientAddress, holderOf, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { missingScope } from "./routeScopes.ts"
 import { Shares, tooMany } from "./shares.ts"
+import { maxWholeLogs, readsWholeLog } from "./wholeLog.ts"
 
 /** Requests of one tenant at a time: more than its agents ever have, and too few to crowd out the others. */
 const maxRequestsOfTenant = 512
@@ -51,6 +53,7 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions>
     const scopedKeys = yield* ScopedKeys
     const sessions = yield* Sessions
     const requests = new Budget({ perOwner: maxRequestsOfTenant })
+    const wholeLogs = yield* PartitionedSemaphore.make<string>({ permits: maxWholeLogs })
 
     /** The hash of the key that has this name now. */
     const hashNow = (tenantId: string, name: string | null) =>
@@ -142,9 +145,12 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions>
         : bySession(Redacted.make(token))
       const refusal = refusalOf(tenant, group.identifier, endpoint.identifier)
       if (refusal !== undefined) return refusal
-      return yield* Effect.provideService(handler, CurrentTenant, tenant).pipe(
-        Effect.ensuring(Effect.sync(() => requests.give(tenant.id, 1)))
-      )
+      const handled = Effect.provideService(handler, CurrentTenant, tenant)
+      return yield* (readsWholeLog(group.identifier, endpoint.identifier)
+        ? wholeLogs.withPermit(tenant.id)(handled)
+        : handled).pipe(
+          Effect.ensuring(Effect.sync(() => requests.give(tenant.id, 1)))
+        )
     })
 
     return ApiKey.of({ apiKey: authenticate, session: authenticate })

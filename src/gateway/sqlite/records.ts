@@ -15,7 +15,7 @@ import { personalText } from "./personalText.ts"
 import { fromMillis, recordOf, type RecordRow, rowOf } from "./recordRows.ts"
 
 /** What a stream holds at a time. */
-const slice = 500
+const slice = 100
 
 interface AgentRow {
   readonly agent_id: string
@@ -45,7 +45,11 @@ export const records = (database: Database["Service"]) => {
   const streamWhere = (condition: Fragment) =>
     Stream.paginate(0, (after) =>
       Effect.map(
-        rowsWhere(sql`${condition} AND position > ${after} ORDER BY position LIMIT ${slice}`),
+        // A log may be long: what else has arrived gets its turn between two slices.
+        Effect.andThen(
+          after === 0 ? Effect.void : Effect.yieldNow,
+          rowsWhere(sql`${condition} AND position > ${after} ORDER BY position LIMIT ${slice}`)
+        ),
         (rows) =>
           [
             rows.map(recordOf),

@@ -7,6 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Health } from "../../../operator/Health.ts"
 import { PublicDashboard } from "../../../operator/Transparency.ts"
@@ -38,6 +39,9 @@ export const layer = HttpApiBuilder.group(
     const ledger = yield* Ledger
     const tenants = yield* Tenants
     const metrics = yield* GatewayMetrics
+
+    // Without a key: whoever asks waits for the others, since each answer takes all of a log.
+    const counting = yield* Semaphore.make(1)
 
     const publicTenants = Effect.map(tenants.all, (all) => all.filter(({ publicDashboard }) => publicDashboard))
 
@@ -72,7 +76,7 @@ export const layer = HttpApiBuilder.group(
           const logs = Stream.flatMap(Stream.fromIterable(yield* publicTenants), ({ id }) => ledger.stream(id))
           const figures = yield* figuresOf(logs, yield* DateTime.now)
           return figures.transparency()
-        })
+        }, counting.withPermits(1))
       )
       .handle(
         "transparencyOf",
@@ -87,7 +91,7 @@ export const layer = HttpApiBuilder.group(
           const approvals = yield* ledger.approvalStats(tenant.id)
           const figures = yield* figuresOf(ledger.stream(tenant.id), yield* DateTime.now)
           return figures.transparency({ id: tenant.id, approvals })
-        })
+        }, counting.withPermits(1))
       )
       .handle(
         "publicDashboard",
@@ -104,7 +108,7 @@ export const layer = HttpApiBuilder.group(
             violations: figures.violations,
             recent: records.map((record) => ({ ...record, createdAt: record.createdAt ?? record.requestedAt }))
           })
-        })
+        }, counting.withPermits(1))
       )
       .handle(
         "outreach",
