@@ -27,9 +27,20 @@ const random = makeRandom(seed)
 const lives = isFull ? 3 : 2
 
 /** What takes minutes in the stories of one process takes seconds here. */
-book.pace = 0.06
+book.pace = isFull ? 0.15 : 0.06
 
 const between = (least: number, most: number) => least + random() * (most - least)
+
+/** Until so many more actions were performed, however slow the machine is, or nothing seems to come of it. */
+const until = (world: World, actions: number) =>
+  Effect.suspend(() => {
+    const done = () => linesOf(world.performed).length + linesOf(world.executed).length
+    const enough = done() + actions
+    return Effect.sleep(50).pipe(
+      Effect.repeat({ until: () => done() >= enough }),
+      Effect.timeoutOption(between(5_000, 15_000))
+    )
+  })
 
 // --- the world -------------------------------------------------------------------------------------------------------
 
@@ -63,7 +74,7 @@ const startGateway = Effect.fnUntraced(function*({ executed, programs, root, url
 const gateway = Effect.fnUntraced(function*(world: World) {
   yield* Effect.forkScoped(Effect.forever(Effect.scoped(Effect.gen(function*() {
     yield* startGateway(world)
-    yield* Effect.sleep(between(2500, 6000))
+    yield* until(world, between(3, 20))
   }))))
 })
 
@@ -117,7 +128,8 @@ const visit = (peer: Peer, form: McpArguments["form"], story: Story) =>
   }))
 
 const mcp = (form: McpArguments["form"]): Going =>
-  Effect.fnUntraced(function*({ performed, programs, url }, stories) {
+  Effect.fnUntraced(function*(world, stories) {
+    const { performed, programs, url } = world
     for (let life = 1; life <= lives; life++) {
       yield* Effect.scoped(Effect.gen(function*() {
         const args: McpArguments = { form, url, bank, seed: seed * 10 + life, file: performed }
@@ -129,7 +141,7 @@ const mcp = (form: McpArguments["form"]): Going =>
           })
         )
         if (life < lives) {
-          yield* Effect.sleep(between(500, 4000))
+          yield* until(world, between(1, 10))
           yield* peer.kill
         }
         yield* Fiber.join(visiting)
@@ -139,7 +151,8 @@ const mcp = (form: McpArguments["form"]): Going =>
   })
 
 const agent = (ways: ReadonlyArray<string>): Going =>
-  Effect.fnUntraced(function*({ asked, performed, programs, root, url }, stories) {
+  Effect.fnUntraced(function*(world, stories) {
+    const { asked, performed, programs, root, url } = world
     const args: Omit<AgentArguments, "life"> = {
       url,
       folder: root,
@@ -152,7 +165,7 @@ const agent = (ways: ReadonlyArray<string>): Going =>
       yield* Effect.scoped(Effect.gen(function*() {
         const child = yield* program(programs, "agent", [JSON.stringify({ ...args, life })])
         if (life === lives) return yield* ended(child)
-        yield* Effect.raceFirst(Effect.sleep(between(1500, 6000)), ended(child))
+        yield* Effect.raceFirst(until(world, between(1, 10)), ended(child))
         yield* killed(child)
       }))
     }
@@ -253,7 +266,8 @@ describe("nothing but what was decided, over processes that are killed", () => {
       Effect.gen(function*() {
         const account = yield* Effect.scoped(run(goings, each))
         console.log(`${name}:`, account)
-        assert.isAbove(account.performed, each / 5)
+        // How much is done in the time depends on the machine; that nothing is would prove nothing.
+        assert.isAbove(account.performed, each / 20)
       }), 600_000)
 
   if (isFull) { for (const [name, going] of Object.entries(forms)) one(name, { [name]: going }, 100) }
