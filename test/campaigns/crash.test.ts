@@ -2,7 +2,7 @@
  * A server under load is killed with -9 at a random moment and started again, over and over on one file. Whatever was
  * answered must be there, and whatever is there must be whole.
  *
- * `CRASH_ROUNDS` says how often. It is 50 where `VARGATE_FULL_CAMPAIGNS` or `CI` is set, and 4 otherwise.
+ * `CRASH_ROUNDS` says how often. It is 50 where `VARGATE_FULL_CAMPAIGNS` is set, and 4 otherwise.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"

@@ -3,8 +3,7 @@
  * and nothing else is recorded as executed.
  *
  * The server is in a process that may write no file beyond a size (`ulimit -f`), which the system refuses as it refuses
- * to write on a full disk. `DISK_ROUNDS` says how often. It is 50 where `VARGATE_FULL_CAMPAIGNS` or `CI` is set, and 3
- * otherwise.
+ * to write on a full disk. `DISK_ROUNDS` says how often. It is 50 where `VARGATE_FULL_CAMPAIGNS` is set, and 3 otherwise.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
