@@ -26,7 +26,7 @@ const run = (cwd: string, command: string, ...args: ReadonlyArray<string>) =>
 
 /** How often each title occurs. The files are run to find their tests, but the tests are not. */
 const titlesIn = (tree: string, file: string): ReadonlyMap<string, number> => {
-  run(tree, join(root, "node_modules/.bin/vitest"), "list", "--no-static-parse", `--json=${file}`)
+  run(tree, join(root, "node_modules/.bin/vitest"), "list", "--no-static-parse", "--no-isolate", `--json=${file}`)
   const titles = new Map<string, number>()
   const tests: ReadonlyArray<{ readonly name: string }> = JSON.parse(readFileSync(file, "utf8"))
   for (const { name } of tests) titles.set(name, (titles.get(name) ?? 0) + 1)
