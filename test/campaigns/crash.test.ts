@@ -17,9 +17,9 @@ import * as Vargate from "../../src/Vargate.ts"
 import * as ChainVerifier from "../../src/verify/ChainVerifier.ts"
 import { wireCall } from "../gateway/suite/doors.ts"
 import { folder } from "../support/folder.ts"
+import { isFull } from "../support/isFull.ts"
 import { end, type ServerProcess, start } from "../support/servers.ts"
 
-const isFull = process.env.VARGATE_FULL_CAMPAIGNS !== undefined
 const rounds = Number(process.env.CRASH_ROUNDS ?? (isFull ? 50 : 4))
 const connections = 8
 

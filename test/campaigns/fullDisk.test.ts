@@ -13,9 +13,9 @@ import { DatabaseSync } from "node:sqlite"
 import { makeRandom } from "../../src/internal/seededRandom.ts"
 import { wireCall } from "../gateway/suite/doors.ts"
 import { folder } from "../support/folder.ts"
+import { isFull } from "../support/isFull.ts"
 import { end, type ServerProcess, start } from "../support/servers.ts"
 
-const isFull = process.env.VARGATE_FULL_CAMPAIGNS !== undefined
 const rounds = Number(process.env.DISK_ROUNDS ?? (isFull ? 50 : 3))
 const random = makeRandom(20_261_130)
 let n = 0

@@ -7,6 +7,7 @@ import { Effect, Exit, Fiber, Schema } from "effect"
 import { type ActionId, Approvals, Governed, Reviews, type VargateError } from "effect-vargate"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import { TestClock } from "effect/testing"
+import { isFull } from "../support/isFull.ts"
 import { inProcess, Wiretap } from "../support/worlds.ts"
 
 const index = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))
@@ -156,6 +157,6 @@ describe("governed stories", () => {
           if (Exit.isSuccess(exit)) assert.strictEqual(exit.value.actionId, story.handle.actionId)
         }
       }).pipe(Effect.provide(world)),
-    { arbitrary: { runs: process.env["VARGATE_FULL_CAMPAIGNS"] === undefined ? 40 : 150 } }
+    { arbitrary: { runs: isFull ? 150 : 40 } }
   )
 })
