@@ -143,7 +143,9 @@ describe.skipIf(opa === undefined)(`dev with an OPA server${needsOpa}`, () => {
           registration
         ])
         const violationsFor = Effect.fnUntraced(function*(agent: string) {
-          const { err, out } = yield* runProcess(["call", "bank", "pay", "--agent", agent, "--json"], { env: server.env })
+          const { err, out } = yield* runProcess(["call", "bank", "pay", "--agent", agent, "--json"], {
+            env: server.env
+          })
           const [result] = decodeLines(CallResult, out)
           return result?._tag === "Denied" ? result.violations : result?._tag ?? err
         })
