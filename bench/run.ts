@@ -25,6 +25,7 @@ const benchmarks = [
   "waiters",
   "coldStart",
   "bundle",
+  "install",
   "toolkit",
   "gatewayLoad"
 ]

@@ -3,11 +3,10 @@
  *
  * @internal
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { NodeRuntime, NodeServices } from "../gateway/http/nodePlatform.ts"
 import { run } from "./main.ts"
 import * as NodeScreen from "./screen/NodeScreen.ts"
 

@@ -15,7 +15,6 @@
  *
  * @since 0.1.0
  */
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,6 +27,7 @@ import { KeyScope } from "../model/KeyScope.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
 import { addressList } from "./http/clientAddress.ts"
+import { NodeHttpServer } from "./http/nodePlatform.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
 import { newKey } from "./tenants/internal/apiKeys.ts"

@@ -4,9 +4,9 @@ import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { env, tarball } from "../../.ci/tarball.ts"
 import { folder } from "../support/folder.ts"
 import { needsOpa, opa, OpaServer, opaServer } from "../support/opa.ts"
-import { env, tarball } from "../support/tarball.ts"
 
 const run = (cwd: string, more: Readonly<Record<string, string>>, command: string, ...args: ReadonlyArray<string>) =>
   Effect.callback<string>((resume) => {

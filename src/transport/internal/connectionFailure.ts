@@ -5,11 +5,22 @@
  */
 
 /**
- * Codes of Node, OpenSSL and undici for name look-up, connecting and the TLS handshake: all before the first byte. Codes
+ * Codes of Node, Bun, OpenSSL and undici for name look-up, connecting and the TLS handshake: all before the first byte. Codes
  * that an established connection can end with too (`EHOSTUNREACH`, ...) prove something only while connecting.
  */
 const beforeSending =
-  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|ERR_TLS_CERT_ALTNAME_INVALID|ERR_SSL_WRONG_VERSION_NUMBER|HOSTNAME_MISMATCH)$/
+  /^(?:ECONNREFUSED|ConnectionRefused|FailedToOpenSocket|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|ERR_TLS_CERT_ALTNAME_INVALID|ERR_SSL_WRONG_VERSION_NUMBER|HOSTNAME_MISMATCH|UNKNOWN_CERTIFICATE_VERIFICATION_ERROR)$/
+
+/**
+ * Runtimes that have no code for it, in their own words: Node and Deno refuse ports that browsers block, Deno names the
+ * stage at which a request failed, and Bun has one code for every fault of TLS.
+ */
+const wordsBeforeSending = [
+  /^bad port$/,
+  /^Fetch failed: Requests to port \d+ are blocked$/,
+  /^error sending request(?: from \S+)? for \S+(?: \(\S+\))?(?: \(\S+\))?: client error \(Connect\)(?::|$)/,
+  /^EPROTO: The TLS handshake failed\./
+]
 
 interface Failure {
   readonly message?: unknown
@@ -25,6 +36,7 @@ const provesNothingSent = (error: Failure): boolean =>
   (typeof error.code === "string" && beforeSending.test(error.code) && error.syscall !== "read" &&
     error.syscall !== "write") ||
   error.syscall === "connect" ||
+  (typeof error.message === "string" && wordsBeforeSending.some((words) => words.test(error.message as string))) ||
   // Several addresses were tried: every one of them must have failed to connect.
   (Array.isArray(error.errors) && error.errors.length > 0 &&
     error.errors.every((inner) => isFailure(inner) && provesNothingSent(inner)))

@@ -15,7 +15,7 @@ import {
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const root = fileURLToPath(new URL("../../", import.meta.url))
+const root = fileURLToPath(new URL("..", import.meta.url))
 const cache = join(root, "node_modules/.cache/effect-vargate")
 
 /** What a user's shell has: no condition of this repository, no gateway, and the Node that runs this. */
@@ -40,7 +40,10 @@ export const tarball = (): string => {
   const sources = globSync(["src/**", "docs/**", "template/**"], { cwd: root, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
-  const target = join(cache, `package-${stateOf([...sources, "package.json", "tsconfig.build.json"].sort())}.tgz`)
+  const target = join(
+    cache,
+    `package-${stateOf([...sources, ".ci/platform.ts", "package.json", "tsconfig.build.json"].sort())}.tgz`
+  )
   if (existsSync(target)) return target
 
   mkdirSync(cache, { recursive: true })
@@ -48,6 +51,7 @@ export const tarball = (): string => {
   try {
     const build = ["-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]
     run(root, process.execPath, join(root, "node_modules/typescript/bin/tsc"), ...build)
+    run(root, process.execPath, join(root, ".ci/platform.ts"), join(folder, "dist"))
     // The tests bundle the page at their start.
     cpSync(join(root, "dist/gateway/inbox/page"), join(folder, "dist/gateway/inbox/page"), { recursive: true })
     for (const part of parts) cpSync(join(root, part), join(folder, part), { recursive: true })
