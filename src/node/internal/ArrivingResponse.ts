@@ -14,7 +14,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import { pipeArguments } from "effect/Pipeable"
 import * as Stream from "effect/Stream"
-import { concatBytes } from "../../internal/concatBytes.ts"
+import { ByteGatherer } from "../../internal/byteGatherer.ts"
 import { BufferedResponse, type ResponseHead } from "../../transport/internal/BufferedResponse.ts"
 import type { ArrivingBody } from "./ArrivingBody.ts"
 
@@ -64,8 +64,11 @@ export class ArrivingResponse extends Inspectable.Class implements HttpClientRes
       this.whole !== undefined
         ? Effect.succeed(this.whole)
         : Effect.map(
-          Stream.runCollect(this.stream),
-          (chunks) => this.whole = new BufferedResponse(this, concatBytes(chunks))
+          Stream.runFold(this.stream, () => new ByteGatherer(), (gathered, chunk) => {
+            gathered.add(chunk)
+            return gathered
+          }),
+          (gathered) => this.whole = new BufferedResponse(this, gathered.join())
         )
     )
   }

@@ -62,6 +62,12 @@ export const CurrentExchange = Context.Reference<Exchange>("effect-vargate/inter
 const isLeftOpen = (mediaType: string | undefined, { headers, status }: HttpClientResponse.HttpClientResponse) =>
   mediaType !== undefined && status === 200 && (headers["content-type"] ?? "").startsWith(mediaType)
 
+/**
+ * What a gateway says of a failure takes a few hundred bytes, and the reading of a long list of issues would outlast the
+ * deadline, which ends with the last byte.
+ */
+const maxErrorBytes = 256 * 1024
+
 type Answering = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 
 /**
@@ -140,6 +146,9 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
   const { baseUrl, keys, maxBodyBytes } = options
   const timed = timedOf(httpClient)
 
+  const limitOf = ({ status }: HttpClientResponse.HttpClientResponse) =>
+    status < 400 ? maxBodyBytes : Math.min(maxBodyBytes, maxErrorBytes)
+
   const ticketFor = ({ session }: Exchange) => session === undefined ? keys?.ticket : undefined
 
   const address = (request: HttpClientRequest.HttpClientRequest, { session, trace }: Exchange, ticket?: Ticket) => {
@@ -162,7 +171,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
   const bounded = (response: HttpClientResponse.HttpClientResponse, exchange: Exchange): Answering =>
     isLeftOpen(exchange.leaveOpen, response)
       ? Effect.succeed(response)
-      : Effect.map(boundedBody(response, maxBodyBytes), (bounded) => exchange.response = bounded)
+      : Effect.map(boundedBody(response, limitOf(response)), (bounded) => exchange.response = bounded)
 
   const accepted = (
     response: HttpClientResponse.HttpClientResponse,
@@ -197,7 +206,8 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
       return Effect.flatMap(timed(addressed, millis, deadline.onLate), (response) => {
         exchange.response = response
         if (
-          response instanceof BufferedResponse && response.status !== 401 && response.bytes.byteLength <= maxBodyBytes
+          response instanceof BufferedResponse && response.status !== 401 &&
+          response.bytes.byteLength <= limitOf(response)
         ) return read(response)
         const rest = bounded(response, exchange).pipe(
           Effect.flatMap((response) => accepted(response, withBody(request, body), exchange, ticket)),

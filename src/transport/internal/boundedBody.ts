@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
-import { concatBytes } from "../../internal/concatBytes.ts"
+import { ByteGatherer } from "../../internal/byteGatherer.ts"
 import { BufferedResponse } from "./BufferedResponse.ts"
 
 /**
@@ -52,14 +52,11 @@ export const boundedBody = (
 }
 
 const collect = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse, limit: number) {
-  const chunks: Array<Uint8Array> = []
-  let size = 0
+  const gathered = new ByteGatherer()
   yield* response.stream.pipe(
     Stream.runForEach((chunk) => {
-      size += chunk.byteLength
-      if (size > limit) return Effect.fail(refused(response, limit))
-      chunks.push(chunk)
-      return Effect.void
+      gathered.add(chunk)
+      return gathered.size > limit ? Effect.fail(refused(response, limit)) : Effect.void
     }),
     // A response without a body (204, or an empty chunked one) has nothing to stream.
     Effect.catchIf(
@@ -67,5 +64,5 @@ const collect = Effect.fnUntraced(function*(response: HttpClientResponse.HttpCli
       () => Effect.void
     )
   )
-  return new BufferedResponse(response, concatBytes(chunks))
+  return new BufferedResponse(response, gathered.join())
 })

@@ -156,10 +156,13 @@ export const translate = Effect.fnUntraced(
   }
 )
 
+/** More would make an error that nobody can read. */
+const maxIssues = 100
+
 const readIssues = ({ detail }: typeof Unprocessable422.Type, clean: (text: string) => string) =>
   typeof detail === "string"
     ? [{ path: [], message: clean(detail) }]
-    : detail.map(({ loc, msg }) => ({
+    : detail.slice(0, maxIssues).map(({ loc, msg }) => ({
       path: loc.map((segment) => typeof segment === "string" ? clean(segment) : segment),
       message: clean(msg)
     }))
