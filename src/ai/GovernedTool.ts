@@ -20,6 +20,7 @@ import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { type FieldIssue, type PendingApproval, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import * as Governed from "../governed/Governed.ts"
+import { begun } from "../governed/internal/begun.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import type { Refused } from "../governed/Refusal.ts"
 import { sha256 } from "../internal/sha256.ts"
@@ -233,7 +234,7 @@ export const make = Effect.fnUntraced(function*(
       const { actionId, forget } = asked.value
       return Clearance.wait(actionId, ask).pipe(
         Effect.flatMap((approved) =>
-          Governed.settle(approved, { act: () => Effect.andThen(forget, act), hold: Effect.fail })
+          Governed.settle(approved, { act: () => begun(actionId, Effect.andThen(forget, act)), hold: Effect.fail })
         ),
         // What the gateway executed is not executed again, remembered or not.
         Effect.tap(({ executedBy }) => executedBy === "gateway" ? Effect.ignore(forget) : Effect.void),
@@ -287,7 +288,7 @@ export const make = Effect.fnUntraced(function*(
         digest,
         params: call.params,
         clear: Clearance.wait(decision.actionId).pipe(
-          Effect.flatMap((approved) => Governed.settle(approved, { act })),
+          Effect.flatMap((approved) => Governed.settle(approved, { act: (actionId) => begun(actionId, act()) })),
           Effect.flatMap(clearedBy)
         )
       }

@@ -29,6 +29,7 @@ import { Agent } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import * as Governed from "./Governed.ts"
+import { begun } from "./internal/begun.ts"
 
 /**
  * The services that asking needs.
@@ -89,7 +90,11 @@ export const run = <A, E, R>(
   request: Request,
   act: (actionId: ActionId) => Effect.Effect<A, E, R>
 ): Effect.Effect<Governed.Done<A>, ClearanceError | ToolFailed | E, Services | R> =>
-  Effect.flatMap(decide(request), (decision) => Governed.settle(decision, { act, hold: hold(request) }))
+  Effect.flatMap(decide(request), (decision) =>
+    Governed.settle(decision, {
+      act: decision._tag === "PendingApproval" ? (actionId) => begun(actionId, act(actionId)) : act,
+      hold: hold(request)
+    }))
 
 /** Waits, and runs `whileWaiting` meanwhile, or fails at once. */
 const hold = ({ onPending = Governed.wait(), whileWaiting }: Pick<Request, "onPending" | "whileWaiting">) =>

@@ -32,13 +32,11 @@ import * as ToolCalls from "../calls/ToolCalls.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type ApprovalError,
-  Conflict,
   type Denied,
   type OperationError,
   type PendingApproval,
   type SubmitError,
-  ToolFailed,
-  VargateError
+  ToolFailed
 } from "../errors/VargateError.ts"
 import { sameParams } from "../internal/sameParams.ts"
 import { annotate, withSpan } from "../internal/spans.ts"
@@ -46,6 +44,7 @@ import type { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
+import { begun } from "./internal/begun.ts"
 import { makeOnce } from "./internal/makeOnce.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
 
@@ -285,7 +284,7 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   }
   const { actionId } = decision
   const approvals = yield* Approvals.Approvals
-  const acting = yield* makeOnce(() => strategy._tag === "Detach" ? begun(approvals, actionId, action) : action)
+  const acting = yield* makeOnce(() => begun(actionId, action))
   const settled = settle(decision, {
     act: () => act(actionId, acting()),
     hold: () => approvals.await(actionId, strategy._tag === "Wait" ? strategy : {})
@@ -428,7 +427,7 @@ export const resume: <A, E, R>(
   const approvals = yield* Approvals.Approvals
   const approved = yield* approvals.await(actionId, options)
   return yield* settle(approved, {
-    act: () => act(actionId, begun(approvals, actionId, action))
+    act: () => act(actionId, begun(actionId, action))
   })
 }) as never
 
@@ -444,27 +443,6 @@ const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNull
   const detail = `Expected an action that is ${call.tool}/${call.method} with these params; ${actionId} is another call`
   return yield* invalidRequest("Governed.resume", [{ path: ["call"], message: detail }])
 })
-
-/** The actions that were begun, by the services that waited for them. The newest 10,000. */
-const begunActions = new WeakMap<Approvals.Approvals["Service"], Set<ActionId>>()
-
-/** Begins an action, unless another handle on it has. */
-const begun = <A, E, R>(
-  approvals: Approvals.Approvals["Service"],
-  actionId: ActionId,
-  action: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | VargateError, R> =>
-  Effect.suspend((): Effect.Effect<A, E | VargateError, R> => {
-    const actions = begunActions.get(approvals) ?? new Set()
-    begunActions.set(approvals, actions)
-    if (actions.has(actionId)) {
-      const reason = new Conflict({ detail: `this process has begun ${actionId} before` })
-      return Effect.fail(new VargateError({ operation: "Governed.resume", reason }))
-    }
-    actions.add(actionId)
-    if (actions.size > 10_000) actions.delete(actions.values().next().value!)
-    return action
-  })
 
 // --- tools -----------------------------------------------------------------------------------------------------------
 

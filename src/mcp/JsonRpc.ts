@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Internal from "../internal/isRecord.ts"
 
 /**
  * The id of a request, unique among the requests of one side that are not answered yet.
@@ -49,8 +50,7 @@ export interface Response extends Message {
  * @category guards
  * @since 0.1.0
  */
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+export const isRecord: (value: unknown) => value is Readonly<Record<string, unknown>> = Internal.isRecord
 
 const hasId = (message: Message): message is Response =>
   typeof message["id"] === "string" || Number.isFinite(message["id"])

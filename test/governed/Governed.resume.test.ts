@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Governed, Reviews, Vargate } from "effect-vargate"
+import { Effect, Exit, Fiber, Layer } from "effect"
+import { Approvals, Clearance, Governed, Reviews, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as TestReviewer from "effect-vargate/testing/TestReviewer"
+import { TestClock } from "effect/testing"
 
 const gateway = GatewayMemory.layer({
   tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial", burst: 1000 }],
@@ -58,6 +59,30 @@ describe("Governed.resume", () => {
       assert.strictEqual(second.runs(), 1)
     })
   )
+
+  for (const way of ["a function", "a toolkit"] as const) {
+    test(
+      `acts once where ${way} waits for the same action`,
+      Effect.gen(function*() {
+        const { action, runs } = counted()
+        const waits = way === "a function"
+          ? Governed.run(call, action)
+          : Clearance.run(call, () => action)
+        const first = yield* Effect.forkChild(Effect.exit(waits), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        const { pending: [held] } = yield* Approvals.Approvals.use(({ pending }) => pending)
+        const second = yield* Effect.forkChild(Effect.exit(Governed.resume(held!.actionId, action, { call })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("1 second")
+        yield* review("approve", held!.actionId)
+        yield* TestClock.adjust("1 minute")
+        const exits = yield* Effect.all([Fiber.join(first), Fiber.join(second)])
+        assert.strictEqual(exits.filter(Exit.isSuccess).length, 1)
+        assert.strictEqual(runs(), 1)
+      })
+    )
+  }
 
   test(
     "leaves alone what the gateway executed",

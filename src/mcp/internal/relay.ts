@@ -18,6 +18,7 @@ import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
 import type { PendingApproval } from "../../errors/VargateError.ts"
 import * as Clearance from "../../governed/Clearance.ts"
 import * as Governed from "../../governed/Governed.ts"
+import { begun } from "../../governed/internal/begun.ts"
 import * as Refusal from "../../governed/Refusal.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import type { ToolCallRequest } from "../../model/ToolCall.ts"
@@ -208,7 +209,7 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       waiting.delete(actionId)
       return Effect.flatMap(
         Governed.settle(approved, {
-          act: () => handOver(call, askedBy(call, written(first)), actionId),
+          act: () => begun(actionId, handOver(call, askedBy(call, written(first)), actionId)),
           hold: Effect.fail
         }),
         (done) => report(call, done)

@@ -18,6 +18,7 @@ import { randomUUID } from "node:crypto"
 import { CallParams } from "../../../calls/wire/McpDoorApi.ts"
 import { OpaUnreachable502, writeToolAnswer } from "../../../calls/wire/ToolCallsApi.ts"
 import { fieldIssues } from "../../../errors/internal/fieldIssues.ts"
+import { isRecord } from "../../../internal/isRecord.ts"
 import { maxParamsLength } from "../../../internal/limits.ts"
 import { pythonLength } from "../../../internal/pythonLength.ts"
 import { ManagedAgentId } from "../../../model/ManagedAgent.ts"
@@ -59,9 +60,6 @@ const rpcError = (code: number, message: string, data?: unknown): RpcError => ({
 const isAgentId = Schema.is(ManagedAgentId)
 
 const isRpcError = (error: object): error is RpcError => "code" in error
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
  * The handlers of this group.
