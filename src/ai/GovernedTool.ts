@@ -288,7 +288,7 @@ export const make = Effect.fnUntraced(function*(
         digest,
         params: call.params,
         clear: Clearance.wait(decision.actionId).pipe(
-          Effect.flatMap((approved) => Governed.settle(approved, { act: (actionId) => begun(actionId, act()) })),
+          Effect.flatMap((approved) => Governed.settle(approved, { act })),
           Effect.flatMap(clearedBy)
         )
       }

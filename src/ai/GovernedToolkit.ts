@@ -44,6 +44,7 @@ import * as Approvals from "../approvals/Approvals.ts"
 import { PendingApproval } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import type * as Governed from "../governed/Governed.ts"
+import { begun } from "../governed/internal/begun.ts"
 import { makeOnce } from "../governed/internal/makeOnce.ts"
 import * as Refusal from "../governed/Refusal.ts"
 import type { ActionId } from "../model/ActionId.ts"
@@ -241,9 +242,12 @@ const detach = (
     const { clear, digest, pending: { actionId }, params: submitted } = answer
     const caller = yield* Effect.context<unknown>()
     const approvals = yield* provide(Approvals.Approvals)
-    const performed = yield* makeOnce(
-      (cleared: GovernedTool.Cleared) => Effect.provideContext(lastResult(governed, perform(cleared)), caller)
-    )
+    const performed = yield* makeOnce((cleared: GovernedTool.Cleared) => {
+      const performing = Effect.provideContext(lastResult(governed, perform(cleared)), caller)
+      return cleared.executedBy === "gateway"
+        ? performing
+        : Effect.provideService(begun(actionId, performing), Approvals.Approvals, approvals)
+    })
     const call = {
       actionId,
       name: governed.tool.name,
