@@ -34,7 +34,7 @@ const programs: Readonly<Record<string, string>> = {
     import * as ToolCalls from "effect-vargate/calls/ToolCalls"
     import * as Transport from "effect-vargate/transport/Transport"
     const layer = Layer.mergeAll(ToolCalls.layer, Approvals.layer).pipe(
-      Layer.provideMerge(Transport.layer({ apiKey: "key" })),
+      Layer.provideMerge(Transport.layer({ apiKey: "test-key" })),
       Layer.provide(FetchHttpClient.layer)
     )
     Effect.runFork(Governed.run({ tool: "t", method: "m", onPending: Governed.wait() }, Effect.void).pipe(
@@ -47,7 +47,7 @@ const programs: Readonly<Record<string, string>> = {
     import * as Governed from "effect-vargate/governed/Governed"
     import * as Vargate from "effect-vargate/Vargate"
     Effect.runFork(Governed.run({ tool: "t", method: "m", onPending: Governed.wait() }, Effect.void).pipe(
-      Effect.provide(Vargate.layer({ apiKey: "key" })),
+      Effect.provide(Vargate.layer({ apiKey: "test-key" })),
       Effect.provide(FetchHttpClient.layer)
     ))`,
   "webhooks as a fetch handler": `

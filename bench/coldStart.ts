@@ -14,7 +14,7 @@ import { inTurns, median } from "./support/statistics.ts"
 const rounds = thorough(9, 3)
 
 const gateway = await startGateway()
-const options = JSON.stringify({ apiKey: "key", url: gateway.url })
+const options = JSON.stringify({ apiKey: "test-key", url: gateway.url })
 const request = JSON.stringify({
   method: "POST",
   headers: { "content-type": "application/json" },

@@ -58,7 +58,7 @@ const measure = (
       polls: polled / seconds,
       core: (system + user) / seconds / 1e4
     }
-  }).pipe(Effect.provide(Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(wire))))
+  }).pipe(Effect.provide(Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(wire))))
 
 const awaiting = (options?: Approvals.AwaitOptions) => (actionId: ActionId.ActionId) =>
   Approvals.Approvals.use((approvals) => approvals.await(actionId, options))

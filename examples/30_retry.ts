@@ -38,7 +38,7 @@ const program = Effect.gen(function*() {
   )
   yield* Console.log(`${denied._tag} is not repeated: ${denied.message}`)
 }).pipe(
-  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "key", burst: 4 }] }))
+  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", burst: 4 }] }))
 )
 
 NodeRuntime.runMain(program)

@@ -41,7 +41,7 @@ const onTheGateway = Effect.gen(function*() {
   const records = yield* gateway.records()
   yield* Console.log(`and the gateway recorded: ${records.map(({ decision }) => decision).join(", ")}`)
 }).pipe(Effect.provide(
-  GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "key", policyTemplate: "crm" }] })
+  GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "crm" }] })
 ))
 
 NodeRuntime.runMain(Effect.provide(Effect.andThen(onAScript, onTheGateway), TestClock.layer()))

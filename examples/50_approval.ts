@@ -1,12 +1,14 @@
 /**
  * @title Waiting for a reviewer
  *
- * One line says what to do with a pending call: wait this long, fail, or carry on with other work.
+ * One line says what to do with a pending call: wait this long, fail, or carry on with other work. `TestReviewer` stands
+ * for a reviewer with a browser.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Schema } from "effect"
-import { Approvals, Governed, Reviews } from "effect-vargate"
+import { Governed } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 
 const refund = Governed.tool({
   tool: "stripe",
@@ -17,25 +19,17 @@ const refund = Governed.tool({
   run: ({ amount, charge }) => Effect.as(Console.log(`  refunding ${amount} of ${charge}`), "refunded")
 })
 
-/** Stands for a reviewer with a browser. */
-const reviewer = (decision: "approve" | "reject", note: string) =>
-  Effect.gen(function*() {
-    const reviews = yield* Reviews.Reviews
-    const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
-    for (const { actionId } of pending) yield* Effect.asVoid(Effect.suspend(() => reviews[decision](actionId, note)))
-  }).pipe(Effect.delay("300 millis"))
-
 const program = Effect.gen(function*() {
   yield* Console.log("small: no approval needed")
   yield* refund({ charge: "ch_1", amount: 20 })
 
   yield* Console.log("large: the agent waits, a reviewer approves")
-  yield* Effect.forkChild(reviewer("approve", "known customer"))
+  yield* Effect.forkChild(TestReviewer.approveNext({ note: "known customer" }))
   const done = yield* refund({ charge: "ch_2", amount: 2000 })
   yield* Console.log(`  executed by the ${done.executedBy}`)
 
   yield* Console.log("large: a reviewer rejects")
-  yield* Effect.forkChild(reviewer("reject", "not without a ticket"))
+  yield* Effect.forkChild(TestReviewer.rejectNext({ note: "not without a ticket" }))
   const error = yield* Effect.flip(refund({ charge: "ch_3", amount: 3000 }))
   yield* Console.log(`  ${error._tag}: ${error.message}`)
 
@@ -52,11 +46,11 @@ const program = Effect.gen(function*() {
   )
   if (handle.executedBy === "none") {
     yield* Console.log(`  meanwhile: ${(yield* handle.outcome)._tag}`)
-    yield* Effect.forkChild(reviewer("approve", "fine"))
+    yield* Effect.forkChild(TestReviewer.approveNext({ note: "fine" }))
     yield* handle.await
   }
 }).pipe(
-  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] }))
+  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "test-key", policyTemplate: "financial" }] }))
 )
 
 NodeRuntime.runMain(program)

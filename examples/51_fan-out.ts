@@ -27,7 +27,7 @@ const program = Effect.gen(function*() {
     GatewayMemory.layer({
       tenants: [{
         id: "shop",
-        apiKey: "key",
+        apiKey: "test-key",
         policyTemplate: "financial",
         burst: 30,
         policyConfig: { dailyTransactionCap: 100 }

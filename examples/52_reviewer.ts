@@ -38,7 +38,7 @@ const program = Effect.gen(function*() {
   yield* Effect.forEach([1200, 4000, 1500], agent, { concurrency: 3 })
   yield* Fiber.interrupt(watching)
 }).pipe(
-  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "bank", apiKey: "key", policyTemplate: "financial" }] }))
+  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "bank", apiKey: "test-key", policyTemplate: "financial" }] }))
 )
 
 NodeRuntime.runMain(program)

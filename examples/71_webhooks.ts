@@ -36,7 +36,7 @@ const program = Effect.gen(function*() {
   }).pipe(Effect.provide(GatewayMemory.layer({
     tenants: [{
       id: "shop",
-      apiKey: "key",
+      apiKey: "test-key",
       policyTemplate: "financial",
       webhookUrl,
       webhookSecret: secret,

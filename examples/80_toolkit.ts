@@ -8,9 +8,10 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Schema, Stream } from "effect"
-import { Agent, Approvals, Reviews } from "effect-vargate"
+import { Agent } from "effect-vargate"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import { Chat, LanguageModel, Tool, Toolkit } from "effect/ai"
 
 const Tools = Toolkit.make(
@@ -48,18 +49,10 @@ const scripted = Layer.effect(
   })
 )
 
-/** Stands for a reviewer with a browser. */
-const reviewer = Effect.gen(function*() {
-  const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
-  for (const { actionId } of pending) {
-    yield* Reviews.Reviews.use((reviews) => reviews.approve(actionId, "known customer"))
-  }
-}).pipe(Effect.delay("500 millis"))
-
 const program = Effect.gen(function*() {
   const toolkit = yield* GovernedToolkit.govern(Tools)
   const chat = yield* Chat.empty
-  yield* Effect.forkChild(reviewer)
+  yield* Effect.forkChild(TestReviewer.approveNext({ note: "known customer" }))
   yield* chat.generateText({ prompt: "Refund 20 of ch_0, 2000 of ch_1 and 9000 of ch_2.", toolkit })
   const { text } = yield* chat.generateText({ prompt: [], toolkit })
   yield* Console.log(`the model was told\n${text.trimEnd()}`)
@@ -67,7 +60,7 @@ const program = Effect.gen(function*() {
   Effect.provideService(Agent.Agent, { id: "refund-bot", type: "autonomous", version: "1.0.0" }),
   Effect.provide([handlers, scripted]),
   Effect.provide(GatewayMemory.layer({
-    tenants: [{ id: "t", apiKey: "k", policyTemplate: "financial", policyConfig: { businessHoursOnly: false } }]
+    tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial", policyConfig: { businessHoursOnly: false } }]
   }))
 )
 

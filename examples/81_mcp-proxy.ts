@@ -9,10 +9,10 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js"
 import { Console, Effect } from "effect"
-import { Approvals, Reviews } from "effect-vargate"
 import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
 import { fromTransport } from "effect-vargate/mcp/McpChannel"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 
 const notes = new McpServer({ name: "notes", version: "1.0.0" })
 notes.registerTool("wipe", { description: "Wipes all notes" }, () => {
@@ -21,12 +21,7 @@ notes.registerTool("wipe", { description: "Wipes all notes" }, () => {
 })
 
 /** Stands for a reviewer with a browser. */
-const reviewer = (decision: "approve" | "reject") =>
-  Effect.gen(function*() {
-    const reviews = yield* Reviews.Reviews
-    const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
-    for (const { actionId } of pending) yield* Effect.asVoid(Effect.suspend(() => reviews[decision](actionId, "hm")))
-  }).pipe(Effect.delay("300 millis"))
+const reviewer = { approve: TestReviewer.approveNext, reject: TestReviewer.rejectNext }
 
 const program = Effect.gen(function*() {
   const client = new Client({ name: "chat", version: "1.0.0" })
@@ -39,7 +34,7 @@ const program = Effect.gen(function*() {
 
   for (const decision of ["reject", "approve"] as const) {
     yield* Console.log(`wipe, and a reviewer will ${decision}`)
-    yield* Effect.forkChild(reviewer(decision))
+    yield* Effect.forkChild(reviewer[decision]({ note: "hm" }))
     const { content } = yield* Effect.promise(() => client.callTool({ name: "wipe" }))
     yield* Console.log(`  the model reads: ${JSON.stringify(content)}`)
   }

@@ -6,9 +6,9 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { NodeFileSystem } from "@effect/platform-node"
 import { Console, Effect, FileSystem, Layer, Schema } from "effect"
-import { Approvals, Reviews } from "effect-vargate"
 import * as EngineSqlite from "effect-vargate/node/EngineSqlite"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 
 const Refund = GovernedWorkflow.make({
@@ -30,21 +30,17 @@ const order = { key: "order-17", params: { charge: "ch_1", amount: 2000 } }
 /** One life of the process. With Postgres for SQLite, the next line is all that changes. */
 const processOn = (filename: string) => Refund.layer.pipe(Layer.provideMerge(EngineSqlite.layer({ filename })))
 
-const waiting = Effect.map(Approvals.Approvals.use(({ pending }) => pending), ({ pending }) => pending)
-
 const program = Effect.gen(function*() {
   const folder = yield* FileSystem.FileSystem.use((fs) => fs.makeTempDirectoryScoped())
   const thisProcess = processOn(`${folder}/workflows.db`)
 
   yield* Effect.gen(function*() {
     const executionId = yield* Refund.executeDetached(order)
-    yield* Effect.repeat(Effect.delay(waiting, "50 millis"), { until: (actions) => actions.length > 0 })
+    yield* TestReviewer.untilPending()
     yield* Console.log(`execution ${executionId.slice(0, 8)}... waits for a reviewer`)
   }).pipe(Effect.provide(thisProcess))
   yield* Console.log("the process ends; meanwhile a reviewer approves")
-  for (const { actionId } of yield* waiting) {
-    yield* Reviews.Reviews.use(({ approve }) => approve(actionId, "known customer"))
-  }
+  yield* TestReviewer.approveNext({ note: "known customer" })
 
   yield* Console.log("another process starts")
   const done = yield* Refund.execute(order).pipe(Effect.provide(thisProcess, { local: true }))
@@ -53,7 +49,7 @@ const program = Effect.gen(function*() {
   Effect.scoped,
   Effect.provide([
     NodeFileSystem.layer,
-    GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] })
+    GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "test-key", policyTemplate: "financial" }] })
   ])
 )
 

@@ -45,7 +45,7 @@ const server = HttpRouter.serve(Layer.provide(HttpApiBuilder.layer(api), handler
   disableLogger: true
 }).pipe(
   Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
-  Layer.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] }))
+  Layer.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "test-key", policyTemplate: "financial" }] }))
 )
 
 const client = Effect.gen(function*() {

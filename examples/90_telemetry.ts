@@ -7,8 +7,9 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
-import { Approvals, Governed, Reviews } from "effect-vargate"
+import { Governed } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import { FetchHttpClient } from "effect/http"
 import { Otlp } from "effect/observability"
 
@@ -73,20 +74,12 @@ const refund = Governed.run(
   Effect.log("refunding")
 )
 
-/** Stands for a reviewer with a browser. */
-const approve = Effect.gen(function*() {
-  const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
-  for (const { actionId } of pending) {
-    yield* Reviews.Reviews.use((reviews) => reviews.approve(actionId, "known customer"))
-  }
-}).pipe(Effect.delay("300 millis"))
-
 const agent = Effect.gen(function*() {
-  yield* Effect.forkChild(approve)
+  yield* Effect.forkChild(TestReviewer.approveNext({ note: "known customer" }))
   yield* refund
 }).pipe(
   Effect.withSpan("agent"),
-  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "key", policyTemplate: "financial" }] })),
+  Effect.provide(GatewayMemory.layer({ tenants: [{ id: "shop", apiKey: "test-key", policyTemplate: "financial" }] })),
   Effect.provide(observability)
 )
 

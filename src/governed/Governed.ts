@@ -171,7 +171,7 @@ export const wait: Wait & ((options?: Approvals.AwaitOptions) => Wait) = Object.
 export const fail: Fail & (() => Fail) = Object.assign((): Fail => ({ _tag: "Fail" }), { _tag: "Fail" } as const)
 
 /**
- * Returns a handle and lets the program carry on with other work. {@link resume} goes on with the action in another
+ * Returns a handle and lets the program carry on with other work. {@link resume} continues the action in another
  * process.
  *
  * @category strategies
@@ -380,7 +380,7 @@ export interface ResumeOptions extends Approvals.AwaitOptions {
 }
 
 /**
- * Goes on with a pending action by its id, in whatever process: waits for the decision, and then acts like {@link run}.
+ * Continues a pending action by its id, in whatever process: waits for the decision, and then acts like {@link run}.
  *
  * **Details**
  *

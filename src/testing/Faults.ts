@@ -20,6 +20,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -75,7 +76,10 @@ export type Fault =
  */
 export interface Plan extends Partial<Readonly<Record<Fault, number>>> {
   readonly seed: number
-  /** By how much `delayed` and `doubled` answers are late. Default: one minute, past the default time-out. */
+  /**
+   * By how much `delayed` and `doubled` answers are late. Default: one minute on a test clock, past the default time-out;
+   * 50 milliseconds on a live one, where a longer delay is for real.
+   */
   readonly delay?: Duration.Input | undefined
   /** Which requests may be hit. Default: tool calls. */
   readonly applies?: ((request: HttpClientRequest.HttpClientRequest) => boolean) | undefined
@@ -112,7 +116,7 @@ export const layer = (
       const chance = random()
       if (fault === undefined) return send
       counts[fault] = (counts[fault] ?? 0) + 1
-      return inflict(fault, chance, send, request, plan.delay ?? "1 minute")
+      return inflict(fault, chance, send, request, plan.delay)
     })
     return Context.make(HttpClient.HttpClient, faulty).pipe(
       Context.add(Faults, { counts: Effect.sync(() => ({ ...counts })) })
@@ -148,8 +152,9 @@ const inflict = (
   chance: number,
   send: Send,
   request: HttpClientRequest.HttpClientRequest,
-  delay: Duration.Input
+  delay: Duration.Input | undefined
 ): Send => {
+  const late = Clock.clockWith((clock) => Effect.sleep(delay ?? ("adjust" in clock ? "1 minute" : "50 millis")))
   const broken = (code: string) =>
     Effect.fail(
       new HttpClientError.HttpClientError({
@@ -174,9 +179,9 @@ const inflict = (
     case "bodyCut":
       return Effect.flatMap(send, (response) => cut(response, chance))
     case "delayed":
-      return Effect.tap(send, () => Effect.sleep(delay))
+      return Effect.tap(send, () => late)
     case "doubled":
-      return Effect.flatMap(Effect.tap(send, () => Effect.sleep(delay)), doubled)
+      return Effect.flatMap(Effect.tap(send, () => late), doubled)
     case "garbage":
       return Effect.andThen(send, page(200, "text/html", "<html><body>Welcome to the network</body></html>"))
     case "limited429":

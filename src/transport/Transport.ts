@@ -8,6 +8,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type OperationError, type Reason, type SideEffect, Timeout, VargateError } from "../errors/VargateError.ts"
 import { redactSpellings, spellings } from "../internal/redact.ts"
@@ -25,7 +27,7 @@ import { type Deadline, withDeadline } from "./internal/deadline.ts"
 import { type DerivedClient, derivedClient } from "./internal/derivedClient.ts"
 import { offerDirectExchange } from "./internal/directExchange.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
-import { keyIssue, KeyRing, usable } from "./internal/keyRing.ts"
+import { keyIssue, KeyRing, keySources, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
 import { recordRetry } from "./Metrics.ts"
 import type { Groups } from "./wire/apiOf.ts"
@@ -100,7 +102,10 @@ export class Transport extends Context.Service<Transport, {
  * @since 0.1.0
  */
 export interface Options {
-  /** The tenant's key. Without one the gateway would silently act for its default tenant, so it is required. */
+  /**
+   * The tenant's key, at least 8 characters. Without one the gateway would silently act for its default tenant, so it is
+   * required.
+   */
   readonly apiKey: Redacted.Redacted | string
   /** Default: `https://vargate.ai/api`. */
   readonly url?: string | undefined
@@ -280,11 +285,17 @@ export const layerConfig = (
   Layer.effect(
     Transport,
     Effect.gen(function*() {
-      const apiKey = yield* Config.Redacted("VARGATE_API_KEY")
+      const apiKey = yield* Config.option(Config.Redacted("VARGATE_API_KEY"))
+      if (Option.isNone(apiKey)) return yield* noKey
       const url = yield* Config.String("VARGATE_URL").pipe(Config.withDefault(defaultUrl))
-      return yield* make({ ...options, apiKey, url })
+      return yield* make({ ...options, apiKey: apiKey.value, url })
     })
   )
+
+/** Effect's own words are those of a schema, and do not say where a key comes from. */
+const noKey = Config.fail(
+  new ConfigProvider.SourceError({ message: `VARGATE_API_KEY is not set: an API key is required. ${keySources}.` })
+)
 
 /**
  * A transport whose key comes from a `KeyProvider`, which is asked again when the gateway refuses a key.

@@ -25,7 +25,7 @@ describe("the shared poller", () => {
       assert.isTrue(exits.every(Exit.isSuccess))
       yield* Fiber.interruptAll(waits)
     }).pipe(Effect.provide(inProcess({
-      tenants: [{ id: "t", apiKey: "key", burst: 100_000, policyConfig: { dailyActionLimit: 1e6 } }],
+      tenants: [{ id: "t", apiKey: "test-key", burst: 100_000, policyConfig: { dailyActionLimit: 1e6 } }],
       approvals: {}
     }))))
 

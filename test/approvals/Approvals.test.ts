@@ -342,9 +342,9 @@ describe("nudgedBy", () => {
       ToolCalls.layer,
       Webhooks.layer({ secret })
     ).pipe(
-      Layer.provide(Transport.layer({ apiKey: "key" })),
+      Layer.provide(Transport.layer({ apiKey: "test-key" })),
       Layer.provide(slow),
-      Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key" }] }))
+      Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "test-key" }] }))
     )
     const context = yield* Layer.build(Layer.provideMerge(Approvals.nudgedBy(Webhooks.events), services))
     const run = Effect.provideContext(context)

@@ -11,7 +11,7 @@ const test = (title: string, effect: Effect.Effect<void, unknown, World>) =>
     Effect.provide(
       effect,
       inProcess({
-        tenants: [{ id: "t", apiKey: "key", burst: 1000 }],
+        tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }],
         tools: {
           "db/delete": () => Effect.succeed("gone"),
           "db/purge": () => Effect.delay(Effect.succeed("purged"), "10 seconds")

@@ -12,7 +12,7 @@ const tools: WorldOptions["tools"] = {
 
 export const options: WorldOptions = {
   tools,
-  tenants: [{ id: "t", apiKey: "key", burst: 1000, policyConfig: { dailyActionLimit: 10_000 } }],
+  tenants: [{ id: "t", apiKey: "test-key", burst: 1000, policyConfig: { dailyActionLimit: 10_000 } }],
   approvals: { poll: Schedule.spaced("20 millis") }
 }
 

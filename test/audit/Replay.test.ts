@@ -10,7 +10,7 @@ import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
 import * as Vargate from "../../src/Vargate.ts"
 import { capturesOf, reason } from "../conformance/captures.ts"
 
-const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "k", policyTemplate: "financial" }] })
+const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial" }] })
 
 const charge = (amount: number) =>
   ToolCalls.use((toolCalls) =>

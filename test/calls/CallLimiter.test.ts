@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { inProcess } from "../support/worlds.ts"
 
 const world = (burst: number) =>
-  inProcess({ tenants: [{ id: "t", apiKey: "key", burst, policyConfig: { dailyActionLimit: 10_000 } }] })
+  inProcess({ tenants: [{ id: "t", apiKey: "test-key", burst, policyConfig: { dailyActionLimit: 10_000 } }] })
 
 const fibers = 50
 
@@ -190,9 +190,9 @@ describe("CallLimiter", () => {
       for (let i = 0; i < 100; i++) yield* TestClock.adjust("100 millis")
       assert.strictEqual((yield* Fiber.join(calling)).length, 20)
     }).pipe(Effect.provide(
-      Vargate.layer({ apiKey: "key" }).pipe(
+      Vargate.layer({ apiKey: "test-key" }).pipe(
         Layer.provide(CallLimiter.layerMemory({ burst: 5 })),
-        Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key", burst: 5 }] }))
+        Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "test-key", burst: 5 }] }))
       )
     )))
 

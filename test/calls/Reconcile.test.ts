@@ -363,7 +363,7 @@ describe("Reconcile", () => {
 const lostError = Effect.fn(function*(params: Readonly<Record<string, unknown>>) {
   const error = yield* ToolCalls.call({ tool: "http", method: "GET", params }).pipe(
     Effect.provide(
-      Vargate.layer({ apiKey: "x" }).pipe(
+      Vargate.layer({ apiKey: "test-key" }).pipe(
         Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })),
         Layer.provide(Gateway.layerMemory())
       )

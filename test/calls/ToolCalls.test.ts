@@ -8,7 +8,7 @@ import { snapshotText } from "../../src/calls/internal/paramsSnapshot.ts"
 import { connectionFailure } from "../../src/transport/internal/connectionFailure.ts"
 
 const vargate = (steps: ReadonlyArray<ScriptedTransport.Step>) =>
-  Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(steps)))
+  Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(steps)))
 
 const reasonOf = (request: unknown) =>
   Effect.gen(function*() {
@@ -105,7 +105,9 @@ describe("a request is read once", () => {
       const { value } = Result.getOrThrow(snapshotText(text))
       const call = ToolCalls.call({ tool: "t", method: "m", params: value, isBusinessHours: true })
       const referred = ToolCalls.call({ tool: "t", method: "m", params: value, reference: "params" })
-      yield* Effect.all([call, referred]).pipe(Effect.provide(Layer.provide(Vargate.layer({ apiKey: "key" }), wire)))
+      yield* Effect.all([call, referred]).pipe(
+        Effect.provide(Layer.provide(Vargate.layer({ apiKey: "test-key" }), wire))
+      )
       assert.isTrue(bodies[0]!.endsWith(`,"params":${text}}`), bodies[0])
       assert.include(bodies[0], "\"context_override\":{\"is_business_hours\":true}")
       assert.match(

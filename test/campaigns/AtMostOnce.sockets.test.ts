@@ -86,7 +86,7 @@ describe("at most once, over sockets", () => {
           })
         const exits = yield* Effect.forEach(Array.from({ length: calls }, (_, n) => n), one, { concurrency: 24 }).pipe(
           Effect.provide(
-            Vargate.layer({ apiKey: "key", url: `http://127.0.0.1:${proxy.port}`, timeout: "1 second" }).pipe(
+            Vargate.layer({ apiKey: "test-key", url: `http://127.0.0.1:${proxy.port}`, timeout: "1 second" }).pipe(
               Layer.provide(client)
             )
           )

@@ -24,7 +24,7 @@ const plan: Faults.Plan = {
 
 const tenant = {
   id: "t",
-  apiKey: "key",
+  apiKey: "test-key",
   policyTemplate: "financial",
   policyConfig: { dailyTransactionCap: 1e9 },
   burst: 1e9

@@ -45,7 +45,7 @@ const server = Effect.gen(function*() {
     ),
     HttpRouter.route("GET", "/page.js", HttpServerResponse.text(yield* script, { contentType: "text/javascript" }))
   ])
-  const options = { tenants: [{ id: "t", apiKey: "key" }] }
+  const options = { tenants: [{ id: "t", apiKey: "test-key" }] }
   const context = yield* Layer.build(
     HttpRouter.serve(Layer.mergeAll(page, Gateway.routes(options)), { disableLogger: true, disableListenLog: true })
       .pipe(
@@ -71,7 +71,7 @@ const person = (url: string) =>
     )
   ).pipe(
     Effect.provide(Reviews.layer.pipe(
-      Layer.provide(Transport.layer({ apiKey: "key", url })),
+      Layer.provide(Transport.layer({ apiKey: "test-key", url })),
       Layer.provide(FetchHttpClient.layer)
     ))
   )

@@ -172,7 +172,7 @@ describe("at most once", () => {
 
   it.effect("a key that is not accepted is 7", () =>
     Effect.gen(function*() {
-      const { code, err } = yield* run(charge(50), { env: { VARGATE_API_KEY: "wrong" } })
+      const { code, err } = yield* run(charge(50), { env: { VARGATE_API_KEY: "wrong-key" } })
       assert.match(err, /^The key is that of VARGATE_API_KEY\.\nerror: .*did not accept the API key/)
       assert.notInclude(err, "wrong")
       assert.strictEqual(code, 7)

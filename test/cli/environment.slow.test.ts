@@ -41,7 +41,7 @@ describe("the command line", () => {
     const status = await start(["status"], stranger)
     assert.match(status.err, /^error: No API key: set VARGATE_API_KEY, .*\(there is no home folder to look into\)\.\n$/)
     assert.strictEqual(status.code, 2)
-    const init = await start(["init", "--no-check"], { ...stranger, env: { VARGATE_API_KEY: "k" } })
+    const init = await start(["init", "--no-check"], { ...stranger, env: { VARGATE_API_KEY: "test-key" } })
     assert.match(init.err, /There is no home folder to write to: give --config FILE, or set HOME/)
     assert.strictEqual(init.code, 2)
   })

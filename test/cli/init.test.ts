@@ -156,7 +156,7 @@ describe("the configuration", () => {
       assert.match(flags.out, /Gateway +http:\/\/flag\.localhost/)
       const keyFile = join(dirname(path), "key")
       writeFileSync(keyFile, key)
-      const byFile = yield* vargate(path, ["status", "--key-file", keyFile], { env: { VARGATE_API_KEY: "wrong" } })
+      const byFile = yield* vargate(path, ["status", "--key-file", keyFile], { env: { VARGATE_API_KEY: "wrong-key" } })
       assert.match(byFile.out, /key from --key-file/)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 

@@ -9,7 +9,7 @@ import { environment, Served, served } from "../support/cli.ts"
 const program = fileURLToPath(new URL("../../examples/00_quickstart.ts", import.meta.url))
 
 const gateway = (policyTemplate: TemplateName) =>
-  served({ tenants: [{ id: "shop", apiKey: "key", policyTemplate, burst: 100 }] })
+  served({ tenants: [{ id: "shop", apiKey: "test-key", policyTemplate, burst: 100 }] })
 
 const tour = Effect.gen(function*() {
   const { env, url } = yield* Served

@@ -5,10 +5,10 @@ import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { TestClock } from "effect/testing"
 
-const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "key", burst: 1000 }] })
+const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }] })
 
 const scripted = (steps: ReadonlyArray<ScriptedTransport.Step>) =>
-  Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(steps)))
+  Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(steps)))
 
 const limited = ScriptedTransport.json(429, {
   detail: { error: "rate_limit_exceeded", tenant_id: "t", rate_limit_rps: 10, rate_limit_burst: 20 }

@@ -29,7 +29,7 @@ const Step = Schema.Union([
 const patience = 90 * 60
 
 const world = inProcess({
-  tenants: [{ id: "t", apiKey: "key", burst: 1000, policyConfig: { dailyActionLimit: 10_000 } }],
+  tenants: [{ id: "t", apiKey: "test-key", burst: 1000, policyConfig: { dailyActionLimit: 10_000 } }],
   tools: { "db/drop": () => Effect.succeed({ dropped: true }), "db/purge": () => Effect.fail("stuck") }
 })
 

@@ -7,7 +7,7 @@ import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import { TestClock } from "effect/testing"
 
 const gateway = GatewayMemory.layer({
-  tenants: [{ id: "t", apiKey: "key", policyTemplate: "financial", burst: 1000 }],
+  tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial", burst: 1000 }],
   tools: {
     "bank/pay": ({ amount }) => Effect.succeed({ paid: amount }),
     "bank/bounce": () => Effect.succeed({ error: "no funds" })
@@ -157,7 +157,7 @@ describe("Governed.run", () => {
       const posts = (yield* wire.requests).filter(({ method }) => method === "POST")
       assert.strictEqual(posts.length, 1)
     }).pipe(Effect.provide(
-      Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(({ method }) =>
+      Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(({ method }) =>
         method === "POST"
           ? ScriptedTransport.disconnect
           : ScriptedTransport.json(200, { records: [], count: 0, offset: 0, total: 0, tenant_id: "t" })
@@ -172,7 +172,7 @@ describe("Governed.run", () => {
       const wire = yield* ScriptedTransport.ScriptedTransport
       assert.strictEqual((yield* wire.requests).length, 1)
     }).pipe(Effect.provide(
-      Vargate.layer({ apiKey: "key" }).pipe(
+      Vargate.layer({ apiKey: "test-key" }).pipe(
         Layer.provideMerge(ScriptedTransport.layer(() => ScriptedTransport.disconnect))
       )
     )))
@@ -202,7 +202,7 @@ describe("Governed.run", () => {
       const error = yield* Effect.flip(Governed.run({ tool: "a", method: "b", retry: RetryPolicy.none }, action))
       assert.strictEqual(error._tag, "OpaUnavailable")
     }).pipe(Effect.provide(
-      Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer([
+      Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer([
         ScriptedTransport.json(502, { detail: "OPA unreachable: away" }),
         ScriptedTransport.refuse,
         ScriptedTransport.json(200, { status: "allowed", action_id: "a-1" }),

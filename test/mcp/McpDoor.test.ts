@@ -67,7 +67,7 @@ describe("McpDoor.call", () => {
       assert.deepStrictEqual(wire.visits, [
         { method: "POST", path: "/mcp/server", key: "vg-1", authorization: undefined }
       ])
-    }).pipe(Effect.provide(Layer.provide(withDoor(Vargate.layer({ apiKey: "vg-1" })), wire.layer)))
+    }).pipe(Effect.provide(Layer.provide(withDoor(Vargate.layer({ apiKey: "test-key" })), wire.layer)))
   })
 
   const brokered = { decision: "allowed", execution_mode: "vargate_brokered" }

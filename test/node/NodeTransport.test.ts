@@ -332,7 +332,7 @@ describe("interruption", () => {
 describe("a governed call's deadline", () => {
   const call = (url: string, timeout: Duration.Input = "50 millis") =>
     ToolCalls.ToolCalls.use((toolCalls) => toolCalls.call({ tool: "bank", method: "pay" })).pipe(
-      Effect.provide(Vargate.layer({ apiKey: "key", url, timeout }))
+      Effect.provide(Vargate.layer({ apiKey: "test-key", url, timeout }))
     )
 
   const allowed = JSON.stringify({ status: "allowed", action_id: "a-1", execution_result: "x".repeat(100_000) })

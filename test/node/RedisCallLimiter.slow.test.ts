@@ -49,8 +49,8 @@ describe.skipIf(!existsSync(server))("RedisCallLimiter (needs Debian's redis-ser
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        Vargate.layer({ apiKey: "key" }).pipe(
-          Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key", burst: 1000 }] }))
+        Vargate.layer({ apiKey: "test-key" }).pipe(
+          Layer.provide(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }] }))
         )
       )
     ))

@@ -23,7 +23,7 @@ const world = (
     readonly onTheWay?: (visit: Visit) => Effect.Effect<void>
   } = {}
 ) => {
-  const state = { good: "key-0", rotations: 0, done: 0 }
+  const state = { good: "test-key-0", rotations: 0, done: 0 }
   const { layer, visits } = keyedWire(Effect.fnUntraced(function*(visit) {
     yield* options.onTheWay?.(visit) ?? Effect.void
     if (visit.authorization === undefined && visit.key !== state.good) return unauthorized
@@ -42,10 +42,10 @@ const world = (
       state.done++
       return allowed
     }
-    state.good = `key-${++state.rotations}`
+    state.good = `test-key-${++state.rotations}`
     return yield* options.onRotated?.(visit, state.good) ?? Effect.succeed(rotated(state.good))
   }))
-  return { state, visits, layer: Vargate.layerOperator({ apiKey: "key-0" }).pipe(Layer.provide(layer)) }
+  return { state, visits, layer: Vargate.layerOperator({ apiKey: "test-key-0" }).pipe(Layer.provide(layer)) }
 }
 
 const keysOf = (visits: ReadonlyArray<Visit>, path = "/mcp/tools/call") =>
@@ -59,11 +59,11 @@ describe("rotateKey", () => {
     return Effect.gen(function*() {
       yield* call
       const { apiKey, rotatedAt, tenantId } = yield* rotate()
-      assert.deepStrictEqual([Redacted.value(apiKey), tenantId], ["key-1", "t"])
+      assert.deepStrictEqual([Redacted.value(apiKey), tenantId], ["test-key-1", "t"])
       assert.strictEqual(rotatedAt?.epochMilliseconds, Date.UTC(2026, 10, 23, 0, 40, 26, 798))
       yield* call
-      assert.deepStrictEqual(keysOf(visits), ["key-0", "key-1"])
-      assert.strictEqual(Redacted.value(yield* Account.Account.use((account) => account.key)), "key-1")
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0", "test-key-1"])
+      assert.strictEqual(Redacted.value(yield* Account.Account.use((account) => account.key)), "test-key-1")
     }).pipe(Effect.provide(layer))
   })
 
@@ -77,14 +77,14 @@ describe("rotateKey", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(rotation)
       yield* Fiber.join(calls)
-      assert.deepStrictEqual(keysOf(visits), ["key-1", "key-1"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-1", "test-key-1"])
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("sends again what was under way and is refused before the new key is here", () => {
     const { layer, state, visits } = world({
       onTheWay: (visit) =>
-        visit.path === "/mcp/tools/call" && visit.key === "key-0" ? Effect.sleep("2 seconds") : Effect.void,
+        visit.path === "/mcp/tools/call" && visit.key === "test-key-0" ? Effect.sleep("2 seconds") : Effect.void,
       onRotated: (_, key) => Effect.delay(Effect.succeed(rotated(key)), "10 seconds")
     })
     return Effect.gen(function*() {
@@ -94,11 +94,11 @@ describe("rotateKey", () => {
       const rotation = yield* Effect.forkChild(rotate(), { startImmediately: true })
       yield* TestClock.adjust("9 seconds")
       // Both are refused by now, and wait for the key.
-      assert.deepStrictEqual(keysOf(visits), ["key-0", "key-0"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0", "test-key-0"])
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(rotation)
       assert.lengthOf(yield* Fiber.join(calls), 2)
-      assert.deepStrictEqual(keysOf(visits), ["key-0", "key-0", "key-1", "key-1"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0", "test-key-0", "test-key-1", "test-key-1"])
       assert.strictEqual(state.done, 2)
     }).pipe(Effect.provide(layer))
   })
@@ -106,7 +106,7 @@ describe("rotateKey", () => {
   it.effect("sends again what arrives late, past several rotations", () => {
     const { layer, state, visits } = world({
       onTheWay: ({ key, path }) =>
-        path === "/mcp/tools/call" && key !== "key-3" ? Effect.sleep("5 seconds") : Effect.void
+        path === "/mcp/tools/call" && key !== "test-key-3" ? Effect.sleep("5 seconds") : Effect.void
     })
     return Effect.gen(function*() {
       const late = yield* Effect.forkChild(call, { startImmediately: true })
@@ -117,7 +117,7 @@ describe("rotateKey", () => {
       yield* rotate()
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(late))._tag, "Allowed")
-      assert.deepStrictEqual(keysOf(visits), ["key-0", "key-1", "key-2", "key-3"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0", "test-key-1", "test-key-2", "test-key-3"])
       assert.strictEqual(state.done, 1)
     }).pipe(Effect.provide(layer))
   })
@@ -135,7 +135,14 @@ describe("rotateKey", () => {
       const error = yield* Fiber.join(unlucky)
       // The last one was on its way when time was up.
       assert(error._tag === "OutcomeUnknown" && error.cause._tag === "Timeout")
-      assert.deepStrictEqual(keysOf(visits), ["key-0", "key-1", "key-2", "key-3", "key-4", "key-5"])
+      assert.deepStrictEqual(keysOf(visits), [
+        "test-key-0",
+        "test-key-1",
+        "test-key-2",
+        "test-key-3",
+        "test-key-4",
+        "test-key-5"
+      ])
     }).pipe(Effect.provide(layer))
   })
 
@@ -145,7 +152,7 @@ describe("rotateKey", () => {
       const error = yield* Effect.flip(rotate())
       assert(error._tag === "VargateError" && error.reason._tag === "Forbidden")
       yield* Effect.exit(call)
-      assert.deepStrictEqual(keysOf(visits), ["key-0"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0"])
     }).pipe(Effect.provide(layer))
   })
 
@@ -189,7 +196,7 @@ describe("rotateKey", () => {
           error.stack
         ]
         assert.notInclude(printed.join(), "S3CR3T")
-        assert.strictEqual(Redacted.value(yield* Account.Account.use((account) => account.key)), "key-0")
+        assert.strictEqual(Redacted.value(yield* Account.Account.use((account) => account.key)), "test-key-0")
       }).pipe(Effect.provide(layer))
     })
   })
@@ -204,7 +211,7 @@ describe("rotateKey", () => {
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(rotation))._tag, "RotationUnknown")
       yield* Fiber.join(waiting)
-      assert.deepStrictEqual(keysOf(visits), ["key-0"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-0"])
     }).pipe(Effect.provide(layer))
   })
 
@@ -216,7 +223,7 @@ describe("rotateKey", () => {
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(interruption)
       yield* call
-      assert.deepStrictEqual(keysOf(visits), ["key-1"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-1"])
     }).pipe(Effect.provide(layer))
   })
 
@@ -240,10 +247,10 @@ describe("rotateKey", () => {
       })
       for (let i = 0; i < 3; i++) yield* TestClock.adjust("1 second")
       const keys = (yield* Fiber.join(all)).map(({ apiKey }) => Redacted.value(apiKey))
-      assert.deepStrictEqual(keys, ["key-1", "key-2", "key-3"])
-      assert.deepStrictEqual(keysOf(visits, "/api-keys/rotate"), ["key-0", "key-1", "key-2"])
+      assert.deepStrictEqual(keys, ["test-key-1", "test-key-2", "test-key-3"])
+      assert.deepStrictEqual(keysOf(visits, "/api-keys/rotate"), ["test-key-0", "test-key-1", "test-key-2"])
       yield* call
-      assert.deepStrictEqual(keysOf(visits), ["key-3"])
+      assert.deepStrictEqual(keysOf(visits), ["test-key-3"])
     }).pipe(Effect.provide(layer))
   })
 })
@@ -290,11 +297,11 @@ describe("a session", () => {
       assert.deepStrictEqual(
         visits.map(({ authorization, key, path }) => [path, key, authorization]),
         [
-          ["/dashboard/me", "key-0", undefined],
+          ["/dashboard/me", "test-key-0", undefined],
           ["/api-keys/rotate", undefined, "Bearer jwt"],
           ["/auth/my-tenants", undefined, "Bearer jwt"],
           ["/auth/switch-tenant", undefined, "Bearer jwt"],
-          ["/mcp/tools/call", "key-1", undefined]
+          ["/mcp/tools/call", "test-key-1", undefined]
         ]
       )
     }).pipe(Effect.provide(layer))

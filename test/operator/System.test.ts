@@ -50,5 +50,5 @@ describe("System", () => {
       assert.strictEqual((yield* of("acme"))._tag, "Forbidden")
       assert.strictEqual((yield* of("absent"))._tag, "NotFound")
       assert.strictEqual((yield* reasonOf(system(({ publicDashboard }) => publicDashboard("absent"))))._tag, "NotFound")
-    }).pipe(Effect.provide(GatewayMemory.layer({ tenants: [{ id: "acme", apiKey: "key" }] }))))
+    }).pipe(Effect.provide(GatewayMemory.layer({ tenants: [{ id: "acme", apiKey: "test-key" }] }))))
 })

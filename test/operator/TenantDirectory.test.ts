@@ -27,7 +27,7 @@ describe("TenantDirectory", () => {
       assert.notInclude(JSON.stringify(listed), key)
       const again = yield* reasonOf(directory(({ create }) => create({ tenantId: "shop", name: "Shop" })))
       assert.strictEqual(again._tag, "Conflict")
-    }).pipe(Effect.provide(GatewayMemory.layer({ tenants: [{ id: "acme", apiKey: "key", githubLogin: "ann" }] }))))
+    }).pipe(Effect.provide(GatewayMemory.layer({ tenants: [{ id: "acme", apiKey: "test-key", githubLogin: "ann" }] }))))
 
   it.effect("knows no tenant that is not there", () =>
     Effect.gen(function*() {

@@ -31,7 +31,7 @@ const program = Effect.gen(function*() {
     hasNode: "process" in globalThis || "Buffer" in globalThis
   }
 }).pipe(
-  Effect.provide(Vargate.layer({ apiKey: "key", url: location.origin }).pipe(Layer.provide(FetchHttpClient.layer)))
+  Effect.provide(Vargate.layer({ apiKey: "test-key", url: location.origin }).pipe(Layer.provide(FetchHttpClient.layer)))
 )
 
 Object.assign(globalThis, { outcome: Effect.runPromise(program) })

@@ -20,7 +20,7 @@ const gateway = Gateway.serve({
   Layer.provide(Gateway.layerParts({
     tenants: [{
       id: "t",
-      apiKey: "key",
+      apiKey: "test-key",
       burst: 1e6,
       policyTemplate: "financial",
       policyConfig: { dailyTransactionCap: 1e9 }

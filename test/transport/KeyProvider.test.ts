@@ -11,7 +11,7 @@ const world = (options: {
   readonly read: Effect.Effect<string, unknown>
   readonly respond?: (visit: Visit) => Effect.Effect<typeof allowed>
 }) => {
-  const state = { good: "first", reads: 0 }
+  const state = { good: "first-key", reads: 0 }
   const { layer, visits } = keyedWire(
     options.respond ?? ((visit) => Effect.sync(() => visit.key === state.good ? allowed : unauthorized))
   )
@@ -28,35 +28,35 @@ const world = (options: {
 
 describe("KeyProvider", () => {
   it.effect("is asked once for a key that stays good", () => {
-    const { layer, state, visits } = world({ read: Effect.succeed("first") })
+    const { layer, state, visits } = world({ read: Effect.succeed("first-key") })
     return Effect.gen(function*() {
       for (let i = 0; i < 5; i++) yield* call
       assert.strictEqual(state.reads, 1)
-      assert.deepStrictEqual(visits.map(({ key }) => key), Array(5).fill("first"))
+      assert.deepStrictEqual(visits.map(({ key }) => key), Array(5).fill("first-key"))
       assert.isTrue(visits.every(({ authorization }) => authorization === undefined))
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("is asked again after a 401, and the call goes through with the new key", () => {
-    const keys = ["first", "second"]
+    const keys = ["first-key", "second-key"]
     const { layer, state, visits } = world({ read: Effect.sync(() => keys.shift()!) })
     return Effect.gen(function*() {
       yield* call
-      state.good = "second"
+      state.good = "second-key"
       assert.strictEqual((yield* call)._tag, "Allowed")
       yield* call
       assert.strictEqual(state.reads, 2)
-      assert.deepStrictEqual(visits.map(({ key }) => key), ["first", "first", "second", "second"])
+      assert.deepStrictEqual(visits.map(({ key }) => key), ["first-key", "first-key", "second-key", "second-key"])
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("is asked once by fifty callers who are refused at different times", () => {
     let reads = 0
     const { layer, visits } = world({
-      read: Effect.suspend(() => Effect.delay(Effect.succeed(reads++ === 0 ? "first" : "second"), "2 seconds")),
+      read: Effect.suspend(() => Effect.delay(Effect.succeed(reads++ === 0 ? "first-key" : "second-key"), "2 seconds")),
       respond: ({ key }) =>
         Effect.delay(
-          Effect.succeed(key === "second" ? allowed : unauthorized),
+          Effect.succeed(key === "second-key" ? allowed : unauthorized),
           // Some of these refusals arrive before the new key, some with it, some long after.
           `${(visits.length * 137) % 5000} millis`
         )
@@ -72,27 +72,27 @@ describe("KeyProvider", () => {
       assert.lengthOf(yield* Fiber.join(callers), 50)
       assert.strictEqual(reads, 2)
       assert.deepStrictEqual(visits.map(({ key }) => key).sort(), [
-        ...Array(50).fill("first"),
-        ...Array(50).fill("second")
+        ...Array(50).fill("first-key"),
+        ...Array(50).fill("second-key")
       ])
     }).pipe(Effect.scoped)
   })
 
   it.effect("is not asked twice for one call, nor in a loop", () => {
-    const { layer, state, visits } = world({ read: Effect.sync(() => `key-${state.reads}`) })
+    const { layer, state, visits } = world({ read: Effect.sync(() => `test-key-${state.reads}`) })
     return Effect.gen(function*() {
       state.good = "none"
       const error = yield* Effect.flip(call)
       assert(error._tag === "VargateError" && error.reason._tag === "Unauthenticated")
-      assert.deepStrictEqual(visits.map(({ key }) => key), ["key-1", "key-2"])
+      assert.deepStrictEqual(visits.map(({ key }) => key), ["test-key-1", "test-key-2"])
       assert.strictEqual(state.reads, 2)
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("that still says the same leaves the refusal, once for all who share it", () => {
-    const { layer, state, visits } = world({ read: Effect.succeed("first") })
+    const { layer, state, visits } = world({ read: Effect.succeed("first-key") })
     return Effect.gen(function*() {
-      state.good = "second"
+      state.good = "second-key"
       const errors = yield* Effect.forEach(Array(10), () => Effect.flip(call), { concurrency: "unbounded" })
       for (const error of errors) assert(error._tag === "VargateError" && error.reason._tag === "Unauthenticated")
       assert.strictEqual(state.reads, 2)
@@ -116,13 +116,13 @@ describe("KeyProvider", () => {
     let isSealed = false
     const { layer, state } = world({
       read: Effect.suspend(() =>
-        isSealed ? Effect.fail(new VaultSealed({ words: "hvs.S3CR3T" })) : Effect.succeed("first")
+        isSealed ? Effect.fail(new VaultSealed({ words: "hvs.S3CR3T" })) : Effect.succeed("first-key")
       )
     })
     return Effect.gen(function*() {
       yield* call
       isSealed = true
-      state.good = "second"
+      state.good = "second-key"
       const error = yield* Effect.flip(call)
       assert(error._tag === "VargateError" && error.reason._tag === "KeyUnavailable")
       assert.strictEqual(error.sideEffect, "none")
@@ -135,11 +135,11 @@ describe("KeyProvider", () => {
   it.effect("that hangs ends with the time-out, and the call did nothing", () => {
     let isHanging = false
     const { layer, state } = world({
-      read: Effect.suspend(() => isHanging ? Effect.never : Effect.succeed("first"))
+      read: Effect.suspend(() => isHanging ? Effect.never : Effect.succeed("first-key"))
     })
     return Effect.gen(function*() {
       isHanging = true
-      state.good = "second"
+      state.good = "second-key"
       const caller = yield* Effect.forkChild(Effect.flip(call), { startImmediately: true })
       yield* TestClock.adjust("30 seconds")
       const error = yield* Fiber.join(caller)
@@ -147,30 +147,30 @@ describe("KeyProvider", () => {
       assert.strictEqual(error.sideEffect, "none")
       // The question that hung is over, so the next refusal asks again.
       isHanging = false
-      state.good = "first"
+      state.good = "first-key"
       yield* call
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("survives an impatient caller", () => {
-    const keys = [Effect.succeed("first"), Effect.delay(Effect.succeed("second"), "5 seconds")]
+    const keys = [Effect.succeed("first-key"), Effect.delay(Effect.succeed("second-key"), "5 seconds")]
     const { layer, state, visits } = world({ read: Effect.suspend(() => keys.shift()!) })
     return Effect.gen(function*() {
-      state.good = "second"
+      state.good = "second-key"
       const impatient = yield* Effect.forkChild(call, { startImmediately: true })
       const patient = yield* Effect.forkChild(call, { startImmediately: true })
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(impatient)
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(patient))._tag, "Allowed")
-      assert.deepStrictEqual(visits.map(({ key }) => key), ["first", "first", "second"])
+      assert.deepStrictEqual(visits.map(({ key }) => key), ["first-key", "first-key", "second-key"])
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("gives redacted keys as they are, and reads too ask again", () => {
-    const keys = [Redacted.make("first"), Redacted.make("second")]
+    const keys = [Redacted.make("first-key"), Redacted.make("second-key")]
     const { layer: wire, visits } = keyedWire(({ key }) =>
-      Effect.succeed(key === "second" ? { status: 200, body: { status: "ok" } } : unauthorized)
+      Effect.succeed(key === "second-key" ? { status: 200, body: { status: "ok" } } : unauthorized)
     )
     const provider = KeyProvider.layer(Effect.sync(() => keys.shift()!))
     return Effect.gen(function*() {

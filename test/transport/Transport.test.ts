@@ -54,19 +54,31 @@ describe("apiKey", () => {
       if (apiKey.trim() !== "") assert.notInclude(JSON.stringify(error), apiKey.trim())
     }))
 
-  it.effect("undefined, as plain JavaScript may pass it, is refused", () =>
-    refusedOption({ apiKey: undefined as unknown as string }, "apiKey"))
-
   const configured = (environment: Record<string, string>) =>
     Layer.build(Vargate.layerConfig()).pipe(
       Effect.provide(Layer.merge(unused, ConfigProvider.layer(ConfigProvider.fromUnknown(environment))))
     )
+
+  it.effect.each(["a", "sevench"])(
+    "of %s is too short: all that has it in it would be redacted",
+    (apiKey) =>
+      Effect.gen(function*() {
+        yield* refusedOption({ apiKey }, "apiKey")
+        const error = yield* Effect.flip(configured({ VARGATE_API_KEY: apiKey }))
+        assert.include(error.message, "fewer than 8 characters")
+      })
+  )
+
+  it.effect("undefined, as plain JavaScript may pass it, is refused", () =>
+    refusedOption({ apiKey: undefined as unknown as string }, "apiKey"))
 
   it.effect("missing from the environment is refused", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(configured({}))
       assert.strictEqual(error._tag, "ConfigError")
       assert.include(String(error), "VARGATE_API_KEY")
+      assert.include(String(error), "npx effect-vargate dev")
+      assert.notInclude(String(error), "Schema")
     }))
 
   it.effect.each(Object.entries(badKeys))(

@@ -252,7 +252,7 @@ test("a policy does not accept errors that say nothing about side effects", () =
 
 test("who approves needs Reviews, and an agent's layer does not give it", () => {
   const approve = Reviews.Reviews.use((reviews) => reviews.approve(actionId))
-  const agent = Vargate.layer({ apiKey: "key" })
+  const agent = Vargate.layer({ apiKey: "test-key" })
   expect<Effect.Services<typeof approve>>().type.toBe<Reviews.Reviews>()
   expect<Vargate.Services>().type.not.toBeAssignableFrom<Reviews.Reviews>()
   expect<Vargate.Services>().type.not.toBeAssignableFrom<Maintenance.Maintenance>()

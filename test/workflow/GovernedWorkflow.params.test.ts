@@ -26,7 +26,7 @@ const Pay = GovernedWorkflow.make({
   run: () => Effect.void
 })
 
-const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "key", burst: 1000 }] })
+const gateway = GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }] })
 
 const test = (title: string, body: () => Effect.Effect<void, unknown, Layer.Success<typeof gateway> | Engine.Engine>) =>
   it.effect(title, () =>

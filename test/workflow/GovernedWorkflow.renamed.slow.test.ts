@@ -36,9 +36,9 @@ const client = Layer.effect(
 
 const world = Reviews.layer.pipe(
   Layer.provideMerge(Approvals.layerWith({ poll: Schedule.spaced("10 millis") })),
-  Layer.provideMerge(Vargate.layer({ apiKey: "key" })),
+  Layer.provideMerge(Vargate.layer({ apiKey: "test-key" })),
   Layer.provide(client),
-  Layer.provideMerge(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "key", burst: 1e6 }] }))
+  Layer.provideMerge(Gateway.layerMemory({ tenants: [{ id: "t", apiKey: "test-key", burst: 1e6 }] }))
 )
 
 const calls = Effect.map(

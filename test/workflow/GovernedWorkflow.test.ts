@@ -56,7 +56,7 @@ const definitions = Layer.mergeAll(
 )
 
 const gatewayOptions: Gateway.Options = {
-  tenants: [{ id: "t", apiKey: "key", burst: 1e6 }],
+  tenants: [{ id: "t", apiKey: "test-key", burst: 1e6 }],
   tools: {
     "bank/transfer": ({ n }) => n === 13 ? Effect.fail("no luck") : Effect.succeed({ transferred: n })
   },
@@ -94,7 +94,7 @@ const worldOf = (engine: Layer.Layer<Engine.Engine, unknown, Approvals.Approvals
     Object.assign(way, { isCut: false, lose: 0, looks: 0 })
     return definitions.pipe(
       Layer.provideMerge(engine),
-      Layer.provideMerge(Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey: "key" }))),
+      Layer.provideMerge(Layer.provideMerge(Reviews.layer, Vargate.layer({ apiKey: "test-key" }))),
       Layer.provide(client),
       Layer.provideMerge(Gateway.layerMemory(gatewayOptions)),
       Layer.orDie
@@ -379,7 +379,7 @@ describe("EngineSqlite", () => {
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
       )
       const engine = EngineSqlite.layer({ filename: join(folder, "workflows.db") }).pipe(
-        Layer.provide(Vargate.layer({ apiKey: "key" })),
+        Layer.provide(Vargate.layer({ apiKey: "test-key" })),
         Layer.provide(Gateway.layerMemory(gatewayOptions))
       )
       yield* Layer.build(engine)

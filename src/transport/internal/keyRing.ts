@@ -21,12 +21,25 @@ import { spellings } from "../../internal/redact.ts"
 export const keyIssue = (key: Redacted.Redacted): string | undefined => {
   const text: unknown = Redacted.value(key)
   if (typeof text !== "string" || text.trim() === "") {
-    return "an API key is required (VARGATE_API_KEY): without one the gateway acts for its default tenant"
+    return `an API key is required (VARGATE_API_KEY): without one the gateway acts for its default tenant. ${keySources}`
   }
-  return /^[\x21-\x7e]+$/.test(text)
-    ? undefined
-    : "the API key holds white space or characters that a header cannot carry"
+  if (!/^[\x21-\x7e]+$/.test(text)) return "the API key holds white space or characters that a header cannot carry"
+  return text.length < shortestKey
+    ? `the API key has fewer than ${shortestKey} characters: keys are redacted in every text, and one so short would take \
+ordinary words with it. Check VARGATE_API_KEY`
+    : undefined
 }
+
+/**
+ * Where a key comes from.
+ *
+ * @internal
+ */
+export const keySources =
+  "The dashboard of the hosted gateway shows yours; `npx effect-vargate dev` starts a gateway on this machine and prints a key for it"
+
+/** Keys of gateways have far more. */
+const shortestKey = 8
 
 /**
  * The key that a request is sent with, and what was known when it was.

@@ -29,7 +29,7 @@ const outcomes = (extra: (transport: Transport.Transport["Service"]) => Transpor
     assert.lengthOf(bodies, answers.length)
     return { bodies, results: results.map((result) => JSON.stringify(Result.merge(result))) }
   }).pipe(
-    Effect.provide(Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(answers))))
+    Effect.provide(Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(answers))))
   )
 
 describe("the fast path", () => {
@@ -60,6 +60,6 @@ describe("the fast path", () => {
       assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
       assert.strictEqual((yield* call({ tool: "t", method: "m", params: params("{\"n\":1}") })).actionId, "a-1")
     }).pipe(Effect.provide(
-      Vargate.layer({ apiKey: "key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(answers.slice(0, 1))))
+      Vargate.layer({ apiKey: "test-key" }).pipe(Layer.provideMerge(ScriptedTransport.layer(answers.slice(0, 1))))
     )))
 })

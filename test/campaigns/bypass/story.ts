@@ -21,7 +21,7 @@ export const amounts = [5, 7, 2000, 3000, 9000]
 
 export const tenant = {
   id: "t",
-  apiKey: "key",
+  apiKey: "test-key",
   burst: 1e9,
   policyConfig: { dailyActionLimit: 1e9, cooldownViolations: 1e9, anomalyThreshold: 1e9 }
 } as const

@@ -15,7 +15,7 @@ const url = "https://receiver.example/hook?token=T0K3N"
 
 const options: Tenants.TenantOptions = {
   id: "t",
-  apiKey: "key",
+  apiKey: "test-key",
   policyTemplate: "financial",
   webhookUrl: url,
   webhookSecret: secret,
@@ -292,7 +292,7 @@ describe("a test", () => {
 
 const gateway = (webhooks: WebhookSender.Options, tenant: Tenants.TenantOptions = options) =>
   ToolCalls.layer.pipe(
-    Layer.provide(Transport.layer({ apiKey: "key" })),
+    Layer.provide(Transport.layer({ apiKey: "test-key" })),
     Layer.provideMerge(Gateway.layerMemory({ tenants: [tenant], webhooks }))
   )
 

@@ -90,7 +90,7 @@ export const access = (door: Door) => {
     })
 
     test("the service fails with Unauthenticated", function*() {
-      const error = yield* as({ id: "acme", apiKey: "wrong" })(reasonOf(log()))
+      const error = yield* as({ id: "acme", apiKey: "wrong-key" })(reasonOf(log()))
       assert.strictEqual(error, "Unauthenticated: Invalid API key")
     })
 

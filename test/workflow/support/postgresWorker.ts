@@ -33,7 +33,7 @@ const layer = payments.layer.pipe(
     url: database!,
     shardingConfig: { runnerAddress: Option.some(RunnerAddress.make("127.0.0.1", Number(port))) }
   })),
-  Layer.provideMerge(Vargate.layer({ apiKey: "key", url: url! })),
+  Layer.provideMerge(Vargate.layer({ apiKey: "test-key", url: url! })),
   Layer.provide(FetchHttpClient.layer)
 )
 

@@ -29,7 +29,7 @@ const program = Effect.forEach(
 
 const layer = payments.layer.pipe(
   Layer.provideMerge(EngineSqlite.layer({ filename: join(folder!, "workflows.db") })),
-  Layer.provideMerge(Vargate.layer({ apiKey: "key", url: url! })),
+  Layer.provideMerge(Vargate.layer({ apiKey: "test-key", url: url! })),
   Layer.provide(FetchHttpClient.layer)
 )
 

@@ -17,7 +17,7 @@ import { linesOf } from "./payments.ts"
 export const isFull = process.env["VARGATE_FULL_CAMPAIGNS"] !== undefined
 
 const options = {
-  tenants: [{ id: "t", apiKey: "key", burst: 1e6, policyConfig: { dailyActionLimit: 1e9 } }],
+  tenants: [{ id: "t", apiKey: "test-key", burst: 1e6, policyConfig: { dailyActionLimit: 1e9 } }],
   policy: { approvals: [() => true] },
   tools: { "bank/transfer": ({ n }: { readonly n?: unknown }) => Effect.succeed({ paid: n }) }
 }
@@ -35,7 +35,7 @@ export const url = Effect.map(HttpServer.HttpServer, ({ address }) => HttpServer
 const people = (url: string) =>
   Layer.merge(Reviews.layer, Approvals.layer).pipe(
     Layer.provideMerge(Vargate.layer({
-      apiKey: "key",
+      apiKey: "test-key",
       url,
       transformClient: HttpClient.mapRequest(HttpClientRequest.setHeader("x-people", "yes"))
     })),
