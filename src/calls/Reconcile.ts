@@ -28,6 +28,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as AuditLog from "../audit/AuditLog.ts"
 import type { AuditRecord } from "../audit/AuditRecord.ts"
+import { openingAfter } from "../errors/internal/hoursRules.ts"
 import { Denied, OutcomeUnknown, PendingApproval } from "../errors/VargateError.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
 import { sameParams } from "../internal/sameParams.ts"
@@ -122,7 +123,7 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
         claims.mayBeOfAnother(record.requestedAt.epochMilliseconds, lost.sentAt.epochMilliseconds) ||
         !sameParams(lost.request.params, record.params, false)
       ))
-    const decision = readDecision(record, redact)
+    const decision = readDecision(record, redact, lost.request.isBusinessHours)
     if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
     }
@@ -248,7 +249,11 @@ const executions: Readonly<Record<string, Allowed["execution"]>> = {
 /** With this word among the violations the embedded gateway says that it stopped during the execution. */
 const cutOff = "execution_outcome_unknown"
 
-const readDecision = (record: AuditRecord, redact: (text: string) => string): ToolCalls.Decision | undefined => {
+const readDecision = (
+  record: AuditRecord,
+  redact: (text: string) => string,
+  isBusinessHours: boolean | undefined
+): ToolCalls.Decision | undefined => {
   const { actionId } = record
   const execution = executions[record.executionMode ?? ""]
   switch (record.decision) {
@@ -265,7 +270,12 @@ const readDecision = (record: AuditRecord, redact: (text: string) => string): To
         actionId,
         violations: record.violations.map(redact),
         severity: redact(record.severity),
-        alertTier: redact(record.alertTier ?? "none")
+        alertTier: redact(record.alertTier ?? "none"),
+        opensAt: openingAfter({
+          violations: record.violations,
+          isBusinessHours,
+          now: record.requestedAt.epochMilliseconds
+        })
       })
     case "pending_approval":
       return new PendingApproval({

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { openingAfter } from "../errors/internal/hoursRules.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type CallError,
@@ -149,7 +150,7 @@ export const make = Effect.gen(function*() {
       onFailure: (error): Effect.Effect<A, E | SubmitError> => {
         switch (error._tag) {
           case "Blocked403":
-            return decided(deniedBy(error, transport.redact))
+            return decided(deniedBy(error, transport.redact, call, clock.currentTimeMillisUnsafe()))
           case "OpaUnreachable502":
             return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
           case "RateLimited":
@@ -230,13 +231,19 @@ const heldBy = ({ action_id: actionId, message }: typeof Pending202.Type, redact
     })
   )
 
-const deniedBy = ({ detail }: typeof Blocked403.Type, redact: (text: string) => string) =>
+const deniedBy = (
+  { detail }: typeof Blocked403.Type,
+  redact: (text: string) => string,
+  { isBusinessHours }: typeof ToolCall.Encoded,
+  now: number
+) =>
   withoutStack(() =>
     new Denied({
       actionId: detail.action_id,
       violations: detail.violations.map(redact),
       severity: redact(detail.severity ?? "none"),
-      alertTier: redact(detail.alert_tier ?? "none")
+      alertTier: redact(detail.alert_tier ?? "none"),
+      opensAt: openingAfter({ violations: detail.violations, isBusinessHours, now })
     })
   )
 

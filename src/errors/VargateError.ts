@@ -32,6 +32,7 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { ActionId } from "../model/ActionId.ts"
 import { ToolCall } from "../model/ToolCall.ts"
+import { isForHoursAlone } from "./internal/hoursRules.ts"
 import { Reason, type SideEffect, type Verdict } from "./Reason.ts"
 
 /**
@@ -57,9 +58,6 @@ export * from "./WebhookError.ts"
 
 // --- the answers of a governed call ----------------------------------------------------------------------------------
 
-/** Rules that deny only at some hours: that of the template `financial`, and the measured gateway's own. */
-const hoursRules: ReadonlySet<string> = new Set(["transaction_outside_business_hours", "high_value_out_of_hours_eur"])
-
 /** Rules of the hosted gateway that deny a tool, whatever the call: another call or another policy does not help. */
 const toolRules = {
   no_credential_registered_for_tool:
@@ -68,10 +66,11 @@ const toolRules = {
     "the gateway would execute this tool itself, and does not know how. Ask its operator to add the tool, or call it by a name that the gateway knows."
 } as const
 
-const nextStepOf = (violations: ReadonlyArray<string>): string => {
+const nextStepOf = ({ opensAt, violations }: Denied): string => {
   for (const [rule, advice] of Object.entries(toolRules)) if (violations.includes(rule)) return advice
-  return violations.length > 0 && violations.every((name) => hoursRules.has(name))
-    ? "ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC, or change the call or the policy."
+  const opening = opensAt === undefined ? "" : ` (the next begin at ${DateTime.formatIso(opensAt)})`
+  return isForHoursAlone(violations)
+    ? `ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC${opening}, or change the call or the policy.`
     : "change the call or the policy before asking again."
 }
 
@@ -90,14 +89,16 @@ export class Denied extends Schema.TaggedError<Denied>("effect-vargate/Denied")(
   actionId: ActionId,
   violations: Schema.Array(Schema.String),
   severity: Schema.String,
-  alertTier: Schema.String
+  alertTier: Schema.String,
+  /** When the same call would pass, where business hours alone stand in its way. */
+  opensAt: Schema.optional(Schema.DateTimeUtc)
 }) implements Verdict {
   readonly sideEffect = "none"
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
     const why = this.violations.length === 0 ? "no violation was named" : this.violations.join(", ")
-    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: ${nextStepOf(this.violations)}`
+    return `Action ${this.actionId} was denied by policy (${why}). It was not executed: ${nextStepOf(this)}`
   }
 }
 

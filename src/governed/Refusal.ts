@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import type { ResultUnusable, StorageFailed, ToolFailed } from "../errors/VargateError.ts"
@@ -64,7 +65,12 @@ export function reasonOf(error: Refused): string {
   switch (error._tag) {
     case "Denied": {
       const why = error.violations.length === 0 ? "no rule was named" : error.violations.join(", ")
-      return `NOT PERFORMED: the policy denied this action (${why}). ${notDone} Do not try the same again. Action id: ${error.actionId}.`
+      const when = error.opensAt === undefined
+        ? "Do not try the same again."
+        : `It may be tried again from ${
+          DateTime.formatIso(error.opensAt)
+        } on, when business hours begin, and not before.`
+      return `NOT PERFORMED: the policy denied this action (${why}). ${notDone} ${when} Action id: ${error.actionId}.`
     }
     case "Rejected":
       return `NOT PERFORMED: a reviewer rejected this action${

@@ -1,11 +1,12 @@
 /** What a gateway refuses to start with, and the hours that it keeps. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { DateTime, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as ToolCalls from "../../src/calls/ToolCalls.ts"
 import type { VargateError } from "../../src/errors/VargateError.ts"
 import * as Gateway from "../../src/gateway/Gateway.ts"
 import type { TenantOptions } from "../../src/gateway/tenants/Tenants.ts"
+import * as Refusal from "../../src/governed/Refusal.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { folder } from "../support/folder.ts"
 
@@ -96,6 +97,26 @@ describe("business hours", () => {
     Effect.gen(function*() {
       const denied = yield* Effect.flip(ToolCalls.call(pay))
       assert.include(denied.message, "ask again within business hours, Monday to Friday, 9:00 to 18:00 UTC")
+      // The test clock stands at midnight of a Thursday.
+      assert.include(denied.message, "(the next begin at 1970-01-01T09:00:00.000Z)")
+      for (
+        const [at, opening] of [
+          [Date.UTC(2026, 10, 26, 18), "2026-11-27T09:00:00.000Z"],
+          [Date.UTC(2026, 10, 27, 18), "2026-11-30T09:00:00.000Z"],
+          [Date.UTC(2026, 10, 28, 12), "2026-11-30T09:00:00.000Z"],
+          [Date.UTC(2026, 10, 29, 8, 59), "2026-11-30T09:00:00.000Z"]
+        ] as const
+      ) {
+        yield* TestClock.setTime(at)
+        const later = yield* Effect.flip(ToolCalls.call(pay))
+        assert(later._tag === "Denied" && later.opensAt !== undefined)
+        assert.strictEqual(DateTime.formatIso(later.opensAt), opening)
+        assert.include(Refusal.reasonOf(later), `from ${opening} on`)
+      }
+      // A call that says so of itself does not pass at any time.
+      const own = yield* Effect.flip(ToolCalls.call({ ...pay, isBusinessHours: false }))
+      assert(own._tag === "Denied" && own.opensAt === undefined)
+      yield* TestClock.setTime(0)
       const twice = yield* Effect.flip(ToolCalls.call({ ...pay, params: { amount: 9000 } }))
       assert.notInclude(twice.message, "business hours, Monday")
       yield* TestClock.setTime(Date.UTC(2026, 10, 23, 9))

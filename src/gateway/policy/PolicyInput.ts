@@ -9,6 +9,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import { isBusinessHours } from "../../internal/businessHours.ts"
 import { addressesIn, valuesOf } from "./GovernedFields.ts"
 
 const UnknownRecord = Schema.Record(Schema.String, Schema.Unknown)
@@ -165,7 +166,7 @@ export const contextAt = (
     time_utc: DateTime.formatIso(now),
     hour_of_day: hour,
     day_of_week: weekDay,
-    is_business_hours: override?.is_business_hours ?? (weekDay >= 1 && weekDay <= 5 && hour >= 9 && hour < 18)
+    is_business_hours: override?.is_business_hours ?? isBusinessHours(now.epochMilliseconds)
   }
 }
 
