@@ -65,7 +65,7 @@ describe("McpDoor.call", () => {
       const error = yield* Effect.flip(post)
       assert(error._tag === "VargateError" && error.reason._tag === "Unauthenticated")
       assert.deepStrictEqual(wire.visits, [
-        { method: "POST", path: "/mcp/server", key: "vg-1", authorization: undefined }
+        { method: "POST", path: "/mcp/server", key: "test-key", authorization: undefined }
       ])
     }).pipe(Effect.provide(Layer.provide(withDoor(Vargate.layer({ apiKey: "test-key" })), wire.layer)))
   })
