@@ -81,7 +81,7 @@ export interface Options {
 const usable = (burst: number | undefined) =>
   burst !== undefined && burst >= 1 && Number.isFinite(burst) ? burst : undefined
 
-/** A wait that somebody may wonder about. */
+/** Milliseconds from which on a wait is logged. */
 const longWait = 1000
 
 /**
@@ -98,8 +98,8 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
       const limiter = yield* RateLimiter.RateLimiter
       const key = options.key ?? "effect-vargate"
       const maxWait = Duration.fromInputUnsafe(options.maxWait ?? "1 minute")
-      // Whoever is first waits for the store; the others wait for whoever is first. So a turn is taken when it can be
-      // used, and what gives up has taken none.
+      // The first call waits for the store, the others for the first. So a turn is taken when it can be used, and a call
+      // that gives up has taken none.
       const queue = yield* Semaphore.make(1)
       let burst = usable(options.burst)
       let silentUntil = -Infinity

@@ -67,7 +67,7 @@ export const identityOf = (path: string): string | undefined => {
 }
 
 /**
- * Whether a file has a second name, a hard link: a lock goes by the name, and says nothing to those who use the other.
+ * Whether a file has a second name, a hard link: a lock is found by the name, and a process that uses the other does not see it.
  *
  * @internal
  */

@@ -20,7 +20,7 @@ const gateway = () =>
 
 const hold = (table: string, agent = "janitor") =>
   Effect.map(
-    decide({ tool: "db", method: "drop", params: { table }, agent: { id: agent } }),
+    decide({ tool: "db", method: "drop", params: { table }, agent: { id: agent }, allowDuplicate: true }),
     ({ actionId }) => actionId
   )
 

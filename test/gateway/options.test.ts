@@ -75,7 +75,12 @@ describe("the options of a gateway", () => {
       const spelt = { approval_threshold: 10 }
       for (const policyConfig of [{ approvalThreshold: 10 }, spelt as object]) {
         yield* gateway.putTenant({ ...Gateway.localTenant, policyTemplate: "financial", policyConfig })
-        const decision = yield* ToolCalls.decide({ tool: "bank", method: "pay", params: { amount: 10 } })
+        const decision = yield* ToolCalls.decide({
+          tool: "bank",
+          method: "pay",
+          params: { amount: 10 },
+          allowDuplicate: true
+        })
         assert.strictEqual(decision._tag, "PendingApproval")
       }
     }).pipe(Effect.provide(GatewayMemory.layer())))

@@ -14,7 +14,7 @@ describe("Maintenance", () => {
       const gateway = yield* GatewayMemory.GatewayMemory
       const score = System.System.use((system) => system.anomalyScore("a-1"))
       for (let n = 0; n < 3; n++) {
-        yield* ToolCalls.decide({ tool: "payroll", method: "delete", agent: { id: "a-1" } })
+        yield* ToolCalls.decide({ tool: "payroll", method: "delete", agent: { id: "a-1" }, allowDuplicate: true })
       }
       const before = yield* gateway.records()
       assert.isAbove(before.length, 0)
@@ -27,7 +27,7 @@ describe("Maintenance", () => {
     Effect.gen(function*() {
       const score = System.System.use((system) => system.anomalyScore("a-1"))
       for (let n = 0; n < 3; n++) {
-        yield* ToolCalls.decide({ tool: "payroll", method: "delete", agent: { id: "a-1" } })
+        yield* ToolCalls.decide({ tool: "payroll", method: "delete", agent: { id: "a-1" }, allowDuplicate: true })
       }
       const before = yield* score
       yield* maintenance(({ clearCounters }) => clearCounters("a-1"))

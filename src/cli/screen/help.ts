@@ -1,5 +1,5 @@
 /**
- * Help that fits the screen: where a description is too long for its line, it goes on below itself.
+ * Help that fits the screen: a description that is too long for its line continues below itself.
  *
  * @internal
  */

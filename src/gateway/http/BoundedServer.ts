@@ -82,7 +82,7 @@ export class BoundedServer extends Server {
   }
 
   /**
-   * Nobody listens to upgrades, whoever believes to: a request that offers another protocol is answered like any other, as
+   * Upgrades are not served: a request that offers another protocol is answered like any other, as
    * HTTP permits. An upgraded connection would be out of reach of every bound and of Node's own timeouts.
    */
   override listenerCount(...[event, listener]: Parameters<Server["listenerCount"]>): number {

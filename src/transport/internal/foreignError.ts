@@ -156,7 +156,7 @@ export const translate = Effect.fnUntraced(
   }
 )
 
-/** More would make an error that nobody can read. */
+/** More would make an error unreadable. */
 const maxIssues = 100
 
 const readIssues = ({ detail }: typeof Unprocessable422.Type, clean: (text: string) => string) =>

@@ -70,7 +70,8 @@ const page = AuditLog.use((log) => log.page({ limit: 1000 }))
 const verify = AuditLog.use((log) => log.verify)
 
 const call = { tool: "bank", method: "pay" } as const
-const pay = (n: number) => ToolCalls.call({ ...call, params: { n, pad: "x".repeat(60_000) } })
+/** Repeated on purpose: what happened is read from the log. */
+const pay = (n: number) => ToolCalls.call({ ...call, params: { n, pad: "x".repeat(60_000) }, allowDuplicate: true })
 
 const scoped = <A, E>(body: Effect.Effect<A, E, World | Scope.Scope>, layer: Layer.Layer<World>) =>
   Effect.provide(Effect.scoped(body), layer)

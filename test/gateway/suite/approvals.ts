@@ -294,7 +294,10 @@ export const approvals = (door: Door) => {
       yield* reject(yield* hold(mail("ann@example.com")))
       const id = yield* hold(mail("ann@example.com"))
       yield* approve(id)
-      assert.strictEqual((yield* ToolCalls.decide(mail("ann@example.com")))._tag, "Allowed")
+      assert.strictEqual(
+        (yield* ToolCalls.decide({ ...mail("ann@example.com"), allowDuplicate: true }))._tag,
+        "Allowed"
+      )
       assert.strictEqual((yield* ToolCalls.decide(mail("bob@example.com")))._tag, "PendingApproval")
     })
   })

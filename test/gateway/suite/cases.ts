@@ -26,7 +26,8 @@ export const destructive = { tool: "files", method: "delete", params: { path: "/
 
 /** Submits a call that must be held, and gives its id. */
 export const hold = Effect.fnUntraced(function*(request: ToolCallRequest = destructive) {
-  const decision = yield* ToolCalls.decide(request)
+  // A gateway keeps like actions apart; a program that submits two means it.
+  const decision = yield* ToolCalls.decide({ ...request, allowDuplicate: true })
   assert(decision._tag === "PendingApproval", decision._tag)
   return decision.actionId
 })

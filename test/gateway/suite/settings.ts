@@ -16,7 +16,7 @@ const me = Tenant.use((tenant) => tenant.me)
 const apply = (settings: TenantSettings) => Tenant.use((tenant) => tenant.apply(settings))
 const plan = (settings: TenantSettings) => Tenant.use((tenant) => tenant.plan(settings))
 const decide = (request: Parameters<typeof ToolCalls.decide>[0]) =>
-  Effect.map(ToolCalls.decide(request), ({ _tag }) => _tag)
+  Effect.map(ToolCalls.decide({ ...request, allowDuplicate: true }), ({ _tag }) => _tag)
 
 /** By another agent each time: no denial of one counts against the next. */
 const charge = (amount: number, currency = "EUR") =>

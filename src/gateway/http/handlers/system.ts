@@ -40,7 +40,7 @@ export const layer = HttpApiBuilder.group(
     const tenants = yield* Tenants
     const metrics = yield* GatewayMetrics
 
-    // Without a key: whoever asks waits for the others, since each answer takes all of a log.
+    // Without a key: each request waits for the others, since each answer takes all of a log.
     const counting = yield* Semaphore.make(1)
 
     const publicTenants = Effect.map(tenants.all, (all) => all.filter(({ publicDashboard }) => publicDashboard))
