@@ -34,6 +34,8 @@ try {
   run("npm", ["pack", "--silent", "--pack-destination", folder])
   const tarball = join(folder, "effect-vargate.tgz")
   run("bash", ["-c", `mv "${folder}"/*.tgz "${tarball}"`])
+  // As a release would, up to the registry. What only the publisher can fill in is checked then.
+  run("npm", ["publish", "--dry-run", "--ignore-scripts", "--silent"])
   run("publint", ["--strict", tarball])
   run("attw", ["--profile", "esm-only", "--no-emoji", tarball])
 

@@ -42,6 +42,9 @@ const describe = Match.type<ToolCalls.Decision>().pipe(
   Match.exhaustive
 )
 
+/** On a real gateway, another reviewer may be faster, and a policy of an earlier day may be gone. */
+const orSay = Effect.catch(({ message }: { readonly message: string }) => Console.log(`   ${message}`))
+
 let sections = 0
 
 /** Counted as they are told, since a real gateway cannot be asked for all of them. */
@@ -59,8 +62,10 @@ const decisions = Effect.gen(function*() {
   if (large._tag === "PendingApproval") {
     const { pending } = yield* Approvals.Approvals.use((approvals) => approvals.pending)
     yield* Console.log(`   pending: ${pending.length}`)
-    const receipt = yield* Reviews.Reviews.use((reviews) => reviews.approve(large.actionId, "known customer"))
-    yield* Console.log(`   approved; the gateway then: ${receipt.execution._tag}`)
+    yield* Reviews.Reviews.use((reviews) => reviews.approve(large.actionId, "known customer")).pipe(
+      Effect.flatMap(({ execution }) => Console.log(`   approved; the gateway then: ${execution._tag}`)),
+      orSay
+    )
   } else {
     yield* Console.log("   nothing of this is pending: the policy of this tenant asks for no approval of 1500 EUR.")
     yield* Console.log("   With the template \"financial\" it does, from approval_threshold (1000) on:")
@@ -93,6 +98,7 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
   yield* Console.log(
     `   audit chain: ${chain.valid ? "valid" : `broken at ${chain.failedAt}`}, ${chain.records} records`
   )
+  yield* Console.log("   recomputing it from the bytes ...")
   const ours = yield* ChainVerifier.verify()
   yield* Console.log(`   recomputed from the bytes: ${ours.valid ? "valid" : "not valid"}, ${ours.records} records`)
   const record = yield* auditLog.record(decision.actionId)
@@ -103,8 +109,12 @@ const evidence = Effect.fn(function*(decision: ToolCalls.Decision) {
     onSome: ({ inclusion, proof: { leafIndex, steps } }) =>
       `   Merkle proof: leaf ${leafIndex}, ${steps.length} steps, ${inclusion.valid ? "holds" : inclusion.reason}`
   }))
-  const replay = yield* Replay.Replay.use((service) => service.replay(decision.actionId))
-  yield* Console.log(`   replay: ${replay.consistent ? "consistent" : "differs"} (${replay.original.decision})`)
+  yield* Replay.Replay.use((service) => service.replay(decision.actionId)).pipe(
+    Effect.flatMap(({ consistent, original }) =>
+      Console.log(`   replay: ${consistent ? "consistent" : "differs"} (${original.decision})`)
+    ),
+    orSay
+  )
   return ours.checkpoint
 })
 
@@ -152,6 +162,8 @@ const main = Effect.gen(function*() {
   const key = yield* Config.option(Config.Redacted("VARGATE_API_KEY"))
   yield* Console.log(`Vargate, ${Option.isSome(key) ? "the real gateway" : "on a gateway inside this process"}\n`)
   yield* Option.isSome(key) ? Effect.provide(program, hosted) : Effect.provide(program, embedded)
+  yield* Console.log("\nNext: npm test, then docs/getting-started.md; or begin a project of your own:")
+  yield* Console.log("npm run vargate -- init --project ../my-agent")
 })
 
 NodeRuntime.runMain(main)

@@ -32,7 +32,8 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /Merkle proof: leaf 0, 2 steps, holds/,
     /replay: consistent \(allow\)/,
     /the gateway's report: {4}valid/,
-    /against our checkpoint: {2}RewrittenSince/
+    /against our checkpoint: {2}RewrittenSince/,
+    /\nNext: npm test, .*\nnpm run vargate -- init --project \.\.\/my-agent\n$/
   ],
   "10_governed-call.ts": [/action [0-9a-f-]{36} is allowed/, /the agent fetches/],
   "20_errors.ts": [

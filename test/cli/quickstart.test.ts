@@ -35,5 +35,6 @@ layer(gateway("general"), { excludeTestServices: true, timeout: 60_000 })("the q
       assert.match(out, /nothing of this is pending[^]*approval_threshold[^]*settings apply settings\.json/)
       assert.match(out, /recomputed from the bytes: valid, \d+ records?/)
       assert.deepStrictEqual(sectionsOf(out), [1, 2, 3])
+      assert.match(out, /\nNext: npm test/)
     }))
 })
