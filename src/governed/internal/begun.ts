@@ -1,5 +1,5 @@
 /**
- * Which approved actions this process has begun: an approval allows one, whoever waits for it.
+ * Which approved actions this process has begun: an approval allows one, however many calls wait for it.
  *
  * @internal
  */
