@@ -7,7 +7,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -52,11 +51,6 @@ const flags = {
   registration: Flag.String("registration").pipe(
     Flag.withMetavar("<file>"),
     Flag.withDescription("JSON that tells policies about agents and data"),
-    Flag.optional
-  ),
-  webhook: Flag.String("webhook").pipe(
-    Flag.withMetavar("<url>"),
-    Flag.withDescription("Send every event there: https, or http to this machine"),
     Flag.optional
   ),
   opa: Flag.String("opa").pipe(
@@ -114,43 +108,20 @@ const readRegistration = Effect.fnUntraced(function*(path: string) {
 const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServer["Service"], data: string) {
   const printer = yield* Printer
   const apiKey = Redacted.value(tenant.apiKey)
-  const { webhookSecret, webhookUrl } = tenant
-  const secret = webhookUrl === null || webhookSecret === null ? undefined : Redacted.value(webhookSecret)
   yield* printer.print(
     Serving,
-    {
-      url,
-      tenantId: tenant.id,
-      apiKey,
-      policyTemplate: tenant.policyTemplate,
-      data,
-      isNew,
-      ...secret === undefined ? {} : { webhookSecret: secret }
-    },
+    { url, tenantId: tenant.id, apiKey, policyTemplate: tenant.policyTemplate, data, isNew },
     (width) =>
       facts([
         ["Listening", bold(url)],
         ["Policy", tenant.policyTemplate],
         ["Ledger", [data, dim(isNew ? ", with a new key" : ", with the key of before")]],
         ["Use it", `export VARGATE_URL=${url}`],
-        ["", `export VARGATE_API_KEY=${apiKey}`],
-        ...secret === undefined ? [] : [["", `export VARGATE_WEBHOOK_SECRET=${secret}`] as const]
+        ["", `export VARGATE_API_KEY=${apiKey}`]
       ], width)
   )
   yield* printer.note(dim("Ctrl-C ends it; requests in flight are finished first."))
 })
-
-/** The path and the query of a receiver may be a secret, so neither is shown. */
-const checkWebhook = (text: string) => {
-  const url = URL.parse(text)
-  return url?.protocol === "https:" || url?.protocol === "http:" && isLoopback(url.hostname)
-    ? Effect.succeed(text)
-    : Effect.fail(
-      new Usage({
-        message: "--webhook: expected a URL that begins with https://, or with http:// and is on this machine."
-      })
-    )
-}
 
 const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
 
@@ -158,7 +129,7 @@ const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
 export const command = Command.make(
   "dev",
   flags,
-  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template, webhook }) {
+  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template }) {
     const printer = yield* Printer
     const keyFile = Option.getOrUndefined(yield* KeyFile)
     if (!isLoopback(host)) {
@@ -171,8 +142,6 @@ export const command = Command.make(
       template: Option.getOrUndefined(template),
       businessHours,
       registration: Option.isNone(registration) ? undefined : yield* readRegistration(registration.value),
-      webhookUrl: Option.isNone(webhook) ? undefined : yield* checkWebhook(webhook.value),
-      webhooks: { client: FetchHttpClient.layer, allowLoopbackHttp: true },
       policy: Option.isNone(opa) ? undefined : yield* policyOf(opa.value),
       // Not that of the environment, which may open some other gateway.
       apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
@@ -184,7 +153,6 @@ export const command = Command.make(
   Command.withDescription("Serve a gateway on this machine, with its ledger in a file"),
   Command.withExamples([
     { command: "effect-vargate dev --template financial --business-hours always" },
-    { command: "effect-vargate dev --webhook http://localhost:3000/hook" },
     { command: "effect-vargate dev --port 0 --data /tmp/ci.db --json" }
   ])
 )

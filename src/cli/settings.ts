@@ -59,7 +59,7 @@ const apply = Effect.fnUntraced(function*(path: string, isSure: boolean, secretF
       return yield* new Concluded({ exitCode: ExitCode.interrupted })
     }
   }
-  const { canDeliverWebhooks, confirmed, unconfirmed, webhookSecret } = yield* tenant.apply(settings)
+  const { confirmed, unconfirmed, webhookSecret } = yield* tenant.apply(settings)
   if (webhookSecret !== undefined && secretFile !== undefined) {
     yield* writeWhole(secretFile, `${Redacted.value(webhookSecret)}\n`)
   }
@@ -74,11 +74,6 @@ const apply = Effect.fnUntraced(function*(path: string, isSure: boolean, secretF
         : [`The secret that events are signed with is in ${secretFile}, which only you can read.`]
     ]
   )
-  if (!canDeliverWebhooks) {
-    yield* printer.warn(
-      "this gateway sends no webhooks, whatever the receiver is like: it was started without a client for them. Start it with `effect-vargate dev --webhook URL`"
-    )
-  }
   if (webhookSecret !== undefined && secretFile === undefined) {
     yield* printer.warn(
       "the gateway told the secret that events are signed with. To keep it, apply the webhookUrl again with --secret-file FILE"

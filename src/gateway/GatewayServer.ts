@@ -24,14 +24,13 @@ import type * as Redacted from "effect/Redacted"
 import type { Server } from "node:http"
 import type { VargateError } from "../errors/VargateError.ts"
 import { KeyScope } from "../model/KeyScope.ts"
-import { WebhookEventName } from "../model/TenantSettings.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
 import { addressList } from "./http/clientAddress.ts"
 import { NodeHttpServer } from "./http/nodePlatform.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
-import { newKey, newWebhookSecret } from "./tenants/internal/apiKeys.ts"
+import { newKey } from "./tenants/internal/apiKeys.ts"
 import { ScopedKeys } from "./tenants/ScopedKeys.ts"
 import { registrationOf, type Tenant, type TenantOptions, Tenants } from "./tenants/Tenants.ts"
 
@@ -74,11 +73,6 @@ export interface Options extends Omit<Gateway.Options, "tenants"> {
    * in with `reviewer`. A key given here is kept until another one is given.
    */
   readonly keys?: Partial<Readonly<Record<KeyScope, Redacted.Redacted>>> | undefined
-  /**
-   * Where the first tenant's events are sent: all of them. Its secret is made when there is none, and kept. Default: what
-   * it has.
-   */
-  readonly webhookUrl?: string | undefined
   /** The first tenant's calls in any sliding second. Default: what it has; 20 for a new one. */
   readonly burst?: number | undefined
   /** How long the last requests may take once the server is to end. Default: 10 seconds. */
@@ -157,14 +151,9 @@ const firstTenant = Effect.fnUntraced(function*(options: Options) {
   return made
 })
 
-const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = {}, template, webhookUrl }: Options) {
+const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = {}, template }: Options) {
   const tenants = yield* Tenants
   const [first] = yield* tenants.all
-  const webhook = webhookUrl === undefined ? {} : {
-    webhookUrl,
-    webhookEvents: WebhookEventName.literals,
-    webhookSecret: first?.webhookSecret ?? newWebhookSecret()
-  }
   if (first === undefined) {
     const { id, name } = Gateway.localTenant
     const tenant = yield* tenants.put({
@@ -173,7 +162,6 @@ const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = 
       apiKey: apiKey ?? newKey(),
       policyTemplate: template,
       burst,
-      ...webhook,
       ...registration
     })
     return { tenant, isNew: true }
@@ -182,7 +170,6 @@ const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = 
   const tenant = yield* tenants.update(first.id, ({ burst: before, policyTemplate }) => ({
     burst: burst ?? before,
     policyTemplate: template ?? policyTemplate,
-    ...webhook,
     ...registrationOf(registration)
   }))
   return { tenant: tenant!, isNew: false }

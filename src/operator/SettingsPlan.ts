@@ -55,7 +55,5 @@ export class SettingsReceipt extends Schema.Class<SettingsReceipt>("effect-varga
   /** What the gateway accepted and does not show. */
   unconfirmed: Schema.Array(SettingName),
   /** What the webhook's events are signed with. The gateway tells only when `webhookUrl` was among the settings. */
-  webhookSecret: Schema.optional(Schema.Redacted(Schema.String)),
-  /** False where an embedded gateway said that it can send none: it was given no client for them. */
-  canDeliverWebhooks: Schema.Boolean
+  webhookSecret: Schema.optional(Schema.Redacted(Schema.String))
 }) {}

@@ -99,7 +99,7 @@ export const make = Effect.gen(function*() {
     const checked = yield* check("Tenant.apply", settings)
     const payload = writeSettings(checked)
     const isSeveral = Object.keys(payload).length > 1
-    const { webhook_delivery: delivery, webhook_secret: webhookSecret } = yield* transport.request(
+    const { webhook_secret: webhookSecret } = yield* transport.request(
       {
         name: "Tenant.apply",
         sideEffect: "possible",
@@ -116,13 +116,7 @@ export const make = Effect.gen(function*() {
     )
     const { confirmed, profile, unconfirmed, unmet } = yield* readBack(checked)
     if (unmet.length > 0) return yield* new SettingNotApplied({ unmet, confirmed, unconfirmed })
-    return new SettingsReceipt({
-      profile,
-      confirmed,
-      unconfirmed,
-      webhookSecret,
-      canDeliverWebhooks: delivery === undefined
-    })
+    return new SettingsReceipt({ profile, confirmed, unconfirmed, webhookSecret })
   })
 
   const testWebhook = transport.request(

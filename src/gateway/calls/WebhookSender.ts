@@ -88,8 +88,6 @@ export class NotDelivered extends Data.TaggedError("NotDelivered")<{
  * @since 0.1.0
  */
 export class WebhookSender extends Context.Service<WebhookSender, {
-  /** Whether the gateway was given a client for webhooks. */
-  readonly canSend: boolean
   /** Sends an event, if the tenant has a URL and has chosen the event. It never waits and never fails. */
   readonly announce: (tenant: Tenant, event: string, data: EventData) => Effect.Effect<void>
   /**
@@ -152,7 +150,6 @@ const make = Effect.fnUntraced(function*(
     )
 
   return WebhookSender.of({
-    canSend: send !== undefined,
     announce: (tenant, event, data) =>
       Effect.suspend(() => {
         const url = tenant.webhookUrl

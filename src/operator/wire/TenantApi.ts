@@ -12,7 +12,7 @@ import { renameKeys, toCamelCase, toSnakeCase } from "../../internal/casing.ts"
 import { withoutUndefined } from "../../internal/withoutUndefined.ts"
 import type { TenantSettings } from "../../model/TenantSettings.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
-import { NotImplemented501, Refusals } from "../../transport/wire/ErrorBodies.ts"
+import { Refusals } from "../../transport/wire/ErrorBodies.ts"
 import { Timestamp } from "../../transport/wire/Timestamp.ts"
 import { TenantProfile } from "../TenantProfile.ts"
 
@@ -108,9 +108,7 @@ export const writeSettings = (settings: TenantSettings): typeof SettingsBody.Typ
 const UpdatedBody = Schema.Struct({
   status: Schema.Literal("updated"),
   tenant_id: Schema.optional(Schema.String),
-  webhook_secret: Schema.optional(Schema.RedactedFromValue(Schema.String)),
-  /** An embedded gateway says so where it can send no webhooks. */
-  webhook_delivery: Schema.optional(Schema.Literal("unavailable"))
+  webhook_secret: Schema.optional(Schema.RedactedFromValue(Schema.String))
 }).annotate({ identifier: "SettingsUpdated" })
 
 const DeliveredBody = Schema.Struct({
@@ -146,6 +144,6 @@ export class TenantApi extends HttpApiGroup.make("tenant").add(
   }),
   HttpApiEndpoint.post("testWebhook", "/webhooks/test", {
     success: DeliveredBody,
-    error: [...Refusals, NotImplemented501, WebhookFailed502]
+    error: [...Refusals, WebhookFailed502]
   })
 ).middleware(ApiKey) {}

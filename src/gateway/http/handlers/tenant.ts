@@ -5,17 +5,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { randomBytes } from "node:crypto"
 import { renameKeys, toCamelCase } from "../../../internal/casing.ts"
 import { TenantProfile } from "../../../operator/TenantProfile.ts"
 import { WebhookFailed502 } from "../../../operator/wire/TenantApi.ts"
-import { BadRequest400, NotImplemented501 } from "../../../transport/wire/ErrorBodies.ts"
+import { BadRequest400 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { WebhookSender } from "../../calls/WebhookSender.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { keyPrefix } from "../../tenants/internal/apiKeys.ts"
-import { newWebhookSecret } from "../../tenants/internal/apiKeys.ts"
 import { settingsChanges } from "../../tenants/internal/settingsChanges.ts"
 import { type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
@@ -62,23 +63,19 @@ export const layer = HttpApiBuilder.group(
           const mentionsWebhook = typeof payload.webhook_url === "string"
           const updated = yield* tenants.update(id, (tenant) => ({
             ...changes.success(tenant),
-            ...(mentionsWebhook && tenant.webhookSecret === null ? { webhookSecret: newWebhookSecret() } : {})
+            ...(mentionsWebhook && tenant.webhookSecret === null ? { webhookSecret: newSecret() } : {})
           }))
           const webhookSecret = updated?.webhookSecret
           return {
             status: "updated",
             tenant_id: id,
-            ...(mentionsWebhook && webhookSecret ? { webhook_secret: webhookSecret } : {}),
-            ...(mentionsWebhook && payload.webhook_url !== "" && !webhooks.canSend
-              ? { webhook_delivery: "unavailable" as const }
-              : {})
+            ...(mentionsWebhook && webhookSecret ? { webhook_secret: webhookSecret } : {})
           } as const
         })
       )
       .handle(
         "testWebhook",
         Effect.fnUntraced(function*() {
-          if (!webhooks.canSend) return yield* Effect.fail(NotImplemented501.make({ detail: cannotSend }))
           const url = yield* webhooks.sendTest(yield* tenants.current).pipe(
             Effect.catchTags({
               NoWebhookUrl: () =>
@@ -99,8 +96,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const cannotSend =
-  "This gateway sends no webhooks: it was started without a client for them. Start it with `effect-vargate dev`, or with the option `webhooks`"
+const newSecret = () => Redacted.make(randomBytes(32).toString("hex"))
 
 const profileOf = (tenant: Tenant, stats: NonNullable<TenantProfile["stats"]>) =>
   new TenantProfile({
