@@ -75,7 +75,7 @@ describe("init", () => {
   it.effect("writes nothing where the gateway does not accept the key, or cannot be reached", () =>
     Effect.gen(function*() {
       const path = yield* place
-      const refused = yield* vargate(path, ["init"], { stdin: "wrong\n" })
+      const refused = yield* vargate(path, ["init"], { stdin: "a-wrong-key\n" })
       assert.match(refused.err, /did not accept the API key/)
       const away = yield* Effect.provide(
         vargate(path, ["init", "--json"], { stdin: key }),

@@ -395,7 +395,7 @@ describe("EngineSqlite", () => {
       writeFileSync(filename, "")
       linkSync(filename, join(root, "other.db"))
       const engine = EngineSqlite.layer({ filename }).pipe(
-        Layer.provide(Vargate.layer({ apiKey: "key" })),
+        Layer.provide(Vargate.layer({ apiKey: "test-key" })),
         Layer.provide(Gateway.layerMemory(gatewayOptions))
       )
       const error = yield* Effect.flip(Layer.build(engine))
