@@ -115,7 +115,11 @@ describe("Faults", () => {
       currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
       currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
       monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-      sleep: (duration) => Effect.sync(() => void sleeps.push(Duration.toMillis(duration)))
+      // The call's own deadline does not pass.
+      sleep: (duration) => {
+        sleeps.push(Duration.toMillis(duration))
+        return Duration.toMillis(duration) === 30_000 ? Effect.never : Effect.void
+      }
     }
     return { noting, sleeps }
   })
