@@ -11,7 +11,9 @@ const refusal = (count: number) =>
   AuditLog.AuditLog.use((auditLog) => auditLog.page()).pipe(
     Effect.flip,
     Effect.map((error) => error._tag === "VargateError" ? error.reason : undefined),
-    Effect.provide(Vargate.layer({ apiKey: "a-long-key" }).pipe(Layer.provide(ScriptedTransport.layer([issues(count)]))))
+    Effect.provide(
+      Vargate.layer({ apiKey: "a-long-key" }).pipe(Layer.provide(ScriptedTransport.layer([issues(count)])))
+    )
   )
 
 describe("an answer that says what is wrong", () => {
