@@ -136,7 +136,7 @@ describe("a key provider that fails", () => {
 
   it.effect.each(Object.entries(failures))("with %s shows nothing of it", ([, failure]) =>
     Effect.gen(function*() {
-      const reads = [Effect.succeed("first"), failure]
+      const reads = [Effect.succeed("first-key"), failure]
       const later = KeyProvider.layer(Effect.suspend(() => reads.shift() ?? failure))
       const vargate = withDoor(Vargate.layerOperatorKeyProvider())
       const refused = overhear(operations["ToolCalls.call"])
