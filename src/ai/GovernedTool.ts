@@ -234,7 +234,7 @@ export const make = Effect.fnUntraced(function*(
       const { actionId, forget } = asked.value
       return Clearance.wait(actionId, ask).pipe(
         Effect.flatMap((approved) =>
-          Governed.settle(approved, { act: () => begun(actionId, Effect.andThen(forget, act)), hold: Effect.fail })
+          Governed.settle(approved, { act: () => Effect.andThen(forget, begun(actionId, act)), hold: Effect.fail })
         ),
         // What the gateway executed is not executed again, remembered or not.
         Effect.tap(({ executedBy }) => executedBy === "gateway" ? Effect.ignore(forget) : Effect.void),

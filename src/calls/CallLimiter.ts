@@ -81,6 +81,9 @@ export interface Options {
 const usable = (burst: number | undefined) =>
   burst !== undefined && burst >= 1 && Number.isFinite(burst) ? burst : undefined
 
+/** Also where an untyped caller gives no duration. */
+const defaultWait = Duration.minutes(1)
+
 /** Milliseconds from which on a wait is logged. */
 const longWait = 1000
 
@@ -97,7 +100,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, RateLimi
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.RateLimiter
       const key = options.key ?? "effect-vargate"
-      const maxWait = Duration.fromInputUnsafe(options.maxWait ?? "1 minute")
+      const maxWait = Option.getOrElse(Duration.fromInput(options.maxWait ?? defaultWait), () => defaultWait)
       // The first call waits for the store, the others for the first. So a turn is taken when it can be used, and a call
       // that gives up has taken none.
       const queue = yield* Semaphore.make(1)

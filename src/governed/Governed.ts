@@ -232,26 +232,21 @@ export const decide = (
     const toolCalls = yield* ToolCalls.ToolCalls
     const { id, type, version } = yield* Agent
     const { reconcile, retry = RetryPolicy.standard } = request
-    // The service reads the call here, once: however often it is submitted, it is this one, and this agent's.
-    const first = toolCalls.decide(request)
-    const again = Effect.provideService(first, Agent, { id, type, version })
-    let isFirst = true
-    const submit = Effect.suspend(() => {
-      if (!isFirst) return again
-      isFirst = false
-      return first
-    })
+    // The service reads the call here, once: however often it is submitted, it is this one.
+    const submit = toolCalls.decide(request)
     // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
     const submitting = Effect.catch(submit, (error) => {
-      let isFailing = true
+      let isFirst = true
       const submitAgain = Effect.suspend(() => {
-        if (!isFailing) return submit
-        isFailing = false
+        if (!isFirst) return submit
+        isFirst = false
         return Effect.fail(error)
       })
       return Effect.retry(submitAgain, RetryPolicy.make(retry))
     })
-    return yield* (reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting))
+    const reconciled = reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting)
+    // And it is this agent's, whatever becomes of the one in context meanwhile.
+    return yield* Effect.provideService(reconciled, Agent, { id, type, version })
   })
 
 /**
@@ -374,7 +369,8 @@ const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effec
 export interface ResumeOptions extends Approvals.AwaitOptions {
   /**
    * The call that the program means to perform. Where the action is another one by its audit record, nothing is waited for
-   * or performed, and that is `InvalidRequest`.
+   * or performed, and that is `InvalidRequest`. So is one with fields that the gateway encrypts, since these cannot be
+   * compared.
    */
   readonly call?: Pick<ToolCallRequest, "tool" | "method" | "params"> | undefined
 }
@@ -438,9 +434,12 @@ const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNull
   const expected = snapshotParams(call.params ?? {})
   const given = Result.isSuccess(expected) ? expected.success.value : undefined
   const isSame = record.tool === call.tool && record.method === call.method &&
-    (sameParams(given, record.params) || sameParams(given, recorded))
+    (sameParams(given, record.params, false) || sameParams(given, recorded, false))
   if (isSame) return
-  const detail = `Expected an action that is ${call.tool}/${call.method} with these params; ${actionId} is another call`
+  // A field that the gateway shows encrypted may have had any value: that it is this one cannot be said.
+  const detail =
+    `Expected an action that is ${call.tool}/${call.method} with these params; ${actionId} is another call, ` +
+    "or has encrypted fields, which cannot be compared"
   return yield* invalidRequest("Governed.resume", [{ path: ["call"], message: detail }])
 })
 
