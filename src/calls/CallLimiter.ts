@@ -81,7 +81,7 @@ export interface Options {
 const usable = (burst: number | undefined) =>
   burst !== undefined && burst >= 1 && Number.isFinite(burst) ? burst : undefined
 
-/** Also where an untyped caller gives no duration. */
+/** Also where an untyped caller passes what is no duration. */
 const defaultWait = Duration.minutes(1)
 
 /** Milliseconds from which on a wait is logged. */

@@ -161,6 +161,37 @@ describe("GovernedToolkit.ask", () => {
   )
 
   test(
+    "does not act where what was asked cannot be forgotten, and keeps the approval for another try",
+    [...turns, "well again"],
+    Effect.gen(function*() {
+      const store = yield* AskedCalls.AskedCalls
+      const chat = yield* Chat.empty
+      const requests = requestsIn((yield* chat.generateText({ prompt: "go", toolkit: yield* govern })).content)
+      const exported = yield* chat.exportJson
+      yield* review("approve", 2000)
+      const attempt = Effect.fnUntraced(function*(asked: AskedCalls.Store) {
+        const again = yield* Chat.fromJson(exported)
+        const running = yield* again.generateText({ prompt: answer(requests, true), toolkit: yield* govern }).pipe(
+          Effect.provideService(AskedCalls.AskedCalls, asked),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.join(running)
+      })
+      const full = (key: string) =>
+        Effect.fail(new KeyValueStore.KeyValueStoreError({ method: "remove", key, message: "disk full" }))
+      yield* attempt({ get: (key) => store.get(key), set: full, remove: full })
+      assert.deepStrictEqual(yield* ran, ["note 5"])
+      yield* attempt(store)
+      assert.deepStrictEqual(yield* ran, ["note 5", "gift 2000"])
+      assert.deepStrictEqual(yield* sorted, once)
+    }).pipe(
+      Effect.provideServiceEffect(AskedCalls.AskedCalls, KeyValueStore.KeyValueStore),
+      Effect.provide(KeyValueStore.layerMemory)
+    )
+  )
+
+  test(
     "does not act where it cannot be looked up what was asked",
     turns,
     Effect.gen(function*() {

@@ -121,6 +121,23 @@ describe("Governed.resume", () => {
   }
 
   test(
+    "does nothing where the gateway encrypts a field, which cannot be compared",
+    Effect.gen(function*() {
+      const { action, runs } = counted()
+      const personal = { ...call, params: { amount: 2000, email: "ann@example.com", customer_id: "c-1" } }
+      const done = yield* Governed.run({ ...personal, onPending: Governed.detach }, action)
+      yield* review("approve", done.actionId)
+      for (const email of ["ann@example.com", "eve@example.com"]) {
+        const given = { ...personal, params: { ...personal.params, email } }
+        const error = yield* Effect.flip(elsewhere(Governed.resume(done.actionId, action, { call: given })))
+        assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+        assert.include(error.message, "encrypted")
+      }
+      assert.strictEqual(runs(), 0)
+    })
+  )
+
+  test(
     "a reference in the record is not the caller's",
     Effect.gen(function*() {
       const { action } = counted()
