@@ -367,7 +367,9 @@ export const Serving = Schema.toCodecJson(Schema.Struct({
   /** The SQLite file. */
   data: Schema.String,
   /** Whether this start has made the tenant and its key. */
-  isNew: Schema.Boolean
+  isNew: Schema.Boolean,
+  /** What events are signed with, where the tenant has a webhook. */
+  webhookSecret: Schema.optionalKey(Schema.String)
 }))
 
 /**

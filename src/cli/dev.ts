@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -51,6 +52,11 @@ const flags = {
   registration: Flag.String("registration").pipe(
     Flag.withMetavar("<file>"),
     Flag.withDescription("JSON that tells policies about agents and data"),
+    Flag.optional
+  ),
+  webhook: Flag.String("webhook").pipe(
+    Flag.withMetavar("<url>"),
+    Flag.withDescription("Send every event there, and print the secret: https, or http on this machine"),
     Flag.optional
   ),
   opa: Flag.String("opa").pipe(
@@ -108,19 +114,45 @@ const readRegistration = Effect.fnUntraced(function*(path: string) {
 const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServer["Service"], data: string) {
   const printer = yield* Printer
   const apiKey = Redacted.value(tenant.apiKey)
+  const { policyTemplate, webhookSecret, webhookUrl } = tenant
+  const webhook = webhookUrl === null || webhookSecret === null
+    ? undefined
+    : { origin: URL.parse(webhookUrl)?.origin ?? "?", secret: Redacted.value(webhookSecret) }
   yield* printer.print(
     Serving,
-    { url, tenantId: tenant.id, apiKey, policyTemplate: tenant.policyTemplate, data, isNew },
+    {
+      url,
+      tenantId: tenant.id,
+      apiKey,
+      policyTemplate,
+      data,
+      isNew,
+      ...webhook === undefined ? {} : { webhookSecret: webhook.secret }
+    },
     (width) =>
       facts([
         ["Listening", bold(url)],
-        ["Policy", tenant.policyTemplate],
+        ["Policy", policyTemplate],
         ["Ledger", [data, dim(isNew ? ", with a new key" : ", with the key of before")]],
+        webhook && ["Webhook", ["events are sent to ", bold(webhook.origin)]],
         ["Use it", `export VARGATE_URL=${url}`],
-        ["", `export VARGATE_API_KEY=${apiKey}`]
+        ["", `export VARGATE_API_KEY=${apiKey}`],
+        webhook && ["", `export VARGATE_WEBHOOK_SECRET=${webhook.secret}`]
       ], width)
   )
   yield* printer.note(dim("Ctrl-C ends it; requests in flight are finished first."))
+})
+
+const webhooks = { client: FetchHttpClient.layer, allowLoopbackHttp: true }
+
+/** Such a URL may hold a secret, so it is not repeated. */
+const checkWebhook = Effect.fnUntraced(function*(url: string) {
+  const { isAcceptable } = yield* Effect.promise(() => import("../gateway/calls/WebhookSender.ts"))
+  if (isAcceptable(url, webhooks.allowLoopbackHttp)) return url
+  return yield* new Usage({
+    message:
+      "--webhook: expected a URL that begins with https://, without a password, or an http:// URL of this machine."
+  })
 })
 
 const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
@@ -129,7 +161,7 @@ const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
 export const command = Command.make(
   "dev",
   flags,
-  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template }) {
+  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template, webhook }) {
     const printer = yield* Printer
     const keyFile = Option.getOrUndefined(yield* KeyFile)
     if (!isLoopback(host)) {
@@ -142,6 +174,8 @@ export const command = Command.make(
       template: Option.getOrUndefined(template),
       businessHours,
       registration: Option.isNone(registration) ? undefined : yield* readRegistration(registration.value),
+      webhookUrl: Option.isNone(webhook) ? undefined : yield* checkWebhook(webhook.value),
+      webhooks,
       policy: Option.isNone(opa) ? undefined : yield* policyOf(opa.value),
       // Not that of the environment, which may open some other gateway.
       apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
@@ -153,6 +187,7 @@ export const command = Command.make(
   Command.withDescription("Serve a gateway on this machine, with its ledger in a file"),
   Command.withExamples([
     { command: "effect-vargate dev --template financial --business-hours always" },
+    { command: "effect-vargate dev --webhook http://localhost:3000/hook" },
     { command: "effect-vargate dev --port 0 --data /tmp/ci.db --json" }
   ])
 )

@@ -7,13 +7,16 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { withoutUndefined } from "../internal/withoutUndefined.ts"
 import type { TenantSettings } from "../model/TenantSettings.ts"
 import { Tenant } from "../operator/Tenant.ts"
-import { connectedAsOperator } from "./core/connection.ts"
-import { Concluded } from "./core/failure.ts"
+import { connectedAsOperator, Connection } from "./core/connection.ts"
+import { Concluded, FileFailed } from "./core/failure.ts"
 import { writeWhole } from "./core/writeWhole.ts"
 import { Applied, ExitCode, Plan, Settings, WebhookTested } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -59,26 +62,91 @@ const apply = Effect.fnUntraced(function*(path: string, isSure: boolean, secretF
       return yield* new Concluded({ exitCode: ExitCode.interrupted })
     }
   }
-  const { confirmed, unconfirmed, webhookSecret } = yield* tenant.apply(settings)
-  if (webhookSecret !== undefined && secretFile !== undefined) {
-    yield* writeWhole(secretFile, `${Redacted.value(webhookSecret)}\n`)
-  }
+  const keeper = yield* secretKeeper(settings, secretFile)
+  const { confirmed, profile, unconfirmed } = yield* Effect.tapError(
+    tenant.apply(settings, { onWebhookSecret: keeper.keep }),
+    () => keeper.report
+  )
+  const keptIn = keeper.place()
   yield* printer.print(
     Applied,
-    { confirmed, unconfirmed, ...secretFile !== undefined && webhookSecret !== undefined ? { secretFile } : {} },
+    { confirmed, unconfirmed, ...keptIn === undefined ? {} : { secretFile: keptIn } },
     (): ReadonlyArray<Line> => [
       [green("✓ applied"), confirmed.length === 0 ? "" : `, and read back: ${confirmed.join(", ")}`],
       ...unconfirmed.length === 0 ? [] : [dim(`The gateway does not show: ${unconfirmed.join(", ")}`)],
-      ...secretFile === undefined || webhookSecret === undefined
+      ...keptIn === undefined || secretFile === undefined
         ? []
-        : [`The secret that events are signed with is in ${secretFile}, which only you can read.`]
+        : [`The secret that events are signed with is in ${keptIn}, which only you can read.`]
     ]
   )
-  if (webhookSecret !== undefined && secretFile === undefined) {
+  if (secretFile === undefined) yield* keeper.report
+  if (typeof settings.webhookUrl === "string" && profile.canSendWebhooks === false) {
     yield* printer.warn(
-      "the gateway told the secret that events are signed with. To keep it, apply the webhookUrl again with --secret-file FILE"
+      "this gateway sends no webhooks, whatever the receiver is like: it was started without a client for them. Start it with `effect-vargate dev`, or with the option `webhooks`"
     )
   }
+  yield* keeper.failure
+})
+
+/**
+ * Keeps the secret that comes with a webhook, as soon as it is there: in the file that was named, or beside the
+ * configuration. Where neither can be written it is shown, since the gateway may not tell it again.
+ */
+const secretKeeper = Effect.fnUntraced(function*(settings: TenantSettings, secretFile: string | undefined) {
+  const printer = yield* Printer
+  const context = yield* Effect.context<FileSystem.FileSystem>()
+  const target = typeof settings.webhookUrl !== "string" ? undefined : secretFile ?? (yield* defaultSecretFile)
+  if (secretFile !== undefined) yield* checkFolder(secretFile)
+  let place: string | undefined
+  let failure: FileFailed | undefined
+  return {
+    place: () => place,
+    keep: Effect.fnUntraced(function*(secret: Redacted.Redacted) {
+      const written = target === undefined
+        ? undefined
+        : yield* Effect.result(Effect.provideContext(writeWhole(target, `${Redacted.value(secret)}\n`), context))
+      if (written !== undefined && Result.isSuccess(written)) {
+        place = target
+        return
+      }
+      if (secretFile !== undefined) failure = written?.failure
+      yield* printer.warn(
+        `${
+          written === undefined ? "there is no home folder for the secret" : written.failure.message.replace(/\.$/, "")
+        }. Events are signed with ${Redacted.value(secret)}: keep it`
+      )
+    }),
+    /** Where it is, said also where something fails afterwards. */
+    report: Effect.suspend(() =>
+      place === undefined
+        ? Effect.void
+        : printer.warn(
+          `the gateway told the secret that events are signed with, and it was kept in ${place}${
+            secretFile === undefined ? ": name another place with --secret-file FILE" : ""
+          }`
+        )
+    ),
+    failure: Effect.suspend(() => failure === undefined ? Effect.void : Effect.fail(failure))
+  }
+})
+
+/** Beside the configuration, one for each tenant. */
+const defaultSecretFile = Effect.gen(function*() {
+  const { path } = yield* Connection
+  if (path === undefined) return undefined
+  const files = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const { tenantId } = yield* Tenant.use((tenant) => tenant.me)
+  const folder = paths.dirname(path)
+  yield* Effect.ignore(files.makeDirectory(folder, { recursive: true, mode: 0o700 }))
+  return paths.join(folder, `webhook-secret-${tenantId.replaceAll(/[^\w-]/g, "_")}`)
+})
+
+/** Where the named file cannot be written, nothing is sent. */
+const checkFolder = Effect.fnUntraced(function*(file: string) {
+  const files = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  yield* Effect.mapError(files.access(paths.dirname(file), { writable: true }), FileFailed.of("written", file))
 })
 
 const testWebhook = Effect.gen(function*() {
@@ -121,7 +189,7 @@ const applyCommand = Command.make(
     ),
     secretFile: Flag.String("secret-file").pipe(
       Flag.withMetavar("<file>"),
-      Flag.withDescription("Where to keep the webhook's secret"),
+      Flag.withDescription("Where to keep the webhook's secret (beside the configuration)"),
       Flag.optional
     )
   },

@@ -20,6 +20,7 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { KeyScope } from "../model/KeyScope.ts"
+import { sendsNoWebhooks } from "./internal/sendsNoWebhooks.ts"
 
 /**
  * Whether the action that was asked for may have been done, or may yet be done, although the operation failed.
@@ -374,7 +375,8 @@ export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>("
 /**
  * The gateway sent a test event to the tenant's webhook, and the receiver could not be reached or did not answer with a
  * 2xx (502 from POST /webhooks/test). Redirects do not count. Only the receiver's origin is named: the rest of such a URL
- * may be a secret.
+ * may be a secret. `isSent` is false where an embedded gateway says that it can send no webhooks: then the receiver has no
+ * part in it.
  *
  * @category reasons
  * @since 0.1.0
@@ -383,10 +385,18 @@ export class WebhookUndelivered extends Schema.TaggedError<WebhookUndelivered>("
   "WebhookUndelivered",
   { origin: Schema.String, detail: Schema.String }
 ) implements Verdict {
-  readonly sideEffect = "possible"
   readonly isRetryable = false
   readonly retryAfter = undefined
+  get isSent(): boolean {
+    return this.detail !== sendsNoWebhooks
+  }
+  get sideEffect(): SideEffect {
+    return this.isSent ? "possible" : "none"
+  }
   override get message() {
+    if (!this.isSent) {
+      return "This gateway sends no webhooks, whatever the receiver is like: it was started without a client for them. Start it with `effect-vargate dev`, or with the option `webhooks`."
+    }
     return `The gateway could not deliver the test event to ${this.origin} (${this.detail}). See that the receiver can be reached over https and answers with 2xx, without a redirect.`
   }
 }

@@ -22,15 +22,18 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { Server } from "node:http"
+import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../errors/VargateError.ts"
 import { KeyScope } from "../model/KeyScope.ts"
+import { WebhookEventName } from "../model/TenantSettings.ts"
+import { isAcceptable } from "./calls/WebhookSender.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
 import { addressList } from "./http/clientAddress.ts"
 import { NodeHttpServer } from "./http/nodePlatform.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
-import { newKey } from "./tenants/internal/apiKeys.ts"
+import { newKey, newWebhookSecret } from "./tenants/internal/apiKeys.ts"
 import { ScopedKeys } from "./tenants/ScopedKeys.ts"
 import { registrationOf, type Tenant, type TenantOptions, Tenants } from "./tenants/Tenants.ts"
 
@@ -73,6 +76,11 @@ export interface Options extends Omit<Gateway.Options, "tenants"> {
    * in with `reviewer`. A key given here is kept until another one is given.
    */
   readonly keys?: Partial<Readonly<Record<KeyScope, Redacted.Redacted>>> | undefined
+  /**
+   * Where all events of the first tenant are sent; needs `webhooks`. A secret is made where there is none, and kept.
+   * Default: what the tenant has.
+   */
+  readonly webhookUrl?: string | undefined
   /** The first tenant's calls in any sliding second. Default: what it has; 20 for a new one. */
   readonly burst?: number | undefined
   /** How long the last requests may take once the server is to end. Default: 10 seconds. */
@@ -151,9 +159,29 @@ const firstTenant = Effect.fnUntraced(function*(options: Options) {
   return made
 })
 
-const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = {}, template }: Options) {
+/** A webhook that could never be sent is a mistake, and not the receiver's. */
+const checkWebhook = ({ webhookUrl, webhooks }: Options): Effect.Effect<void, VargateError> => {
+  const refuse = (message: string) =>
+    Effect.fail(invalidRequest("GatewayServer.layer", [{ path: ["webhookUrl"], message }]))
+  if (webhookUrl === undefined) return Effect.void
+  if (webhooks === undefined) return refuse("needs the option webhooks: without a client nothing is sent")
+  return isAcceptable(webhookUrl, webhooks.allowLoopbackHttp ?? false)
+    ? Effect.void
+    : refuse(
+      "Expected a URL that begins with https://, without a password, or, with allowLoopbackHttp, one of this machine"
+    )
+}
+
+const namedTenant = Effect.fnUntraced(function*(options: Options) {
+  const { apiKey, burst, registration = {}, template, webhookUrl } = options
+  yield* checkWebhook(options)
   const tenants = yield* Tenants
   const [first] = yield* tenants.all
+  const webhook = webhookUrl === undefined ? {} : {
+    webhookUrl,
+    webhookEvents: WebhookEventName.literals,
+    webhookSecret: first?.webhookSecret ?? newWebhookSecret()
+  }
   if (first === undefined) {
     const { id, name } = Gateway.localTenant
     const tenant = yield* tenants.put({
@@ -162,6 +190,7 @@ const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = 
       apiKey: apiKey ?? newKey(),
       policyTemplate: template,
       burst,
+      ...webhook,
       ...registration
     })
     return { tenant, isNew: true }
@@ -170,6 +199,7 @@ const namedTenant = Effect.fnUntraced(function*({ apiKey, burst, registration = 
   const tenant = yield* tenants.update(first.id, ({ burst: before, policyTemplate }) => ({
     burst: burst ?? before,
     policyTemplate: template ?? policyTemplate,
+    ...webhook,
     ...registrationOf(registration)
   }))
   return { tenant: tenant!, isNew: false }

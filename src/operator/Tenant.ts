@@ -23,6 +23,20 @@ import { writeSettings } from "./wire/TenantApi.ts"
 import { TenantApi } from "./wire/TenantApi.ts"
 
 /**
+ * What is done with the answer while settings are applied.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ApplyOptions {
+  /**
+   * Keeps the webhook's secret as soon as the gateway has told it. It is not interrupted, and what fails after it takes
+   * nothing back.
+   */
+  readonly onWebhookSecret?: ((secret: Redacted.Redacted) => Effect.Effect<void>) | undefined
+}
+
+/**
  * Looks at the tenant and changes its settings.
  *
  * **Details**
@@ -43,10 +57,12 @@ export class Tenant extends Context.Service<Tenant, {
   /**
    * PATCH /dashboard/settings, then reads back. Fails with `SettingNotApplied` when a setting is not as requested then,
    * and with `InvalidRequest` before anything is sent when a value makes no sense. The webhook's secret comes only with
-   * a `webhookUrl` among the settings, and each time anew: send the URL again to see it again.
+   * a `webhookUrl` among the settings, and each time anew: send the URL again to see it again. `onWebhookSecret` gets it
+   * first of all, whatever fails afterwards.
    */
   readonly apply: (
-    settings: TenantSettings
+    settings: TenantSettings,
+    options?: ApplyOptions
   ) => Effect.Effect<SettingsReceipt, SettingNotApplied | OperationError>
   /**
    * POST /webhooks/test: has the gateway send a `test.ping` to the webhook, once, and returns the URL. Fails with
@@ -95,11 +111,11 @@ export const make = Effect.gen(function*() {
     }
   })
 
-  const apply = Effect.fn("Tenant.apply")(function*(settings: TenantSettings) {
+  const apply = Effect.fn("Tenant.apply")(function*(settings: TenantSettings, options: ApplyOptions = {}) {
     const checked = yield* check("Tenant.apply", settings)
     const payload = writeSettings(checked)
     const isSeveral = Object.keys(payload).length > 1
-    const { webhook_secret: webhookSecret } = yield* transport.request(
+    const sending = transport.request(
       {
         name: "Tenant.apply",
         sideEffect: "possible",
@@ -113,6 +129,13 @@ export const make = Effect.gen(function*() {
         isSeveral
           ? Effect.flatMap(readBack(checked), (read) => new SettingNotApplied({ ...read, refusal }))
           : Effect.fail(new VargateError({ operation: "Tenant.apply", reason: refusal })))
+    )
+    const { webhook_secret: webhookSecret } = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.tap(
+        restore(sending),
+        ({ webhook_secret: secret }) =>
+          secret === undefined || options.onWebhookSecret === undefined ? Effect.void : options.onWebhookSecret(secret)
+      )
     )
     const { confirmed, profile, unconfirmed, unmet } = yield* readBack(checked)
     if (unmet.length > 0) return yield* new SettingNotApplied({ unmet, confirmed, unconfirmed })

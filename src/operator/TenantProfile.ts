@@ -43,5 +43,7 @@ export class TenantProfile extends Schema.Class<TenantProfile>("effect-vargate/T
     blockchain: Schema.optional(Schema.String)
   })),
   webhookUrl: Schema.optional(Schema.NullOr(Schema.String)),
-  webhookEvents: Schema.optional(Schema.Array(Schema.String))
+  webhookEvents: Schema.optional(Schema.Array(Schema.String)),
+  /** False where an embedded gateway was started without a client for webhooks: it delivers none. */
+  canSendWebhooks: Schema.optional(Schema.Boolean)
 }) {}

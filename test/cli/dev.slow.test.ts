@@ -1,8 +1,12 @@
 /** `dev` in a process of its own, and other command lines against it. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { Webhooks } from "effect-vargate"
 import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { text } from "node:stream/consumers"
 import { CallResult, Failure, Serving, Status } from "../../src/cli/Output.ts"
 import { decodeLines, runProcess, startProcess, untilSaid } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
@@ -22,6 +26,26 @@ const stop = Effect.fnUntraced(function*({ process }: Effect.Success<ReturnType<
   const { code, err } = yield* process.end
   assert.deepStrictEqual([code, err], [130, ""])
 })
+
+/** A receiver on this machine, and what it got. */
+const hookServer = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const arrived: Array<{ readonly event: unknown; readonly signature: unknown; readonly body: string }> = []
+    let heard = () => {}
+    const next = new Promise<void>((resolve) => {
+      heard = resolve
+    })
+    const server = createServer(async (request, response) => {
+      const { "x-vargate-event": event, "x-vargate-signature": signature } = request.headers
+      arrived.push({ event, signature, body: await text(request) })
+      response.end()
+      heard()
+    })
+    await new Promise<void>((resolve) => server.listen(0, "localhost", resolve))
+    return { server, arrived, next, url: `http://localhost:${(server.address() as AddressInfo).port}/hook` }
+  }),
+  ({ server }) => Effect.sync(() => server.close())
+)
 
 const denied = ["call", "bank", "pay", "-p", "{\"amount\":9000}", "--json"]
 
@@ -90,6 +114,36 @@ describe("dev", () => {
       const call = yield* runProcess(["call", "bank", "pay", "-p", "{\"amount\":150}", "--json"], { env: server.env })
       assert.strictEqual(decodeLines(CallResult, call.out)[0]?._tag, "Allowed")
       yield* stop(server)
+    }))
+
+  it.live("sends every event to a webhook, signed with the secret that it prints, also after a restart", () =>
+    Effect.gen(function*() {
+      const data = join(yield* folder, "vargate.db")
+      const receiver = yield* hookServer
+      const first = yield* start(["--data", data, "--webhook", receiver.url])
+      yield* runProcess(["call", "bank", "pay", "--json"], { env: first.env })
+      yield* Effect.promise(() => receiver.next)
+      yield* stop(first)
+      const second = yield* start(["--data", data])
+      assert.strictEqual(second.serving.webhookSecret, first.serving.webhookSecret)
+      const settings = yield* runProcess(["settings", "test-webhook"], { env: second.env })
+      assert.match(settings.out, /✓ delivered: a test event was taken by http:\/\/localhost:\d+\n/)
+      yield* stop(second)
+      assert.deepStrictEqual(receiver.arrived.map(({ event }) => event), ["action.allowed", "test.ping"])
+      for (const { body, signature } of receiver.arrived) {
+        assert.strictEqual(signature, yield* Webhooks.sign(body, first.serving.webhookSecret!))
+      }
+    }))
+
+  it.live("sends webhooks to no URL that could not be served, and repeats none", () =>
+    Effect.gen(function*() {
+      const data = join(yield* folder, "v.db")
+      for (const url of ["http://hooks.example/S3CR3T", "ftp://localhost/S3CR3T", "S3CR3T", "https://a:b@c.example/"]) {
+        const { code, err } = yield* runProcess(["dev", "--port", "0", "--data", data, "--webhook", url])
+        assert.match(err, /^error: --webhook: expected a URL that begins with https:\/\//)
+        assert.notInclude(err, "S3CR3T")
+        assert.strictEqual(code, 2)
+      }
     }))
 
   it.live("refuses a registration that it does not understand", () =>

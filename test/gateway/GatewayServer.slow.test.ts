@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { createServer } from "node:http"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import * as GatewayServer from "../../src/gateway/GatewayServer.ts"
 import { Ledger } from "../../src/gateway/ledger/Ledger.ts"
+import { WebhookEventName } from "../../src/model/TenantSettings.ts"
 import { folder } from "../support/folder.ts"
 import { end, start } from "../support/servers.ts"
 import { wireCall } from "./suite/doors.ts"
@@ -66,6 +68,25 @@ const open = (url: string, text: string) =>
   )
 
 describe("a server", () => {
+  test("starts with no webhook that it could not send", function*(data) {
+    const client = FetchHttpClient.layer
+    const wrong: ReadonlyArray<GatewayServer.Options> = [
+      { webhookUrl: "https://hooks.example/S3CR3T" },
+      { webhookUrl: "http://localhost:3000/S3CR3T", webhooks: { client } },
+      { webhookUrl: "http://hooks.example/S3CR3T", webhooks: { client, allowLoopbackHttp: true } }
+    ]
+    for (const options of wrong) {
+      const error = yield* Effect.flip(Effect.scoped(serve({ data, ...options })))
+      assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+      assert.deepStrictEqual(error.reason.issues[0]!.path, ["webhookUrl"])
+      assert.notInclude(String(error), "S3CR3T")
+    }
+    const options = { data, webhookUrl: "http://localhost:3000/S3CR3T", webhooks: { client, allowLoopbackHttp: true } }
+    const { tenant } = yield* Effect.scoped(serve(options))
+    assert.deepStrictEqual(tenant.webhookEvents, [...WebhookEventName.literals])
+    assert.isNotNull(tenant.webhookSecret)
+  })
+
   test("makes a tenant with a random key, once", function*(data) {
     const first = yield* Effect.scoped(Effect.gen(function*() {
       const server = yield* serve({ data, template: "financial" })

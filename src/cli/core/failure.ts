@@ -160,7 +160,8 @@ export const describe = (
     case "VargateError": {
       const { reason, sideEffect } = error
       const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered"
-      const exitCode = isUnknown ? ExitCode.unknown : reasonCodes[reason._tag]
+      const isUnsent = reason._tag === "WebhookUndelivered" && !reason.isSent
+      const exitCode = isUnknown ? ExitCode.unknown : isUnsent ? ExitCode.usage : reasonCodes[reason._tag]
       return { exitCode, failure: { error: reason._tag, message: reason.message, exitCode, sideEffect } }
     }
   }

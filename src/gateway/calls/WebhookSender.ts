@@ -88,6 +88,8 @@ export class NotDelivered extends Data.TaggedError("NotDelivered")<{
  * @since 0.1.0
  */
 export class WebhookSender extends Context.Service<WebhookSender, {
+  /** Whether the gateway was given a client for webhooks. */
+  readonly canSend: boolean
   /** Sends an event, if the tenant has a URL and has chosen the event. It never waits and never fails. */
   readonly announce: (tenant: Tenant, event: string, data: EventData) => Effect.Effect<void>
   /**
@@ -150,6 +152,7 @@ const make = Effect.fnUntraced(function*(
     )
 
   return WebhookSender.of({
+    canSend: send !== undefined,
     announce: (tenant, event, data) =>
       Effect.suspend(() => {
         const url = tenant.webhookUrl
@@ -225,7 +228,13 @@ class FairQueues {
   }
 }
 
-const isAcceptable = (text: string, allowLoopbackHttp: boolean): boolean => {
+/**
+ * Whether a webhook may be sent to a URL.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const isAcceptable = (text: string, allowLoopbackHttp: boolean): boolean => {
   const url = URL.parse(text)
   if (url === null || url.username !== "" || url.password !== "") return false
   return url.protocol === "https:" || (allowLoopbackHttp && url.protocol === "http:" && isLoopback(url.hostname))

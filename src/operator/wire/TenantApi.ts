@@ -58,7 +58,8 @@ export const ProfileBody = Schema.Struct({
     policyParameters: "policy_config",
     failureModes: "failure_config",
     webhookUrl: "webhook_url",
-    webhookEvents: "webhook_events"
+    webhookEvents: "webhook_events",
+    canSendWebhooks: "can_send_webhooks"
   }),
   Schema.decodeTo(TenantProfile)
 )

@@ -54,7 +54,8 @@ export const settings = (door: Door) => {
         policyParameters: {},
         failureModes: { opa: "fail_closed", redis: "fail_open", blockchain: "fail_open" },
         webhookUrl: null,
-        webhookEvents: []
+        webhookEvents: [],
+        canSendWebhooks: false
       })
       assert.strictEqual(createdAt?.epochMilliseconds, 0)
       assert.isFalse((yield* as(globex)(me)).activated)
@@ -271,6 +272,7 @@ export const settings = (door: Door) => {
       const error = yield* Effect.flip(testWebhook)
       assert(error._tag === "VargateError" && error.reason._tag === "WebhookUndelivered")
       assert.strictEqual(error.reason.origin, "https://hooks.example")
+      assert.deepStrictEqual([error.reason.isSent, error.sideEffect], [false, "none"])
       assert.notInclude(`${String(error)}${JSON.stringify(error)}`, "S3CR3T")
     })
   })
@@ -309,6 +311,7 @@ export const settings = (door: Door) => {
         status = refusal
         const error = yield* Effect.flip(testWebhook)
         assert(error._tag === "VargateError" && error.reason._tag === "WebhookUndelivered")
+        assert.deepStrictEqual([error.reason.isSent, error.sideEffect], [true, "possible"])
       }
     })
   })

@@ -5,10 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { randomBytes } from "node:crypto"
+import { sendsNoWebhooks } from "../../../errors/internal/sendsNoWebhooks.ts"
 import { renameKeys, toCamelCase } from "../../../internal/casing.ts"
 import { TenantProfile } from "../../../operator/TenantProfile.ts"
 import { WebhookFailed502 } from "../../../operator/wire/TenantApi.ts"
@@ -16,7 +15,7 @@ import { BadRequest400 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { WebhookSender } from "../../calls/WebhookSender.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
-import { keyPrefix } from "../../tenants/internal/apiKeys.ts"
+import { keyPrefix, newWebhookSecret } from "../../tenants/internal/apiKeys.ts"
 import { settingsChanges } from "../../tenants/internal/settingsChanges.ts"
 import { type Tenant, Tenants } from "../../tenants/Tenants.ts"
 
@@ -51,7 +50,7 @@ export const layer = HttpApiBuilder.group(
               if (decision === "allow") stats.allowed++
               if (decision === "deny") stats.denied++
             }))
-          return profileOf(tenant, stats)
+          return profileOf(tenant, stats, webhooks.canSend)
         })
       )
       .handle(
@@ -63,7 +62,7 @@ export const layer = HttpApiBuilder.group(
           const mentionsWebhook = typeof payload.webhook_url === "string"
           const updated = yield* tenants.update(id, (tenant) => ({
             ...changes.success(tenant),
-            ...(mentionsWebhook && tenant.webhookSecret === null ? { webhookSecret: newSecret() } : {})
+            ...(mentionsWebhook && tenant.webhookSecret === null ? { webhookSecret: newWebhookSecret() } : {})
           }))
           const webhookSecret = updated?.webhookSecret
           return {
@@ -86,7 +85,7 @@ export const layer = HttpApiBuilder.group(
                 Effect.fail(WebhookFailed502.make({
                   status: "failed",
                   webhook_url: webhookUrl,
-                  message: "Webhook delivery failed"
+                  message: webhooks.canSend ? "Webhook delivery failed" : sendsNoWebhooks
                 }))
             })
           )
@@ -96,9 +95,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const newSecret = () => Redacted.make(randomBytes(32).toString("hex"))
-
-const profileOf = (tenant: Tenant, stats: NonNullable<TenantProfile["stats"]>) =>
+const profileOf = (tenant: Tenant, stats: NonNullable<TenantProfile["stats"]>, canSendWebhooks: boolean) =>
   new TenantProfile({
     tenantId: tenant.id,
     name: tenant.name,
@@ -116,5 +113,6 @@ const profileOf = (tenant: Tenant, stats: NonNullable<TenantProfile["stats"]>) =
     policyParameters: renameKeys(tenant.policyConfig, toCamelCase),
     failureModes: { opa: tenant.opaFailure, redis: tenant.redisFailure, blockchain: tenant.blockchainFailure },
     webhookUrl: tenant.webhookUrl,
-    webhookEvents: tenant.webhookEvents
+    webhookEvents: tenant.webhookEvents,
+    canSendWebhooks
   })

@@ -15,6 +15,14 @@ import { hash, randomBytes } from "node:crypto"
 export const newKey = (): Redacted.Redacted => Redacted.make(`vg-${randomBytes(24).toString("hex")}`)
 
 /**
+ * A new secret, with which a tenant's webhooks are signed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const newWebhookSecret = (): Redacted.Redacted => Redacted.make(randomBytes(32).toString("hex"))
+
+/**
  * What a key is known by where it is not kept: its SHA-256.
  *
  * @category getters
