@@ -622,7 +622,7 @@ export * as VargateApi from "./VargateApi.ts"
  * | --- | --- | --- | --- |
  * | `Denied` | the policy denied it | no | no: change the call or the policy |
  * | `PendingApproval` | queued for a reviewer | yes: a reviewer may approve it | no: wait for the decision |
- * | `RateLimited` | too many calls in a second | no | after a full second of silence |
+ * | `RateLimited` | too many calls in a second | no | after a full second of silence, where `source` is the gateway |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
  * | `DuplicateSubmission` | the same call was submitted before, and its effect is open | yes: by the first one | no: wait for the first one |

@@ -19,7 +19,7 @@ import * as Schema from "effect/Schema"
 import { ApprovalStats, Approved, PendingAction, Waiting } from "../approvals/Approval.ts"
 import { AuditRecord, ChainStatus } from "../audit/AuditRecord.ts"
 import { DriftReport, ReplayReport } from "../audit/ReplayReport.ts"
-import { Denied, Expired, PendingApproval, Rejected, SideEffect } from "../errors/VargateError.ts"
+import { Denied, Expired, LimitSource, PendingApproval, Rejected, SideEffect } from "../errors/VargateError.ts"
 import { Allowed } from "../model/Allowed.ts"
 import { SettingName, TenantSettings } from "../model/TenantSettings.ts"
 import { Credential, CredentialAccess } from "../operator/Credential.ts"
@@ -90,7 +90,9 @@ export const Failure = Schema.Struct({
   /** Where it is known which action it is about. */
   actionId: Schema.optionalKey(Schema.String),
   /** Whether the action may have been done all the same. */
-  sideEffect: Schema.optionalKey(SideEffect)
+  sideEffect: Schema.optionalKey(SideEffect),
+  /** Of a limit that was hit: the gateway's, or that of another server. */
+  source: Schema.optionalKey(LimitSource)
 })
 
 /**

@@ -5,7 +5,7 @@
  * | --- | --- | --- | --- |
  * | `Denied` | the policy denied it | no | no: change the call or the policy |
  * | `PendingApproval` | queued for a reviewer | yes: a reviewer may approve it | no: wait for the decision |
- * | `RateLimited` | too many calls in a second | no | after a full second of silence |
+ * | `RateLimited` | too many calls in a second | no | after a full second of silence, where `source` is the gateway |
  * | `OpaUnavailable` | no policy engine, the tenant fails closed | no | yes, with growing pauses |
  * | `OutcomeUnknown` | the answer was lost | **yes** | no: look it up |
  * | `DuplicateSubmission` | the same call was submitted before, and its effect is open | yes: by the first one | no: wait for the first one |
@@ -29,6 +29,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ActionId } from "../model/ActionId.ts"
 import { ToolCall } from "../model/ToolCall.ts"
@@ -140,12 +141,33 @@ export class NeverQueued extends Schema.TaggedError<NeverQueued>("effect-vargate
 }
 
 /**
- * The tenant's limit was hit (429 with an object): nothing was evaluated or recorded.
+ * Whose limit was hit: the gateway's own, or that of another server on the way to it.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const LimitSource = Schema.Literals(["gateway", "other"])
+
+/**
+ * The type of {@link LimitSource}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type LimitSource = typeof LimitSource.Type
+
+/**
+ * A limit was hit (429): the tenant's, where nothing was evaluated or recorded, or that of another server.
  *
  * **Details**
  *
  * The gateway lets `burst` calls through in any sliding second and counts the rejected ones too, so `retryAfter` is at
- * least a full second of silence; a proxy's Retry-After lengthens it. `limit` is reported but not what is enforced.
+ * least a full second of silence; a Retry-After lengthens it. `limit` is reported but not what is enforced.
+ *
+ * `source` says whose word it is. The gateway's own proves that nothing has happened, and may be followed by another try.
+ * Another server (a proxy, a firewall) is known by a body that is not the gateway's. A refused request was not acted upon,
+ * but only the servers on the way know whether they have sent it twice: so that is not `isRetryable`, and a `RetryPolicy`
+ * sends a tool call again only where it was made to (`otherLimits`). Reads are repeated after either.
  *
  * @category errors
  * @since 0.1.0
@@ -154,15 +176,25 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-vargate
   tenantId: Schema.optional(Schema.String),
   limit: Schema.optional(Schema.Finite),
   burst: Schema.optional(Schema.Finite),
+  /** Whose limit it is. Default: the gateway's. */
+  source: LimitSource.pipe(
+    // What was kept before there were sources was the gateway's.
+    Schema.withDecodingDefaultKey(Effect.succeed("gateway" as const)),
+    Schema.withConstructorDefault(Effect.succeed("gateway" as const))
+  ),
   retryAfter: Schema.Duration
 }) implements Verdict {
   readonly sideEffect = "none"
-  readonly isRetryable = true
+  get isRetryable(): boolean {
+    return this.source === "gateway"
+  }
   override get message() {
+    const pause = Duration.format(this.retryAfter)
+    if (this.source === "other") {
+      return `A server before the gateway refused the request (429): too many requests. It was not acted upon. Pause every caller for ${pause}, and raise the limit of that server; send a tool call again only where it is certain that the server has not passed it on.`
+    }
     const limit = this.burst === undefined ? "" : ` of ${this.burst} calls a second`
-    return `The tenant's limit${limit} was hit. Pause every caller for ${
-      Duration.format(this.retryAfter)
-    }, then try again: rejected calls count too.`
+    return `The tenant's limit${limit} was hit. Pause every caller for ${pause}, then try again: rejected calls count too.`
   }
 }
 

@@ -194,7 +194,10 @@ type PendingError<P extends OnPending> = P extends Wait ? ApprovalError : P exte
  * @since 0.1.0
  */
 export interface Submission {
-  /** When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. */
+  /**
+   * When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. Whatever is given
+   * is made safe (`RetryPolicy.make`).
+   */
   readonly retry?: RetryPolicy.RetryPolicy | undefined
   /**
    * How to find out what became of a call whose answer was lost. Default: as `Reconcile.reconcile` does; `false` leaves it
@@ -242,7 +245,7 @@ export const decide = (
         isFirst = false
         return Effect.fail(error)
       })
-      return Effect.retry(submitAgain, RetryPolicy.make(retry))
+      return Effect.retry(submitAgain, RetryPolicy.ensureSafe(retry))
     })
     const reconciled = reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting)
     // And it is this agent's, whatever becomes of the one in context meanwhile.

@@ -82,7 +82,9 @@ export function reasonOf(error: Refused): string {
     case "ApprovalTimeout":
       return `NOT PERFORMED YET: this action waits for a reviewer's approval as ${error.actionId}. ${notDone} ${notAgain}`
     case "RateLimited":
-      return `NOT PERFORMED: too many actions were asked for in a short time. ${notDone} It may be tried again later.`
+      return error.source === "gateway"
+        ? `NOT PERFORMED: too many actions were asked for in a short time. ${notDone} It may be tried again later.`
+        : `NOT PERFORMED: a server before the gateway refused this action, because there were too many requests. ${notDone} Do not try it again by yourself: say that an operator has to look at that server.`
     case "OpaUnavailable":
       return `NOT PERFORMED: this action could not be decided, because the policy engine is unavailable. ${notDone} It may be tried again later.`
     case "OutcomeUnknown":

@@ -29,12 +29,24 @@ import { byElapsedTime } from "../internal/elapsed.ts"
  */
 export type RetryPolicy = Schedule.Schedule<unknown, Verdict>
 
-/** Repeats only what certainly did nothing, and keeps at least the silence that the error asks for. */
+/** What certainly did nothing, and may succeed. */
+const isCertain = (error: Verdict): boolean => error.isRetryable && error.sideEffect === "none"
+
+/**
+ * What a read may be repeated after: also the limit of another server, since nothing is done twice by it.
+ *
+ * @internal
+ */
+export const isPassing = (error: Verdict): boolean =>
+  isCertain(error) || (error._tag === "RateLimited" && error.sideEffect === "none")
+
+/** Repeats only what it may, and keeps at least the silence that the error asks for. */
 const safely = <Output, Input extends Verdict, Error, Env>(
-  schedule: Schedule.Schedule<Output, Input, Error, Env>
+  schedule: Schedule.Schedule<Output, Input, Error, Env>,
+  mayRepeat = isCertain
 ): Schedule.Schedule<Output, Input, Error, Env> =>
   schedule.pipe(
-    Schedule.while(({ input }) => input.isRetryable && input.sideEffect === "none"),
+    Schedule.while(({ input }) => mayRepeat(input)),
     Schedule.modifyDelay(({ duration, input }) =>
       Effect.succeed(input.retryAfter === undefined ? duration : Duration.max(duration, input.retryAfter))
     )
@@ -58,12 +70,11 @@ const within = (times: number, limit: Duration.Input) => (policy: RetryPolicy): 
   )
 
 /** Growing pauses up to `cap`, never shorter than what the error asks for. */
-const backoff = (first: Duration.Input, cap: Duration.Input): RetryPolicy =>
-  Schedule.min([Schedule.exponential(first), Schedule.spaced(cap)]).pipe(
-    Schedule.setInputType<Verdict>(),
-    safely,
-    jitteredUp
-  )
+const backoff = (first: Duration.Input, cap: Duration.Input, mayRepeat = isCertain): RetryPolicy =>
+  safely(
+    Schedule.min([Schedule.exponential(first), Schedule.spaced(cap)]).pipe(Schedule.setInputType<Verdict>()),
+    mayRepeat
+  ).pipe(jitteredUp)
 
 /**
  * Never tries again.
@@ -74,7 +85,7 @@ const backoff = (first: Duration.Input, cap: Duration.Input): RetryPolicy =>
 export const none: RetryPolicy = Schedule.recurs(0)
 
 /**
- * Comes back after `RateLimited`: a full second of silence first (longer where a proxy's Retry-After says so), then
+ * Comes back after the gateway's own `RateLimited`: a full second of silence first (longer where a Retry-After says so), then
  * pauses that grow to 10 seconds, lengthened by up to half at random. Does not give up by itself: bound it with
  * `Schedule.upTo`.
  *
@@ -97,8 +108,8 @@ export const opaUnavailable: RetryPolicy = backoff("250 millis", "10 seconds").p
 )
 
 /**
- * For tool calls: repeats whatever was certainly not acted upon (`RateLimited`, `OpaUnavailable`, an `Unreachable`
- * gateway), at most 8 times and for at most 2 minutes.
+ * For tool calls: repeats whatever was certainly not acted upon (the gateway's own `RateLimited`, `OpaUnavailable`, an
+ * `Unreachable` gateway), at most 8 times and for at most 2 minutes.
  *
  * @category policies
  * @since 0.1.0
@@ -108,19 +119,38 @@ export const standard: RetryPolicy = backoff("250 millis", "10 seconds").pipe(
 )
 
 /**
- * For operations without side effects: also repeats time-outs, broken connections and faults of the gateway, at most 5
- * times and for at most 2 minutes.
+ * For operations without side effects: also repeats time-outs, broken connections, faults of the gateway and limits of
+ * other servers, at most 5 times and for at most 2 minutes.
  *
  * @category policies
  * @since 0.1.0
  */
-export const reads: RetryPolicy = backoff("200 millis", "5 seconds").pipe(
+export const reads: RetryPolicy = backoff("200 millis", "5 seconds", isPassing).pipe(
   within(5, "2 minutes")
 )
 
 /**
+ * What {@link make} may be told about a schedule.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface MakeOptions {
+  /**
+   * Also comes back after a `RateLimited` whose `source` is another server. For tool calls behind a proxy that is known to
+   * turn away what it has not passed on, and for reads. Default: false.
+   */
+  readonly otherLimits?: boolean | undefined
+}
+
+/**
  * Turns any schedule into a safe policy: it stops where something may have happened or another try is pointless, and
  * waits at least as long as the error asks for.
+ *
+ * **Gotchas**
+ *
+ * `Governed` and durable workflows make every policy safe that they are given. With `otherLimits` this must be the last
+ * step: a schedule that is made of the result is taken for one without.
  *
  * **Example** (Every two seconds, ten times)
  *
@@ -135,6 +165,23 @@ export const reads: RetryPolicy = backoff("200 millis", "5 seconds").pipe(
  * @since 0.1.0
  */
 export const make = <Output, Input, Error = never, Env = never>(
-  schedule: Schedule.Schedule<Output, Input, Error, Env>
-): Schedule.Schedule<Output, Input & Verdict, Error, Env> =>
-  safely(schedule as Schedule.Schedule<Output, Input & Verdict, Error, Env>)
+  schedule: Schedule.Schedule<Output, Input, Error, Env>,
+  options: MakeOptions = {}
+): Schedule.Schedule<Output, Input & Verdict, Error, Env> => {
+  const policy = safely(
+    schedule as Schedule.Schedule<Output, Input & Verdict, Error, Env>,
+    options.otherLimits === true ? isPassing : isCertain
+  )
+  made.add(policy)
+  return policy
+}
+
+/** So that what {@link make} was told is not lost where a policy is made safe again. */
+const made = new WeakSet<object>()
+
+/**
+ * A policy as it was made, or made safe.
+ *
+ * @internal
+ */
+export const ensureSafe = (policy: RetryPolicy): RetryPolicy => made.has(policy) ? policy : make(policy)

@@ -82,7 +82,7 @@ const justified: Readonly<Record<string, (status: number, body: unknown) => bool
   Allowed: (status, body) => status === 200 && saysAllowed(body),
   PendingApproval: (status, body) => status === 202 && saysPending(body),
   Denied: (status, body) => status === 403 && saysDenied(body),
-  RateLimited: (status, body) => status === 429 && (saysLimited(body) || saysTooMany(body)),
+  RateLimited: (status) => status === 429,
   OpaUnavailable: (status, body) => status === 502 && saysOpa(body),
   OutcomeUnknown: () => true,
   DuplicateSubmission: () => false,
@@ -94,7 +94,10 @@ const checkToolCall = (exit: Exit.Exit<unknown, Failure>, status: number, text: 
   const body = parse(text)
   assert.isTrue(justified[outcome._tag]?.(status, body), `${outcome._tag} after ${status} ${text.slice(0, 200)}`)
   if (outcome._tag === "VargateError") assert.strictEqual(outcome.sideEffect, "none")
-  if (outcome._tag === "RateLimited") assert.isAtLeast(Duration.toMillis(outcome.retryAfter), 1000)
+  if (outcome._tag === "RateLimited") {
+    assert.isAtLeast(Duration.toMillis(outcome.retryAfter), 1000)
+    assert.isTrue(outcome.source === "other" || saysLimited(body) || saysTooMany(body))
+  }
 }
 
 const check = (name: OperationName, exit: Exit.Exit<unknown, Failure>, status: number, text: string) => {

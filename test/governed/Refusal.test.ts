@@ -38,6 +38,11 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
   ],
   [new VargateError.RateLimited({ retryAfter: Duration.seconds(1) }), "execution-denied", /^NOT PERFORMED: too many/],
   [
+    new VargateError.RateLimited({ source: "other", retryAfter: Duration.seconds(1) }),
+    "execution-denied",
+    /^NOT PERFORMED: a server before the gateway refused.*Do not try it again by yourself/
+  ],
+  [
     new VargateError.OpaUnavailable({ detail: "x" }),
     "execution-denied",
     /^NOT PERFORMED: this action could not be decided/

@@ -36,7 +36,7 @@ type StepName = keyof typeof steps
 /** What certainly did nothing and may be sent again, worked out from the answer alone. */
 const repeatable: Readonly<Record<"ToolCalls.call" | "System.health", ReadonlyArray<StepName>>> = {
   "ToolCalls.call": ["limited", "limitedForLong", "opaAway", "refuse"],
-  "System.health": ["opaAway", "gatewayAway", "fault", "disconnect", "refuse", "hang"]
+  "System.health": ["limited", "limitedForLong", "opaAway", "gatewayAway", "fault", "disconnect", "refuse", "hang"]
 }
 
 /** The answers still to come. Beyond them everything is allowed. */

@@ -9,7 +9,12 @@ import * as Schema from "effect/Schema"
 import { ActionId } from "../../model/ActionId.ts"
 import { ManagedSessionId } from "../../model/ManagedSession.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
-import { LedgerUnavailable503, Refusals } from "../../transport/wire/ErrorBodies.ts"
+import {
+  LedgerUnavailable503,
+  Refusals,
+  TooManyCalls429,
+  TooManyRequests429
+} from "../../transport/wire/ErrorBodies.ts"
 import { OpaUnreachable502, ToolCallBody } from "./ToolCallsApi.ts"
 
 /**
@@ -126,6 +131,9 @@ const HealthBody = Schema.Struct({
   protocol_version: Schema.String
 })
 
+/** The door takes tool calls, and for those another server's words prove nothing. */
+const refusals = Refusals.filter((refusal) => refusal !== TooManyRequests429)
+
 /**
  * The routes of the door. It refuses a request without a key, and takes one as `X-API-Key` or, here alone, as a bearer
  * token; its health needs none.
@@ -137,7 +145,7 @@ export class McpDoorApi extends HttpApiGroup.make("mcpDoor").add(
   HttpApiEndpoint.post("exchange", "/mcp/server", {
     payload: RpcRequest,
     success: RpcResponse,
-    error: [OpaUnreachable502, LedgerUnavailable503, ...Refusals]
+    error: [OpaUnreachable502, LedgerUnavailable503, TooManyCalls429, ...refusals]
   })
 ).middleware(ApiKey).add(
   HttpApiEndpoint.get("health", "/mcp/server/health", { success: HealthBody, error: Refusals })

@@ -173,7 +173,8 @@ export const describe = (
       message: error.message,
       exitCode,
       ..."actionId" in error && error.actionId !== undefined ? { actionId: error.actionId } : {},
-      ..."sideEffect" in error ? { sideEffect: error.sideEffect } : {}
+      ..."sideEffect" in error ? { sideEffect: error.sideEffect } : {},
+      ...error._tag === "RateLimited" ? { source: error.source } : {}
     }
   }
 }

@@ -119,20 +119,21 @@ export const enduring = Effect.fnUntraced(function*(isKnownToAnswer = false) {
     )
   })
 
-  const isEndured = (error: OperationError) => error.isRetryable && error.sideEffect === "none"
-
   return <A, R>(look: Effect.Effect<A, OperationError, R>): Effect.Effect<A, OperationError, R> =>
     Effect.suspend(() =>
       hasAnswered
         ? look.pipe(
-          Effect.tapError((error) => isEndured(error) ? away(error) : Effect.void),
+          Effect.tapError((error) => RetryPolicy.isPassing(error) ? away(error) : Effect.void),
           Effect.retry(patience)
         )
         : Effect.retry(look, RetryPolicy.reads)
     ).pipe(Effect.tap(back))
 })
 
-const patience = RetryPolicy.make(Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]))
+const patience = RetryPolicy.make(
+  Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]),
+  { otherLimits: true }
+)
 
 /**
  * The default of `--wait`: a little more than the hour after which the action expires.

@@ -9,8 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import {
   Conflict,
@@ -28,15 +29,15 @@ import {
   UnexpectedResponse,
   Unreachable
 } from "../../errors/VargateError.ts"
-import type {
-  BadGateway502,
-  LedgerUnavailable503,
+import {
+  type BadGateway502,
+  type LedgerUnavailable503,
   Limited429,
   LimitedBare429,
-  NotImplemented501,
-  Refusal,
+  type NotImplemented501,
+  type Refusal,
   TooManyCalls429,
-  Unprocessable422
+  type Unprocessable422
 } from "../wire/ErrorBodies.ts"
 import { BodyTooLarge } from "./boundedBody.ts"
 import { connectionFailure } from "./connectionFailure.ts"
@@ -122,15 +123,8 @@ export const translate = Effect.fnUntraced(
       case "TooManyCalls429":
         return new RateLimited({ retryAfter: yield* silence(circumstances.response) })
       case "Limited429":
-      case "LimitedBare429": {
-        const limit = error._tag === "Limited429" ? error.detail : error
-        return new RateLimited({
-          tenantId: limit.tenant_id === undefined ? undefined : clean(limit.tenant_id),
-          limit: limit.rate_limit_rps,
-          burst: limit.rate_limit_burst,
-          retryAfter: yield* silence(circumstances.response)
-        })
-      }
+      case "LimitedBare429":
+        return yield* limitOf(error, circumstances)
       case "NotImplemented501":
         return new NotSupported({ detail: clean(error.detail) })
       case "BadGateway502":
@@ -168,21 +162,54 @@ const readIssues = ({ detail }: typeof Unprocessable422.Type, clean: (text: stri
     }))
 
 /** The gateway's window is one second and rejected calls enter it, so anything shorter keeps the door shut. */
+const shortestSilence = Duration.seconds(1)
+
 const silence = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse | undefined) {
-  const second = Duration.seconds(1)
   const header = response?.headers["retry-after"]
   const parsed = header === undefined ? undefined : Headers.parseRetryAfter(header)
-  if (parsed === undefined || Result.isFailure(parsed)) return second
-  if (parsed.success._tag === "Duration") return Duration.max(second, parsed.success.duration)
-  const now = yield* DateTime.now
-  return Duration.max(second, DateTime.distance(now, parsed.success.dateTime))
+  if (parsed === undefined || Result.isFailure(parsed)) return shortestSilence
+  const asked = parsed.success._tag === "Duration"
+    ? parsed.success.duration
+    : DateTime.distance(yield* DateTime.now, parsed.success.dateTime)
+  return Duration.max(shortestSilence, asked)
+})
+
+const limitOf = Effect.fnUntraced(function*(
+  error: typeof Limited429.Type | typeof LimitedBare429.Type,
+  { redact, response }: Pick<Circumstances, "redact" | "response">
+) {
+  const limit = error._tag === "Limited429" ? error.detail : error
+  return new RateLimited({
+    tenantId: limit.tenant_id === undefined ? undefined : redact(limit.tenant_id),
+    limit: limit.rate_limit_rps,
+    burst: limit.rate_limit_burst,
+    retryAfter: yield* silence(response)
+  })
+})
+
+const readOwnLimit = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Union([Limited429, LimitedBare429, TooManyCalls429]))
+)
+
+/**
+ * The status says what it is. On routes without documented limits, too, the gateway is known by its measured words; any
+ * other body is another server's.
+ */
+const undocumentedLimit = Effect.fnUntraced(function*(
+  response: HttpClientResponse.HttpClientResponse,
+  body: string,
+  { redact }: Circumstances
+) {
+  const own = Option.getOrUndefined(readOwnLimit(body))
+  if (own !== undefined && own._tag !== "TooManyCalls429") return yield* limitOf(own, { redact, response })
+  return new RateLimited({ source: own === undefined ? "other" : "gateway", retryAfter: yield* silence(response) })
 })
 
 const transportFailure = Effect.fnUntraced(function*(
   error: HttpClientError.HttpClientError,
   circumstances: Circumstances,
   clean: (text: string) => string
-): Effect.fn.Return<Reason> {
+): Effect.fn.Return<RateLimited | Reason> {
   const { reason } = error
   switch (reason._tag) {
     case "InvalidUrlError":
@@ -198,7 +225,9 @@ const transportFailure = Effect.fnUntraced(function*(
     case "DecodeError":
     case "EmptyBodyError": {
       if (reason.cause instanceof BodyTooLarge) {
-        return unexpected(reason.response, "", `its body is larger than ${reason.cause.limit} bytes`, circumstances)
+        return reason.response.status === 429
+          ? yield* undocumentedLimit(reason.response, "", circumstances)
+          : unexpected(reason.response, "", `its body is larger than ${reason.cause.limit} bytes`, circumstances)
       }
       // The head arrived, the body broke off: that is a connection's failure, not a strange answer.
       if (reason.cause !== undefined) {
@@ -216,8 +245,9 @@ const unreadable = Effect.fnUntraced(function*(
   detail: string,
   circumstances: Circumstances,
   clean: (text: string) => string
-): Effect.fn.Return<Reason> {
+): Effect.fn.Return<RateLimited | Reason> {
   const body = circumstances.isAnswerSecret ? "" : yield* Effect.orElseSucceed(response.text, () => "")
+  if (response.status === 429) return yield* undocumentedLimit(response, body, circumstances)
   const excerpt = clean(body).slice(0, 200)
   if (response.status >= 500) {
     const isText = (response.headers["content-type"] ?? "").startsWith("text/plain")

@@ -130,7 +130,7 @@ export const submitOnce = Effect.fnUntraced(function*(
     }).pipe(
       // An interruption between claim and answer would leave a riddle to the next process.
       Effect.uninterruptible,
-      Effect.retry(options.retry === undefined ? patient : RetryPolicy.make(options.retry)),
+      Effect.retry(options.retry === undefined ? patient : RetryPolicy.ensureSafe(options.retry)),
       Effect.catchTag("OutcomeUnknown", (lost) =>
         Effect.catchIf(
           lookUp(lost, options.resendAfter ?? options.lookFor ?? "2 minutes"),
