@@ -52,7 +52,7 @@ const programs = {
   "nothing but undici.request": `
     import { request } from "undici"
     request("${gateway.url}/mcp/tools/call", ${request}).then((response) => response.body.json())${answered}`,
-  "ToolCalls over NodeTransport": deep(nodeTransport, core, "NodeTransport.layer()"),
+  "ToolCalls over NodeTransport": deep(nodeTransport, core, "NodeTransport.layer"),
   "ToolCalls over fetch": deep(fetchClient, core, "FetchHttpClient.layer"),
   "Vargate.layer over fetch": deep(
     `${fetchClient}

@@ -28,7 +28,7 @@ const together = 100
 
 const gateway = await startGateway()
 const start = () =>
-  ManagedRuntime.make(Vargate.layer({ apiKey, url: gateway.url }).pipe(Layer.provide(NodeTransport.layer())))
+  ManagedRuntime.make(Vargate.layer({ apiKey, url: gateway.url }).pipe(Layer.provide(NodeTransport.layer)))
 
 type Runtime = ReturnType<typeof start>
 

@@ -14,7 +14,6 @@ const folder = Effect.acquireRelease(
 /** Everything is built anew for each life: only the file stays. */
 const life = (filename: string) =>
   Vargate.layer({ apiKey: "a-key-of-your-own" }).pipe(
-    Layer.provide(Gateway.layerClient()),
     Layer.provide(Gateway.layerSqlite({ filename, tenants: [{ id: "acme", apiKey: "a-key-of-your-own" }] })),
     Layer.fresh
   )

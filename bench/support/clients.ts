@@ -96,7 +96,7 @@ const toolCalls = async (options: Options) => {
   return toolCallsClient(options)
 }
 
-const nodeTransport = async () => (await import("effect-vargate/node/NodeTransport")).layer()
+const nodeTransport = async () => (await import("effect-vargate/node/NodeTransport")).layer
 
 const governed = {
   "ToolCalls over NodeTransport": async (url) => toolCalls({ url, transport: await nodeTransport() }),

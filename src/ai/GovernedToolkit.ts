@@ -41,6 +41,8 @@ import type * as SchemaAST from "effect/SchemaAST"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Approvals from "../approvals/Approvals.ts"
+import type * as AuditLog from "../audit/AuditLog.ts"
+import type * as ToolCalls from "../calls/ToolCalls.ts"
 import { PendingApproval } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import type * as Governed from "../governed/Governed.ts"
@@ -78,8 +80,15 @@ export interface Options<
  * @category models
  * @since 0.1.0
  */
-export type Requirements<Tools extends Record<string, Tool.Any>> =
-  | Clearance.Services
+export type Requirements<Tools extends Record<string, Tool.Any>> = Clearance.Services | SchemaServices<Tools>
+
+/**
+ * What the schemas of tools need to write params and to read results.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SchemaServices<Tools extends Record<string, Tool.Any>> =
   | Tool.ParametersEncodingServices<Tools[keyof Tools]>
   | Tool.ResultDecodingServices<Tools[keyof Tools]>
 
@@ -105,10 +114,15 @@ export type Refusable<Tools extends Record<string, Tool.Any>> = Tools[keyof Tool
  * `AskedCalls.actionOf` returns the action that belongs to a request, so that the program can show it, or decide on it
  * where it acts for a reviewer and has `Reviews`. A no of the chat leaves the action queued until it expires.
  *
+ * Like `Governed.wait` it is a value (`onPending: GovernedToolkit.ask`) that can be called with options.
+ *
  * @category strategies
  * @since 0.1.0
  */
-export const ask = (options: Approvals.AwaitOptions = {}): GovernedTool.Ask => ({ _tag: "Ask", ...options })
+export const ask: GovernedTool.Ask & ((options?: Approvals.AwaitOptions) => GovernedTool.Ask) = Object.assign(
+  (options: Approvals.AwaitOptions = {}): GovernedTool.Ask => ({ _tag: "Ask", ...options }),
+  { _tag: "Ask" } as const
+)
 
 // --- govern ----------------------------------------------------------------------------------------------------------
 
@@ -136,7 +150,12 @@ export const ask = (options: Approvals.AwaitOptions = {}): GovernedTool.Ask => (
 export const govern = <Tools extends Record<string, Tool.Any>, E = never, R = never>(
   toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R> | Toolkit.WithHandler<Tools>,
   options: Options<NoInfer<Tools>> = {}
-): Effect.Effect<Toolkit.WithHandler<Tools>, E | Refusable<Tools>, R | Requirements<Tools>> =>
+): Effect.Effect<
+  Toolkit.WithHandler<Tools>,
+  E | Refusable<Tools>,
+  // By name: an alias would hide them behind the type of the whole toolkit.
+  R | ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | SchemaServices<Tools>
+> =>
   Effect.gen(function*() {
     const inner = yield* (Effect.isEffect(toolkit) ? toolkit : Effect.succeed(toolkit)) as Effect.Effect<
       AnyHandlers,
@@ -381,7 +400,7 @@ export const layer = <
 ): Layer.Layer<
   Tool.HandlersFor<Tools>,
   EX | Refusable<Tools>,
-  Exclude<RX, Scope.Scope> | Requirements<Tools>
+  Exclude<RX, Scope.Scope> | ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | SchemaServices<Tools>
 > =>
   toolkit.toLayer(Effect.gen(function*() {
     const governed = yield* governAll(toolkit.tools, options)

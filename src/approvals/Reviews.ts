@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import { reviewed } from "../calls/internal/duplicateFuse.ts"
 import { Conflict, type OperationError, VargateError } from "../errors/VargateError.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
@@ -102,7 +103,8 @@ export const make = Effect.gen(function*() {
         const { execution, reviewedAt, reviewer } = outcome
         const earlier = earlierOf(error, outcome.note, note)
         return new ApprovalReceipt({ actionId, reviewer: reviewer ?? "unknown", reviewedAt, execution, earlier })
-      }))
+      })),
+      Effect.tap(() => noted(actionId, "Approved"))
     )
   )
 
@@ -117,7 +119,8 @@ export const make = Effect.gen(function*() {
         const reviewedAt = outcome.reviewedAt ?? (yield* DateTime.now)
         const earlier = earlierOf(error, outcome.note, note)
         return new RejectionReceipt({ actionId, reviewer: outcome.reviewer ?? "unknown", reviewedAt, earlier })
-      }))
+      })),
+      Effect.tap(() => noted(actionId, "Rejected"))
     )
   )
 
@@ -132,6 +135,10 @@ export const make = Effect.gen(function*() {
 
   return Reviews.of({ approve, reject, stream })
 })
+
+/** An agent in the same program may submit such a call again. */
+const noted = (actionId: ActionId, outcome: "Approved" | "Rejected") =>
+  Effect.withFiberSucceed((fiber) => reviewed(actionId, outcome, fiber))
 
 /**
  * The service over a transport. Built anew wherever it is provided, so that it always acts for the nearest transport.

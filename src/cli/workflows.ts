@@ -148,26 +148,31 @@ const ask = Effect.fnUntraced(function*(id: string, request: "interrupt" | "resu
 
 const id = Argument.String("id").pipe(Argument.withDescription("Of the execution, or the beginning of it"))
 
+const group = Command.make("workflows").pipe(Command.withSharedFlags({ data }))
+
+/** The file may be named before the subcommand or after it. */
+const inJournal = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(group, ({ data }) => withJournal(data, effect))
+
 /** @internal */
-export const command = Command.make("workflows").pipe(
+export const command = group.pipe(
   Command.withDescription("Durable calls: list, show, interrupt and resume them"),
   Command.withSubcommands([
     Command.make(
       "list",
       {
-        data,
         state: Flag.Literals("state", State.literals).pipe(Flag.optional),
         limit: positive("limit").pipe(Flag.withMetavar("<n>"), Flag.withDefault(20))
       },
-      ({ data, limit, state }) => withJournal(data, list(state, limit))
+      ({ limit, state }) => inJournal(list(state, limit))
     ).pipe(Command.withDescription("The latest, or those in one state"), Command.withAlias("ls")),
-    Command.make("show", { data, id }, ({ data, id }) => withJournal(data, show(id))).pipe(
+    Command.make("show", { id }, ({ id }) => inJournal(show(id))).pipe(
       Command.withDescription("All that is known of one")
     ),
-    Command.make("interrupt", { data, id }, ({ data, id }) => withJournal(data, ask(id, "interrupt"))).pipe(
+    Command.make("interrupt", { id }, ({ id }) => inJournal(ask(id, "interrupt"))).pipe(
       Command.withDescription("End one; what is pending at the gateway stays pending")
     ),
-    Command.make("resume", { data, id }, ({ data, id }) => withJournal(data, ask(id, "resume"))).pipe(
+    Command.make("resume", { id }, ({ id }) => inJournal(ask(id, "resume"))).pipe(
       Command.withDescription("Resume one that waits although it need not")
     )
   ])

@@ -155,7 +155,7 @@ export type Parts =
   | Feed.Feed
 
 /**
- * The parts in memory.
+ * The parts in memory, for {@link serve} and {@link layerClient}.
  *
  * @category layers
  * @since 0.1.0
@@ -210,41 +210,24 @@ const isEngine = (policy: NonNullable<Options["policy"]>): policy is Layer.Layer
  * @category options
  * @since 0.1.0
  */
-export interface SqliteOptions extends Database.Options {
+export interface SqliteOptions extends Options, Database.Options {
   /** Put into the file at every start, in the place of those with their ids. Default: none but those that it holds. */
   readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined
-  /** Rules and approval rules beside the tenants' templates, or another engine in the place of the built-in one. */
-  readonly policy?: PolicyEngine.Options | Layer.Layer<PolicyEngine.PolicyEngine> | undefined
 }
 
-/** A program may keep the options of all layers in one object. */
-const knownSqliteOptions: Readonly<Record<keyof SqliteOptions | keyof Options, true>> = {
+const knownSqliteOptions: Readonly<Record<keyof SqliteOptions, true>> = {
   ...knownOptions,
   filename: true
 }
 
 /**
  * The parts on disk: ledger, history, tenants, credentials and managed agents are in a SQLite file and survive the
- * process. One process at a time has the file.
- *
- * **Example** (A gateway that remembers)
- *
- * ```ts
- * import { Layer } from "effect"
- * import * as Gateway from "effect-vargate/gateway/Gateway"
- *
- * const gateway = Gateway.layerClient().pipe(
- *   Layer.provideMerge(Gateway.layerSqlite({
- *     filename: "./vargate.db",
- *     tenants: [{ id: "acme", apiKey: "a-long-random-key" }]
- *   }))
- * )
- * ```
+ * process. One process at a time has the file. For {@link serve} and {@link layerClient}.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError | VargateError> =>
+export const layerPartsSqlite = (options: SqliteOptions): Layer.Layer<Parts, StorageError | VargateError> =>
   checked("Gateway.layerSqlite", options, knownSqliteOptions, () =>
     Layer.mergeAll(
       Layer.provideMerge(Feed.layer, LedgerSqlite.layer),
@@ -375,6 +358,31 @@ const localUrl = (url: string) => {
  */
 export const layerMemory = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Parts, VargateError> =>
   Layer.provideMerge(layerClient(options), layerParts(options))
+
+/**
+ * A whole gateway on disk as an `HttpClient`, with its parts at hand: {@link layerMemory} over {@link layerPartsSqlite}.
+ *
+ * **Example** (A gateway that remembers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Vargate } from "effect-vargate"
+ * import * as Gateway from "effect-vargate/gateway/Gateway"
+ *
+ * const apiKey = "a-long-random-key"
+ *
+ * export const layer = Vargate.layer({ apiKey }).pipe(
+ *   Layer.provide(Gateway.layerSqlite({ filename: "./vargate.db", tenants: [{ id: "acme", apiKey }] }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlite = (
+  options: SqliteOptions
+): Layer.Layer<HttpClient.HttpClient | Parts, StorageError | VargateError> =>
+  Layer.provideMerge(layerClient(options), layerPartsSqlite(options))
 
 /**
  * The gateway on the HTTP server in context, over the parts in context. `GET /` is the approval inbox, a page for

@@ -249,7 +249,7 @@ export const layer = (
       Layer.provide(hangUp),
       Layer.provideMerge(gatewayServer(options)),
       Layer.provide(listen(server, options)),
-      Layer.provideMerge(Gateway.layerSqlite({ filename: options.data ?? "./vargate.db", policy: options.policy }))
+      Layer.provideMerge(Gateway.layerPartsSqlite({ filename: options.data ?? "./vargate.db", policy: options.policy }))
     )
   }))
 

@@ -449,6 +449,18 @@ const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNull
 // --- tools -----------------------------------------------------------------------------------------------------------
 
 /**
+ * What is encoded as a JSON object, or may be: the params of a call are one. A schema of texts, numbers or lists does not
+ * type-check.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ObjectParams<Encoded> = unknown extends Encoded ? unknown
+  : [Exclude<Extract<Encoded, object>, ReadonlyArray<unknown>>] extends [never]
+    ? { readonly "params must be encoded as an object": Encoded }
+  : unknown
+
+/**
  * A tool that is governed: its name, the schema of its params, and what to do once it may.
  *
  * @category options
@@ -457,7 +469,7 @@ const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNull
 export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPending = Wait> extends Options<P> {
   readonly tool: string
   readonly method: string
-  readonly params: S
+  readonly params: S & ObjectParams<S["Encoded"]>
   readonly agent?: AgentIdentity | undefined
   readonly isBusinessHours?: boolean | undefined
   readonly reference?: ToolCallRequest["reference"]

@@ -28,6 +28,9 @@ import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as GovernedToolkit from "../ai/GovernedToolkit.ts"
+import type * as Approvals from "../approvals/Approvals.ts"
+import type * as AuditLog from "../audit/AuditLog.ts"
+import type * as ToolCalls from "../calls/ToolCalls.ts"
 import type * as Governed from "../governed/Governed.ts"
 
 /**
@@ -51,7 +54,12 @@ export const toolkit = <Tools extends Record<string, Tool.Any>>(
 ): Layer.Layer<
   never,
   GovernedToolkit.Refusable<Tools>,
-  McpServer.ToolkitRequirements<Tools> | GovernedToolkit.Requirements<Tools>
+  // By name, as `GovernedToolkit.govern` has them.
+  | McpServer.ToolkitRequirements<Tools>
+  | ToolCalls.ToolCalls
+  | Approvals.Approvals
+  | AuditLog.AuditLog
+  | GovernedToolkit.SchemaServices<Tools>
 > =>
   Layer.effectDiscard(Effect.suspend(() => {
     const governed = GovernedToolkit.govern(toolkit as never, options as never)

@@ -17,7 +17,7 @@
  * import { Vargate } from "effect-vargate"
  * import * as NodeTransport from "effect-vargate/node/NodeTransport"
  *
- * export const layer = Vargate.layerConfig().pipe(Layer.provide(NodeTransport.layer()))
+ * export const layer = Vargate.layerConfig().pipe(Layer.provide(NodeTransport.layer))
  * ```
  *
  * @since 0.1.0
@@ -88,22 +88,32 @@ export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
 }
 
 /**
- * An `HttpClient` with connections of its own, which are closed together with the layer. Fails with `InvalidRequest`
- * where an option is not a number that makes sense.
+ * An `HttpClient` with connections of its own, which are closed together with the layer.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient, VargateError> =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    checkOptions(options).pipe(
-      Effect.andThen(Effect.acquireRelease(
-        Effect.sync(() => new Agent({ connections: 128, pipelining: 1, ...definedOf(options) })),
-        (agent) => Effect.promise(() => agent.destroy())
-      )),
-      Effect.map(make)
-    )
+export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.suspend(() => open({}))
+)
+
+/**
+ * The same with options. Fails with `InvalidRequest` where one is not a number that makes sense.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (options: Options): Layer.Layer<HttpClient.HttpClient, VargateError> =>
+  Layer.effect(HttpClient.HttpClient, Effect.andThen(checkOptions(options), Effect.suspend(() => open(options))))
+
+const open = (options: Options) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => new Agent({ connections: 128, pipelining: 1, ...definedOf(options) })),
+      (agent) => Effect.promise(() => agent.destroy())
+    ),
+    make
   )
 
 const definedOf = (options: Options) =>
@@ -120,7 +130,7 @@ const checkOptions = (options: Options): Effect.Effect<void, VargateError> => {
   })
   return issues.length === 0
     ? Effect.void
-    : Effect.fail(invalidRequest("NodeTransport.layer", issues))
+    : Effect.fail(invalidRequest("NodeTransport.layerWith", issues))
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------

@@ -245,8 +245,10 @@ const Payload = Schema.Struct({
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const Name extends string, P, A, E = never, R = never>(
-  definition: Definition<Name, P, A, E, R>
+export const make = <const Name extends string, P, A, E = never, R = never, Encoded = unknown>(
+  definition: Definition<Name, P, A, E, R> & {
+    readonly params: Schema.Codec<P, Encoded> & Governed.ObjectParams<Encoded>
+  }
 ): GovernedWorkflow<Name, P, A, E, R> => {
   const { method, name, tool } = definition
   const error: Schema.Codec<E, unknown> = definition.error ?? (Schema.Never as never)

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
-import { Approvals, Reviews } from "effect-vargate"
+import { Effect, Layer } from "effect"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
-import { TestClock } from "effect/testing"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import { answer } from "../src/agent.ts"
 import { agent, rules } from "../src/layers.ts"
 import * as Payments from "../src/Payments.ts"
@@ -15,18 +14,8 @@ const world = Layer.mergeAll(
 
 const refunds = Payments.Payments.use(({ refunds }) => refunds)
 
-/** Starts an answer that waits for a reviewer, and returns the action's id. */
-const ask = Effect.fnUntraced(function*(amount: number) {
-  const answering = yield* Effect.forkChild(answer({ charge: "ch_1", amount, text: "refund" }), {
-    startImmediately: true
-  })
-  const approvals = yield* Approvals.Approvals
-  for (;;) {
-    const [action] = (yield* approvals.pending).pending
-    if (action !== undefined) return { answering, actionId: action.actionId }
-    yield* Effect.yieldNow
-  }
-})
+const answering = (amount: number) =>
+  Effect.forkChild(answer({ charge: "ch_1", amount, text: "refund" }), { startImmediately: true })
 
 describe("the agent", () => {
   it.effect("refunds what the policy allows", () =>
@@ -47,20 +36,19 @@ describe("the agent", () => {
 
   it.effect("waits for a reviewer, and refunds once what is approved", () =>
     Effect.gen(function*() {
-      const { actionId, answering } = yield* ask(400)
+      const fiber = yield* answering(400)
+      yield* TestReviewer.untilPending()
       assert.deepStrictEqual(yield* refunds, [])
-      yield* Reviews.Reviews.use(({ approve }) => approve(actionId))
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(yield* Fiber.join(answering), "You get 400 back (refund-1).")
+      yield* TestReviewer.approveNext()
+      assert.strictEqual(yield* TestReviewer.untilEnded(fiber), "You get 400 back (refund-1).")
       assert.lengthOf(yield* refunds, 1)
     }).pipe(Effect.provide(world)))
 
   it.effect("refunds nothing that is rejected", () =>
     Effect.gen(function*() {
-      const { actionId, answering } = yield* ask(400)
-      yield* Reviews.Reviews.use(({ reject }) => reject(actionId, "not this month"))
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(yield* Fiber.join(answering), "This refund was declined: not this month.")
+      const fiber = yield* answering(400)
+      yield* TestReviewer.rejectNext({ note: "not this month" })
+      assert.strictEqual(yield* TestReviewer.untilEnded(fiber), "This refund was declined: not this month.")
       assert.deepStrictEqual(yield* refunds, [])
     }).pipe(Effect.provide(world)))
 })

@@ -1,8 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Fiber, Schedule } from "effect"
-import { Approvals, Governed, Reconcile, RetryPolicy, Reviews, ToolCalls, Vargate, VargateError } from "effect-vargate"
+import {
+  Approvals,
+  Governed,
+  Reconcile,
+  RetryPolicy,
+  Reviews,
+  ToolCalls,
+  Transport,
+  Vargate,
+  VargateError
+} from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
+import type { HttpClient } from "effect/http"
 import * as Layer from "effect/Layer"
 import { TestClock } from "effect/testing"
 import { DuplicateFuse } from "../../src/calls/internal/duplicateFuse.ts"
@@ -34,13 +45,19 @@ const duplicateOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return error
   })
 
+const duplicateOfNow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert(error instanceof VargateError.DuplicateSubmission, String(error))
+    return error
+  })
+
 describe("a call that is pending is not submitted twice by mistake", () => {
   const test = (
     title: string,
     effect: Effect.Effect<
       void,
       unknown,
-      GatewayMemory.GatewayMemory | Vargate.OperatorServices
+      GatewayMemory.GatewayMemory | Vargate.OperatorServices | HttpClient.HttpClient
     >
   ) => it.effect(title, () => Effect.provide(effect, gateway))
 
@@ -134,6 +151,39 @@ describe("a call that is pending is not submitted twice by mistake", () => {
       assert.strictEqual((yield* Effect.flip(decide("reject")))._tag, "Rejected")
       assert.strictEqual((yield* Effect.flip(call))._tag, "PendingApproval")
       assert.strictEqual((yield* Effect.flip(call))._tag, "DuplicateSubmission")
+    })
+  )
+
+  const submit = Effect.flatMap(
+    ToolCalls.decide(request),
+    (decision) => decision._tag === "PendingApproval" ? Effect.succeed(decision.actionId) : Effect.die(decision)
+  )
+
+  test(
+    "so it is after a decision of the program's own, by whatever key, although nobody waited for it",
+    Effect.gen(function*() {
+      const reviewers = Layer.provide(Reviews.layer, Transport.layer({ apiKey: "test-key" }))
+      const reviewer = yield* Effect.provide(Reviews.Reviews, reviewers)
+      yield* reviewer.reject(yield* submit)
+      yield* reviewer.approve(yield* submit)
+      const last = yield* submit
+      const another = yield* Effect.forkChild(reviewer.reject(last))
+      yield* Fiber.join(another)
+      yield* submit
+      assert.strictEqual((yield* Effect.flip(call))._tag, "DuplicateSubmission")
+    })
+  )
+
+  test(
+    "but not after an approval that this fiber cannot know of",
+    Effect.gen(function*() {
+      const actionId = yield* submit
+      const reviewing = Reviews.Reviews.use((reviews) => reviews.approve(actionId))
+      yield* Effect.flatMap(Effect.forkChild(reviewing), Fiber.join)
+      const { actionId: first } = yield* duplicateOfNow(call)
+      assert.strictEqual(first, actionId)
+      yield* Approvals.Approvals.use((approvals) => approvals.await(actionId))
+      yield* submit
     })
   )
 

@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url"
 
 const calls = 1_000
 
-const clients = { fetch: FetchHttpClient.layer, NodeTransport: NodeTransport.layer() }
+const clients = { fetch: FetchHttpClient.layer, NodeTransport: NodeTransport.layer }
 
 const program = fileURLToPath(new URL("../support/gatewayProcess.ts", import.meta.url))
 

@@ -50,6 +50,20 @@ describe("workflows", () => {
       )
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
+  it.effect("takes the file before its subcommand and after it", () =>
+    Effect.gen(function*() {
+      const { filename } = yield* engine
+      const before = yield* workflows(["--data", filename, "list", "--json"])
+      const after = yield* workflows(["list", "--data", filename, "--json"])
+      assert.lengthOf(decodeLines(ExecutionEntry, before.out), 3)
+      assert.deepStrictEqual(before, after)
+      const shown = yield* workflows(["--data", filename, "show", "b"])
+      assert.match(shown.out, /Execution +bbbb3333\n/)
+      const misplaced = yield* workflows(["--limit", "1", "list", "--data", filename])
+      assert.match(misplaced.err, /--limit/)
+      assert.strictEqual(misplaced.code, 2)
+    }).pipe(Effect.provide(GatewayMemory.layer())))
+
   it.effect("shows one by the beginning of its id", () =>
     Effect.gen(function*() {
       const { filename } = yield* engine

@@ -263,6 +263,7 @@ describe("Governed.tool", () => {
   test(
     "refuses params that are no object, before anything is sent",
     Effect.gen(function*() {
+      // @ts-expect-error a text is no object
       const bad = Governed.tool({ tool: "x", method: "y", params: Schema.String, run: () => Effect.void })
       const error = yield* Effect.flip(bad("text"))
       assert.strictEqual(error._tag === "VargateError" && error.reason._tag, "InvalidRequest")

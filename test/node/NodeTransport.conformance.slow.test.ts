@@ -106,7 +106,7 @@ const overSocket = Effect.fnUntraced(function*(operation: OperationName, capture
   const { url } = yield* replaying(capture)
   return yield* Effect.result(operations[operation]).pipe(
     Effect.provide(
-      Layer.provide(everyService({ url }), NodeTransport.layer())
+      Layer.provide(everyService({ url }), NodeTransport.layer)
     )
   )
 })

@@ -404,7 +404,7 @@ describe("layer", () => {
   it.live("closes its connections with its scope", () =>
     Effect.gen(function*() {
       const server = yield* serve(saying(ok("ok")))
-      yield* Effect.flatMap(HttpClient.get(server.url), textOf).pipe(Effect.provide(NodeTransport.layer()))
+      yield* Effect.flatMap(HttpClient.get(server.url), textOf).pipe(Effect.provide(NodeTransport.layer))
       yield* until(() => server.open() === 0)
       assert.strictEqual(server.total(), 1)
     }))
@@ -413,8 +413,8 @@ describe("layer", () => {
     "refuses %o",
     (options) =>
       Effect.gen(function*() {
-        const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeTransport.layer(options))))
-        assert.deepStrictEqual([error.operation, error.reason._tag], ["NodeTransport.layer", "InvalidRequest"])
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(NodeTransport.layerWith(options))))
+        assert.deepStrictEqual([error.operation, error.reason._tag], ["NodeTransport.layerWith", "InvalidRequest"])
       })
   )
 })

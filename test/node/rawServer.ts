@@ -75,7 +75,7 @@ export const test = (
   name: string,
   body: () => Effect.fn.Return<void, unknown, HttpClient.HttpClient | Scope.Scope>,
   options: NodeTransport.Options = {}
-) => it.live(name, () => Effect.gen(body).pipe(Effect.provide(NodeTransport.layer(options))))
+) => it.live(name, () => Effect.gen(body).pipe(Effect.provide(NodeTransport.layerWith(options))))
 
 /** Waits for what another process of events brings about. */
 export const until = (condition: () => boolean) =>

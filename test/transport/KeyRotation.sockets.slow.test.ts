@@ -13,7 +13,7 @@ import { createServer } from "node:http"
 import { makeRandom } from "../../src/internal/seededRandom.ts"
 
 const callers = 50
-const clients = { fetch: FetchHttpClient.layer, NodeTransport: NodeTransport.layer().pipe(Layer.orDie) }
+const clients = { fetch: FetchHttpClient.layer, NodeTransport: NodeTransport.layer }
 
 interface Wire {
   /** Before a request leaves, and before its answer arrives. */

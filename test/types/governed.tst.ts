@@ -1,5 +1,6 @@
 import { Effect, Schema } from "effect"
 import { type Approvals, type AuditLog, Governed, type ToolCalls, type VargateError } from "effect-vargate"
+import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { expect, test } from "tstyche"
 
 type Common = VargateError.SubmitError | VargateError.Denied | VargateError.ToolFailed
@@ -46,6 +47,29 @@ test("a tool takes what its schema decodes to", () => {
   })
   expect<Parameters<typeof tool>[0]["on"]>().type.toBe<Schema.DateTimeUtcFromString["Type"]>()
   expect(tool).type.not.toBeCallableWith({ on: "2026-01-01" })
+})
+
+test("params that cannot be an object do not type-check", () => {
+  const define = { ...request, run: () => Effect.void }
+  expect(Governed.tool).type.not.toBeCallableWith({ ...define, params: Schema.String })
+  expect(Governed.tool).type.not.toBeCallableWith({ ...define, params: Schema.FiniteFromString })
+  expect(Governed.tool).type.not.toBeCallableWith({ ...define, params: Schema.Array(Schema.String) })
+  expect(Governed.tool).type.not.toBeCallableWith({ ...define, params: Schema.Union([Schema.String, Schema.Null]) })
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Schema.Struct({}) })
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Schema.Record(Schema.String, Schema.Unknown) })
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Schema.Union([Schema.Struct({}), Schema.Null]) })
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Schema.Unknown })
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Schema.Json })
+  class Refund extends Schema.Class<Refund>("Refund")({ amount: Schema.Finite }) {}
+  expect(Governed.tool).type.toBeCallableWith({ ...define, params: Refund })
+})
+
+test("nor do they in a workflow", () => {
+  const define = { ...request, name: "W", success: Schema.Void, run: () => Effect.void } as const
+  expect(GovernedWorkflow.make).type.not.toBeCallableWith({ ...define, params: Schema.String })
+  expect(GovernedWorkflow.make).type.not.toBeCallableWith({ ...define, params: Schema.Array(Schema.String) })
+  expect(GovernedWorkflow.make).type.toBeCallableWith({ ...define, params: Schema.Struct({ n: Schema.Int }) })
+  expect(GovernedWorkflow.make).type.toBeCallableWith({ ...define, params: Schema.Json })
 })
 
 test("after catching the table nothing is left", () => {

@@ -84,7 +84,10 @@ test("options know the tools, and only govern can ask the conversation", () => {
     onPending: GovernedToolkit.ask(),
     tools: { Refund: { tool: "stripe", method: "create_refund", onPending: Governed.fail } }
   })
+  for (const onPending of [Governed.wait, Governed.fail, GovernedToolkit.ask, Governed.wait({ timeout: "1 minute" })]) {
+    expect(GovernedToolkit.govern).type.toBeCallableWith(Tools, { onPending })
+  }
   expect(GovernedToolkit.govern).type.not.toBeCallableWith(Tools, { tools: { Refnud: {} } })
   expect(GovernedToolkit.govern).type.not.toBeCallableWith(Tools, { onPending: Governed.detach })
-  expect(GovernedToolkit.layer).type.not.toBeCallableWith(Tools, handlers, { onPending: GovernedToolkit.ask() })
+  expect(GovernedToolkit.layer).type.not.toBeCallableWith(Tools, handlers, { onPending: GovernedToolkit.ask })
 })

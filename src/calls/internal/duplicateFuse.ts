@@ -131,7 +131,7 @@ export class DuplicateFuse {
     this.watch(fiber)
     const own = this.byFiber.get(fiber.id) ?? new Map<string, First>()
     this.byFiber.set(fiber.id, own.set(key, first))
-    if (actionId !== undefined) this.byAction.set(actionId, first)
+    if (actionId !== undefined) this.noteAction(actionId, first)
     if (this.firsts.size > capacity) this.forget(this.firsts.values().next().value!)
   }
 
@@ -142,7 +142,7 @@ export class DuplicateFuse {
     if (decision._tag === "Denied") return this.forget(first)
     first.state = decision._tag === "PendingApproval" ? "pending" : "approved"
     first.actionId = decision.actionId
-    this.byAction.set(decision.actionId, first)
+    this.noteAction(decision.actionId, first)
   }
 
   /** A reviewer's decision was learned. */
@@ -151,6 +151,21 @@ export class DuplicateFuse {
     if (first === undefined) return
     if (outcome === "Approved") first.state = "approved"
     else if (outcome === "Rejected" || outcome === "Expired") this.forget(first)
+  }
+
+  /**
+   * A fiber of this process has decided. A rejected action is over; of an approval only the fiber that gave it knows yet,
+   * and another one that submits the call again does so by mistake.
+   */
+  reviewed(actionId: ActionId, outcome: "Approved" | "Rejected", fiber: Fiber.Fiber<unknown, unknown>): void {
+    if (outcome === "Rejected" || this.byAction.get(actionId)?.fiberId === fiber.id) this.decided(actionId, outcome)
+  }
+
+  private noteAction(actionId: ActionId, first: First): void {
+    this.byAction.set(actionId, first)
+    places.delete(actionId)
+    places.set(actionId, new WeakRef(this))
+    if (places.size > capacity) places.delete(places.keys().next().value!)
   }
 
   /** What an earlier run of this loop left open on a fiber of its own, as under a time-out. */
@@ -179,7 +194,10 @@ export class DuplicateFuse {
 
   private forget(first: First): void {
     this.firsts.delete(first)
-    if (first.actionId !== undefined) this.byAction.delete(first.actionId)
+    if (first.actionId !== undefined) {
+      this.byAction.delete(first.actionId)
+      if (places.get(first.actionId)?.deref() === this) places.delete(first.actionId)
+    }
     const own = this.byFiber.get(first.fiberId)
     if (own?.get(first.key) === first) own.delete(first.key)
     if (own?.size === 0) this.byFiber.delete(first.fiberId)
@@ -199,6 +217,20 @@ const isAbout = ({ actionId, sentAt }: First, cause: object) =>
   cause instanceof OutcomeUnknown
     ? cause.sentAt.epochMilliseconds === sentAt
     : actionId !== undefined && "actionId" in cause && cause.actionId === actionId
+
+/** Where an action is noted: a reviewer in this process may have a key, and so a transport, of its own. */
+const places = new Map<string, WeakRef<DuplicateFuse>>()
+
+/**
+ * Notes what a reviewer in this process has decided.
+ *
+ * @internal
+ */
+export const reviewed = (
+  actionId: ActionId,
+  outcome: "Approved" | "Rejected",
+  fiber: Fiber.Fiber<unknown, unknown>
+): void => places.get(actionId)?.deref()?.reviewed(actionId, outcome, fiber)
 
 const fuses = new WeakMap<Transport["Service"], DuplicateFuse>()
 

@@ -23,8 +23,7 @@ const inFolder = <A, E, R>(body: (filename: string) => Effect.Effect<A, E, R>) =
 /** One life of a gateway on a file. */
 const alive = (filename: string) =>
   Vargate.layerOperator({ apiKey: tenant.apiKey }).pipe(
-    Layer.provide(Gateway.layerClient({ managedAgent })),
-    Layer.provideMerge(Gateway.layerSqlite({ filename, tenants: [tenant] })),
+    Layer.provideMerge(Gateway.layerSqlite({ filename, tenants: [tenant], managedAgent })),
     Layer.fresh
   )
 
@@ -67,7 +66,7 @@ describe("sessions on disk", () => {
           ManagedStore.use((store) =>
             store.addSession(tenant.id, left, { active: 10, daily: 10, dailyOfAgent: undefined })
           ),
-          Gateway.layerSqlite({ filename, tenants: [tenant] })
+          Gateway.layerPartsSqlite({ filename, tenants: [tenant] })
         )
         const [found] = yield* Effect.provide(sessions, alive(filename))
         assert.deepStrictEqual([found?.id, found?.status], [left.id, "failed"])

@@ -31,7 +31,6 @@ type House = Vargate.Services | Reviews.Reviews | Gateway.Parts
 const life = (filename: string, options: Gateway.Options = {}): Layer.Layer<House> =>
   Reviews.layer.pipe(
     Layer.provideMerge(Vargate.layer({ apiKey: acme.apiKey })),
-    Layer.provideMerge(Gateway.layerClient(options)),
     Layer.provideMerge(Gateway.layerSqlite({ filename, tenants: [acme, globex], ...options })),
     Layer.provideMerge(NodeHasher.layer),
     Layer.orDie,

@@ -26,7 +26,6 @@ import { acme } from "../suite/doors.ts"
 
 const life = (filename: string) =>
   Vargate.layer({ apiKey: acme.apiKey }).pipe(
-    Layer.provideMerge(Gateway.layerClient()),
     Layer.provideMerge(Gateway.layerSqlite({ filename, tenants: [acme] })),
     Layer.orDie,
     Layer.fresh

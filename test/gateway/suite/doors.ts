@@ -55,7 +55,7 @@ export const inProcess: Door = {
 
 const onDiskParts = (options: Gateway.Options) =>
   Layer.unwrap(Effect.map(folder, (path) =>
-    Gateway.layerSqlite({
+    Gateway.layerPartsSqlite({
       filename: join(path, "vargate.db"),
       tenants: options.tenants,
       policy: options.policy
@@ -89,7 +89,7 @@ export const overSocket = socketDoor("over a socket, by fetch", FetchHttpClient.
 
 export const overNodeTransport = socketDoor(
   "over a socket, by NodeTransport",
-  NodeTransport.layer().pipe(Layer.orDie, Layer.fresh)
+  Layer.fresh(NodeTransport.layer)
 )
 
 /** Does something with the services of another tenant. They are built anew: those at hand act for the first one. */

@@ -21,7 +21,7 @@ const { policy, tenants } = gatewayOptions
 const pay = (params: object) => Effect.andThen(perform(params), Effect.delay(Effect.succeed({ paid: true }), 20))
 
 const gateway = Gateway.serve({ tools: { "broker/pay": pay }, inbox: false }).pipe(
-  Layer.provide(Gateway.layerSqlite({ filename, tenants, policy: policy as never })),
+  Layer.provide(Gateway.layerPartsSqlite({ filename, tenants, policy: policy as never })),
   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: Number(port) })),
   Layer.tap(() => Effect.sync(() => console.log("ready")))
 )
