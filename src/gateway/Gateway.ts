@@ -33,6 +33,7 @@ import * as ReviewDesk from "./calls/ReviewDesk.ts"
 import * as Submissions from "./calls/Submissions.ts"
 import * as ToolRunner from "./calls/ToolRunner.ts"
 import * as WebhookSender from "./calls/WebhookSender.ts"
+import * as ChainVerdicts from "./http/ChainVerdicts.ts"
 import { addressList, TrustedProxies } from "./http/clientAddress.ts"
 import * as Closing from "./http/Closing.ts"
 import type { Hosts } from "./http/crossSite.ts"
@@ -56,6 +57,7 @@ import * as TenantHandlers from "./http/handlers/tenant.ts"
 import * as TenantsHandlers from "./http/handlers/tenants.ts"
 import * as ToolCallsHandlers from "./http/handlers/toolCalls.ts"
 import * as Middleware from "./http/middleware.ts"
+import * as WholeLog from "./http/wholeLog.ts"
 import * as Feed from "./inbox/Feed.ts"
 import { InboxApi } from "./inbox/InboxApi.ts"
 import * as InboxPage from "./inbox/InboxPage.ts"
@@ -277,6 +279,7 @@ const services = (options: Options) =>
     Layer.provide(Layer.succeed(CurrentBusinessHours, options.businessHours ?? "weekdays")),
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
+      Layer.provideMerge(ChainVerdicts.layer, WholeLog.layer),
       GatewayMetrics.layer,
       Sessions.layer,
       Signups.layer(options.sendMail),

@@ -15,7 +15,6 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
 import * as Redacted from "effect/Redacted"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import { KeyScope } from "../../model/KeyScope.ts"
@@ -33,7 +32,7 @@ import { clientAddress, holderOf, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { missingScope } from "./routeScopes.ts"
 import { Shares, tooMany } from "./shares.ts"
-import { maxWholeLogs, readsWholeLog } from "./wholeLog.ts"
+import { readsWholeLog, WholeLogs } from "./wholeLog.ts"
 
 /** Requests of one tenant at a time: more than its agents ever have, and too few to crowd out the others. */
 const maxRequestsOfTenant = 512
@@ -46,14 +45,14 @@ const maxRequestsOfTenant = 512
  * @category layers
  * @since 0.1.0
  */
-export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions> = Layer.effect(
+export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions | WholeLogs> = Layer.effect(
   ApiKey,
   Effect.gen(function*() {
     const tenants = yield* Tenants
     const scopedKeys = yield* ScopedKeys
     const sessions = yield* Sessions
     const requests = new Budget({ perOwner: maxRequestsOfTenant })
-    const wholeLogs = yield* PartitionedSemaphore.make<string>({ permits: maxWholeLogs })
+    const wholeLogs = yield* WholeLogs
 
     /** The hash of the key that has this name now. */
     const hashNow = (tenantId: string, name: string | null) =>

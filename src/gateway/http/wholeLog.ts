@@ -3,15 +3,17 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import * as PartitionedSemaphore from "effect/PartitionedSemaphore"
 
 /**
- * Endpoints by their groups.
+ * Endpoints by their groups. Those who verify a chain wait together for one reading of it: see `ChainVerdicts`.
  *
  * @category constants
  * @since 0.1.0
  */
 export const wholeLogRoutes: Readonly<Record<string, ReadonlySet<string>>> = {
-  audit: new Set(["verify"]),
   merkle: new Set(["roots", "proof", "consistency", "verify"]),
   anchors: new Set(["status", "proof", "roots"]),
   managedSessions: new Set(["list", "status", "audit", "compliance", "replay"]),
@@ -27,6 +29,27 @@ export const wholeLogRoutes: Readonly<Record<string, ReadonlySet<string>>> = {
  * @since 0.1.0
  */
 export const maxWholeLogs = 4
+
+/**
+ * Admits them, by their tenants.
+ *
+ * @category services
+ * @since 0.2.0
+ */
+export class WholeLogs extends Context.Service<WholeLogs, PartitionedSemaphore.PartitionedSemaphore<string>>()(
+  "effect-vargate/gateway/WholeLogs"
+) {}
+
+/**
+ * One for all routes of a gateway.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer: Layer.Layer<WholeLogs> = Layer.effect(
+  WholeLogs,
+  PartitionedSemaphore.make<string>({ permits: maxWholeLogs })
+)
 
 /**
  * Whether an endpoint is one of them.

@@ -118,6 +118,22 @@ export interface Leaf {
 }
 
 /**
+ * A record as a link of its chain.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Link {
+  /** Its place. A place whose record was taken out by force is left out. */
+  readonly place: number
+  readonly actionId: string
+  readonly prevHash: string
+  readonly recordHash: string
+  /** What its content hashes to now. */
+  readonly computedHash: string
+}
+
+/**
  * The ledger. Every method is atomic: a record is appended together with its chain link and with what it adds to the
  * agent's history, and a pending action together with its record. What is answered has been kept.
  *
@@ -152,6 +168,8 @@ export class Ledger extends Context.Service<Ledger, {
   readonly records: (tenantId: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
   /** All records of a tenant, oldest first. */
   readonly stream: (tenantId: string) => Stream.Stream<AuditRecord>
+  /** At most so many links of a tenant's chain after a place, oldest first: all there is to verify, and nothing else. */
+  readonly links: (tenantId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<Link>>
   /** The record at a place in the tenant's chain. The first is 1. */
   readonly nth: (tenantId: string, place: number) => Effect.Effect<AuditRecord | undefined>
   readonly find: (tenantId: string, actionId: string) => Effect.Effect<AuditRecord | undefined>

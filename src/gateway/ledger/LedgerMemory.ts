@@ -17,8 +17,8 @@ import type { ActionId } from "../../model/ActionId.ts"
 import type { MerkleTree } from "../../verify/MerkleProof.ts"
 import type { PolicyInput } from "../policy/PolicyInput.ts"
 import { AgentHistory, makeMemory as makeHistory, withUnderway } from "./AgentHistory.ts"
-import { genesis, linked } from "./internal/chain.ts"
-import { type Entry, type HeldAction, Ledger, type SubjectKey } from "./Ledger.ts"
+import { genesis, hashRecord, linked } from "./internal/chain.ts"
+import { type Entry, type HeldAction, Ledger, type Link, type SubjectKey } from "./Ledger.ts"
 
 /** Oldest first. Each list is only ever appended to; `byAction` points into it. */
 interface TenantLedger {
@@ -105,6 +105,8 @@ const make = Effect.sync(() => {
 
     records: (tenantId) => Effect.sync(() => ledgerOf(tenantId).records.slice()),
     stream: (tenantId) => streamOf(() => ledgerOf(tenantId).records),
+    links: (tenantId, after, limit) =>
+      Effect.sync(() => linksOf(ledgerOf(tenantId).records.slice(after, after + limit), after)),
     nth: (tenantId, place) => Effect.sync(() => ledgerOf(tenantId).records[place - 1]),
 
     find: (tenantId, actionId) =>
@@ -242,6 +244,15 @@ const make = Effect.sync(() => {
 
   return Context.make(Ledger, ledger).pipe(Context.add(AgentHistory, agentHistory))
 })
+
+const linksOf = (records: ReadonlyArray<AuditRecord>, after: number): ReadonlyArray<Link> =>
+  records.map((record, index) => ({
+    place: after + index + 1,
+    actionId: record.actionId,
+    prevHash: record.prevHash,
+    recordHash: record.recordHash,
+    computedHash: hashRecord(record)
+  }))
 
 /** What is there when the stream is run. */
 const streamOf = <A>(read: () => ReadonlyArray<A>): Stream.Stream<A> =>

@@ -8,6 +8,8 @@ import { AuditRecord } from "../../audit/AuditRecord.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import { RecordHash } from "../../model/RecordHash.ts"
+import { hashRecord } from "../ledger/internal/chain.ts"
+import type { Link } from "../ledger/Ledger.ts"
 import { lenientJson } from "./lenientJson.ts"
 import { fromColumn, fromColumnOrNull, toColumn, toColumnOrNull } from "./losslessText.ts"
 
@@ -99,6 +101,63 @@ const texts = (json: string): ReadonlyArray<string> => {
   const value = lenientJson(json)
   return Array.isArray(value) ? value.map(String) : [json]
 }
+
+/**
+ * What a row says about its link, of the columns that {@link linkColumns} names.
+ *
+ * @category rows
+ * @since 0.2.0
+ */
+export const linkOf = (row: LinkRow): Link => ({
+  place: row.position,
+  actionId: row.action_id,
+  prevHash: fromColumn(row.prev_hash),
+  recordHash: row.record_hash,
+  // Read as a record is: a text that is JSON and not canonical counts as the value that it shows.
+  computedHash: hashRecord({
+    actionId: ActionId.make(row.action_id),
+    agentId: fromColumn(row.agent_id),
+    tool: fromColumn(row.tool),
+    method: fromColumn(row.method),
+    params: lenientJson(row.params),
+    requestedAt: fromMillis(row.requested_at),
+    decision: fromColumn(row.decision),
+    violations: texts(row.violations),
+    severity: fromColumn(row.severity),
+    bundleRevision: fromColumnOrNull(row.bundle_revision),
+    prevHash: fromColumn(row.prev_hash)
+  })
+})
+
+/**
+ * The columns that a hash covers, and the hash.
+ *
+ * @category rows
+ * @since 0.2.0
+ */
+export const linkColumns = [
+  "position",
+  "action_id",
+  "agent_id",
+  "tool",
+  "method",
+  "params",
+  "requested_at",
+  "decision",
+  "violations",
+  "severity",
+  "bundle_revision",
+  "prev_hash",
+  "record_hash"
+] as const
+
+/**
+ * A row of {@link linkColumns}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type LinkRow = Pick<RecordRow & { readonly position: number }, (typeof linkColumns)[number]>
 
 /**
  * The record in a row.

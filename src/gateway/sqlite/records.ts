@@ -12,7 +12,7 @@ import type { Ledger } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { fromColumn, toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
-import { fromMillis, recordOf, type RecordRow, rowOf } from "./recordRows.ts"
+import { fromMillis, linkColumns, linkOf, type LinkRow, recordOf, type RecordRow, rowOf } from "./recordRows.ts"
 
 /** What a stream holds at a time. */
 const slice = 100
@@ -34,6 +34,8 @@ interface AgentRow {
  */
 export const records = (database: Database["Service"]) => {
   const { commit, read, sql } = database
+
+  const columns = sql.literal(linkColumns.join(", "))
 
   const rowsWhere = (condition: Fragment) =>
     read(sql<RecordRow & { readonly position: number }>`SELECT * FROM records WHERE ${condition}`)
@@ -76,6 +78,13 @@ export const records = (database: Database["Service"]) => {
 
     records: (tenantId) => Stream.runCollect(stream(tenantId)),
     stream,
+    links: (tenantId, after, limit) =>
+      Effect.map(
+        read(sql<LinkRow>`
+          SELECT ${columns} FROM records WHERE tenant_id = ${tenantId} AND position > ${after}
+          ORDER BY position LIMIT ${limit}`),
+        (rows) => rows.map(linkOf)
+      ),
     nth: (tenantId, place) => first(sql`tenant_id = ${tenantId} AND position = ${place}`),
     find: (tenantId, actionId) => first(sql`tenant_id = ${tenantId} AND action_id = ${toColumn(actionId)}`),
     findByHash: (tenantId, recordHash) => first(sql`tenant_id = ${tenantId} AND record_hash = ${recordHash}`),

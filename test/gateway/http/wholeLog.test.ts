@@ -29,10 +29,10 @@ describe("whole logs", () => {
         return Effect.as(latch.await, stream(tenantId)).pipe(Effect.ensuring(Effect.sync(() => running--)))
       }))
     Object.assign(ledger, { stream: slow })
-    const verify = Effect.map(send("GET", "/audit/verify"), ({ status }) => status)
-    const theirs = Effect.map(send("GET", "/audit/verify", { key: globex.apiKey }), ({ status }) => status)
+    const read = Effect.map(send("GET", "/dashboard/me"), ({ status }) => status)
+    const theirs = Effect.map(send("GET", "/dashboard/me", { key: globex.apiKey }), ({ status }) => status)
     const waiting = yield* Effect.forkChild(
-      Effect.all(Array.from({ length: 50 }, () => verify), { concurrency: "unbounded" }),
+      Effect.all(Array.from({ length: 50 }, () => read), { concurrency: "unbounded" }),
       { startImmediately: true }
     )
     while (begun.length < maxWholeLogs) yield* Effect.yieldNow

@@ -12,10 +12,10 @@ import { BulkReplay, ReplayFailure, ReplayReport } from "../../../audit/ReplayRe
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { BadGateway502, BadRequest400, NotFound404, Unprocessable422 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
-import { verifyLedger } from "../../ledger/internal/chain.ts"
 import { executionOutcomeUnknown } from "../../ledger/internal/reviewEntry.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { noRevision, PolicyEngine } from "../../policy/PolicyEngine.ts"
+import { ChainVerdicts } from "../ChainVerdicts.ts"
 import { logAnswer } from "../logAnswer.ts"
 
 const defaultLimit = 200
@@ -35,6 +35,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const ledger = yield* Ledger
     const reading = yield* Semaphore.make(1)
+    const verdicts = yield* ChainVerdicts
     const engine = yield* PolicyEngine
 
     const chosen = Effect.fnUntraced(function*(
@@ -87,7 +88,7 @@ export const layer = HttpApiBuilder.group(
         "verify",
         Effect.fnUntraced(function*() {
           const { id } = yield* CurrentTenant
-          return yield* verifyLedger(ledger, id)
+          return yield* verdicts.verify(id)
         })
       )
       .handle(

@@ -14,10 +14,10 @@ import { PublicDashboard } from "../../../operator/Transparency.ts"
 import { Forbidden403, NotFound404, NotImplemented501 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
 import { GatewayMetrics } from "../../calls/GatewayMetrics.ts"
-import { verifyLedger } from "../../ledger/internal/chain.ts"
 import { Ledger } from "../../ledger/Ledger.ts"
 import { figuresOf } from "../../reports/Figures.ts"
 import { Tenants } from "../../tenants/Tenants.ts"
+import { ChainVerdicts } from "../ChainVerdicts.ts"
 
 const recentActions = 20
 
@@ -42,6 +42,7 @@ export const layer = HttpApiBuilder.group(
 
     // Without a key: each request waits for the others, since each answer takes all of a log.
     const counting = yield* Semaphore.make(1)
+    const verdicts = yield* ChainVerdicts
 
     const publicTenants = Effect.map(tenants.all, (all) => all.filter(({ publicDashboard }) => publicDashboard))
 
@@ -104,7 +105,7 @@ export const layer = HttpApiBuilder.group(
             tenantName: tenant.name,
             slug: params.slug,
             stats: figures.counts,
-            chain: yield* verifyLedger(ledger, tenant.id),
+            chain: yield* verdicts.verify(tenant.id),
             violations: figures.violations,
             recent: records.map((record) => ({ ...record, createdAt: record.createdAt ?? record.requestedAt }))
           })
