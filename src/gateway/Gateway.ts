@@ -58,6 +58,7 @@ import * as TenantsHandlers from "./http/handlers/tenants.ts"
 import * as ToolCallsHandlers from "./http/handlers/toolCalls.ts"
 import * as Middleware from "./http/middleware.ts"
 import * as WholeLog from "./http/wholeLog.ts"
+import * as Broadcast from "./inbox/Broadcast.ts"
 import * as Feed from "./inbox/Feed.ts"
 import { InboxApi } from "./inbox/InboxApi.ts"
 import * as InboxPage from "./inbox/InboxPage.ts"
@@ -280,6 +281,7 @@ const services = (options: Options) =>
     Layer.provideMerge(Layer.mergeAll(
       SubjectKeys.layer,
       Layer.provideMerge(ChainVerdicts.layer, WholeLog.layer),
+      Broadcast.layer,
       GatewayMetrics.layer,
       Sessions.layer,
       Signups.layer(options.sendMail),

@@ -54,6 +54,8 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions 
     const requests = new Budget({ perOwner: maxRequestsOfTenant })
     const wholeLogs = yield* WholeLogs
 
+    const keysRevision = () => tenants.revision() + scopedKeys.revision()
+
     /** The hash of the key that has this name now. */
     const hashNow = (tenantId: string, name: string | null) =>
       name === null
@@ -84,7 +86,8 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions 
         scopes,
         bonds,
         keyName: bonds.find(({ tenantId }) => tenantId === id)?.name ?? undefined,
-        isStillGood: Effect.map(inForce(token), (session) => session !== undefined)
+        isStillGood: Effect.map(inForce(token), (session) => session !== undefined),
+        keysRevision
       }
     })
 
@@ -108,7 +111,8 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions 
         keyName: scoped?.name,
         scopes: scoped?.scopes ?? KeyScope.literals,
         bonds: [{ tenantId: id, name, hash }],
-        isStillGood: Effect.map(hashNow(id, name), (now) => now === hash)
+        isStillGood: Effect.map(hashNow(id, name), (now) => now === hash),
+        keysRevision
       }
     })
 

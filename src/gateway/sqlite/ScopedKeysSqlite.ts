@@ -6,6 +6,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { KeyScope } from "../../model/KeyScope.ts"
 import { hashOfKey } from "../tenants/internal/apiKeys.ts"
@@ -31,13 +32,18 @@ const keyOf = (row: KeyRow): ScopedKey => ({
 })
 
 const make = Effect.gen(function*() {
-  const { commit, read, sql } = yield* Database
+  const { commit: commitChange, read, sql } = yield* Database
+  let revision = 0
+  /** Counted within the change, since its caller may be gone when it ends. */
+  const commit = <A>(change: Effect.Effect<A, SqlError>) =>
+    commitChange(Effect.andThen(Effect.sync(() => revision++), change))
   const where = (condition: Fragment) =>
     Effect.map(read(sql<KeyRow>`SELECT * FROM scoped_keys WHERE ${condition} ORDER BY name`), (rows) => rows.map(keyOf))
   const first = (condition: Fragment) => Effect.map(where(condition), ([key]) => key)
   const named = (tenantId: string, name: string) => sql`tenant_id = ${tenantId} AND name = ${toColumn(name)}`
 
   return ScopedKeys.of({
+    revision: () => revision,
     put: Effect.fnUntraced(function*(tenantId, options) {
       const key = seal(tenantId, options, yield* DateTime.now)
       const row = {

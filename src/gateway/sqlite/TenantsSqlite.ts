@@ -7,6 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { hash, randomUUID } from "node:crypto"
 import { CurrentTenant } from "../../transport/wire/ApiKey.ts"
@@ -30,7 +31,11 @@ interface TenantRow {
 const hashOf = (apiKey: Redacted.Redacted) => hash("sha256", Redacted.value(apiKey), "hex")
 
 const make = Effect.gen(function*() {
-  const { commit, read, seal, sql, unseal } = yield* Database
+  const { commit: commitChange, read, seal, sql, unseal } = yield* Database
+  let revision = 0
+  /** Counted within the change, since its caller may be gone when it ends. */
+  const commit = <A>(change: Effect.Effect<A, SqlError>) =>
+    commitChange(Effect.andThen(Effect.sync(() => revision++), change))
 
   const rowOf = (tenant: Tenant): TenantRow => {
     const { apiKey, createdAt, email, id, slug, webhookSecret, ...settings } = tenant
@@ -91,6 +96,7 @@ const make = Effect.gen(function*() {
   const byId = (id: string) => read(withId(id))
 
   return Tenants.of({
+    revision: () => revision,
     byKey: (apiKey) => read(where(sql`key_hash = ${hashOf(apiKey)}`)),
     byId,
     all: Effect.map(read(sql<TenantRow>`SELECT * FROM tenants ORDER BY rank`), (rows) => rows.map(tenantOf)),

@@ -43,6 +43,8 @@ export class ScopedKeys extends Context.Service<ScopedKeys, {
   readonly list: (tenantId: string) => Effect.Effect<ReadonlyArray<ScopedKey>>
   /** False where there was none. */
   readonly remove: (tenantId: string, name: string) => Effect.Effect<boolean>
+  /** Another number after every change: until then, what was looked up need not be looked up again. */
+  readonly revision: () => number
 }>()("effect-vargate/gateway/ScopedKeys") {}
 
 /**
@@ -89,8 +91,13 @@ export const layerMemory = (tenants: ReadonlyArray<TenantOptions>): Layer.Layer<
       const byHash = new Map<string, ScopedKey>()
       const named = (tenantId: string, name: string) =>
         [...byHash.values()].find((key) => key.tenantId === tenantId && key.name === name)
-      const remove = (tenantId: string, name: string) => byHash.delete(named(tenantId, name)?.hash ?? "")
+      let revision = 0
+      const remove = (tenantId: string, name: string) => {
+        revision++
+        return byHash.delete(named(tenantId, name)?.hash ?? "")
+      }
       const keys = ScopedKeys.of({
+        revision: () => revision,
         put: (tenantId, options) =>
           Effect.map(DateTime.now, (now) => {
             const key = seal(tenantId, options, now)

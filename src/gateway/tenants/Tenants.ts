@@ -235,6 +235,8 @@ export class Tenants extends Context.Service<Tenants, {
    * (any more): of two rotations with the same old key, only one wins.
    */
   readonly rotateKey: (id: string, from: Redacted.Redacted, to: Redacted.Redacted) => Effect.Effect<boolean>
+  /** Another number after every change: until then, what was looked up need not be looked up again. */
+  readonly revision: () => number
 }>()("effect-vargate/gateway/Tenants") {}
 
 const redacted = (secret: string | Redacted.Redacted): Redacted.Redacted =>
@@ -314,12 +316,15 @@ const collide = (a: Tenant, b: Tenant): boolean =>
 const make = Effect.fnUntraced(function*(initial: ReadonlyArray<TenantOptions>) {
   const startedAt = yield* DateTime.now
   const tenants = new Map(initial.map((options) => [options.id, fill(options, startedAt)]))
+  let revision = 0
   const store = (tenant: Tenant): Tenant => {
     tenants.set(tenant.id, tenant)
+    revision++
     return tenant
   }
 
   return Tenants.of({
+    revision: () => revision,
     byKey: (apiKey) => Effect.sync(() => [...tenants.values()].find((tenant) => isSame(tenant.apiKey, apiKey))),
     byId: (id) => Effect.sync(() => tenants.get(id)),
     all: Effect.sync(() => [...tenants.values()]),

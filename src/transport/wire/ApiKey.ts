@@ -38,6 +38,8 @@ export class CurrentTenant extends Context.Service<CurrentTenant, {
   readonly bonds: ReadonlyArray<Bond>
   /** Whether what the request came with is still good: a key may be replaced, a session may end. */
   readonly isStillGood: Effect.Effect<boolean>
+  /** Another number after every change of any key. In between, only a session may end, by its time. */
+  readonly keysRevision: () => number
 }>()("effect-vargate/api/CurrentTenant") {}
 
 /**

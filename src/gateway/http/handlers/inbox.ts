@@ -5,18 +5,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import { CurrentTenant } from "../../../transport/wire/ApiKey.ts"
 import { TooManyRequests429 } from "../../../transport/wire/ErrorBodies.ts"
-import { Feed } from "../../inbox/Feed.ts"
-import { Alive, InboxApi } from "../../inbox/InboxApi.ts"
+import { alive, Broadcast } from "../../inbox/Broadcast.ts"
+import { InboxApi } from "../../inbox/InboxApi.ts"
 import { Budget } from "../Budget.ts"
 import { clientAddress, holderOf, TrustedProxies } from "../clientAddress.ts"
 import { Closing } from "../Closing.ts"
 
-const heartbeat = Stream.map(Stream.tick("15 seconds"), () => new Alive())
+/** Also how often a listener's key is looked up, beside every change of keys. */
+const heartbeat = Stream.map(Stream.tick("15 seconds"), () => alive)
 
 /** Streams at a time. A reviewer has one for each window. */
 const perTenant = 64
@@ -31,9 +31,22 @@ const tooManyStreams = (who: string) =>
   )
 
 /** Proxies must not collect the stream, and its connection must not linger when it has ended. */
-const streaming = HttpEffect.appendPreResponseHandler((_, response) =>
-  Effect.succeed(HttpServerResponse.setHeaders(response, { connection: "close", "x-accel-buffering": "no" }))
-)
+const headers = { connection: "close", "x-accel-buffering": "no" }
+
+/** Passes on what arrives for as long as its listener's key is good, and looks that up no more often than it must. */
+const whileGood = (
+  { isStillGood, keysRevision }: Pick<CurrentTenant["Service"], "isStillGood" | "keysRevision">,
+  news: Stream.Stream<Uint8Array>
+): Stream.Stream<Uint8Array> => {
+  let lookedUpAt: number | undefined
+  return Stream.takeWhileEffect(news, (bytes) =>
+    Effect.suspend(() => {
+      const revision = keysRevision()
+      if (revision === lookedUpAt && bytes !== alive) return Effect.succeed(true)
+      lookedUpAt = revision
+      return isStillGood
+    }))
+}
 
 /**
  * The handlers of this group.
@@ -45,7 +58,7 @@ export const layer = HttpApiBuilder.group(
   InboxApi,
   "inbox",
   Effect.fnUntraced(function*(handlers) {
-    const feed = yield* Feed
+    const broadcast = yield* Broadcast
     const closing = yield* Closing
     const isTrustedProxy = yield* TrustedProxies
     const byTenant = new Budget({ perOwner: perTenant, inAll })
@@ -54,7 +67,8 @@ export const layer = HttpApiBuilder.group(
     return handlers.handle(
       "events",
       Effect.fnUntraced(function*({ request }) {
-        const { id, isStillGood } = yield* CurrentTenant
+        const tenant = yield* CurrentTenant
+        const { id } = tenant
         const address = holderOf(clientAddress(request, isTrustedProxy))
         if (!byTenant.take(id, 1)) return yield* tooManyStreams(`This tenant has ${perTenant}`)
         yield* Effect.addFinalizer(() => Effect.sync(() => byTenant.give(id, 1)))
@@ -62,11 +76,11 @@ export const layer = HttpApiBuilder.group(
           if (!byAddress.take(address, 1)) return yield* tooManyStreams(`This address has ${perAddress}`)
           yield* Effect.addFinalizer(() => Effect.sync(() => byAddress.give(address, 1)))
         }
-        yield* streaming
-        return Stream.unwrap(Effect.map(feed.subscribe(id), (news) => Stream.merge(news, heartbeat))).pipe(
+        const news = Stream.unwrap(Effect.map(broadcast.listen(id), (news) => Stream.merge(news, heartbeat)))
+        return HttpServerResponse.stream(
           // A key that is no longer valid receives nothing more, whenever its stream was opened.
-          Stream.takeWhileEffect(() => isStillGood),
-          Stream.interruptWhen(closing)
+          Stream.interruptWhen(whileGood(tenant, news), closing),
+          { contentType: "text/event-stream", headers }
         )
       })
     )
