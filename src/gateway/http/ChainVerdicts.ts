@@ -19,8 +19,8 @@ import { WholeLogs } from "./wholeLog.ts"
  *
  * **Details**
  *
- * A verification that has begun is carried out, also when no one waits for it any longer: a client that gave up and asks
- * again finds it further on. It reads up to the newest record, so that whoever joins it learns of what was recorded
+ * A verification that has begun is carried out, also when all who asked have left: a client that gave up and asks again
+ * finds it further on. It reads up to the newest record, so that a client that joins it learns of what was recorded
  * before.
  *
  * @category services

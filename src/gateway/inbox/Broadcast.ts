@@ -1,5 +1,5 @@
 /**
- * The news of an embedded gateway as it is sent: encoded once, whoever listens.
+ * The news of an embedded gateway as it is sent: encoded once for all listeners.
  *
  * @since 0.2.0
  */
@@ -22,7 +22,7 @@ import { Alive } from "./InboxApi.ts"
  *
  * **Details**
  *
- * A tenant's listeners share one subscription to its feed. What happens while the last news are on their way goes out
+ * A tenant's listeners share one subscription to its feed. What happens while the last news are on their way is sent
  * together: with many listeners there is a pause after each delivery, so that they cost a gateway under load a part of
  * what its calls cost, and not a multiple of it.
  *
@@ -74,7 +74,7 @@ const makeChannel = Effect.fnUntraced(function*(feed: Feed["Service"], tenantId:
 
   const deliver = Effect.gen(function*() {
     yield* hasNews.await
-    // What happens in one breath goes out in one.
+    // What happens in one breath is sent in one.
     yield* Effect.yieldNow
     hasNews.closeUnsafe()
     const text = waiting.join("")
