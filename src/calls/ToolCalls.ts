@@ -31,6 +31,7 @@ import { ToolCall, type ToolCallRequest } from "../model/ToolCall.ts"
 import { decisions, unknownOutcomes } from "../transport/Metrics.ts"
 import * as Transport from "../transport/Transport.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
+import { BeforeSending, mindsBeforeSending } from "./internal/beforeSending.ts"
 import { type CallHead, withParams, writeHead } from "./internal/callHead.ts"
 import { CurrentClaims } from "./internal/claims.ts"
 import { AllowDuplicate, fuseOf } from "./internal/duplicateFuse.ts"
@@ -143,7 +144,7 @@ export const make = Effect.gen(function*() {
     const sending = Effect.suspend(() => {
       // Inside what `onExit` guards: a departure without an arrival would make every later like call ambiguous.
       claims.depart(call, sentAt)
-      return exchange(operation, { payload: () => toBody(call), text })
+      return exchange(operation, { payload: () => toBody(call), text }, fiber.getRef(BeforeSending))
     })
     const answered = Effect.matchEffect(sending, {
       onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
@@ -180,10 +181,10 @@ export const make = Effect.gen(function*() {
     })
   }
 
-  return ToolCalls.of({
+  return mindsBeforeSending(ToolCalls.of({
     decide: (request) => submit("ToolCalls.decide", request, Effect.succeed),
     call: (request) => submit("ToolCalls.call", request, allowedOnly)
-  })
+  }))
 })
 
 const allowedOnly = (decision: Decision): Effect.Effect<Allowed, Denied | PendingApproval> =>

@@ -69,6 +69,7 @@ const withJournal = <A, E, R>(file: Option.Option<string>, effect: Effect.Effect
 
 const stateOf = ({ outcome, request, state }: GovernedExecution): Line => {
   if (request !== null) return [yellow(request === "interrupt" ? "to be ended" : "to be woken")]
+  if (state === "blocked") return [red("blocked")]
   if (state !== "done") return [state === "held" ? yellow("waits") : dim(state)]
   if (outcome === "agent" || outcome === "gateway") return [green(`done by ${outcome}`)]
   return [outcome === "OutcomeUnknown" ? red("unknown") : red(outcome ?? "done")]
@@ -127,7 +128,10 @@ const show = Effect.fnUntraced(function*(id: string) {
       ["Workflow", execution.workflow],
       ["Call", `${execution.tool}/${execution.method}`],
       ["Agent", execution.agentId],
+      execution.version === null ? undefined : ["Version", execution.version],
       ["State", stateOf(execution)],
+      execution.problem === null ? undefined : ["Problem", execution.problem],
+      execution.params === null ? undefined : ["Params", execution.params],
       execution.actionId === null ? undefined : ["Action", execution.actionId],
       ["Started", Words.fullStamp(execution.startedAt)],
       ["Changed", Words.fullStamp(execution.changedAt)]

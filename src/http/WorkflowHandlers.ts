@@ -161,7 +161,7 @@ const statusOf = Effect.fnUntraced(function*<Name extends string, P, A, E, R>(
   const journal = yield* Journal
   const execution = yield* PublicError.expose(journal.find(executionId))
   if (execution === undefined) return yield* Effect.fail(notFound)
-  const result = yield* workflow.poll(executionId)
+  const result = yield* PublicError.expose(workflow.poll(executionId))
   if (Option.isSome(result) && result.value._tag === "Complete") {
     const { exit } = result.value
     if (Exit.isSuccess(exit)) return { _tag: "Done", ...exit.value }
@@ -174,7 +174,7 @@ const statusOf = Effect.fnUntraced(function*<Name extends string, P, A, E, R>(
     yield* Effect.logError(`${workflow.name}: execution ${executionId} ended with a defect`, exit.cause)
     return { _tag: "Failed", error: defective }
   }
-  return execution.state === "held" && execution.actionId !== null
+  return (execution.state === "held" || execution.state === "blocked") && execution.actionId !== null
     ? { _tag: "Waiting", actionId: execution.actionId, since: execution.changedAt }
     : execution.outcome === "Interrupted"
     ? { _tag: "Interrupted" }

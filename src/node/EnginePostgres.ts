@@ -23,6 +23,7 @@ import type { Approvals } from "../approvals/Approvals.ts"
 import type { StorageFailed } from "../errors/VargateError.ts"
 import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
 import * as Engine from "../workflow/Engine.ts"
+import type * as JournalSql from "../workflow/JournalSql.ts"
 
 /**
  * Where the database is, and where this runner is.
@@ -30,7 +31,7 @@ import * as Engine from "../workflow/Engine.ts"
  * @category options
  * @since 0.1.0
  */
-export interface Options extends ApprovalReconciler.Options {
+export interface Options extends ApprovalReconciler.Options, JournalSql.Options {
   /** `postgres://user:password@host:port/database`. Postgres 14 or newer. */
   readonly url: Redacted.Redacted | string
   /** Connections to the database. Default: 10. */

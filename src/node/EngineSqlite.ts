@@ -43,7 +43,8 @@ export interface Options extends ApprovalReconciler.Options {
 export const layer = (
   options: Options
 ): Layer.Layer<Engine.Engine, StorageFailed | SqlError | ConfigError, Approvals> =>
-  Engine.layerCluster(options).pipe(
+  // The lock says that every other owner of a claim has ended.
+  Engine.layerCluster({ ...options, lease: 0 }).pipe(
     Layer.provide(SingleRunner.layer({ runnerStorage: "memory" })),
     Layer.provide([SqliteClient.layer({ filename: options.filename }), Digest.layerWebCrypto]),
     Layer.provide(lock(options.filename))

@@ -25,7 +25,7 @@ import * as AuthorizedClient from "./internal/authorizedClient.ts"
 import { checkTimeout, checkUrl, invalidOption } from "./internal/checkOptions.ts"
 import { type Deadline, withDeadline } from "./internal/deadline.ts"
 import { type DerivedClient, derivedClient } from "./internal/derivedClient.ts"
-import { offerDirectExchange } from "./internal/directExchange.ts"
+import { type DirectExchange, offerDirectExchange } from "./internal/directExchange.ts"
 import { type ForeignError, isForeignError, translate } from "./internal/foreignError.ts"
 import { keyIssue, KeyRing, keySources, usable } from "./internal/keyRing.ts"
 import { KeyProvider } from "./KeyProvider.ts"
@@ -203,7 +203,7 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
   const client = derivedClient(AuthorizedClient.clientOf(authorized))
 
   const carryOut = <A, E>(
-    operation: Operation,
+    operation: Operation & Pick<Parameters<DirectExchange>[0], "before">,
     send: (within: AuthorizedClient.Within<VargateError>) => Effect.Effect<A, E | VargateError>
   ): Effect.Effect<A, Exclude<E, ForeignError> | OperationError> =>
     Effect.withFiber((fiber) => {
@@ -236,7 +236,9 @@ const wire = Effect.fnUntraced(function*(keys: KeyRing | undefined, options: Omi
             )
             : Effect.fail(error as Exclude<E, ForeignError> | VargateError)
       )
-      return keys?.isHeld ? Effect.andThen(keys.settled(), translated) : translated
+      const { before } = operation
+      const sent = before === undefined ? translated : Effect.andThen(before, translated)
+      return keys?.isHeld ? Effect.andThen(keys.settled(), sent) : sent
     })
 
   const request: Transport["Service"]["request"] = (operation, call) =>

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { Approvals } from "../approvals/Approvals.ts"
@@ -80,12 +81,32 @@ export const run = (
       }
     })
 
+    // A process that shuts down leaves what it has not begun, and code that can read what is blocked may have come.
+    const wakeLeft = Effect.gen(function*() {
+      for (const execution of yield* journal.underWay) yield* wake(execution)
+    })
+
+    yield* wakeLeft.pipe(
+      Effect.catchTag("StorageFailed", (error) => Effect.logDebug("The journal cannot be read", error.message)),
+      Effect.repeat(Schedule.spaced(options.repeat ?? "15 seconds")),
+      Effect.forkScoped
+    )
+
     return yield* scan.pipe(
       Effect.catchTag("StorageFailed", (error) => Effect.logWarning("The journal cannot be read", error.message)),
       Effect.repeat(Schedule.spaced(options.scan ?? "1 second")),
       Effect.andThen(Effect.never)
     )
   }))
+
+/** Continues an execution that its engine has suspended, though it waits for no reviewer. */
+const wake = Effect.fnUntraced(function*({ executionId, workflow: name }: GovernedExecution) {
+  const workflow = registry.get(name)
+  if (workflow === undefined) return
+  const engine = yield* WorkflowEngine
+  const result = yield* engine.poll(workflow, executionId)
+  if (Option.isSome(result) && result.value._tag === "Suspended") yield* engine.resume(workflow, executionId)
+}, Effect.catchCause((cause) => Effect.logDebug("An execution cannot be continued", cause)))
 
 /** Does what an operator asked for. A machine that does not know the workflow leaves it to one that does. */
 const comply = Effect.fnUntraced(function*({ executionId, request, workflow: name }: GovernedExecution) {

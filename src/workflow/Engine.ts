@@ -53,7 +53,7 @@ export const layerMemory = (
  * @since 0.1.0
  */
 export const layerCluster = (
-  options: ApprovalReconciler.Options = {}
+  options: ApprovalReconciler.Options & JournalSql.Options = {}
 ): Layer.Layer<
   Engine,
   StorageFailed,
@@ -61,5 +61,5 @@ export const layerCluster = (
 > =>
   Layer.provideMerge(
     ApprovalReconciler.layerSingleton(options),
-    Layer.merge(ClusterWorkflowEngine.layer, JournalSql.layer)
+    Layer.merge(ClusterWorkflowEngine.layer, JournalSql.layerWith(options))
   )

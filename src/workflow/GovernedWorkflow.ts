@@ -30,19 +30,24 @@
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as Workflow from "effect/workflow/Workflow"
-import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { type WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import { Approved } from "../approvals/Approval.ts"
 import type { AuditLog } from "../audit/AuditLog.ts"
+import { writeHead } from "../calls/internal/callHead.ts"
 import type { ToolCalls } from "../calls/ToolCalls.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
@@ -51,7 +56,6 @@ import {
   Expired,
   OpaUnavailable,
   OutcomeUnknown,
-  PendingApproval,
   RateLimited,
   Rejected,
   type StorageFailed,
@@ -63,9 +67,20 @@ import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
-import { Allowed } from "../model/Allowed.ts"
-import { registry } from "./internal/registry.ts"
-import { actOnce, type DurableCall, note, submitOnce, type SubmitOptions, untilStored } from "./internal/steps.ts"
+import { untilReachable, within } from "./internal/reachable.ts"
+import { type Registered, registry } from "./internal/registry.ts"
+import {
+  actOnce,
+  type Departure,
+  type DurableCall,
+  note,
+  SubmitFailure,
+  submitOnce,
+  type SubmitOptions,
+  SubmitSuccess,
+  untilStored,
+  writtenAs
+} from "./internal/steps.ts"
 import { type GovernedExecution, Journal } from "./Journal.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
@@ -116,6 +131,16 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
   readonly isBusinessHours?: boolean | undefined
   /** How long to wait for a decision. Default: 65 minutes, a little more than the gateway's own hour. */
   readonly timeout?: Duration.Input | undefined
+  /** Names this state of the definition. It stands in the journal of each execution that begins with it. */
+  readonly version?: string | undefined
+  /**
+   * Rewrites the params of an execution that was begun with another version, or whose params this definition cannot
+   * read: from the JSON that was submitted to the JSON of this definition's `params`. What the gateway decided on is
+   * not changed by that.
+   */
+  readonly migrate?:
+    | ((submitted: Readonly<Record<string, unknown>>, version: string | undefined) => unknown)
+    | undefined
 }
 
 /**
@@ -132,6 +157,8 @@ export interface Start<P> {
   readonly agent?: AgentIdentity | undefined
   /** Overrides the gateway's own clock, for policies that ask for business hours. Default: the definition's. */
   readonly isBusinessHours?: boolean | undefined
+  /** How long to wait for a database that is away, before that is `StorageFailed`. Default: 5 minutes. */
+  readonly patience?: Duration.Input | undefined
 }
 
 /**
@@ -168,7 +195,10 @@ export type Failure = typeof Failure.Type
  */
 export interface GovernedWorkflow<Name extends string, P, A, E, R> {
   readonly name: Name
-  /** Starts the execution, or joins it, and waits for its end. */
+  /**
+   * Starts the execution, or joins it, and waits for its end. Fails with `InvalidRequest` where the execution is
+   * `blocked`, and with `StorageFailed` where the database stays away: the execution continues later, for the same key.
+   */
   readonly execute: (
     start: Start<P>
   ) => Effect.Effect<Governed.Done<A>, Failure | E | StorageFailed, WorkflowEngine | Journal>
@@ -181,14 +211,14 @@ export interface GovernedWorkflow<Name extends string, P, A, E, R> {
   /** How an execution stands: `None` if there is none, `Suspended` while it waits. */
   readonly poll: (
     executionId: string
-  ) => Effect.Effect<Option.Option<Workflow.Result<Governed.Done<A>, Failure | E>>, never, WorkflowEngine>
+  ) => Effect.Effect<Option.Option<Workflow.Result<Governed.Done<A>, Failure | E>>, StorageFailed, WorkflowEngine>
   /**
    * Ends an execution. What is pending at the gateway stays pending there and may still be approved, and executed by
    * the gateway; the agent's action is not begun any more.
    */
   readonly interrupt: (executionId: string) => Effect.Effect<void, StorageFailed, WorkflowEngine | Journal>
   /** Wakes an execution that waits although it need not. Does no harm to any other. */
-  readonly resume: (executionId: string) => Effect.Effect<void, never, WorkflowEngine>
+  readonly resume: (executionId: string) => Effect.Effect<void, StorageFailed, WorkflowEngine>
   /** Runs executions: every machine of the organisation has it. */
   readonly layer: Layer.Layer<never, never, WorkflowEngine | Journal | ToolCalls | AuditLog | R>
 }
@@ -206,18 +236,24 @@ export const decision = DurableDeferred.make("Vargate/decision", {
   error: Schema.Union([Rejected, Expired, VargateError])
 })
 
-const SubmitFailure = Schema.Union([RateLimited, OpaUnavailable, OutcomeUnknown, VargateError])
-
-const doneSchema = <A>(success: Schema.Codec<A, unknown>) =>
+const doneSchema = <A>(success: Schema.Codec<A, unknown>): Schema.Codec<Governed.Done<A>, unknown> =>
   Schema.Union([
     Schema.Struct({ executedBy: Schema.Literal("agent"), actionId: ActionId, result: success }),
+    // JSON has no `undefined`, and engines store JSON.
+    Schema.Struct({
+      executedBy: Schema.Literal("gateway"),
+      actionId: ActionId,
+      result: Schema.Undefined,
+      isResultLost: Schema.Literal(true)
+    }),
     Schema.Struct({
       executedBy: Schema.Literal("gateway"),
       actionId: ActionId,
       result: Schema.Unknown,
-      isResultLost: Schema.Boolean
+      isResultLost: Schema.Literal(false)
     })
-  ])
+    // The last two are one in `Done`.
+  ]) as unknown as Schema.Codec<Governed.Done<A>, unknown>
 
 const Payload = Schema.Struct({
   key: Schema.String,
@@ -234,13 +270,16 @@ const Payload = Schema.Struct({
  *
  * **Details**
  *
- * `execute` fails with `InvalidRequest` where the params do not encode, and where the key is taken by an execution of
- * another call: with other params, by another agent, or of another tool or method. An execution that wakes in a workflow
- * of another tool or method than it was begun with fails with `InvalidRequest` instead of submitting or acting.
+ * Throws a `VargateError` (`InvalidRequest`) where the gateway would refuse every call of the definition: an agent version
+ * that is none, a tool without a name.
  *
- * **Gotchas**
+ * `execute` fails with `InvalidRequest` where the params do not encode, where the gateway would refuse the call, and where
+ * the key is taken by an execution of another call: with other params, by another agent, or of another tool or method. An
+ * execution that wakes in a workflow of another tool or method than it was begun with fails with `InvalidRequest` instead
+ * of submitting or acting.
  *
- * Executions go on with the code that is deployed when they wake: keep old params decodable.
+ * An execution that wakes in code that cannot read its params is `blocked`: what was approved stays approved, and it
+ * continues in code that can, the earlier code or one with `migrate`. `effect-vargate workflows show` has the params.
  *
  * @category constructors
  * @since 0.1.0
@@ -250,15 +289,14 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
     readonly params: Schema.Codec<P, Encoded> & Governed.ObjectParams<Encoded>
   }
 ): GovernedWorkflow<Name, P, A, E, R> => {
-  const { method, name, tool } = definition
-  const error: Schema.Codec<E, unknown> = definition.error ?? (Schema.Never as never)
+  const { method, name, tool, version } = definition
+  const actionError: Schema.Codec<E, unknown> = definition.error ?? (Schema.Never as never)
   const workflow = Workflow.make(name, {
     payload: Payload,
     idempotencyKey: ({ key }) => key,
     success: doneSchema(definition.success),
-    error: Schema.Union([Failure, error])
+    error: Schema.Union([Failure, actionError])
   })
-  registry.set(name, workflow)
   const codec = Schema.toCodecJson(definition.params)
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)
@@ -266,6 +304,10 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
   const timeout = Duration.fromInputUnsafe(definition.timeout ?? "65 minutes")
 
   const paramsOf = paramsCodec(name, ["params"])
+
+  const refusal = headIssues(definition, definition.agent ?? { id: "agent" })
+  if (refusal.length > 0) throw invalidRequest(name, refusal)
+  registry.set(name, workflow as unknown as Registered)
 
   const begin = Effect.fnUntraced(function*({ agent, isBusinessHours, key, params }: Start<P>) {
     const snapshot = yield* paramsOf.encode(params, encode)
@@ -277,19 +319,24 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
     }
     // A handler that could not read its params must not be approved.
     yield* paramsOf.checked(decode(snapshot.value))
-    const { id, type = "unknown", version = "0.0.0" } = agent ?? definition.agent ?? (yield* Agent)
+    const identity = agent ?? definition.agent ?? (yield* Agent)
+    const { id, type = "unknown", version: agentVersion = "0.0.0" } = identity
     const payload = {
       key,
       params: snapshot.value,
-      agent: { id, type, version },
+      agent: { id, type, version: agentVersion },
       ...(isBusinessHours === undefined ? {} : { isBusinessHours })
     }
-    const journal = yield* Journal
     const executionId = yield* workflow.executionId(payload)
+    // What the gateway would refuse must not use up the key.
+    const refusal = headIssues(definition, identity)
+    if (refusal.length > 0) return yield* invalidRequest(name, refusal)
+    yield* paramsOf.snapshot({ ...snapshot.value, vargate_reference: executionId })
+    const journal = yield* Journal
     const facts = { agentId: id, tool, method, paramsDigest: digestOf(snapshot.digest, isBusinessHours) }
-    const begun = yield* journal.begin({ ...facts, executionId, workflow: name })
+    const begun = yield* journal.begin({ ...facts, executionId, workflow: name, version })
     const other = difference(begun, facts)
-    if (other === undefined) return payload
+    if (other === undefined) return { payload, begun }
     return yield* invalidRequest(name, [{
       path: ["key"],
       message: `Expected a new key: an execution with ${taken[other]} has it`
@@ -315,91 +362,223 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       }])
     })
 
-  const act = Effect.fnUntraced(function*(
+  const { migrate } = definition
+
+  /** The params of an execution as this code reads them. */
+  const read = (submitted: typeof Payload.Type["params"], begunWith: string | undefined) => {
+    if (migrate === undefined) return paramsOf.checked(decode(submitted))
+    const migrated = paramsOf.checked(Effect.flatMap(
+      Effect.try({
+        try: () => migrate(submitted, begunWith),
+        catch: () => invalidRequest(name, [{ path: ["params"], message: "Expected params, and migrate throws" }])
+      }),
+      decode
+    ))
+    return begunWith === version
+      ? Effect.catch(paramsOf.checked(decode(submitted)), () => migrated)
+      : migrated
+  }
+
+  /** Waits for code that can read the params. Replays read them again. */
+  const readable = (
     executionId: string,
-    call: DurableCall,
-    actionId: ActionId,
-    permit: Effect.Effect<void, VargateError>
-  ) {
-    const { vargate_reference, ...submitted } = call.params
-    const context = { actionId, reference: String(vargate_reference) }
-    const params = yield* Effect.orDie(decode(submitted))
-    return yield* Activity.make({
-      name: "act",
-      success: definition.success,
-      error: Schema.Union([OutcomeUnknown, VargateError, error]),
-      execute: Effect.andThen(
-        note((journal) => journal.advance(executionId, { state: "acting", actionId })),
-        actOnce(executionId, call, definition.run(params, context), definition.recover?.(params, context), permit)
+    submitted: typeof Payload.Type["params"],
+    begun: GovernedExecution | undefined,
+    actionId?: ActionId
+  ) =>
+    Effect.catch(read(submitted, begun?.version ?? undefined), (error) =>
+      Effect.andThen(
+        note((journal) =>
+          journal.advance(executionId, {
+            state: "blocked",
+            ...(actionId === undefined ? {} : { actionId }),
+            problem: problemOf(error),
+            params: JSON.stringify(submitted)
+          })
+        ),
+        Effect.flatMap(WorkflowInstance, Workflow.suspend)
+      ))
+
+  const layer: GovernedWorkflow<Name, P, A, E, R>["layer"] = Layer.suspend(() => {
+    const leaving = Latch.makeUnsafe()
+
+    /** A step that its process leaves is suspended, and run again by another one. */
+    const departure: Effect.Effect<Departure, never, WorkflowInstance> = Effect.map(WorkflowInstance, (instance) => ({
+      leaving: leaving.await,
+      leave: Workflow.suspend(instance),
+      interrupted: Effect.sync(() => void (instance.suspended = true))
+    }))
+
+    const act = Effect.fnUntraced(function*(
+      executionId: string,
+      call: DurableCall,
+      begun: GovernedExecution | undefined,
+      actionId: ActionId,
+      permit: Effect.Effect<void, VargateError>
+    ) {
+      const { vargate_reference, ...submitted } = call.params
+      const context = { actionId, reference: String(vargate_reference) }
+      const params = yield* readable(executionId, submitted, begun, actionId)
+      const error = Schema.Union([OutcomeUnknown, VargateError, actionError])
+      return yield* untilReachable(Activity.make({
+        name: "act",
+        success: definition.success,
+        error,
+        execute: Effect.flatMap(departure, (departure) =>
+          Effect.andThen(
+            note((journal) => journal.advance(executionId, { state: "acting", actionId })),
+            actOnce(
+              executionId,
+              call,
+              Effect.suspend(() => definition.run(params, context)),
+              definition.recover && Effect.suspend(() => definition.recover!(params, context)),
+              permit,
+              writtenAs(definition.success, error),
+              departure
+            )
+          ))
+      }))
+    })
+
+    const hold = Effect.fnUntraced(function*(executionId: string, actionId: ActionId) {
+      yield* untilReachable(Activity.make({
+        name: "hold",
+        execute: note((journal) => journal.advance(executionId, { state: "held", actionId }))
+      }))
+      // What either branch ends with is stored: a database that is away must not be that.
+      return yield* untilReachable(DurableDeferred.raceAll({
+        name: "decision or deadline",
+        success: Approved,
+        error: Schema.Union([Rejected, Expired, VargateError, ApprovalTimeout]),
+        effects: [
+          untilReachable(DurableDeferred.await(decision)),
+          untilReachable(DurableClock.sleep({ name: "deadline", duration: timeout, inMemoryThreshold: 0 })).pipe(
+            Effect.andThen(Effect.fail(new ApprovalTimeout({ actionId, waited: timeout })))
+          )
+        ]
+      }))
+    })
+
+    const running: Layer.Layer<never, never, WorkflowEngine | Journal | ToolCalls | AuditLog | R> = workflow.toLayer((
+      { agent, isBusinessHours, params },
+      executionId
+    ) =>
+      Effect.gen(function*() {
+        const begun = yield* Journal.use((journal) => untilStored(journal.find(executionId)))
+        const permitted = permit(begun, agent.id, params, isBusinessHours)
+        const call: DurableCall = {
+          // What was sent before is looked up under its own names.
+          tool: begun?.tool ?? tool,
+          method: begun?.method ?? method,
+          // Without dashes, so that it is never taken for a sort code and encrypted.
+          params: { ...params, vargate_reference: executionId },
+          agent,
+          isBusinessHours: isBusinessHours ?? definition.isBusinessHours
+        }
+        const answer = yield* untilReachable(Activity.make({
+          name: "submit",
+          success: SubmitSuccess,
+          error: SubmitFailure,
+          execute: Effect.flatMap(
+            departure,
+            (departure) => submitOnce(executionId, call, definition, permitted, departure)
+          )
+        }))
+        return yield* Governed.settle(answer, {
+          act: (actionId) => act(executionId, call, begun, actionId, permitted),
+          hold: ({ actionId }) => hold(executionId, actionId)
+        })
+      }).pipe(
+        Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
+        Effect.tapError((error) => finish(executionId, tagOf(error))),
+        untilReachable
       )
-    })
-  })
-
-  const hold = Effect.fnUntraced(function*(executionId: string, actionId: ActionId) {
-    yield* Activity.make({
-      name: "hold",
-      execute: note((journal) => journal.advance(executionId, { state: "held", actionId }))
-    })
-    return yield* DurableDeferred.raceAll({
-      name: "decision or deadline",
-      success: Approved,
-      error: Schema.Union([Rejected, Expired, VargateError, ApprovalTimeout]),
-      effects: [
-        DurableDeferred.await(decision),
-        DurableClock.sleep({ name: "deadline", duration: timeout, inMemoryThreshold: 0 }).pipe(
-          Effect.andThen(Effect.fail(new ApprovalTimeout({ actionId, waited: timeout })))
-        )
-      ]
-    })
-  })
-
-  const layer = workflow.toLayer(({ agent, isBusinessHours, params }, executionId) =>
-    Effect.gen(function*() {
-      const begun = yield* Journal.use((journal) => untilStored(journal.find(executionId)))
-      const permitted = permit(begun, agent.id, params, isBusinessHours)
-      const call: DurableCall = {
-        // What was sent before is looked up under its own names.
-        tool: begun?.tool ?? tool,
-        method: begun?.method ?? method,
-        // Without dashes, so that it is never taken for a sort code and encrypted.
-        params: { ...params, vargate_reference: executionId },
-        agent,
-        isBusinessHours: isBusinessHours ?? definition.isBusinessHours
-      }
-      const answer = yield* Activity.make({
-        name: "submit",
-        success: Schema.Union([Allowed, Denied, PendingApproval]),
-        error: SubmitFailure,
-        execute: submitOnce(executionId, call, definition, permitted)
-      })
-      return yield* Governed.settle(answer, {
-        act: (actionId) => act(executionId, call, actionId, permitted),
-        hold: ({ actionId }) => hold(executionId, actionId)
-      })
-    }).pipe(
-      Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
-      Effect.tapError((error) => finish(executionId, tagOf(error)))
     )
-  )
+    // The last that is built is the first that is closed.
+    return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => leaving.open)), running)
+  })
+
+  const patiently = (operation: string, patience: Duration.Input | undefined) =>
+    within(`${name}.${operation}`, patience ?? "5 minutes")
+
+  /** Ends where the execution is blocked, for callers that wait for its end. */
+  const blocked = ({ changedAt, executionId, state }: GovernedExecution) =>
+    Effect.flatMap(Journal, (journal) =>
+      Effect.gen(function*() {
+        const execution = yield* Effect.orElseSucceed(journal.find(executionId), () => undefined)
+        const isBlocked = execution?.state === "blocked" &&
+          (state !== "blocked" || DateTime.isGreaterThan(execution.changedAt, changedAt))
+        if (!isBlocked) return yield* Effect.fail(undefined)
+        return invalidRequest(name, [{
+          path: ["key"],
+          message: `Expected code that can read the params of this execution (${
+            execution.problem ?? ""
+          }). It is blocked, \
+and continues in the code that it was begun with, or with migrate`
+        }])
+      }).pipe(
+        Effect.retry(Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")])),
+        Effect.orDie,
+        Effect.flip
+      ))
 
   return {
     name,
     layer,
     execute: Effect.fn(`${name}.execute`)(function*(start) {
-      return yield* workflow.execute(yield* begin(start))
+      return yield* patiently("execute", start.patience)(
+        Effect.flatMap(begin(start), ({ begun, payload }) =>
+          Effect.andThen(
+            // The code here may be able to read it.
+            begun.state === "blocked" ? workflow.resume(begun.executionId) : Effect.void,
+            Effect.raceFirst(workflow.execute(payload), blocked(begun))
+          ))
+      )
     }),
     executeDetached: Effect.fn(`${name}.executeDetached`)(function*(start) {
-      return yield* workflow.execute(yield* begin(start), { discard: true, detached: true })
+      return yield* patiently("executeDetached", start.patience)(
+        Effect.flatMap(
+          begin(start),
+          ({ payload }) => workflow.execute(payload, { discard: true, detached: true })
+        )
+      )
     }),
     executionId: (key) => workflow.executionId({ key, params: {}, agent: { id: "", type: "", version: "" } }),
-    poll: (executionId) => workflow.poll(executionId),
+    poll: (executionId) => patiently("poll", undefined)(workflow.poll(executionId)),
     interrupt: Effect.fn(`${name}.interrupt`)(function*(executionId) {
-      yield* workflow.interrupt(executionId)
-      yield* Journal.use((journal) => journal.advance(executionId, { state: "done", outcome: "Interrupted" }))
+      yield* patiently("interrupt", undefined)(Effect.andThen(
+        workflow.interrupt(executionId),
+        Journal.use((journal) => journal.advance(executionId, { state: "done", outcome: "Interrupted" }))
+      ))
     }),
-    resume: (executionId) => workflow.resume(executionId)
+    resume: (executionId) => patiently("resume", undefined)(workflow.resume(executionId))
   }
 }
+
+const problemOf = ({ reason }: VargateError) =>
+  reason._tag === "InvalidRequest"
+    ? reason.issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; ")
+    : reason.message
+
+/** What the gateway would say of a call with any params. */
+const headIssues = (
+  { isBusinessHours, method, tool }: Pick<
+    Definition<string, never, never, never, never>,
+    "tool" | "method" | "isBusinessHours"
+  >,
+  { id, type = "unknown", version = "0.0.0" }: AgentIdentity
+) =>
+  Result.match(
+    writeHead({
+      agent_id: id,
+      agent_type: type,
+      agent_version: version,
+      tool,
+      method,
+      ...(isBusinessHours === undefined ? {} : { context_override: { is_business_hours: isBusinessHours } })
+    }),
+    { onFailure: (issues) => issues, onSuccess: () => [] }
+  )
 
 /** Business hours that an execution states are as much of the call as its params. */
 const digestOf = (params: string, isBusinessHours: boolean | undefined) =>
@@ -419,13 +598,13 @@ type CallFacts = Pick<GovernedExecution, keyof typeof taken>
 const difference = (begun: CallFacts, call: CallFacts) => names.find((name) => begun[name] !== call[name])
 
 const finish = (executionId: string, outcome: string) =>
-  Activity.make({
+  untilReachable(Activity.make({
     name: "finish",
     execute: Effect.andThen(
       note((journal) => journal.advance(executionId, { state: "done", outcome })),
       Metric.update(WorkflowMetrics.outcomes, outcome)
     )
-  })
+  }))
 
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Failed"

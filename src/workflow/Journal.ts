@@ -5,12 +5,15 @@
  * **Details**
  *
  * An engine runs a step again after a crash, and a machine that was only frozen may still be at the same step. So a step
- * that must not happen twice first claims a key here, in one atomic write; of all who ask, one gets it.
+ * that must not happen twice first claims a key here, in one atomic write; of all who ask, one gets it. What the step
+ * reached is written beside the key before anything else learns of it, and a process that runs the step again takes it
+ * from there. Until then its owner shows from time to time that it lives.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -18,12 +21,13 @@ import type { StorageFailed } from "../errors/VargateError.ts"
 import { ActionId } from "../model/ActionId.ts"
 
 /**
- * How far an execution has come. `held` waits for a reviewer; `acting` may be executing what was allowed.
+ * How far an execution has come. `held` waits for a reviewer; `acting` may be executing what was allowed; `blocked` waits
+ * for code that can read its params.
  *
  * @category models
  * @since 0.1.0
  */
-export const State = Schema.Literals(["submitting", "held", "acting", "done"])
+export const State = Schema.Literals(["submitting", "held", "acting", "blocked", "done"])
 
 /**
  * What an operator can ask for from outside, where the engine is not at hand: to end an execution, or to wake it.
@@ -58,7 +62,13 @@ export class GovernedExecution extends Schema.Class<GovernedExecution>("effect-v
   changedAt: Schema.DateTimeUtcFromString,
   outcome: Schema.NullOr(Schema.String),
   /** What an operator asked for and has not been done yet. */
-  request: Schema.NullOr(Request)
+  request: Schema.NullOr(Request),
+  /** The version of the definition that it was begun with. */
+  version: Schema.NullOr(Schema.String),
+  /** Why it is `blocked`. */
+  problem: Schema.NullOr(Schema.String),
+  /** The params that were submitted, as JSON, where it is `blocked`. */
+  params: Schema.NullOr(Schema.String)
 }) {}
 
 /**
@@ -67,22 +77,37 @@ export class GovernedExecution extends Schema.Class<GovernedExecution>("effect-v
  * @category models
  * @since 0.1.0
  */
-export type NewExecution = Pick<
-  GovernedExecution,
-  "executionId" | "workflow" | "agentId" | "tool" | "method" | "paramsDigest"
->
+export type NewExecution =
+  & Pick<GovernedExecution, "executionId" | "workflow" | "agentId" | "tool" | "method" | "paramsDigest">
+  & { readonly version?: string | undefined }
 
 /**
- * The answer to a claim: whether the key is ours, and since when it is claimed.
+ * What stands beside a claimed key.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Claim {
-  readonly isOurs: boolean
+export interface Claimed {
+  /** Since when it is claimed. */
   readonly at: DateTime.Utc
-  /** Releases the key, after nothing was done under it. Does nothing where the key is not ours. */
+  /** What was reached under the key, as JSON; undefined while that is not written down. */
+  readonly result: string | undefined
+  /** Its owner changes this number for as long as it lives and reaches the journal. */
+  readonly beat: number
+}
+
+/**
+ * The answer to a claim: whether the key is ours, and what stands beside it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Claim extends Claimed {
+  readonly isOurs: boolean
+  /** Releases the key, after nothing was done under it. Does nothing where the key is not ours, or has a result. */
   readonly release: Effect.Effect<void, StorageFailed>
+  /** Shows that the owner lives. Does nothing where the key is not ours. */
+  readonly renew: Effect.Effect<void, StorageFailed>
 }
 
 /**
@@ -104,8 +129,20 @@ export interface ListOptions {
  * @since 0.1.0
  */
 export class Journal extends Context.Service<Journal, {
-  /** Claims a key until it is given back. Of all who ask meanwhile, exactly one gets it. */
-  readonly claim: (key: string) => Effect.Effect<Claim, StorageFailed>
+  /**
+   * How long the owner of a key counts as living after its last sign. Zero where all owners are in this process, as in
+   * memory and on a file that one process has.
+   */
+  readonly lease: Duration.Duration
+  /**
+   * Claims a key until it is released. Of all who ask meanwhile, exactly one gets it. One who asks again with the same
+   * `token`, because the first answer was lost, has what it got. Default: a token of this claim's own.
+   */
+  readonly claim: (key: string, token?: string) => Effect.Effect<Claim, StorageFailed>
+  /** What stands beside a key, without claiming it. */
+  readonly look: (key: string) => Effect.Effect<Claimed | undefined, StorageFailed>
+  /** Writes the result of a claimed key beside it, and returns the one that stands there: the first one stays. */
+  readonly settle: (key: string, result: string) => Effect.Effect<string, StorageFailed>
   /** Writes down that an execution has begun; a second time returns the first entry and changes nothing. */
   readonly begin: (execution: NewExecution) => Effect.Effect<GovernedExecution, StorageFailed>
   /** Writes down how far an execution has come. One that is done stays so. */
@@ -114,6 +151,7 @@ export class Journal extends Context.Service<Journal, {
     to:
       | { readonly state: "held"; readonly actionId: ActionId }
       | { readonly state: "acting"; readonly actionId: ActionId }
+      | { readonly state: "blocked"; readonly actionId?: ActionId; readonly problem: string; readonly params: string }
       | { readonly state: "done"; readonly outcome: string }
   ) => Effect.Effect<void, StorageFailed>
   /**
@@ -127,6 +165,8 @@ export class Journal extends Context.Service<Journal, {
   readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** Every execution that waits for a reviewer. */
   readonly held: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
+  /** Executions that neither wait for a reviewer nor have ended, the oldest change first. At most 1,000. */
+  readonly underWay: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** The latest first, by the time of beginning. */
   readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   readonly find: (executionId: string) => Effect.Effect<GovernedExecution | undefined, StorageFailed>
@@ -139,20 +179,35 @@ export class Journal extends Context.Service<Journal, {
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
-  const claims = new Map<string, { readonly at: DateTime.Utc }>()
+  const claims = new Map<string, Claimed & { readonly token: string }>()
   const executions = new Map<string, GovernedExecution>()
 
   const newest = () => [...executions.values()].reverse()
 
   return Journal.of({
-    claim: (key) =>
-      Effect.map(DateTime.now, (now) => {
-        const taken = claims.get(key)
-        if (taken !== undefined) return { isOurs: false, at: taken.at, release: Effect.void }
-        const ours = { at: now }
-        claims.set(key, ours)
-        const release = Effect.sync(() => void (claims.get(key) === ours && claims.delete(key)))
-        return { isOurs: true, at: now, release }
+    lease: Duration.zero,
+    claim: (key, token = crypto.randomUUID()) =>
+      Effect.map(DateTime.now, (at) => {
+        const claimed = claims.get(key) ?? { token, at, result: undefined, beat: 0 }
+        claims.set(key, claimed)
+        const whereOurs = (change: (claimed: Claimed) => void) =>
+          Effect.sync(() => {
+            const present = claims.get(key)
+            if (present?.token === token) change(present)
+          })
+        return {
+          ...claimed,
+          isOurs: claimed.token === token,
+          release: whereOurs(({ result }) => void (result === undefined && claims.delete(key))),
+          renew: whereOurs(({ beat }) => claims.set(key, { ...claims.get(key)!, beat: beat + 1 }))
+        }
+      }),
+    look: (key) => Effect.sync(() => claims.get(key)),
+    settle: (key, result) =>
+      Effect.sync(() => {
+        const claimed = claims.get(key)
+        if (claimed !== undefined) claims.set(key, { ...claimed, result: claimed.result ?? result })
+        return claimed?.result ?? result
       }),
     begin: (execution) =>
       Effect.map(DateTime.now, (now) => {
@@ -160,6 +215,9 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
         if (existing !== undefined) return existing
         const begun = new GovernedExecution({
           ...execution,
+          version: execution.version ?? null,
+          problem: null,
+          params: null,
           state: "submitting",
           actionId: null,
           startedAt: now,
@@ -174,7 +232,10 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
       Effect.map(DateTime.now, (changedAt) => {
         const execution = executions.get(executionId)
         if (execution === undefined || execution.state === "done") return
-        executions.set(executionId, new GovernedExecution({ ...execution, ...to, changedAt }))
+        executions.set(
+          executionId,
+          new GovernedExecution({ ...execution, problem: null, params: null, ...to, changedAt })
+        )
       }),
     request: (executionId, request) =>
       Effect.sync(() => {
@@ -190,6 +251,9 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
       }),
     requested: Effect.sync(() => newest().filter(({ request }) => request !== null)),
     held: Effect.sync(() => newest().filter(({ state }) => state === "held")),
+    underWay: Effect.sync(() =>
+      newest().filter(({ state }) => state !== "held" && state !== "done").reverse().slice(0, 1_000)
+    ),
     list: ({ limit = 100, state } = {}) =>
       Effect.sync(() =>
         newest().filter((execution) => state === undefined || execution.state === state).slice(0, limit)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -35,6 +36,14 @@ const migrations = Migrator.make({})({
       )`
       yield* sql`CREATE INDEX vargate_executions_state ON vargate_executions (state, started_at)`
       yield* sql`CREATE INDEX vargate_executions_started ON vargate_executions (started_at)`
+    }),
+    "0002_results": Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`ALTER TABLE vargate_claims ADD COLUMN result TEXT`
+      yield* sql`ALTER TABLE vargate_claims ADD COLUMN beat INTEGER NOT NULL DEFAULT 0`
+      yield* sql`ALTER TABLE vargate_executions ADD COLUMN version TEXT`
+      yield* sql`ALTER TABLE vargate_executions ADD COLUMN problem TEXT`
+      yield* sql`ALTER TABLE vargate_executions ADD COLUMN params TEXT`
     })
   })
 })
@@ -51,7 +60,10 @@ const Row = Schema.Struct({
   started_at: Schema.String,
   changed_at: Schema.String,
   outcome: Schema.NullOr(Schema.String),
-  request: Schema.NullOr(Schema.String)
+  request: Schema.NullOr(Schema.String),
+  version: Schema.NullOr(Schema.String),
+  problem: Schema.NullOr(Schema.String),
+  params: Schema.NullOr(Schema.String)
 })
 
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
@@ -72,7 +84,10 @@ const read = (rows: unknown) =>
         startedAt: row.started_at,
         changedAt: row.changed_at,
         outcome: row.outcome,
-        request: row.request
+        request: row.request,
+        version: row.version,
+        problem: row.problem,
+        params: row.params
       })))
 
 const storageFailed = (operation: string) =>
@@ -82,24 +97,58 @@ const storageFailed = (operation: string) =>
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 
-const make = Effect.gen(function*() {
+/**
+ * How a journal in a database works.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How long a step of another process is waited for that shows no sign of life, before its outcome counts as unknown.
+   * Default: 60 seconds. Zero where no other process can have the database.
+   */
+  readonly lease?: Duration.Input | undefined
+}
+
+interface ClaimRow {
+  readonly token: string
+  readonly claimed_at: string
+  readonly result: string | null
+  readonly beat: number
+}
+
+const make = Effect.fnUntraced(function*(options: Options) {
   const sql = yield* SqlClient.SqlClient
   yield* storageFailed("Journal.layer")(migrations)
 
-  const claim = Effect.fnUntraced(function*(key: string): Effect.fn.Return<Claim, SqlError> {
-    // Two owners never have the same, so an owner that reads its own back knows that the key is its own.
-    const token = crypto.randomUUID()
+  const look = Effect.fnUntraced(function*(key: string) {
+    const [row] = yield* sql<ClaimRow>`
+      SELECT token, claimed_at, result, beat FROM vargate_claims WHERE claim_key = ${key}`
+    return row && {
+      token: row.token,
+      at: DateTime.makeUnsafe(row.claimed_at),
+      result: row.result ?? undefined,
+      beat: Number(row.beat)
+    }
+  })
+
+  // Two owners never have the same token, so an owner that reads its own back knows that the key is its own.
+  const claim = Effect.fnUntraced(function*(key: string, token: string): Effect.fn.Return<Claim, SqlError> {
     yield* sql`INSERT INTO vargate_claims (claim_key, token, claimed_at)
       VALUES (${key}, ${token}, ${yield* now}) ON CONFLICT (claim_key) DO NOTHING`
-    const [row] = yield* sql<{ token: string; claimed_at: string }>`
-      SELECT token, claimed_at FROM vargate_claims WHERE claim_key = ${key}`
-    // Given back by another owner between the two statements.
-    if (row === undefined) return yield* claim(key)
-    const release = sql`DELETE FROM vargate_claims WHERE claim_key = ${key} AND token = ${token}`
+    const claimed = yield* look(key)
+    // Released by another owner between the two statements.
+    if (claimed === undefined) return yield* claim(key, token)
     return {
-      isOurs: row.token === token,
-      at: DateTime.makeUnsafe(row.claimed_at),
-      release: storageFailed("Journal.release")(Effect.asVoid(release))
+      ...claimed,
+      isOurs: claimed.token === token,
+      release: storageFailed("Journal.release")(Effect.asVoid(
+        sql`DELETE FROM vargate_claims WHERE claim_key = ${key} AND token = ${token} AND result IS NULL`
+      )),
+      renew: storageFailed("Journal.renew")(Effect.asVoid(
+        sql`UPDATE vargate_claims SET beat = beat + 1 WHERE claim_key = ${key} AND token = ${token}`
+      ))
     }
   })
 
@@ -110,22 +159,34 @@ const make = Effect.gen(function*() {
   })
 
   return Journal.of({
-    claim: (key) => storageFailed("Journal.claim")(claim(key)),
-    begin: Effect.fnUntraced(function*({ agentId, executionId, method, paramsDigest, tool, workflow }) {
+    lease: Duration.fromInputUnsafe(options.lease ?? "60 seconds"),
+    claim: (key, token = crypto.randomUUID()) => storageFailed("Journal.claim")(claim(key, token)),
+    look: (key) => storageFailed("Journal.look")(look(key)),
+    settle: Effect.fnUntraced(function*(key, result) {
+      yield* sql`UPDATE vargate_claims SET result = ${result} WHERE claim_key = ${key} AND result IS NULL`
+      return (yield* look(key))?.result ?? result
+    }, storageFailed("Journal.settle")),
+    begin: Effect.fnUntraced(function*({ agentId, executionId, method, paramsDigest, tool, version, workflow }) {
       const at = yield* now
       yield* sql`INSERT INTO vargate_executions
-        (execution_id, workflow, agent_id, tool, method, params_digest, state, started_at, changed_at)
-        VALUES (${executionId}, ${workflow}, ${agentId}, ${tool}, ${method}, ${paramsDigest}, 'submitting', ${at}, ${at})
+        (execution_id, workflow, agent_id, tool, method, params_digest, version, state, started_at, changed_at)
+        VALUES (${executionId}, ${workflow}, ${agentId}, ${tool}, ${method}, ${paramsDigest}, ${version ?? null},
+          'submitting', ${at}, ${at})
         ON CONFLICT (execution_id) DO NOTHING`
       return (yield* find(executionId))!
     }, storageFailed("Journal.begin")),
     advance: Effect.fnUntraced(function*(executionId, to) {
       const at = yield* now
-      yield* to.state === "done"
-        ? sql`UPDATE vargate_executions SET state = 'done', outcome = ${to.outcome}, changed_at = ${at}
-            WHERE execution_id = ${executionId} AND state <> 'done'`
-        : sql`UPDATE vargate_executions SET state = ${to.state}, action_id = ${to.actionId}, changed_at = ${at}
-            WHERE execution_id = ${executionId} AND state <> 'done'`
+      const { actionId, outcome, params, problem, state } = {
+        actionId: null,
+        outcome: null,
+        params: null,
+        problem: null,
+        ...to
+      }
+      yield* sql`UPDATE vargate_executions SET state = ${state}, changed_at = ${at}, outcome = ${outcome},
+          action_id = COALESCE(${actionId}, action_id), problem = ${problem}, params = ${params}
+        WHERE execution_id = ${executionId} AND state <> 'done'`
     }, storageFailed("Journal.advance")),
     request: Effect.fnUntraced(function*(executionId, request) {
       const asked = yield* sql`UPDATE vargate_executions SET request = ${request}
@@ -141,6 +202,11 @@ const make = Effect.gen(function*() {
     held: Effect.flatMap(sql`SELECT * FROM vargate_executions WHERE state = 'held'`, read).pipe(
       storageFailed("Journal.held")
     ),
+    underWay: Effect.flatMap(
+      sql`SELECT * FROM vargate_executions WHERE state IN ('submitting', 'acting', 'blocked')
+        ORDER BY changed_at LIMIT 1000`,
+      read
+    ).pipe(storageFailed("Journal.underWay")),
     list: Effect.fnUntraced(function*({ limit = 100, state } = {}) {
       return yield* read(
         yield* state === undefined
@@ -158,4 +224,13 @@ const make = Effect.gen(function*() {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Journal, StorageFailed, SqlClient.SqlClient> = Layer.effect(Journal, make)
+export const layerWith = (options: Options): Layer.Layer<Journal, StorageFailed, SqlClient.SqlClient> =>
+  Layer.effect(Journal, make(options))
+
+/**
+ * The same with its defaults, for engines of several processes.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Journal, StorageFailed, SqlClient.SqlClient> = layerWith({})

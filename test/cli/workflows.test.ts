@@ -75,6 +75,21 @@ describe("workflows", () => {
       assert.deepStrictEqual([none.code, /No execution begins with c/.test(none.err)], [2, true])
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
+  it.effect("shows what was approved of one that no code can read", () =>
+    Effect.gen(function*() {
+      const { filename, journal } = yield* engine
+      const params = JSON.stringify({ charge: "ch_1" })
+      yield* journal.advance("aaaa2222", { state: "blocked", actionId, problem: "params.amount: Missing key", params })
+      const one = yield* workflows(["show", "aaaa2", "--data", filename])
+      assert.match(
+        one.out,
+        /State +blocked\nProblem +params.amount: Missing key\nParams +\{"charge":"ch_1"\}\nAction +9c96/
+      )
+      const entry = decodeLines(ExecutionEntry, (yield* workflows(["show", "aaaa2", "--data", filename, "--json"])).out)
+      assert.deepStrictEqual(entry.map(({ params, state }) => [state, params]), [["blocked", params]])
+      assert.strictEqual((yield* workflows(["resume", "aaaa2", "--data", filename])).code, 0)
+    }).pipe(Effect.provide(GatewayMemory.layer())))
+
   it.effect("asks the engine to end or wake one", () =>
     Effect.gen(function*() {
       const { filename, journal } = yield* engine

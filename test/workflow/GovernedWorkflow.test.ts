@@ -255,6 +255,16 @@ for (const [name, engine] of Object.entries(engines)) {
       assert.strictEqual((yield* submitted).length, 1)
     })
 
+    test("an executed call whose answer was lost has no result, and is the same for all who ask", function*() {
+      way.lose = 1
+      const start = { key: "1", params: { n: 1 } }
+      const done = yield* run(Transfer.execute(start))
+      const [{ actionId } = assert.fail("nothing was submitted")] = yield* submitted
+      assert.deepStrictEqual(done, { executedBy: "gateway", actionId, result: undefined, isResultLost: true })
+      assert.deepStrictEqual(yield* run(Transfer.execute(start)), done)
+      assert.strictEqual((yield* submitted).length, 1)
+    })
+
     test("an execution can be ended; what is held stays held, and nothing is run", function*() {
       const fiber = yield* start(Effect.exit(Delete.execute({ key: "1", params: { n: 1 } })))
       const executionId = yield* Delete.executionId("1")
@@ -299,6 +309,14 @@ for (const [name, engine] of Object.entries(engines)) {
         })
       )
       assert.strictEqual((yield* submitted)[0]?.agentId, "payer")
+    })
+
+    test("what the gateway would refuse is refused, and does not use up the key", function*() {
+      const start = { key: "1", params: { n: 1 } }
+      const refused = yield* Effect.flip(Pay.execute({ ...start, agent: { id: "bot", version: "1" } }))
+      assert(refused._tag === "VargateError" && refused.reason._tag === "InvalidRequest")
+      assert.deepStrictEqual(refused.reason.issues.map(({ path }) => path), [["body", "agent_version"]])
+      assert.strictEqual((yield* run(Pay.execute(start))).result, "paid 1")
     })
 
     test("params that do not encode, and a key that is taken, are refused", function*() {
@@ -370,6 +388,14 @@ for (const [name, engine] of Object.entries(engines)) {
     })
   })
 }
+
+describe("a definition", () => {
+  it("that the gateway would always refuse is none", () => {
+    for (const wrong of [{ agent: { id: "bot", version: "1" } }, { tool: "" }, { agent: { id: "" } }]) {
+      assert.throws(() => define("Wrong", "pay", wrong), /InvalidRequest|Expected|invalid/i)
+    }
+  })
+})
 
 describe("EngineSqlite", () => {
   it.live("refuses a file that another engine has", () =>

@@ -13,6 +13,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
+import type { VargateError } from "../../errors/VargateError.ts"
 import type { Allowed } from "../../model/Allowed.ts"
 import type { BufferedResponse } from "../../transport/internal/BufferedResponse.ts"
 import { derivedClient } from "../../transport/internal/derivedClient.ts"
@@ -103,6 +104,9 @@ export interface Sendable {
   readonly text: string
 }
 
+/** Runs before a call is sent, and keeps it from being sent by a failure. */
+type Before = Effect.Effect<void, VargateError>
+
 /**
  * How calls are sent over a transport, each once, and their answers read. An answer that is not plainly one of the policy's
  * is read by the derived client, which knows every error.
@@ -112,7 +116,7 @@ export interface Sendable {
 export const makeSend = (transport: Transport["Service"]) => {
   const exchange = directExchangeOf(transport)
   const client = transport.client(ToolCallsApi)
-  const options = (name: string) => ({ name, sideEffect: "possible" as const })
+  const options = (name: string, before?: Before) => ({ name, sideEffect: "possible" as const, before })
 
   /** It writes the payload itself, and must not send other numbers than were decided on. */
   const derived = (name: string, { payload, text }: Sendable) => {
@@ -126,11 +130,11 @@ export const makeSend = (transport: Transport["Service"]) => {
     return Effect.andThen(isKept, transport.request(options(name), client.toolCalls.call({ payload: body })))
   }
 
-  return (name: string, call: Sendable) =>
+  return (name: string, call: Sendable, before?: Before) =>
     exchange === undefined
-      ? derived(name, call)
+      ? before === undefined ? derived(name, call) : Effect.andThen(before, derived(name, call))
       : exchange(
-        options(name),
+        options(name, before),
         request,
         HttpBody.text(call.text, contentType),
         (answer) => read(answer.status, parse(answer.bytes)) ?? readByContract(answer)

@@ -7,7 +7,7 @@
 import type * as Effect from "effect/Effect"
 import type * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { OperationError, SideEffect } from "../../errors/VargateError.ts"
+import type { OperationError, SideEffect, VargateError } from "../../errors/VargateError.ts"
 import type { BufferedResponse } from "./BufferedResponse.ts"
 import type { ForeignError } from "./foreignError.ts"
 
@@ -17,7 +17,12 @@ import type { ForeignError } from "./foreignError.ts"
  * @internal
  */
 export type DirectExchange = <A, E>(
-  operation: { readonly name: string; readonly sideEffect: SideEffect },
+  operation: {
+    readonly name: string
+    readonly sideEffect: SideEffect
+    /** Runs when the key is known and nothing is sent yet; nothing is where it fails. */
+    readonly before?: Effect.Effect<void, VargateError> | undefined
+  },
   request: HttpClientRequest.HttpClientRequest,
   body: HttpBody.HttpBody,
   read: (answer: BufferedResponse) => Effect.Effect<A, E>

@@ -3,7 +3,16 @@
  *
  * @internal
  */
+import type * as Schema from "effect/Schema"
 import type * as Workflow from "effect/workflow/Workflow"
 
 /** @internal */
-export const registry = new Map<string, Workflow.Any>()
+export type Registered = Workflow.Workflow<
+  string,
+  Workflow.AnyStructSchema,
+  Schema.Codec<unknown, unknown>,
+  Schema.Codec<unknown, unknown>
+>
+
+/** @internal */
+export const registry = new Map<string, Registered>()

@@ -1,29 +1,40 @@
 /**
- * The two steps of a governed workflow that must not happen twice. Each claims a key of the journal first; a process
- * that finds it claimed asks what became of it.
+ * The two steps of a governed workflow that must not happen twice. Each claims a key of the journal at the last moment,
+ * and writes what it reached beside it; a process that finds the key claimed takes the result from there, waits for it
+ * while its owner lives, and otherwise asks what became of it.
  *
- * @since 0.1.0
+ * @internal
  */
 import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type * as AuditLog from "../../audit/AuditLog.ts"
+import { BeforeSending, isMinding } from "../../calls/internal/beforeSending.ts"
 import { Claims, CurrentClaims } from "../../calls/internal/claims.ts"
 import * as Reconcile from "../../calls/Reconcile.ts"
 import * as ToolCalls from "../../calls/ToolCalls.ts"
 import {
+  Conflict,
   ConnectionLost,
-  type DuplicateSubmission,
+  Denied,
+  OpaUnavailable,
   OutcomeUnknown,
+  PendingApproval,
+  RateLimited,
   type StorageFailed,
-  type SubmitError,
-  type VargateError
+  VargateError
 } from "../../errors/VargateError.ts"
+import { monotonicMillis } from "../../internal/elapsed.ts"
+import { Allowed } from "../../model/Allowed.ts"
 import { ToolCall } from "../../model/ToolCall.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
-import { Journal } from "../Journal.ts"
+import { type Claim, type Claimed, Journal } from "../Journal.ts"
 
 /**
  * A call with everything that its record will hold.
@@ -59,22 +70,192 @@ export interface SubmitOptions {
   readonly resendAfter?: Duration.Input | undefined
 }
 
-/** What submitting can fail with where duplicates are the journal's to prevent. */
-type SubmitFailure = Exclude<SubmitError, DuplicateSubmission>
-
 /**
- * A workflow has time; its storage may be away for a while, like everything else.
+ * How a step ends before its time: where its process shuts down, it leaves what it has not begun to another process.
  *
- * @category steps
- * @since 0.1.0
+ * @internal
  */
-export const untilStored = <A>(effect: Effect.Effect<A, StorageFailed>): Effect.Effect<A> =>
-  Effect.orDie(Effect.retry(effect, growing("100 millis", "10 seconds")))
+export interface Departure {
+  /** Ends when the process shuts down. */
+  readonly leaving: Effect.Effect<void>
+  /** Suspends the execution, so that it continues elsewhere. */
+  readonly leave: Effect.Effect<never>
+  /** Notes that the step was interrupted from outside. */
+  readonly interrupted: Effect.Effect<void>
+}
+
+// --- storage ---------------------------------------------------------------------------------------------------------
 
 const growing = (first: Duration.Input, cap: Duration.Input) =>
   Schedule.min([Schedule.exponential(first), Schedule.spaced(cap)])
 
-const patient = RetryPolicy.make(growing("250 millis", "30 seconds"))
+/**
+ * A workflow has time; its storage may be away for a while, like everything else.
+ *
+ * @internal
+ */
+export const untilStored = <A>(effect: Effect.Effect<A, StorageFailed>): Effect.Effect<A> =>
+  Effect.orDie(Effect.retry(effect, growing("100 millis", "5 seconds")))
+
+/**
+ * Writes something into the journal, however long that takes.
+ *
+ * @internal
+ */
+export const note = (write: (journal: Journal["Service"]) => Effect.Effect<void, StorageFailed>) =>
+  Journal.use((journal) => untilStored(write(journal)))
+
+// --- once in a process, and once in all ------------------------------------------------------------------------------
+
+/** How what a step reached is written. */
+interface Written<A, E> {
+  readonly write: (exit: Exit.Exit<A, E>) => Effect.Effect<string>
+  readonly read: (text: string) => Effect.Effect<A, E>
+}
+
+/**
+ * The text that stands beside a claim.
+ *
+ * @internal
+ */
+export const writtenAs = <A, E>(success: Schema.Codec<A, unknown>, error: Schema.Codec<E, unknown>): Written<A, E> => {
+  const codec = Schema.fromJsonString(Schema.toCodecJson(Schema.Exit(success, error, Schema.Defect())))
+  const encode = Schema.encodeEffect(codec)
+  const decode = Schema.decodeEffect(codec)
+  return {
+    // A result that its schema refuses is a fault of the program, and stays one.
+    write: (exit) =>
+      Effect.catch(Effect.suspend(() => encode(plain(exit))), (error) => Effect.orDie(encode(Exit.die(error.message)))),
+    read: (text) => Effect.flatten(Effect.orDie(decode(text)))
+  }
+}
+
+/** What interrupted an action from within is no suspension of the workflow. */
+const plain = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> =>
+  Exit.isFailure(exit) && Exit.hasInterrupts(exit) ? Exit.die("the action was interrupted from within") : exit
+
+/** The steps that run in this process, by the journal in which they are claimed. */
+const stepsOf = new WeakMap<Journal["Service"], Map<string, Deferred.Deferred<unknown, unknown>>>()
+
+/**
+ * How many steps run in this process.
+ *
+ * @internal
+ */
+export const runningSteps = (journal: Journal["Service"]): number => stepsOf.get(journal)?.size ?? 0
+
+/** A step that runs in this process already is joined, also by another activation of its execution. */
+const joined = <A, E, R>(
+  journal: Journal["Service"],
+  key: string,
+  step: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const steps = stepsOf.get(journal) ?? new Map()
+    stepsOf.set(journal, steps)
+    const running: Deferred.Deferred<A, E> | undefined = steps.get(key)
+    if (running !== undefined) return restore(Deferred.await(running))
+    const result = Deferred.makeUnsafe<A, E>()
+    steps.set(key, result)
+    return Effect.onExit(restore(step), (exit) => {
+      steps.delete(key)
+      return Deferred.done(result, exit)
+    })
+  })
+
+/** How often to look whether another process has reached a result. */
+const lookEvery = 1_000
+
+type Found =
+  | { readonly _tag: "Free" }
+  | { readonly _tag: "Reached"; readonly result: string }
+  | { readonly _tag: "Abandoned"; readonly at: DateTime.Utc }
+
+/**
+ * How a key stands: free, with a result, or abandoned by an owner that showed no sign of life for a whole lease, while the
+ * journal could be read. Waits until one of these is so.
+ */
+const find = Effect.fnUntraced(function*(
+  journal: Journal["Service"],
+  key: string
+): Effect.fn.Return<Found> {
+  const lease = Duration.toMillis(journal.lease)
+  let seen: { readonly beat: number; readonly since: number } | undefined
+  while (true) {
+    // A journal that was away may hold older signs than there were.
+    const claimed: Claimed | undefined = yield* untilStored(
+      Effect.tapError(journal.look(key), () => Effect.sync(() => seen = undefined))
+    )
+    if (claimed === undefined) return { _tag: "Free" }
+    if (claimed.result !== undefined) return { _tag: "Reached", result: claimed.result }
+    const now = yield* monotonicMillis
+    if (seen?.beat !== claimed.beat) seen = { beat: claimed.beat, since: now }
+    const left: number = lease - (now - seen.since)
+    if (left <= 0) return { _tag: "Abandoned", at: claimed.at }
+    yield* Effect.sleep(Math.min(left, lookEvery))
+  }
+})
+
+/** Shows that the owner of a claim lives, several times in a lease, for as long as `work` takes. */
+const keepingAlive = <A, E, R>(
+  journal: Journal["Service"],
+  claim: () => Claim | undefined,
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const lease = Duration.toMillis(journal.lease)
+  if (lease === 0) return work
+  const renew = Effect.suspend(() => {
+    const present = claim()
+    return present === undefined ? Effect.void : untilStored(present.renew)
+  })
+  const renewing = Effect.forever(Effect.delay(renew, lease / 6))
+  return Effect.acquireUseRelease(Effect.forkChild(renewing), () => work, Fiber.interrupt)
+}
+
+/**
+ * Claims a key. A claim whose answer took a whole lease is none: the process was frozen, and counts as dead meanwhile.
+ */
+const claimInTime = (journal: Journal["Service"], key: string, token: string): Effect.Effect<Claim, StorageFailed> =>
+  Effect.gen(function*() {
+    const asked = yield* monotonicMillis
+    const claim = yield* journal.claim(key, token)
+    const lease = Duration.toMillis(journal.lease)
+    const isLate = lease > 0 && (yield* monotonicMillis) - asked >= lease
+    return isLate ? { ...claim, isOurs: false } : claim
+  })
+
+/** Takes part in nothing that has begun: waits that the end of the process cuts short. */
+const leavable = <A, E, R>({ interrupted, leave, leaving }: Departure, effect: Effect.Effect<A, E, R>) =>
+  Effect.interruptible(Effect.raceFirst(effect, Effect.andThen(leaving, leave))).pipe(
+    Effect.onInterrupt(() => interrupted)
+  )
+
+/**
+ * Writes what was reached beside its claim; what stands there then is the result. That an outcome is unknown was not
+ * reached: the owner of the claim may yet write what it is.
+ */
+const settle = <A, E>(
+  journal: Journal["Service"],
+  key: string,
+  exit: Exit.Exit<A, E>,
+  { read, write }: Written<A, E>
+): Effect.Effect<A, E> =>
+  isUnknown(exit)
+    ? exit
+    : Effect.flatMap(write(exit), (text) => Effect.flatMap(untilStored(journal.settle(key, text)), read))
+
+const isUnknown = (exit: Exit.Exit<unknown, unknown>) =>
+  Option.exists(Exit.findErrorOption(exit), (error) => error instanceof OutcomeUnknown)
+
+const interrupted = (call: DurableCall, since: DateTime.Utc) =>
+  new OutcomeUnknown({
+    request: asToolCall(call),
+    sentAt: since,
+    cause: new ConnectionLost({
+      detail: "the process that was at it ended, or lost its database, before it could say how it went",
+      sideEffect: "possible"
+    })
+  })
 
 const asToolCall = ({ agent, isBusinessHours, method, params, tool }: DurableCall) =>
   new ToolCall({
@@ -87,60 +268,172 @@ const asToolCall = ({ agent, isBusinessHours, method, params, tool }: DurableCal
     isBusinessHours
   })
 
-const interrupted = (call: DurableCall, since: DateTime.Utc) =>
-  new OutcomeUnknown({
-    request: asToolCall(call),
-    sentAt: since,
-    cause: new ConnectionLost({
-      detail: "the process that was at it ended before it could say how it went",
-      sideEffect: "possible"
-    })
-  })
+// --- submit ----------------------------------------------------------------------------------------------------------
+
+/**
+ * What submitting can fail with where duplicates are the journal's to prevent.
+ *
+ * @internal
+ */
+export const SubmitFailure = Schema.Union([RateLimited, OpaUnavailable, OutcomeUnknown, VargateError])
+
+type SubmitFailure = typeof SubmitFailure.Type
+
+/** @internal */
+export const SubmitSuccess = Schema.Union([Allowed, Denied, PendingApproval])
+
+const submission = writtenAs<ToolCalls.Decision, SubmitFailure>(SubmitSuccess, SubmitFailure)
+
+const patient = RetryPolicy.make(growing("250 millis", "30 seconds"))
 
 /**
  * Submits the call where `permit` succeeds, or finds out what became of it if it was submitted before.
  *
- * @category steps
- * @since 0.1.0
+ * @internal
  */
 export const submitOnce = Effect.fnUntraced(function*(
   executionId: string,
   call: DurableCall,
   options: SubmitOptions,
-  permit: Effect.Effect<void, VargateError>
+  permit: Effect.Effect<void, VargateError>,
+  departure: Departure
 ): Effect.fn.Return<ToolCalls.Decision, SubmitFailure, ToolCalls.ToolCalls | AuditLog.AuditLog | Journal> {
   const journal = yield* Journal
   const toolCalls = yield* ToolCalls.ToolCalls
+  const wait = options.resendAfter ?? options.lookFor ?? "2 minutes"
 
-  /** The `n`th time that this call may be sent. */
-  const submit = (
-    n: number
-  ): Effect.Effect<ToolCalls.Decision, SubmitFailure, AuditLog.AuditLog> =>
-    Effect.gen(function*() {
-      const claim = yield* untilStored(journal.claim(`submit/${executionId}/${n}`))
-      if (!claim.isOurs) return yield* interrupted(call, claim.at)
-      return yield* Effect.tapError(
-        // The journal says whether it may be sent; no fiber knows more than that.
-        Effect.andThen(
-          permit,
-          Effect.catchTag(toolCalls.decide({ ...call, allowDuplicate: true }), "DuplicateSubmission", Effect.die)
-        ),
-        (error) => error.sideEffect === "none" ? untilStored(claim.release) : Effect.void
-      )
-    }).pipe(
-      // An interruption between claim and answer would leave a riddle to the next process.
-      Effect.uninterruptible,
-      Effect.retry(options.retry === undefined ? patient : RetryPolicy.ensureSafe(options.retry)),
-      Effect.catchTag("OutcomeUnknown", (lost) =>
-        Effect.catchIf(
-          lookUp(lost, options.resendAfter ?? options.lookFor ?? "2 minutes"),
-          ({ evidence }) => options.resendAfter !== undefined && evidence === "not recorded",
-          () => submit(n + 1)
-        ))
+  type Submitting = Effect.Effect<ToolCalls.Decision, SubmitFailure, AuditLog.AuditLog>
+
+  /** The answer of a call that was sent and says nothing more: from the log, or from sending it once more. */
+  const found = (n: number, lost: OutcomeUnknown): Submitting =>
+    Effect.catchIf(
+      leavable(departure, lookUp(lost, wait)),
+      ({ evidence }) => options.resendAfter !== undefined && evidence === "not recorded",
+      () => submit(n + 1)
     )
 
-  return yield* submit(1)
+  const concluded = (n: number, lost: OutcomeUnknown): Submitting =>
+    Effect.flatMap(concluding(found(n, lost)), (exit) => settle(journal, keyOf(n), exit, submission))
+
+  /** The `n`th time that this call may be sent. */
+  const submit = (n: number): Submitting =>
+    Effect.flatMap(leavable(departure, find(journal, keyOf(n))), (found): Submitting => {
+      switch (found._tag) {
+        case "Reached":
+          return submission.read(found.result)
+        case "Abandoned":
+          return concluded(n, interrupted(call, found.at))
+        case "Free":
+          return Effect.flatMap(
+            Effect.andThen(leavable(departure, permit), send(toolCalls, journal, keyOf(n), call, departure)),
+            (exit): Submitting => {
+              if (exit === undefined) return submit(n)
+              if (Exit.isSuccess(exit)) return settle(journal, keyOf(n), exit, submission)
+              const error = Exit.findErrorOption(exit)
+              return Option.isSome(error) && error.value._tag === "OutcomeUnknown"
+                ? concluded(n, error.value)
+                : exit
+            }
+          )
+      }
+    })
+
+  const keyOf = (n: number) => `submit/${executionId}/${n}`
+
+  // Only what may be tried again gets here without a result beside its claim.
+  const pauses = options.retry === undefined ? patient : RetryPolicy.ensureSafe(options.retry)
+  return yield* joined(
+    journal,
+    keyOf(1),
+    retrying(submit(1), pauses, departure)
+  )
 })
+
+/** The pauses of a policy, which the end of the process cuts short. */
+const retrying = Effect.fnUntraced(function*<R>(
+  submit: Effect.Effect<ToolCalls.Decision, SubmitFailure, R>,
+  policy: RetryPolicy.RetryPolicy,
+  departure: Departure
+): Effect.fn.Return<ToolCalls.Decision, SubmitFailure, R> {
+  const pause = yield* Schedule.toStepWithSleep(policy)
+  while (true) {
+    const exit = yield* Effect.exit(submit)
+    const error = Exit.findErrorOption(exit)
+    if (Option.isNone(error)) return yield* exit
+    const isOver = yield* leavable(
+      departure,
+      Effect.match(pause(error.value), {
+        onFailure: () => true,
+        onSuccess: () => false
+      })
+    )
+    if (isOver) return yield* exit
+  }
+})
+
+/** Whether a step ended, rather than its process. */
+const concluding = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
+  Effect.flatMap(
+    Effect.exit(effect),
+    (exit) => Exit.isFailure(exit) && Exit.hasInterrupts(exit) ? exit as Exit.Exit<never> : Effect.succeed(exit)
+  )
+
+/**
+ * Sends the call: first its turn, its key and its checks, then the claim, then the bytes. Until the claim it gives way to
+ * the end of the process; from then on nothing interrupts it. Undefined where another process has the claim.
+ */
+const send = (
+  toolCalls: ToolCalls.ToolCalls["Service"],
+  journal: Journal["Service"],
+  key: string,
+  call: DurableCall,
+  departure: Departure
+): Effect.Effect<Exit.Exit<ToolCalls.Decision, SubmitFailure> | undefined> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    // Asked for again, where the first answer of the journal is lost, the claim is still this one.
+    const token = crypto.randomUUID()
+    const begun = Deferred.makeUnsafe<void>()
+    let claim: Claim | undefined
+
+    const claiming = Effect.uninterruptible(Effect.gen(function*() {
+      Deferred.doneUnsafe(begun, Exit.void)
+      claim = yield* Effect.raceFirst(
+        untilStored(claimInTime(journal, key, token)),
+        Effect.as(departure.leaving, undefined)
+      )
+      if (claim?.isOurs !== true) {
+        return yield* new VargateError({
+          operation: "GovernedWorkflow.submit",
+          reason: new Conflict({ detail: "another process has submitted the call" })
+        })
+      }
+    }))
+
+    // The journal says whether it may be sent; no fiber knows more than that.
+    const decide = Effect.catchTag(
+      toolCalls.decide({ ...call, allowDuplicate: true }),
+      "DuplicateSubmission",
+      Effect.die
+    )
+    const deciding = isMinding(toolCalls)
+      ? Effect.provideService(decide, BeforeSending, claiming)
+      : Effect.andThen(claiming, decide)
+    const fiber = yield* Effect.forkDetach(deciding)
+    const waited = yield* Effect.exit(
+      leavable(departure, Effect.raceFirst(Deferred.await(begun), Effect.asVoid(Fiber.await(fiber))))
+    )
+    if (!Deferred.isDoneUnsafe(begun)) {
+      yield* Fiber.interrupt(fiber)
+      if (!Deferred.isDoneUnsafe(begun) && Exit.isFailure(waited)) return yield* Effect.failCause(waited.cause)
+    }
+    const exit = yield* keepingAlive(journal, () => claim, Fiber.await(fiber))
+    if (!Deferred.isDoneUnsafe(begun)) return exit
+    if (claim === undefined) return yield* leavable(departure, Effect.never)
+    if (!claim.isOurs) return undefined
+    const error = Exit.findErrorOption(exit)
+    if (Option.isSome(error) && error.value.sideEffect === "none") yield* untilStored(claim.release)
+    return exit
+  }))
 
 /**
  * A log that cannot be read says nothing, so that time does not count. The reference makes the record this execution's
@@ -155,38 +448,64 @@ const lookUp = (lost: OutcomeUnknown, wait: Duration.Input) =>
     })
   )
 
+// --- act -------------------------------------------------------------------------------------------------------------
+
 /**
- * Runs an action where `permit` succeeds, unless it was begun before: then asks `recover` what became of it. `None` from
- * there says that certainly nothing was done.
+ * Runs an action where `permit` succeeds, unless it was begun before: then takes its result, or asks `recover` what became
+ * of it. `None` from there says that certainly nothing was done.
  *
- * @category steps
- * @since 0.1.0
+ * @internal
  */
 export const actOnce = Effect.fnUntraced(function*<A, E, R>(
   executionId: string,
   call: DurableCall,
   act: Effect.Effect<A, E, R>,
   recover: Effect.Effect<Option.Option<A>, E, R> | undefined,
-  permit: Effect.Effect<void, VargateError>
+  permit: Effect.Effect<void, VargateError>,
+  written: Written<A, E | OutcomeUnknown | VargateError>,
+  departure: Departure
 ): Effect.fn.Return<A, E | OutcomeUnknown | VargateError, Journal | R> {
   const journal = yield* Journal
 
-  const attempt = (n: number): Effect.Effect<A, E | OutcomeUnknown | VargateError, R> =>
-    Effect.gen(function*() {
-      const claim = yield* untilStored(journal.claim(`act/${executionId}/${n}`))
-      if (claim.isOurs) return yield* Effect.andThen(permit, act)
-      const found = recover === undefined ? yield* interrupted(call, claim.at) : yield* recover
-      return Option.isSome(found) ? found.value : yield* attempt(n + 1)
+  type Acting = Effect.Effect<A, E | OutcomeUnknown | VargateError, R>
+
+  const keyOf = (n: number) => `act/${executionId}/${n}`
+
+  const reached = (n: number, acting: Acting): Acting =>
+    Effect.flatMap(concluding(acting), (exit) => settle(journal, keyOf(n), exit, written))
+
+  const attempt = (n: number): Acting =>
+    Effect.flatMap(leavable(departure, find(journal, keyOf(n))), (found): Acting => {
+      switch (found._tag) {
+        case "Reached":
+          return written.read(found.result)
+        case "Abandoned":
+          return reached(
+            n,
+            recover === undefined
+              ? Effect.fail(interrupted(call, found.at))
+              : Effect.flatMap(
+                Effect.uninterruptible(recover),
+                (found): Acting => Option.isSome(found) ? Effect.succeed(found.value) : attempt(n + 1)
+              )
+          )
+        case "Free":
+          return Effect.andThen(leavable(departure, permit), begin(n))
+      }
     })
 
-  return yield* Effect.uninterruptible(attempt(1))
-})
+  const begin = (n: number): Acting =>
+    Effect.uninterruptible(Effect.gen(function*() {
+      const token = crypto.randomUUID()
+      const claim = yield* Effect.raceFirst(
+        untilStored(claimInTime(journal, keyOf(n), token)),
+        Effect.as(departure.leaving, undefined)
+      )
+      if (claim === undefined) return yield* leavable(departure, Effect.never)
+      if (!claim.isOurs) return yield* attempt(n)
+      const exit = yield* keepingAlive(journal, () => claim, Effect.exit(act))
+      return yield* settle(journal, keyOf(n), exit, written)
+    }))
 
-/**
- * Writes something into the journal, however long that takes.
- *
- * @category steps
- * @since 0.1.0
- */
-export const note = (write: (journal: Journal["Service"]) => Effect.Effect<void, StorageFailed>) =>
-  Journal.use((journal) => untilStored(write(journal)))
+  return yield* joined(journal, keyOf(1), attempt(1))
+})
