@@ -379,7 +379,7 @@ const concluding = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Exit
   )
 
 /**
- * Sends the call: first its turn, its key and its checks, then the claim, then the bytes. Until the claim it gives way to
+ * Sends the call: first its turn, its key and its checks, then the claim, then the bytes. Until the claim it yields to
  * the end of the process; from then on nothing interrupts it. Undefined where another process has the claim.
  */
 const send = (
