@@ -79,7 +79,8 @@ export const answer = (
  *
  * Everything else passes unchanged, both ways: `tools/list` but for the allow-list, resources, prompts, sampling,
  * elicitation, progress, logging, and what later revisions of the protocol may add. What is not passed: text that is not
- * JSON, and a `tools/call` without an id, since a refusal of it could not be answered. Batches are taken apart.
+ * JSON, a `tools/call` without an id, since a refusal of it could not be answered, and a message with a member that a
+ * reader without regard to case takes for another one (`Method` beside `method`). Batches are taken apart.
  *
  * Each call is a span, `execute_tool NAME` (see `Clearance`). The agent is the ambient one.
  *

@@ -110,6 +110,35 @@ describe("McpHttpProxy", () => {
       assert.strictEqual(yield* post({}), 400)
     }))
 
+  live("refuses names that a server may read in another way", () =>
+    Effect.gen(function*() {
+      const url = yield* ProxyUrl
+      const post = (message: unknown, session = "") =>
+        Effect.promise(() =>
+          fetch(url, {
+            method: "POST",
+            headers: {
+              "content-type": "application/json",
+              accept: "application/json, text/event-stream",
+              ...(session !== "" && { "mcp-session-id": session })
+            },
+            body: JSON.stringify(message)
+          }).then(async (response) => ({
+            text: await response.text(),
+            session: response.headers.get("mcp-session-id") ?? ""
+          }))
+        )
+      const clientInfo = { name: "test", version: "1.0.0" }
+      const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo }
+      const { session } = yield* post({ jsonrpc: "2.0", id: 0, method: "initialize", params })
+      const echo = { name: "echo", arguments: { message: "hello" } }
+      // The SDK's own transport refuses it before the proxy does.
+      const method = yield* post({ jsonrpc: "2.0", id: 1, method: "ping", Method: "tools/call", params: echo }, session)
+      assert.include(method.text, `"error":`)
+      const call = { jsonrpc: "2.0", id: 2, method: "tools/call", params: { ...echo, Name: "get-sum" } }
+      assert.include((yield* post(call, session)).text, `"code":-32602`)
+    }))
+
   it.live("governs a server behind Streamable HTTP as well", () =>
     Effect.gen(function*() {
       const inner = yield* ProxyUrl

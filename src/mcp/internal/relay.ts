@@ -26,6 +26,7 @@ import * as JsonRpc from "../JsonRpc.ts"
 import type { McpChannel } from "../McpChannel.ts"
 import { copyMessage } from "./copyMessage.ts"
 import * as mcpResults from "./mcpResults.ts"
+import { misread, misreadMessage, namesOf } from "./memberNames.ts"
 
 /**
  * Answers a pending call at once with the id of the action, and offers a tool to ask again.
@@ -249,6 +250,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       )
     }
     const params = JsonRpc.member(request, "params")
+    const wrong = misread(params, namesOf.call)
+    if (wrong !== undefined) return yield* invalid(wrong)
     const { arguments: given = {}, name } = params
     if (typeof name !== "string") return yield* invalid("name: Expected string")
     if (!JsonRpc.isRecord(given)) return yield* invalid("arguments: Expected object")
@@ -299,13 +302,19 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     if (!JsonRpc.isRecord(message)) {
       return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "a message is a JSON object"))
     }
+    const wrong = misreadMessage(message)
+    if (wrong !== undefined) {
+      return yield* tellClient(JsonRpc.error(idOf(message), JsonRpc.ErrorCode.invalidRequest, wrong))
+    }
     if (message["method"] === "tools/call") {
       return yield* JsonRpc.isRequest(message)
         ? call(message)
         : tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "tools/call needs an id: it was dropped"))
     }
     if (message["method"] === "notifications/cancelled") {
-      if (!(yield* cancel(JsonRpc.member(message, "params")["requestId"]))) return
+      const params = JsonRpc.member(message, "params")
+      if (misread(params, namesOf.cancellation) !== undefined) return
+      if (!(yield* cancel(params["requestId"]))) return
     }
     if (JsonRpc.isRequest(message)) requests.set(message.id, message)
     yield* passOn(message)
@@ -316,7 +325,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   const listed = (result: Readonly<Record<string, unknown>>) => {
     const tools = Array.isArray(result["tools"]) ? result["tools"] : []
     const isKept = (tool: unknown) => {
-      const name = JsonRpc.isRecord(tool) ? tool["name"] : undefined
+      if (!JsonRpc.isRecord(tool) || misread(tool, namesOf.tool) !== undefined) return false
+      const { name } = tool
       return typeof name === "string" && isOffered(name) && name !== asking?.checkTool
     }
     const isLast = result["nextCursor"] === undefined
@@ -330,6 +340,9 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
       Effect.catch(client.send(response), ({ message }) =>
         client.send(JsonRpc.error(response.id, JsonRpc.ErrorCode.internalError, message)))
     )
+
+  const tellMisread = (id: JsonRpc.Id, why: string) =>
+    tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.internalError, `the server's answer cannot be passed on: ${why}`))
 
   const onResponse = (response: JsonRpc.Response) => {
     const { id } = response
@@ -347,8 +360,27 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
     if (options.tool === undefined && (request.method === "initialize" || request.method === "server/discover")) {
       serverName = nameOf(JsonRpc.member(result, "serverInfo")["name"]) ?? serverName
     }
-    return answerClient(request.method === "tools/list" ? { ...response, result: listed(result) } : response)
+    if (request.method !== "tools/list") return answerClient(response)
+    const wrong = misread(result, namesOf.toolList)
+    return wrong === undefined ? answerClient({ ...response, result: listed(result) }) : tellMisread(id, wrong)
   }
+
+  /** An answer that one client reads as the answer to this request, and another as something else. */
+  const onMisread = Effect.fnUntraced(function*(message: JsonRpc.Message, why: string) {
+    yield* Effect.logWarning(`a message of the MCP server is not passed on: ${why}`)
+    const id = idOf(message)
+    if (id === null) return
+    if ("method" in message) {
+      return yield* Effect.ignore(server.send(JsonRpc.error(id, JsonRpc.ErrorCode.invalidRequest, why)))
+    }
+    const one = calls.get(id)
+    if (one?.handedOver !== undefined) {
+      yield* refuse(one, mcpResults.answerLost(one.handedOver), one.handedOver)
+      yield* Deferred.succeed(one.over, undefined)
+    } else if (requests.delete(id)) {
+      yield* tellMisread(id, why)
+    }
+  })
 
   const requestOf = (progressToken: unknown) => {
     for (const { id, params } of calls.values()) if (tokenOf(params) === progressToken) return id
@@ -361,6 +393,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   const onServer = (message: unknown) => {
     // Whatever a server prints beside its messages is not part of the conversation.
     if (!JsonRpc.isRecord(message)) return Effect.logDebug("the MCP server wrote something that is no message")
+    const wrong = misreadMessage(message)
+    if (wrong !== undefined) return onMisread(message, wrong)
     if (JsonRpc.isResponse(message)) return onResponse(message)
     return tellClient(
       message,
