@@ -31,6 +31,7 @@ import * as Transport from "../transport/Transport.ts"
 import { type Approved, type DecidedAction, type PendingList, Waiting } from "./Approval.ts"
 import * as ApprovalLook from "./internal/approvalLook.ts"
 import * as ApprovalPoller from "./internal/approvalPoller.ts"
+import { CurrentLedger, reaches } from "./internal/ledgers.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
@@ -188,7 +189,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
 
-  return Approvals.of({
+  const approvals = Approvals.of({
     pending,
     history,
     outcome,
@@ -202,6 +203,7 @@ export const make = Effect.fnUntraced(function*(
     },
     nudge: poller.nudge
   })
+  return reaches(approvals, yield* CurrentLedger)
 })
 
 /** Asks for a look unless there was one since the last pulse, so that many waits with a rhythm share their looks. */

@@ -30,6 +30,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import { CurrentLedger } from "../approvals/internal/ledgers.ts"
 import { BufferedResponse } from "../transport/internal/BufferedResponse.ts"
 
 /**
@@ -173,7 +174,8 @@ export const layer = (
       (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
     )
     return Context.make(HttpClient.HttpClient, client).pipe(
-      Context.add(ScriptedTransport, { requests: Effect.sync(() => requests.slice()) })
+      Context.add(ScriptedTransport, { requests: Effect.sync(() => requests.slice()) }),
+      Context.add(CurrentLedger, { name: "script" })
     )
   }))
 

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer } from "effect"
-import { Approvals, Clearance, Governed, Reviews, Vargate } from "effect-vargate"
+import { ActionId, Approvals, Clearance, Governed, Reviews, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as ScriptedTransport from "effect-vargate/testing/ScriptedTransport"
 import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import { TestClock } from "effect/testing"
+import { begun } from "../../src/governed/internal/begun.ts"
 
 const gateway = GatewayMemory.layer({
   tenants: [{ id: "t", apiKey: "test-key", policyTemplate: "financial", burst: 1000 }],
@@ -59,6 +61,36 @@ describe("Governed.resume", () => {
       assert.strictEqual(second.runs(), 1)
     })
   )
+
+  test(
+    "acts once in a process, also where each attempt brings its own layers",
+    Effect.gen(function*() {
+      const { action, runs } = counted()
+      const { actionId } = yield* detached(call, action)
+      yield* review("approve", actionId)
+      const resume = Effect.exit(elsewhere(Governed.resume(actionId, action, { call })))
+      const exits = yield* TestReviewer.run(Effect.gen(function*() {
+        const first = yield* resume
+        return [first, yield* resume, ...(yield* Effect.all([resume, resume], { concurrency: 2 }))]
+      }))
+      assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, false, false, false])
+      for (const exit of exits.slice(1)) assert.include(JSON.stringify(exit), "Conflict")
+      assert.strictEqual(runs(), 1)
+    })
+  )
+
+  it.effect("tells apart the actions of scripted wires, whose ids are made up", () =>
+    Effect.gen(function*() {
+      const { action, runs } = counted()
+      for (let i = 0; i < 2; i++) {
+        const approvals = yield* Effect.provide(
+          Approvals.Approvals,
+          Layer.fresh(Vargate.layer({ apiKey: "test-key" })).pipe(Layer.provide(ScriptedTransport.layer([])))
+        )
+        yield* Effect.provideService(begun(ActionId.ActionId.make("a-1"), action), Approvals.Approvals, approvals)
+      }
+      assert.strictEqual(runs(), 2)
+    }))
 
   for (const way of ["a function", "a toolkit"] as const) {
     test(

@@ -1,15 +1,21 @@
 /**
- * Which approved actions this process has begun: an approval allows one, however many calls wait for it.
+ * Which approved actions this process has begun: an approval allows one, however many calls wait for it, and through
+ * however many layers.
  *
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Approvals from "../../approvals/Approvals.ts"
+import { gateways, ledgerOf } from "../../approvals/internal/ledgers.ts"
 import { Conflict, VargateError } from "../../errors/VargateError.ts"
 import type { ActionId } from "../../model/ActionId.ts"
+import { Transport } from "../../transport/Transport.ts"
 
-/** By the services that waited for them. The newest 10,000. */
-const actionsOf = new WeakMap<Approvals.Approvals["Service"], Set<ActionId>>()
+/** Of each ledger the newest: an approval that is older than so many others is not resumed any more. */
+const capacity = 100_000
+
+const actionsOf = new WeakMap<object, Set<ActionId>>()
 
 /**
  * Begins an action, unless another wait for its approval has.
@@ -20,14 +26,18 @@ export const begun = <A, E, R>(
   actionId: ActionId,
   action: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | VargateError, R | Approvals.Approvals> =>
-  Effect.flatMap(Approvals.Approvals, (approvals): Effect.Effect<A, E | VargateError, R> => {
-    const actions = actionsOf.get(approvals) ?? new Set()
-    actionsOf.set(approvals, actions)
+  Effect.gen(function*() {
+    const approvals = yield* Approvals.Approvals
+    const transport = yield* Effect.serviceOption(Transport)
+    // Approvals of a program's own stand before a gateway too, where there is a transport, and else for themselves.
+    const ledger = ledgerOf(approvals) ?? (Option.isSome(transport) ? gateways : approvals)
+    const actions = actionsOf.get(ledger) ?? new Set()
+    actionsOf.set(ledger, actions)
     if (actions.has(actionId)) {
       const reason = new Conflict({ detail: `this process has begun ${actionId} before` })
-      return Effect.fail(new VargateError({ operation: "Governed.resume", reason }))
+      return yield* new VargateError({ operation: "Governed.resume", reason })
     }
     actions.add(actionId)
-    if (actions.size > 10_000) actions.delete(actions.values().next().value!)
-    return action
+    if (actions.size > capacity) actions.delete(actions.values().next().value!)
+    return yield* action
   })
