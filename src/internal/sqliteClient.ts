@@ -151,8 +151,8 @@ const connect = (db: DatabaseSync): SqliteConnection => {
       statement.run(...params)
       return []
     }
-    // Rows come without a prototype, which not every reader of objects expects.
-    return statement.all(...params).map((row) => ({ ...row }))
+    // Rows come without a prototype, which not every reader of objects expects. A copy would take three times as long.
+    return statement.all(...params).map((row) => Object.setPrototypeOf(row, Object.prototype))
   }
 
   const values = (

@@ -6,8 +6,8 @@
 import * as DateTime from "effect/DateTime"
 import { AuditRecord } from "../../audit/AuditRecord.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
-import { ActionId } from "../../model/ActionId.ts"
-import { RecordHash } from "../../model/RecordHash.ts"
+import type { ActionId } from "../../model/ActionId.ts"
+import type { RecordHash } from "../../model/RecordHash.ts"
 import { hashRecord } from "../ledger/internal/chain.ts"
 import type { Link } from "../ledger/Ledger.ts"
 import { lenientJson } from "./lenientJson.ts"
@@ -115,7 +115,7 @@ export const linkOf = (row: LinkRow): Link => ({
   recordHash: row.record_hash,
   // Read as a record is: a text that is JSON and not canonical counts as the value that it shows.
   computedHash: hashRecord({
-    actionId: ActionId.make(row.action_id),
+    actionId: row.action_id as ActionId,
     agentId: fromColumn(row.agent_id),
     tool: fromColumn(row.tool),
     method: fromColumn(row.method),
@@ -160,7 +160,7 @@ export const linkColumns = [
 export type LinkRow = Pick<RecordRow & { readonly position: number }, (typeof linkColumns)[number]>
 
 /**
- * The record in a row.
+ * The record in a row. Its constructor checks the fields, identifiers among them.
  *
  * @category rows
  * @since 0.1.0
@@ -168,7 +168,7 @@ export type LinkRow = Pick<RecordRow & { readonly position: number }, (typeof li
 export const recordOf = (row: RecordRow): AuditRecord =>
   new AuditRecord({
     id: row.id,
-    actionId: ActionId.make(row.action_id),
+    actionId: row.action_id as ActionId,
     agentId: fromColumn(row.agent_id),
     tool: fromColumn(row.tool),
     method: fromColumn(row.method),
@@ -180,7 +180,7 @@ export const recordOf = (row: RecordRow): AuditRecord =>
     alertTier: fromColumnOrNull(row.alert_tier),
     bundleRevision: fromColumnOrNull(row.bundle_revision),
     prevHash: fromColumn(row.prev_hash),
-    recordHash: RecordHash.make(row.record_hash),
+    recordHash: row.record_hash as RecordHash,
     createdAt: fromMillisOrNull(row.created_at),
     evaluationPass: row.evaluation_pass,
     anomalyScore: row.anomaly_score,
