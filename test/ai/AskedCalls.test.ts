@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Stream } from "effect"
-import { Reviews } from "effect-vargate"
+import { Governed, Reviews } from "effect-vargate"
 import * as AskedCalls from "effect-vargate/ai/AskedCalls"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import { Chat, Prompt, type Response, Toolkit } from "effect/ai"
@@ -190,6 +190,34 @@ describe("GovernedToolkit.ask", () => {
       Effect.provide(KeyValueStore.layerMemory)
     )
   )
+
+  for (const first of ["the program", "the conversation"] as const) {
+    test(
+      `acts once where ${first} was the first to wait for the same action`,
+      turns,
+      Effect.gen(function*() {
+        const chat = yield* Chat.empty
+        const toolkit = yield* govern
+        const requests = requestsIn((yield* chat.generateText({ prompt: "go", toolkit })).content)
+        const actionId = Option.getOrThrow(yield* AskedCalls.actionOf("c"))
+        let resumed = 0
+        const program = Effect.forkChild(Effect.result(Governed.resume(actionId, Effect.sync(() => resumed++))))
+        const conversation = Effect.forkChild(chat.generateText({ prompt: answer(requests, true), toolkit }))
+        const isProgram = first === "the program"
+        const waiting = isProgram ? yield* program : yield* conversation
+        yield* TestClock.adjust("1 second")
+        const waitingToo = isProgram ? yield* conversation : yield* program
+        yield* TestClock.adjust("1 second")
+        yield* review("approve", 2000)
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.awaitAll([waiting, waitingToo])
+        const handled = (yield* ran).filter((run) => run === "gift 2000").length
+        assert.strictEqual(handled + resumed, 1)
+        const { c } = (yield* ScriptedModel.told) as Record<string, Prompt.ToolResultPart>
+        if (handled === 0) assert.match(JSON.stringify(c!.result), /this process has begun/)
+      })
+    )
+  }
 
   test(
     "does not act where it cannot be looked up what was asked",

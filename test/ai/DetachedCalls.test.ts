@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Fiber, Layer } from "effect"
-import { Reviews } from "effect-vargate"
+import { Governed, Reviews } from "effect-vargate"
 import * as DetachedCalls from "effect-vargate/ai/DetachedCalls"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import * as TestReviewer from "effect-vargate/testing/TestReviewer"
@@ -76,6 +76,28 @@ describe("DetachedCalls", () => {
       assert.deepStrictEqual(yield* ran, ["loan 3000"])
     })
   )
+
+  for (const first of ["resume", "await"] as const) {
+    test(
+      `the action is performed once where it is resumed by its id as well, by ${first} first`,
+      [loan],
+      Effect.gen(function*() {
+        const detached = DetachedCalls.make()
+        yield* turn(yield* Chat.empty, { onPending: detached })
+        const [call] = yield* detached.pending
+        let resumed = 0
+        yield* TestReviewer.approveNext()
+        const resuming = TestReviewer.run(Effect.result(
+          Governed.resume(call!.actionId, Effect.sync(() => resumed++))
+        ))
+        if (first === "resume") yield* resuming
+        const awaited = yield* TestReviewer.run(Effect.result(call!.await))
+        if (first === "await") yield* resuming
+        assert.deepStrictEqual([(yield* ran).length, resumed], first === "resume" ? [0, 1] : [1, 0])
+        assert.strictEqual(awaited._tag, first === "resume" ? "Failure" : "Success")
+      })
+    )
+  }
 
   test(
     "the program may wait in the background, and the action is performed once",

@@ -352,6 +352,23 @@ describe("GovernedMcpProxy", () => {
         })
     )
 
+    live("performs nothing that the program has resumed by its id", () =>
+      Effect.gen(function*() {
+        const { answerOf, call, callsOf, client } = yield* start({ onPending: GovernedMcpProxy.answer() })
+        yield* call(1, "delicate c")
+        yield* answerOf(1)
+        const actionId = yield* waitingFor("delicate c")
+        yield* decide("approve", "delicate c")
+        let resumed = 0
+        const resuming = yield* Effect.forkChild(Governed.resume(actionId, Effect.sync(() => resumed++)))
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(resuming)
+        yield* client.says(check(2, actionId))
+        yield* TestClock.adjust("1 second")
+        assert.include(toldBy(yield* answerOf(2)), "this process has begun")
+        assert.deepStrictEqual([callsOf().length, resumed], [0, 1])
+      }))
+
     live("says when it was rejected, and knows nothing of ids that it never gave", () =>
       Effect.gen(function*() {
         const { answerOf, call, callsOf, client } = yield* start({ onPending: GovernedMcpProxy.answer() })
