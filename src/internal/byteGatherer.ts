@@ -47,6 +47,7 @@ export class ByteGatherer {
 
   /** All bytes in one. */
   join(): Uint8Array<ArrayBuffer> {
+    if (this.parts.length === 0 && this.block?.byteLength === this.used) return this.block as Uint8Array<ArrayBuffer>
     this.endBlock()
     return concatBytes(this.parts)
   }

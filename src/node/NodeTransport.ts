@@ -7,8 +7,9 @@
  * **Details**
  *
  * Nothing is sent twice, no redirect is followed, no span is opened and no header is added. An interruption ends the
- * request and its connection. An answer of up to 64 KiB with a declared length is handed out when it is complete; any
- * other when its head is there, and its connection waits for a reader who is slow.
+ * request and its connection. An answer of up to 64 KiB with a declared length, or that is JSON, is handed out when it is
+ * complete; any other when its head is there, or once 64 KiB of its JSON are, and its connection waits for a reader who is
+ * slow.
  *
  * **Example** (In the place of fetch)
  *
@@ -41,7 +42,7 @@ import Agent from "undici/lib/dispatcher/agent.js"
 import { compileSchemas } from "../calls/internal/compiledSchemas.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../errors/VargateError.ts"
-import { concatBytes } from "../internal/concatBytes.ts"
+import { ByteGatherer } from "../internal/byteGatherer.ts"
 import { BufferedResponse, type ResponseHead } from "../transport/internal/BufferedResponse.ts"
 import { makeTimed } from "../transport/internal/timedClient.ts"
 import { ArrivingBody } from "./internal/ArrivingBody.ts"
@@ -236,7 +237,7 @@ class Handler implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined
   private isInterrupted = false
   private head: Head | undefined
-  private chunks: Array<Uint8Array> = []
+  private readonly small = new ByteGatherer()
   private arriving: ArrivingBody | undefined
 
   constructor(request: HttpClientRequest.HttpClientRequest, resume: (sent: Sent) => void) {
@@ -258,21 +259,24 @@ class Handler implements Dispatcher.DispatchHandler {
     // 1xx is word that an answer will come.
     if (status < 200) return
     this.head = new Head(this.request, status, headers)
-    if (isSmall(this.request.method, status, headers)) return
-    this.arriving = new ArrivingBody(controller)
-    this.resume(Effect.succeed(new ArrivingResponse(this.head, this.arriving)))
+    if (!isSmall(this.request.method, status, headers)) this.handOut(this.head, controller)
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array) {
-    if (this.arriving !== undefined) this.arriving.push(chunk)
-    else this.chunks.push(chunk)
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array) {
+    if (this.arriving !== undefined) return this.arriving.push(chunk)
+    this.small.add(chunk)
+    if (this.small.size > smallBody) this.handOut(this.head!, controller)
+  }
+
+  private handOut(head: Head, controller: Dispatcher.DispatchController) {
+    this.arriving = new ArrivingBody(controller)
+    if (this.small.size > 0) this.arriving.push(this.small.join())
+    this.resume(Effect.succeed(new ArrivingResponse(head, this.arriving)))
   }
 
   onResponseEnd() {
     if (this.arriving !== undefined) return this.arriving.end()
-    const { chunks } = this
-    const bytes = chunks.length === 1 ? chunks[0] : concatBytes(chunks)
-    this.resume(Effect.succeed(new BufferedResponse(this.head!, bytes as Uint8Array<ArrayBuffer>)))
+    this.resume(Effect.succeed(new BufferedResponse(this.head!, this.small.join())))
   }
 
   onResponseError(_: Dispatcher.DispatchController, cause: Error) {
@@ -284,8 +288,15 @@ class Handler implements Dispatcher.DispatchHandler {
   }
 }
 
-const isSmall = (method: string, status: number, headers: IncomingHttpHeaders): boolean =>
-  Number(headers["content-length"]) <= smallBody || method === "HEAD" || status === 204 || status === 304
+/** Whether an answer is small, or may be: behind a proxy that compresses or streams, JSON comes without a length. */
+const isSmall = (method: string, status: number, headers: IncomingHttpHeaders): boolean => {
+  const length = headers["content-length"]
+  return method === "HEAD" || status === 204 || status === 304 ||
+    (length === undefined ? isJson(headers["content-type"]) : Number(length) <= smallBody)
+}
+
+const isJson = (contentType: string | undefined): boolean =>
+  contentType !== undefined && contentType.startsWith("application/json")
 
 /** Most answers are read for their bodies alone. */
 class Head implements ResponseHead {

@@ -40,6 +40,31 @@ describe("answers", () => {
     assert.strictEqual(yield* response.text, "hello world", "a second time")
   })
 
+  test("JSON without a length, as long as one piece of memory, longer, and cut", function*() {
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    const sizes = [7, 65_535, 65_536, 65_537, 200_000]
+    for (const size of sizes) {
+      for (const piece of [3001, size]) {
+        const text = JSON.stringify("é".repeat((size - 2) / 2))
+        const bytes = Buffer.from(text)
+        for (const isWhole of [true, false]) {
+          const server = yield* serve(({ socket }) => {
+            socket.write(head)
+            for (let at = 0; at < bytes.length; at += piece) {
+              const part = bytes.subarray(at, at + piece)
+              socket.write(Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n")]))
+            }
+            if (isWhole) socket.write("0\r\n\r\n")
+            else socket.end()
+          })
+          const reading = Effect.flatMap(HttpClient.get(server.url), textOf)
+          if (isWhole) assert.strictEqual(yield* reading, text)
+          else assert.include(["TransportError", "DecodeError"], (yield* reasonOf(reading))._tag)
+        }
+      }
+    }
+  })
+
   test("empty bodies: of length 0, chunked, 204, 304, to HEAD", function*() {
     const answers = [
       ok(""),
