@@ -209,8 +209,8 @@ export const make = Effect.fnUntraced(function*(
     const call = { ...name, params: value, agent, isBusinessHours, reference, allowDuplicate, retry, reconcile }
     const prepared = { call, digest: sha256(JSON.stringify([id, name.tool, name.method, digest])) }
     if (codecs.form === "plain") return { ...prepared, approved: value, encoded: value }
-    const approved = yield* params.checked(codecs.fromJson(value))
-    const encoded = codecs.form === "json" ? value : yield* params.checked(codecs.encode(approved))
+    const approved = yield* params.checked(() => codecs.fromJson(value))
+    const encoded = codecs.form === "json" ? value : yield* params.checked(() => codecs.encode(approved))
     return { ...prepared, approved, encoded }
   })
 

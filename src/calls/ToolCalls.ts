@@ -25,7 +25,7 @@ import {
 import { monotonicMillisOf } from "../internal/elapsed.ts"
 import { annotate, inSpan } from "../internal/spans.ts"
 import { withoutStack } from "../internal/withoutStack.ts"
-import { Agent, type AgentIdentity } from "../model/Agent.ts"
+import { Agent } from "../model/Agent.ts"
 import type { Allowed } from "../model/Allowed.ts"
 import { ToolCall, type ToolCallRequest } from "../model/ToolCall.ts"
 import { decisions, unknownOutcomes } from "../transport/Metrics.ts"
@@ -33,10 +33,11 @@ import * as Transport from "../transport/Transport.ts"
 import { CallLimiter, type Limiter, unlimited } from "./CallLimiter.ts"
 import { BeforeSending, mindsBeforeSending } from "./internal/beforeSending.ts"
 import { type CallHead, withParams, writeHead } from "./internal/callHead.ts"
+import { capture, type CapturedRequest } from "./internal/capturedRequest.ts"
 import { CurrentClaims } from "./internal/claims.ts"
 import { AllowDuplicate, fuseOf } from "./internal/duplicateFuse.ts"
 import { makeSend } from "./internal/fastPath.ts"
-import { type ParamsSnapshot, snapshotParams, type Taken } from "./internal/paramsSnapshot.ts"
+import type { ParamsSnapshot } from "./internal/paramsSnapshot.ts"
 import type { Blocked403, Pending202, ToolCallBody } from "./wire/ToolCallsApi.ts"
 
 /**
@@ -262,39 +263,6 @@ const logInterruption = (call: typeof ToolCall.Encoded, { digest }: ParamsSnapsh
 
 // --- reading, checking and writing a request -------------------------------------------------------------------------
 
-/** A request as it was when it was made. Nothing of it is read again, however often it is submitted. */
-class Captured implements ToolCallRequest {
-  readonly tool: string
-  readonly method: string
-  readonly agent: AgentIdentity | undefined
-  readonly isBusinessHours: boolean | undefined
-  readonly reference: ToolCallRequest["reference"]
-  readonly allowDuplicate: boolean | undefined
-  readonly params: ToolCallRequest["params"]
-  readonly snapshot: Taken
-
-  constructor({ agent, allowDuplicate, isBusinessHours, method, params, reference, tool }: ToolCallRequest) {
-    this.tool = tool
-    this.method = method
-    this.agent = agent && { id: agent.id, type: agent.type, version: agent.version }
-    this.isBusinessHours = isBusinessHours
-    this.reference = reference
-    this.allowDuplicate = allowDuplicate
-    this.snapshot = snapshotParams(params ?? {})
-    this.params = Result.isSuccess(this.snapshot) ? this.snapshot.success.value : params
-  }
-}
-
-const capture = (request: ToolCallRequest): Captured | undefined => {
-  if (request instanceof Captured) return request
-  try {
-    return new Captured(request)
-  } catch {
-    // Without types a request may be anything, and its getters may throw.
-    return undefined
-  }
-}
-
 /** A call, and how it is written. */
 interface Checked {
   readonly call: typeof ToolCall.Encoded
@@ -317,7 +285,7 @@ const toBody = (call: typeof ToolCall.Encoded): typeof ToolCallBody.Type => ({ .
 
 /** Applies the gateway's limits and reports violations under the paths that its own 422 would name. */
 const check = (
-  request: Captured | undefined,
+  request: CapturedRequest | undefined,
   fiber: Fiber.Fiber<unknown, unknown>
 ): Result.Result<Checked, ReadonlyArray<FieldIssue>> => {
   if (request === undefined) {

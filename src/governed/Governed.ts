@@ -20,12 +20,14 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Approved } from "../approvals/Approval.ts"
 import * as Approvals from "../approvals/Approvals.ts"
 import * as AuditLog from "../audit/AuditLog.ts"
+import { capture } from "../calls/internal/capturedRequest.ts"
 import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
 import * as Reconcile from "../calls/Reconcile.ts"
 import * as ToolCalls from "../calls/ToolCalls.ts"
@@ -39,7 +41,7 @@ import {
   ToolFailed
 } from "../errors/VargateError.ts"
 import { sameParams } from "../internal/sameParams.ts"
-import { annotate, withSpan } from "../internal/spans.ts"
+import { annotate, inSpan, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
@@ -231,25 +233,22 @@ export interface Options<P extends OnPending = Wait> extends Submission {
 export const decide = (
   request: ToolCallRequest & Submission
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
-  Effect.gen(function*() {
-    const toolCalls = yield* ToolCalls.ToolCalls
-    const { id, type, version } = yield* Agent
+  Effect.withFiber((fiber) => {
     const { reconcile, retry = RetryPolicy.standard } = request
-    // The service reads the call here, once: however often it is submitted, it is this one.
-    const submit = toolCalls.decide(request)
-    // Only a call that fails pays for the policy. Any schedule fits the type; made safe here, whatever was given.
-    const submitting = Effect.catch(submit, (error) => {
+    const toolCalls = Context.get(fiber.context as Context.Context<ToolCalls.ToolCalls>, ToolCalls.ToolCalls)
+    // Read here, once: however often it is submitted, it is this call of this agent.
+    const submit = toolCalls.decide(capture(request, fiber.getRef(Agent)) ?? request)
+    // Only a call that fails pays for what follows.
+    return Effect.catch(submit, (error) => {
       let isFirst = true
       const submitAgain = Effect.suspend(() => {
         if (!isFirst) return submit
         isFirst = false
         return Effect.fail(error)
       })
-      return Effect.retry(submitAgain, RetryPolicy.ensureSafe(retry))
+      const retried = Effect.retry(submitAgain, RetryPolicy.ensureSafe(retry))
+      return reconcile === false ? retried : Reconcile.reconcileDecision(reconcile)(retried)
     })
-    const reconciled = reconcile === false ? submitting : Reconcile.reconcileDecision(reconcile)(submitting)
-    // And it is this agent's, whatever becomes of the one in context meanwhile.
-    return yield* Effect.provideService(reconciled, Agent, { id, type, version })
   })
 
 /**
@@ -271,26 +270,36 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   Done<A> | PendingResult<P, A, E, R>,
   SubmitError | Denied | ToolFailed | PendingError<P> | E,
   ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
-> = Effect.fn("Governed.run")(function*<A, E, R>(
-  request: ToolCallRequest & Options<OnPending>,
+> =
+  (<A, E, R>(request: ToolCallRequest & Options<OnPending>, action: Effect.Effect<A, E, R>) =>
+    inSpan(
+      "Governed.run",
+      () =>
+        Effect.flatMap(decide(request), (decision): Effect.Effect<unknown, unknown, unknown> => {
+          const strategy = request.onPending ?? wait()
+          return decision._tag === "PendingApproval" && strategy._tag !== "Fail"
+            ? hold(decision, strategy, action)
+            : settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
+        })
+    )) as never
+
+/** Waits for the decision on a pending call, or returns a handle that does. */
+const hold = Effect.fnUntraced(function*<A, E, R>(
+  pending: PendingApproval,
+  strategy: Wait | Detach,
   action: Effect.Effect<A, E, R>
 ) {
-  const strategy = request.onPending ?? wait()
-  const decision = yield* decide(request)
-  if (decision._tag !== "PendingApproval" || strategy._tag === "Fail") {
-    return yield* settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
-  }
-  const { actionId } = decision
+  const { actionId } = pending
   const approvals = yield* Approvals.Approvals
   const acting = yield* makeOnce(() => begun(actionId, action))
-  const settled = settle(decision, {
+  const settled = settle(pending, {
     act: () => act(actionId, acting()),
     hold: () => approvals.await(actionId, strategy._tag === "Wait" ? strategy : {})
   })
   return strategy._tag === "Wait"
     ? yield* settled
     : { executedBy: "none" as const, actionId, await: settled, outcome: approvals.outcome(actionId) }
-}) as never
+})
 
 /**
  * What {@link settle} does with a decision.
@@ -509,16 +518,17 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
   const name = `${options.tool}/${options.method}`
   const params = paramsCodec(name, ["body", "params"])
 
-  return Effect.fn(`Governed.tool ${name}`)(function*(given: S["Type"]) {
-    const submitted = yield* params.encode(given, encode)
-    // Decoded before anything is sent: a handler that could not read its params must not be approved.
-    const decoded = yield* params.checked(decode(submitted.value))
-    yield* Effect.withFiberSucceed((fiber) => annotate(fiber, () => ({ "vargate.params_digest": submitted.digest })))
-    return yield* run(
-      { ...options, params: submitted.value },
-      Effect.suspend(() => handler(decoded))
-    )
-  })
+  return (given: S["Type"]) =>
+    inSpan(`Governed.tool ${name}`, (fiber) =>
+      Effect.flatMap(params.encode(given, encode), (submitted) =>
+        // Decoded before anything is sent: a handler that could not read its params must not be approved.
+        Effect.flatMap(params.checked(() => decode(submitted.value)), (decoded) => {
+          annotate(fiber, () => ({ "vargate.params_digest": submitted.digest }))
+          return run(
+            { ...options, params: submitted.value },
+            Effect.suspend(() => handler(decoded as S["Type"]))
+          )
+        })))
 }
 
 // --- many ------------------------------------------------------------------------------------------------------------

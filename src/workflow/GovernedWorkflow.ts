@@ -318,7 +318,7 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       }])
     }
     // A handler that could not read its params must not be approved.
-    yield* paramsOf.checked(decode(snapshot.value))
+    yield* paramsOf.checked(() => decode(snapshot.value))
     const identity = agent ?? definition.agent ?? (yield* Agent)
     const { id, type = "unknown", version: agentVersion = "0.0.0" } = identity
     const payload = {

@@ -37,7 +37,13 @@ export class ParamsSnapshot {
     this.value = value
     this.source = source
     // Any other value can be read again, and says the same.
-    if (source !== undefined) snapshots.set(value, this)
+    if (source !== undefined) this.remembered()
+  }
+
+  /** Spares a later submission of the value another reading. */
+  remembered(): this {
+    snapshots.set(this.value, this)
+    return this
   }
 
   /** Lower-case hex SHA-256 of the params' canonical JSON, where the numbers of a text stand as it spells them. */
@@ -79,7 +85,7 @@ interface Source {
 /** @internal */
 export type Taken = Result.Result<ParamsSnapshot, ReadonlyArray<FieldIssue>>
 
-/** Those that came as text, by their values: so they travel in a request. */
+/** Those that came as text, or are about to be submitted, by their values: so they travel in a request. */
 const snapshots = new WeakMap<object, ParamsSnapshot>()
 
 /** Where params stand in a call, as the gateway's own 422 names it. */

@@ -5,6 +5,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type ParamsSnapshot, snapshotParams } from "../../calls/internal/paramsSnapshot.ts"
@@ -21,12 +22,19 @@ import { maxParamsDepth } from "../../internal/limits.ts"
 export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
   const refuse = (message: string) => Effect.fail(invalidRequest(operation, [{ path, message }]))
 
-  /** Values that nest too deep, or contain themselves, exhaust the stack of some codecs. */
-  const guarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | VargateError, R> =>
-    Effect.catchDefect(
-      effect,
-      (defect) => defect instanceof RangeError ? refuse(tooDeep) : Effect.die(defect)
-    )
+  /**
+   * What a codec returns. Most are done at once, and then nothing is wrapped around them. Values that nest too deep, or
+   * contain themselves, exhaust the stack of some.
+   */
+  const guarded = <A, E, R>(codec: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | VargateError, R> => {
+    try {
+      const effect = codec()
+      return isDone(effect) ? effect : Effect.catchDefect(effect, (defect) => ofDefect(defect))
+    } catch (thrown) {
+      return ofDefect(thrown)
+    }
+  }
+  const ofDefect = (defect: unknown) => defect instanceof RangeError ? refuse(tooDeep) : Effect.die(defect)
 
   /** What a codec makes of a copy of the params. */
   const read = <R>(
@@ -34,23 +42,27 @@ export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
     codec: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError, R>
   ): Effect.Effect<unknown, Schema.SchemaError | VargateError, R> => {
     const copy = readOnce(params)
-    return Result.isFailure(copy) ? refuse(copy.failure) : guarded(codec(copy.success))
+    return Result.isFailure(copy) ? refuse(copy.failure) : guarded(() => codec(copy.success))
   }
 
   /** The issues of a schema as those of the request. */
-  const checked = <A, R>(effect: Effect.Effect<A, Schema.SchemaError | VargateError, R>) =>
-    Effect.mapError(
-      guarded(effect),
+  const checked = <A, R>(
+    codec: () => Effect.Effect<A, Schema.SchemaError | VargateError, R>
+  ): Effect.Effect<A, VargateError, R> => {
+    const effect = guarded(codec)
+    return isDone(effect) ? effect : Effect.mapError(
+      effect,
       (error) => error._tag === "SchemaError" ? invalidRequest(operation, fieldIssues(error.issue, path)) : error
     )
+  }
 
-  /** The snapshot of params that are JSON already. */
-  const snapshot = (json: unknown): Effect.Effect<ParamsSnapshot, VargateError> =>
-    Effect.mapError(
-      Effect.fromResult(snapshotParams(json)),
-      (issues) =>
-        invalidRequest(operation, issues.map((issue) => ({ ...issue, path: [...path, ...issue.path.slice(2)] })))
-    )
+  /** The snapshot of params that are JSON already. It is remembered for its value, which is to be submitted. */
+  const snapshot = (json: unknown): Effect.Effect<ParamsSnapshot, VargateError> => {
+    const taken = snapshotParams(json)
+    if (Result.isSuccess(taken)) return Effect.succeed(taken.success.remembered())
+    const issues = taken.failure.map((issue) => ({ ...issue, path: [...path, ...issue.path.slice(2)] }))
+    return Effect.fail(invalidRequest(operation, issues))
+  }
 
   return {
     read,
@@ -60,9 +72,12 @@ export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
     encode: <R>(
       params: unknown,
       codec: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError, R>
-    ): Effect.Effect<ParamsSnapshot, VargateError, R> => Effect.flatMap(checked(read(params, codec)), snapshot)
+    ): Effect.Effect<ParamsSnapshot, VargateError, R> => Effect.flatMap(checked(() => read(params, codec)), snapshot)
   }
 }
+
+const isDone = <A>(effect: Effect.Effect<A, unknown, unknown>): effect is Exit.Success<A> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
 
 const tooDeep = `Expected at most ${maxParamsDepth} levels of nesting`
 
@@ -97,12 +112,13 @@ const readOnce = (value: unknown): Result.Result<unknown, string> => {
     return copy
   }
   const readObject = (object: object) => {
-    const copy: object = Object.create(Object.getPrototypeOf(object) as object | null)
+    const copy: Record<PropertyKey, unknown> = Object.getPrototypeOf(object) === null ? Object.create(null) : {}
     for (const key of Reflect.ownKeys(object)) {
       if (!Object.prototype.propertyIsEnumerable.call(object, key)) continue
-      const member = read((object as Readonly<Record<PropertyKey, unknown>>)[key as string])
-      // An assignment to `__proto__` would set the prototype.
-      Object.defineProperty(copy, key, { value: member, enumerable: true, configurable: true, writable: true })
+      const member = read((object as Readonly<Record<PropertyKey, unknown>>)[key])
+      if (key !== "__proto__") copy[key] = member
+      // An assignment would set the prototype.
+      else Object.defineProperty(copy, key, { value: member, enumerable: true, configurable: true, writable: true })
     }
     return copy
   }
