@@ -270,18 +270,17 @@ export const run: <A, E, R, P extends OnPending = Wait>(
   Done<A> | PendingResult<P, A, E, R>,
   SubmitError | Denied | ToolFailed | PendingError<P> | E,
   ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
-> =
-  (<A, E, R>(request: ToolCallRequest & Options<OnPending>, action: Effect.Effect<A, E, R>) =>
-    inSpan(
-      "Governed.run",
-      () =>
-        Effect.flatMap(decide(request), (decision): Effect.Effect<unknown, unknown, unknown> => {
-          const strategy = request.onPending ?? wait()
-          return decision._tag === "PendingApproval" && strategy._tag !== "Fail"
-            ? hold(decision, strategy, action)
-            : settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
-        })
-    )) as never
+> = (<A, E, R>(request: ToolCallRequest & Options<OnPending>, action: Effect.Effect<A, E, R>) =>
+  inSpan(
+    "Governed.run",
+    () =>
+      Effect.flatMap(decide(request), (decision): Effect.Effect<unknown, unknown, unknown> => {
+        const strategy = request.onPending ?? wait()
+        return decision._tag === "PendingApproval" && strategy._tag !== "Fail"
+          ? hold(decision, strategy, action)
+          : settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
+      })
+  )) as never
 
 /** Waits for the decision on a pending call, or returns a handle that does. */
 const hold = Effect.fnUntraced(function*<A, E, R>(

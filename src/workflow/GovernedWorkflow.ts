@@ -366,16 +366,17 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
 
   /** The params of an execution as this code reads them. */
   const read = (submitted: typeof Payload.Type["params"], begunWith: string | undefined) => {
-    if (migrate === undefined) return paramsOf.checked(decode(submitted))
-    const migrated = paramsOf.checked(Effect.flatMap(
+    if (migrate === undefined) return paramsOf.checked(() => decode(submitted))
+    const migrating = Effect.flatMap(
       Effect.try({
         try: () => migrate(submitted, begunWith),
         catch: () => invalidRequest(name, [{ path: ["params"], message: "Expected params, and migrate throws" }])
       }),
       decode
-    ))
+    )
+    const migrated = paramsOf.checked(() => migrating)
     return begunWith === version
-      ? Effect.catch(paramsOf.checked(decode(submitted)), () => migrated)
+      ? Effect.catch(paramsOf.checked(() => decode(submitted)), () => migrated)
       : migrated
   }
 
