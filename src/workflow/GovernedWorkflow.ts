@@ -81,7 +81,7 @@ import {
   untilStored,
   writtenAs
 } from "./internal/steps.ts"
-import { type GovernedExecution, Journal } from "./Journal.ts"
+import { type GovernedExecution, Journal, type Tombstone } from "./Journal.ts"
 import * as WorkflowMetrics from "./WorkflowMetrics.ts"
 
 // --- definitions -----------------------------------------------------------------------------------------------------
@@ -335,6 +335,12 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
     const journal = yield* Journal
     const facts = { agentId: id, tool, method, paramsDigest: digestOf(snapshot.digest, isBusinessHours) }
     const begun = yield* journal.begin({ ...facts, executionId, workflow: name, version })
+    // Asked after it began, so that no deletion falls between.
+    const tombstone = begun.state === "submitting" ? yield* journal.tombstone(executionId) : undefined
+    if (tombstone !== undefined) {
+      yield* journal.advance(executionId, { state: "done", outcome: tombstone.outcome })
+      return yield* spent(tombstone)
+    }
     const other = difference(begun, facts)
     if (other === undefined) return { payload, begun }
     return yield* invalidRequest(name, [{
@@ -342,6 +348,14 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       message: `Expected a new key: an execution with ${taken[other]} has it`
     }])
   })
+
+  const spent = ({ endedAt, outcome }: Tombstone) =>
+    invalidRequest(name, [{
+      path: ["key"],
+      message: `Expected a new key: the execution that had it ended at ${
+        DateTime.formatIso(endedAt)
+      } (${outcome}), and its result is kept no longer`
+    }])
 
   /** Nothing is done in the name of an execution but what it was begun with, whatever code it wakes in. */
   const permit = (
@@ -466,6 +480,9 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
     ) =>
       Effect.gen(function*() {
         const begun = yield* Journal.use((journal) => untilStored(journal.find(executionId)))
+        // Deleted after its caller had seen it.
+        const tombstone = begun ?? (yield* Journal.use((journal) => untilStored(journal.tombstone(executionId))))
+        if (tombstone !== undefined && "endedAt" in tombstone) return yield* spent(tombstone)
         const permitted = permit(begun, agent.id, params, isBusinessHours)
         const call: DurableCall = {
           // What was sent before is looked up under its own names.

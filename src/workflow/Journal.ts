@@ -97,6 +97,32 @@ export interface Claimed {
 }
 
 /**
+ * What has changed in a journal since it was looked at before.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface News {
+  /** Where the next look begins. */
+  readonly position: number
+  /** How the executions stand that have changed, and perhaps a few more. */
+  readonly changes: ReadonlyArray<
+    Pick<GovernedExecution, "executionId" | "workflow" | "state" | "actionId" | "changedAt">
+  >
+}
+
+/**
+ * What is left of an execution whose result is kept no longer: enough that its key never executes again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tombstone {
+  readonly outcome: string
+  readonly endedAt: DateTime.Utc
+}
+
+/**
  * The answer to a claim: whether the key is ours, and what stands beside it.
  *
  * @category models
@@ -163,6 +189,15 @@ export class Journal extends Context.Service<Journal, {
   readonly fulfil: (executionId: string) => Effect.Effect<void, StorageFailed>
   /** Every execution with which something is to be done. */
   readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
+  /** What has changed since a look whose position this is; without one, every execution that waits for a reviewer. */
+  readonly news: (since?: number) => Effect.Effect<News, StorageFailed>
+  /**
+   * Deletes executions that ended before this time, with everything that is stored of them, and leaves their tombstones.
+   * Returns how many: at most `limit`.
+   */
+  readonly retire: (before: DateTime.Utc, limit: number) => Effect.Effect<number, StorageFailed>
+  /** What is left of an execution that was deleted. */
+  readonly tombstone: (executionId: string) => Effect.Effect<Tombstone | undefined, StorageFailed>
   /** Every execution that waits for a reviewer. */
   readonly held: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** Executions that neither wait for a reviewer nor have ended, the oldest change first. At most 1,000. */
@@ -181,6 +216,16 @@ export class Journal extends Context.Service<Journal, {
 export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const claims = new Map<string, Claimed & { readonly token: string }>()
   const executions = new Map<string, GovernedExecution>()
+  const tombstones = new Map<string, Tombstone>()
+  /** The latest change of each execution, the latest last. */
+  const changed = new Map<string, number>()
+  let position = 0
+
+  const put = (execution: GovernedExecution) => {
+    executions.set(execution.executionId, execution)
+    changed.delete(execution.executionId)
+    changed.set(execution.executionId, ++position)
+  }
 
   const newest = () => [...executions.values()].reverse()
 
@@ -225,17 +270,14 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
           outcome: null,
           request: null
         })
-        executions.set(execution.executionId, begun)
+        put(begun)
         return begun
       }),
     advance: (executionId, to) =>
       Effect.map(DateTime.now, (changedAt) => {
         const execution = executions.get(executionId)
         if (execution === undefined || execution.state === "done") return
-        executions.set(
-          executionId,
-          new GovernedExecution({ ...execution, problem: null, params: null, ...to, changedAt })
-        )
+        put(new GovernedExecution({ ...execution, problem: null, params: null, ...to, changedAt }))
       }),
     request: (executionId, request) =>
       Effect.sync(() => {
@@ -249,6 +291,27 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
         const execution = executions.get(executionId)
         if (execution !== undefined) executions.set(executionId, new GovernedExecution({ ...execution, request: null }))
       }),
+    news: (since) =>
+      Effect.sync(() => ({
+        position,
+        changes: since === undefined
+          ? newest().filter(({ state }) => state === "held")
+          : [...changed].filter(([, change]) => change > since).map(([executionId]) => executions.get(executionId)!)
+      })),
+    retire: (before, limit) =>
+      Effect.sync(() => {
+        const ended = [...executions.values()].filter(({ changedAt, state }) =>
+          state === "done" && DateTime.isLessThan(changedAt, before)
+        ).slice(0, limit)
+        for (const { changedAt, executionId, outcome } of ended) {
+          tombstones.set(executionId, { outcome: outcome ?? "", endedAt: changedAt })
+          executions.delete(executionId)
+          changed.delete(executionId)
+          for (const key of claims.keys()) if (key.includes(`/${executionId}/`)) claims.delete(key)
+        }
+        return ended.length
+      }),
+    tombstone: (executionId) => Effect.sync(() => tombstones.get(executionId)),
     requested: Effect.sync(() => newest().filter(({ request }) => request !== null)),
     held: Effect.sync(() => newest().filter(({ state }) => state === "held")),
     underWay: Effect.sync(() =>

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +13,8 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { StorageFailed } from "../errors/VargateError.ts"
-import { type Claim, GovernedExecution, Journal } from "./Journal.ts"
+import type { ActionId } from "../model/ActionId.ts"
+import { type Claim, GovernedExecution, Journal, type News, type State } from "./Journal.ts"
 
 const migrations = Migrator.make({})({
   table: "vargate_journal_migrations",
@@ -44,6 +46,22 @@ const migrations = Migrator.make({})({
       yield* sql`ALTER TABLE vargate_executions ADD COLUMN version TEXT`
       yield* sql`ALTER TABLE vargate_executions ADD COLUMN problem TEXT`
       yield* sql`ALTER TABLE vargate_executions ADD COLUMN params TEXT`
+    }),
+    "0003_news_and_tombstones": Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql.onDialectOrElse({
+        pg: () => Effect.asVoid(sql`CREATE SEQUENCE vargate_changes`),
+        orElse: () => Effect.void
+      })
+      yield* sql`ALTER TABLE vargate_executions ADD COLUMN change BIGINT NOT NULL DEFAULT 0`
+      yield* sql`CREATE INDEX vargate_executions_change ON vargate_executions (change)`
+      yield* sql`CREATE INDEX vargate_executions_request ON vargate_executions (request) WHERE request IS NOT NULL`
+      yield* sql`CREATE INDEX vargate_executions_ended ON vargate_executions (changed_at) WHERE state = 'done'`
+      yield* sql`CREATE TABLE vargate_tombstones (
+        execution_id TEXT PRIMARY KEY,
+        outcome TEXT NOT NULL,
+        ended_at TEXT NOT NULL
+      )`
     })
   })
 })
@@ -111,6 +129,14 @@ export interface Options {
   readonly lease?: Duration.Input | undefined
 }
 
+interface ChangeRow {
+  readonly execution_id: string
+  readonly workflow: string
+  readonly state: typeof State.Type
+  readonly action_id: ActionId | null
+  readonly changed_at: string
+}
+
 interface ClaimRow {
   readonly token: string
   readonly claimed_at: string
@@ -121,6 +147,53 @@ interface ClaimRow {
 const make = Effect.fnUntraced(function*(options: Options) {
   const sql = yield* SqlClient.SqlClient
   yield* storageFailed("Journal.layer")(migrations)
+
+  /** The number of a change: a later one has a greater one, unless both are made at once. */
+  const next = sql.onDialectOrElse({
+    pg: () => sql.literal("nextval('vargate_changes')"),
+    orElse: () => sql.literal("(SELECT COALESCE(MAX(change), 0) + 1 FROM vargate_executions)")
+  })
+
+  const position = Effect.map(
+    sql<{ position: number | string | null }>`SELECT MAX(change) AS position FROM vargate_executions`,
+    ([row]) => Number(row?.position ?? 0)
+  )
+
+  /** Reading 20,000 of them must take no time, so each is taken as it stands. */
+  const changesOf = (rows: ReadonlyArray<ChangeRow>): News["changes"] =>
+    rows.map((row) => ({
+      executionId: row.execution_id,
+      workflow: row.workflow,
+      state: row.state,
+      actionId: row.action_id,
+      changedAt: DateTime.makeUnsafe(row.changed_at)
+    }))
+
+  const deleteClaims = (executionIds: ReadonlyArray<string>) =>
+    sql`DELETE FROM vargate_claims WHERE ${
+      sql.in(
+        "claim_key",
+        executionIds.flatMap((id) =>
+          ["submit", "act"].flatMap((step) => Array.from({ length: 9 }, (_, n) => `${step}/${id}/${n + 1}`))
+        )
+      )
+    }`
+
+  /** Whether the engine's own messages are in this database. */
+  const hasMessages = Effect.orElseSucceed(
+    Effect.as(
+      sql`CREATE INDEX IF NOT EXISTS vargate_cluster_messages_entity ON cluster_messages (entity_id)`,
+      true
+    ),
+    () => false
+  )
+
+  const deleteMessages = (executionIds: ReadonlyArray<string>) =>
+    Effect.andThen(
+      sql`DELETE FROM cluster_replies WHERE request_id IN (
+        SELECT id FROM cluster_messages WHERE ${sql.in("entity_id", executionIds)} AND entity_type LIKE 'Workflow/%')`,
+      sql`DELETE FROM cluster_messages WHERE ${sql.in("entity_id", executionIds)} AND entity_type LIKE 'Workflow/%'`
+    )
 
   const look = Effect.fnUntraced(function*(key: string) {
     const [row] = yield* sql<ClaimRow>`
@@ -169,9 +242,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
     begin: Effect.fnUntraced(function*({ agentId, executionId, method, paramsDigest, tool, version, workflow }) {
       const at = yield* now
       yield* sql`INSERT INTO vargate_executions
-        (execution_id, workflow, agent_id, tool, method, params_digest, version, state, started_at, changed_at)
+        (execution_id, workflow, agent_id, tool, method, params_digest, version, state, started_at, changed_at, change)
         VALUES (${executionId}, ${workflow}, ${agentId}, ${tool}, ${method}, ${paramsDigest}, ${version ?? null},
-          'submitting', ${at}, ${at})
+          'submitting', ${at}, ${at}, ${next})
         ON CONFLICT (execution_id) DO NOTHING`
       return (yield* find(executionId))!
     }, storageFailed("Journal.begin")),
@@ -185,7 +258,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         ...to
       }
       yield* sql`UPDATE vargate_executions SET state = ${state}, changed_at = ${at}, outcome = ${outcome},
-          action_id = COALESCE(${actionId}, action_id), problem = ${problem}, params = ${params}
+          action_id = COALESCE(${actionId}, action_id), problem = ${problem}, params = ${params}, change = ${next}
         WHERE execution_id = ${executionId} AND state <> 'done'`
     }, storageFailed("Journal.advance")),
     request: Effect.fnUntraced(function*(executionId, request) {
@@ -202,6 +275,47 @@ const make = Effect.fnUntraced(function*(options: Options) {
     held: Effect.flatMap(sql`SELECT * FROM vargate_executions WHERE state = 'held'`, read).pipe(
       storageFailed("Journal.held")
     ),
+    news: Effect.fnUntraced(function*(since) {
+      if (since === undefined) {
+        const from = yield* position
+        const rows = yield* sql<ChangeRow>`
+          SELECT execution_id, workflow, state, action_id, changed_at FROM vargate_executions WHERE state = 'held'`
+        return { position: from, changes: changesOf(rows) }
+      }
+      const rows = yield* sql<ChangeRow & { readonly change: number | string }>`
+        SELECT execution_id, workflow, state, action_id, changed_at, change FROM vargate_executions
+        WHERE change > ${since}`
+      return {
+        position: rows.reduce((position, { change }) => Math.max(position, Number(change)), since),
+        changes: changesOf(rows)
+      }
+    }, storageFailed("Journal.news")),
+    retire: Effect.fnUntraced(function*(before, limit) {
+      const rows = yield* sql<{ execution_id: string; outcome: string | null; changed_at: string }>`
+        SELECT execution_id, outcome, changed_at FROM vargate_executions
+        WHERE state = 'done' AND changed_at < ${DateTime.formatIso(before)} ORDER BY changed_at LIMIT ${limit}`
+      if (!Arr.isReadonlyArrayNonEmpty(rows)) return 0
+      const ids = rows.map(({ execution_id }) => execution_id)
+      const withMessages = yield* hasMessages
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* sql`INSERT INTO vargate_tombstones ${
+          sql.insert(Arr.map(rows, ({ changed_at, execution_id, outcome }) => ({
+            execution_id,
+            outcome: outcome ?? "",
+            ended_at: changed_at
+          })))
+        } ON CONFLICT (execution_id) DO NOTHING`
+        if (withMessages) yield* deleteMessages(ids)
+        yield* deleteClaims(ids)
+        yield* sql`DELETE FROM vargate_executions WHERE ${sql.in("execution_id", ids)}`
+      }))
+      return rows.length
+    }, storageFailed("Journal.retire")),
+    tombstone: Effect.fnUntraced(function*(executionId) {
+      const [row] = yield* sql<{ outcome: string; ended_at: string }>`
+        SELECT outcome, ended_at FROM vargate_tombstones WHERE execution_id = ${executionId}`
+      return row && { outcome: row.outcome, endedAt: DateTime.makeUnsafe(row.ended_at) }
+    }, storageFailed("Journal.tombstone")),
     underWay: Effect.flatMap(
       sql`SELECT * FROM vargate_executions WHERE state IN ('submitting', 'acting', 'blocked')
         ORDER BY changed_at LIMIT 1000`,

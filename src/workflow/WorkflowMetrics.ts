@@ -15,7 +15,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type { GovernedExecution } from "./Journal.ts"
 
 /**
  * Executions that wait for a reviewer.
@@ -48,19 +47,17 @@ export const outcomes = Metric.frequency("vargate_workflow_outcomes", {
 })
 
 /**
- * Notes who waits now.
+ * Notes since when each execution waits, in epoch milliseconds.
  *
  * @category recording
  * @since 0.1.0
  */
-export const recordWaits = (waits: ReadonlyArray<GovernedExecution>): Effect.Effect<void> =>
+export const recordWaits = (since: ReadonlyMap<string, number>): Effect.Effect<void> =>
   Effect.flatMap(DateTime.now, (now) => {
-    const oldest = waits.reduce(
-      (oldest, { changedAt }) => Math.min(oldest, changedAt.epochMilliseconds),
-      now.epochMilliseconds
-    )
+    let oldest = now.epochMilliseconds
+    for (const at of since.values()) oldest = Math.min(oldest, at)
     return Effect.andThen(
-      Metric.update(waiting, waits.length),
+      Metric.update(waiting, since.size),
       Metric.update(oldestWait, (now.epochMilliseconds - oldest) / 1000)
     )
   })

@@ -319,6 +319,20 @@ for (const [name, engine] of Object.entries(engines)) {
       assert.strictEqual((yield* run(Pay.execute(start))).result, "paid 1")
     })
 
+    test("a key whose result is kept no longer never executes again", function*() {
+      const start = { key: "1", params: { n: 1 } }
+      yield* run(Pay.execute(start))
+      const executionId = yield* Pay.executionId("1")
+      // The reconciler deletes it when its retention is over.
+      yield* TestClock.adjust("31 days")
+      yield* until(Effect.map(stateOf(executionId), (state) => state === undefined ? true : undefined))
+      const spent = yield* Effect.flip(run(Pay.execute(start)))
+      assert(spent._tag === "VargateError" && spent.reason._tag === "InvalidRequest")
+      assert.deepStrictEqual(spent.reason.issues.map(({ path }) => path), [["key"]])
+      assert.include(spent.message, "its result is kept no longer")
+      assert.deepStrictEqual([ran.length, (yield* submitted).length], [1, 1])
+    })
+
     test("params that do not encode, and a key that is taken, are refused", function*() {
       const broken = yield* Effect.flip(Pay.execute({ key: "1", params: { n: 1.5 } }))
       assert(broken._tag === "VargateError" && broken.reason._tag === "InvalidRequest")

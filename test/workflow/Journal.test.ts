@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { DateTime, Effect, Layer, Schema } from "effect"
 import { ActionId } from "effect-vargate"
 import * as Journal from "effect-vargate/workflow/Journal"
 import * as JournalSql from "effect-vargate/workflow/JournalSql"
@@ -76,6 +76,46 @@ for (const [name, layer] of Object.entries(journals)) {
         yield* journal.fulfil("e1")
         assert.deepStrictEqual(yield* journal.requested, [])
         assert.isFalse(yield* journal.request("e1", "resume"))
+      }))
+
+    test("tells what has changed since the last look, and nothing else", (journal) =>
+      Effect.gen(function*() {
+        for (const executionId of ["e1", "e2", "e3"]) yield* journal.begin(execution(executionId))
+        yield* journal.advance("e1", { state: "held", actionId })
+        const seen = ({ changes }: Journal.News) => changes.map(({ executionId, state }) => `${executionId} ${state}`)
+        const first = yield* journal.news()
+        assert.deepStrictEqual(seen(first), ["e1 held"])
+        assert.deepStrictEqual(seen(yield* journal.news(first.position)), [])
+        yield* journal.advance("e2", { state: "held", actionId })
+        yield* journal.advance("e1", { state: "done", outcome: "agent" })
+        const second = yield* journal.news(first.position)
+        assert.deepStrictEqual(seen(second).toSorted(), ["e1 done", "e2 held"])
+        assert.deepStrictEqual(seen(yield* journal.news(second.position)), [])
+        // What has ended does not end again.
+        yield* journal.advance("e1", { state: "held", actionId })
+        assert.deepStrictEqual(seen(yield* journal.news(second.position)), [])
+      }))
+
+    test("deletes what ended long ago, and leaves a tombstone", (journal) =>
+      Effect.gen(function*() {
+        for (const executionId of ["e1", "e2", "e3"]) {
+          yield* journal.begin(execution(executionId))
+          yield* journal.claim(`act/${executionId}/1`)
+          yield* journal.settle(`act/${executionId}/1`, "\"done\"")
+        }
+        yield* journal.advance("e1", { state: "done", outcome: "agent" })
+        yield* journal.advance("e2", { state: "held", actionId })
+        const ended = (yield* journal.find("e1"))!.changedAt
+        yield* TestClock.adjust("30 days")
+        yield* journal.advance("e3", { state: "done", outcome: "Rejected" })
+        const before = DateTime.addDuration(ended, "1 day")
+        assert.deepStrictEqual([yield* journal.retire(before, 10), yield* journal.retire(before, 10)], [1, 0])
+        assert.isUndefined(yield* journal.find("e1"))
+        assert.isUndefined(yield* journal.look("act/e1/1"))
+        assert.deepStrictEqual(yield* journal.tombstone("e1"), { outcome: "agent", endedAt: ended })
+        assert.isUndefined(yield* journal.tombstone("e2"))
+        assert.deepStrictEqual((yield* journal.list()).map(({ executionId }) => executionId).toSorted(), ["e2", "e3"])
+        assert.isString((yield* journal.look("act/e3/1"))?.result)
       }))
 
     test("lists the latest first, and by state", (journal) =>

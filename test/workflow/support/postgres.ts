@@ -28,8 +28,21 @@ export const freePort = Effect.callback<number>((resume) => {
   })
 })
 
+/** A server that can be stopped for a while. */
+export interface Server {
+  readonly url: string
+  readonly port: number
+  /** Stops it, as an upgrade does, and starts it again after so many milliseconds. */
+  readonly restart: (milliseconds: number) => Effect.Effect<void>
+}
+
 /** Starts it and gives its URL. */
-export const start: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function*() {
+export const start: Effect.Effect<string, never, Scope.Scope> = Effect.map(
+  Effect.suspend(() => server),
+  ({ url }) => url
+)
+
+export const server: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "postgres-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
@@ -44,19 +57,25 @@ export const start: Effect.Effect<string, never, Scope.Scope> = Effect.gen(funct
       stdio: "ignore"
     })
   })
-  yield* Effect.acquireRelease(
-    Effect.callback<ReturnType<typeof spawn>>((resume) => {
-      const options = ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", folder, "-c", "max_connections=200"]
-      const server = spawn(join(bin!, "postgres"), options, { ...run, stdio: ["ignore", "ignore", "pipe"] })
-      server.stderr.on("data", (chunk) => {
-        if (String(chunk).includes("ready to accept connections")) resume(Effect.succeed(server))
-      })
-    }),
-    (server) =>
-      Effect.callback<void>((resume) => {
-        server.once("exit", () => resume(Effect.void))
-        server.kill("SIGINT")
-      })
-  )
-  return `postgres://postgres@127.0.0.1:${port}/postgres`
+  const launch = Effect.callback<ReturnType<typeof spawn>>((resume) => {
+    const options = ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", folder, "-c", "max_connections=200"]
+    const server = spawn(join(bin!, "postgres"), options, { ...run, stdio: ["ignore", "ignore", "pipe"] })
+    server.stderr.on("data", (chunk) => {
+      if (String(chunk).includes("ready to accept connections")) resume(Effect.succeed(server))
+    })
+  })
+  let running: ReturnType<typeof spawn> | undefined
+  const stop = Effect.callback<void>((resume) => {
+    if (running === undefined) return resume(Effect.void)
+    running.once("exit", () => resume(Effect.void))
+    running.kill("SIGINT")
+    running = undefined
+  })
+  const begin = Effect.map(launch, (server) => void (running = server))
+  yield* Effect.acquireRelease(begin, () => stop)
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    port,
+    restart: (milliseconds) => Effect.andThen(stop, Effect.andThen(Effect.sleep(milliseconds), begin))
+  }
 })

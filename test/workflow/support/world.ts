@@ -98,10 +98,10 @@ export const outage = (milliseconds: number) =>
 
 // --- people ----------------------------------------------------------------------------------------------------------
 
-const numberOf = (params: unknown) => (params as { readonly n: number }).n
+export const numberOf = (params: unknown) => (params as { readonly n: number }).n
 
 /** Two of three payments are approved. */
-const isApproved = (n: number) => n % 3 !== 0
+export const isApproved = (n: number) => n % 3 !== 0
 
 /** Decides now over one, now over another of the actions that wait. */
 export const deciding = (share: number) =>
