@@ -23,6 +23,7 @@ const benchmarks = [
   "chainMemory",
   "merkle",
   "waiters",
+  "workflows",
   "coldStart",
   "bundle",
   "install",

@@ -30,6 +30,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -67,7 +68,7 @@ import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
-import { untilReachable, within } from "./internal/reachable.ts"
+import { LostByRunner, untilReachable, within } from "./internal/reachable.ts"
 import { type Registered, registry } from "./internal/registry.ts"
 import {
   actOnce,
@@ -540,6 +541,17 @@ and continues in the code that it was begun with, or with migrate`
         Effect.flip
       ))
 
+  /**
+   * A machine that loses an execution interrupts those who wait for it there. That is the end only where the execution
+   * was interrupted.
+   */
+  const ended = <A, E, R>(executionId: string, waiting: Effect.Effect<A, E, R>) =>
+    Effect.catchCauseIf(waiting, Cause.hasInterruptsOnly, (cause) =>
+      Effect.flatMap(
+        Journal.use((journal) => journal.find(executionId)),
+        (execution) => execution?.outcome === "Interrupted" ? Effect.failCause(cause) : Effect.die(new LostByRunner())
+      ))
+
   return {
     name,
     layer,
@@ -549,7 +561,7 @@ and continues in the code that it was begun with, or with migrate`
           Effect.andThen(
             // The code here may be able to read it.
             begun.state === "blocked" ? workflow.resume(begun.executionId) : Effect.void,
-            Effect.raceFirst(workflow.execute(payload), blocked(begun))
+            Effect.raceFirst(ended(begun.executionId, workflow.execute(payload)), blocked(begun))
           ))
       )
     }),

@@ -11,6 +11,16 @@ import * as Schedule from "effect/Schedule"
 import { StorageFailed } from "../../errors/VargateError.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
 
+/**
+ * The machine that ran an execution has lost it to another one.
+ *
+ * @internal
+ */
+export class LostByRunner {
+  readonly _tag = "RunnerUnavailable"
+  readonly message = "the machine that ran the execution has lost it to another one"
+}
+
 const tags: ReadonlySet<unknown> = new Set([
   "AlreadyProcessingMessage",
   "EntityNotAssignedToRunner",

@@ -6,7 +6,7 @@
  * that a payment takes, in milliseconds.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, Option, References, Schema } from "effect"
+import { Cause, Effect, Layer, Option, References, Schedule, Schema } from "effect"
 import { Vargate } from "effect-vargate"
 import * as EnginePostgres from "effect-vargate/node/EnginePostgres"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
@@ -60,6 +60,11 @@ const layer = Layer.merge(byAgent.layer, byGateway.layer).pipe(
   Layer.provide(FetchHttpClient.layer)
 )
 
+// A machine that does not find its database when it starts is started again.
 NodeRuntime.runMain(
-  Effect.provide(program, layer).pipe(Effect.provideService(References.MinimumLogLevel, "Fatal"))
+  Effect.provide(program, layer).pipe(
+    Effect.sandbox,
+    Effect.retry({ schedule: Schedule.spaced("1 second"), while: (cause) => !Cause.hasInterruptsOnly(cause) }),
+    Effect.provideService(References.MinimumLogLevel, "Fatal")
+  )
 )

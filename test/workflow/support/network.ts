@@ -1,6 +1,6 @@
 /** A network between a machine and its database, which can stall and break. */
 import { Effect, type Scope } from "effect"
-import { createServer, type Socket, connect } from "node:net"
+import { connect, createServer, type Socket } from "node:net"
 
 export interface Network {
   readonly port: number
