@@ -21,8 +21,8 @@ const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(effect)
 
 const vargate = (url: string) => Vargate.layer({ apiKey: "test-key", url }).pipe(Layer.provide(NodeTransport.layer))
 
-const Held = GovernedWorkflow.make({
-  name: "Held",
+const Pay = GovernedWorkflow.make({
+  name: "Pay",
   tool: "bank",
   method: "pay",
   params: Schema.Struct({ n: Schema.Int }),
@@ -36,11 +36,11 @@ const temporaryFolder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
 
-const inState = (state: "held" | "done", count: number) =>
+const untilWaiting = (count: number) =>
   Effect.repeat(
     Effect.andThen(
       Effect.sleep("200 millis"),
-      Journal.use((journal) => Effect.map(journal.list({ state, limit: 100_000 }), ({ length }) => length))
+      Journal.use((journal) => Effect.map(journal.news(), ({ changes }) => changes.length))
     ),
     { until: (found) => found >= count }
   )
@@ -52,17 +52,17 @@ const sizeOf = (filename: string) =>
 const waiting = (size: number) =>
   Effect.gen(function*() {
     const filename = join(yield* temporaryFolder, "workflows.db")
-    const world = Held.layer.pipe(
+    const world = Pay.layer.pipe(
       Layer.provideMerge(EngineSqlite.layer({ filename })),
       Layer.provideMerge(vargate(gateway.url))
     )
     return yield* Effect.gen(function*() {
       yield* Effect.forEach(
         Array.from({ length: size }, (_, n) => n),
-        (n) => Held.executeDetached({ key: String(n), params: { n } }),
+        (n) => Pay.executeDetached({ key: String(n), params: { n } }),
         { concurrency: 50, discard: true }
       )
-      yield* inState("held", size)
+      yield* untilWaiting(size)
       // Entities that idle are released after ten seconds.
       yield* Effect.sleep("15 seconds")
       globalThis.gc!()
