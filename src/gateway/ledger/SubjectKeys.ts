@@ -8,7 +8,7 @@ import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
-import { randomBytes } from "node:crypto"
+import { hash, randomBytes } from "node:crypto"
 import { seal, unseal } from "./internal/sealing.ts"
 import { Ledger, type SubjectKey } from "./Ledger.ts"
 
@@ -17,7 +17,8 @@ import { Ledger, type SubjectKey } from "./Ledger.ts"
  *
  * **Details**
  *
- * Values read `[ENCRYPTED:key-{subject}-v{n}:{base64}]`, where the base64 is nonce, ciphertext and tag of AES-256-GCM. A
+ * Values read `[ENCRYPTED:key-{subject}-v{n}:{base64}]`, where the base64 is nonce, ciphertext and tag of AES-256-GCM. In
+ * the place of a subject of more than 256 characters stands its hash, `sha256-{hex}`. A
  * measured gateway writes what comes after an erasure in plain text; here the subject gets another key.
  *
  * @category services
@@ -39,7 +40,13 @@ export class SubjectKeys extends Context.Service<SubjectKeys, {
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
 
-const keyId = (subjectId: string, version: number) => `key-${subjectId}-v${version}`
+/** A longer name stands once in a record, and not beside each of its encrypted fields. */
+const maxNameLength = 256
+
+const keyId = (name: string, version: number) => `key-${name}-v${version}`
+
+const nameOf = (subjectId: string): string =>
+  subjectId.length <= maxNameLength ? subjectId : `sha256-${hash("sha256", subjectId, "hex")}`
 
 const make = Effect.gen(function*() {
   const ledger = yield* Ledger
@@ -73,10 +80,11 @@ const make = Effect.gen(function*() {
   ) {
     const { secret, version } = yield* activeKey(tenantId, subjectId)
     const isPersonal = new Set(fields)
+    const id = keyId(nameOf(subjectId), version)
     return Object.fromEntries(
       Object.entries(params).map(([field, value]) =>
         isPersonal.has(field)
-          ? [field, `[ENCRYPTED:${keyId(subjectId, version)}:${base64(seal(secret, String(value)))}]`]
+          ? [field, `[ENCRYPTED:${id}:${base64(seal(secret, String(value)))}]`]
           : [field, value]
       )
     )
@@ -84,8 +92,10 @@ const make = Effect.gen(function*() {
 
   const decrypt = Effect.fnUntraced(function*(tenantId: string, subjectId: string, value: string) {
     for (const { secret, version } of yield* ledger.subjectKeys(tenantId, subjectId)) {
-      const prefix = `[ENCRYPTED:${keyId(subjectId, version)}:`
-      if (secret !== undefined && value.startsWith(prefix)) {
+      // Earlier versions wrote out every name.
+      const prefix = [nameOf(subjectId), subjectId].map((name) => `[ENCRYPTED:${keyId(name, version)}:`)
+        .find((prefix) => value.startsWith(prefix))
+      if (secret !== undefined && prefix !== undefined) {
         return unseal(secret, Buffer.from(value.slice(prefix.length, -1), "base64"))
       }
     }

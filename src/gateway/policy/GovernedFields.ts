@@ -56,21 +56,23 @@ export const readsLike = (text: string, name: string): boolean => isLike(nameOf(
 
 /** A key may be a path that stands for nested objects: `payment.amount`, `/payment/amount`, `payment[amount]`. */
 const partsOf = (key: string): ReadonlyArray<Name> =>
-  (/[./[\]]/.test(key) ? [key, ...key.split(/[./[\]]+/)] : [key]).map(nameOf)
+  (/[./[\]]/.test(key) ? [key, ...new Set(key.split(/[./[\]]+/))] : [key]).map(nameOf)
 
 const isKeyOf = (key: string, names: ReadonlyArray<Name>): boolean =>
   partsOf(key).some((part) => names.some((name) => isLike(part, name)))
 
 /**
- * Every object within a value, at any depth, the value itself included. It keeps a list of its own, since what comes over
- * the wire may be nested deeper than a stack is.
+ * Every object within values, at any depth, the values themselves included, each once even where one value holds another.
+ * It keeps a list of its own, since what comes over the wire may be nested deeper than a stack is.
  */
-const objectsIn = (value: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> => {
+const objectsIn = (...values: ReadonlyArray<unknown>): ReadonlyArray<Readonly<Record<string, unknown>>> => {
   const objects: Array<Readonly<Record<string, unknown>>> = []
-  const open = [value]
+  const seen = new Set<object>()
+  const open = values.slice()
   while (open.length > 0) {
     const next = open.pop()
-    if (typeof next !== "object" || next === null) continue
+    if (typeof next !== "object" || next === null || seen.has(next)) continue
+    seen.add(next)
     if (!Array.isArray(next)) objects.push(next as Readonly<Record<string, unknown>>)
     for (const item of Array.isArray(next) ? next : Object.values(next)) open.push(item)
   }
@@ -126,13 +128,14 @@ export const numbersOf = (params: unknown, ...names: ReadonlyArray<string>): Rea
   valuesOf(params, ...names).filter((value): value is number => Number.isFinite(value))
 
 /**
- * The names of all keys within the values of a field, for a field that holds what is to be changed.
+ * The names of all keys within the values of a field, each once, for a field that holds what is to be changed.
  *
  * @category getters
  * @since 0.1.0
  */
-export const keysOf = (params: unknown, ...names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  valuesOf(params, ...names).flatMap((value) => objectsIn(value).flatMap(Object.keys))
+export const keysOf = (params: unknown, ...names: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...new Set(objectsIn(...valuesOf(params, ...names)).flatMap(Object.keys))
+]
 
 /**
  * Whether one of these keys reads like a name, or is a path with a part that does.
@@ -140,8 +143,35 @@ export const keysOf = (params: unknown, ...names: ReadonlyArray<string>): Readon
  * @category predicates
  * @since 0.1.0
  */
-export const includesKey = (keys: ReadonlyArray<string>, name: string): boolean =>
-  keys.some((key) => isKeyOf(key, [nameOf(name)]))
+export const includesKey = (keys: ReadonlyArray<string>, name: string): boolean => namesAmong(keys, [name]).length > 0
+
+/**
+ * Those of the names that one of these keys reads like, or is a path with a part that does. Each key is read once, however
+ * many names there are.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const namesAmong = (keys: ReadonlyArray<string>, names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const parts = new Map(keys.flatMap((key) => partsOf(key).map((part) => [part.name, part])))
+  const letters = new Set<string>()
+  /** Those that may stand for other letters, by their length. */
+  const veiled = new Map<number, Array<Name>>()
+  for (const part of parts.values()) {
+    letters.add(part.letters)
+    if (isPlain(part.letters)) continue
+    const { length } = [...part.letters]
+    const alike = veiled.get(length)
+    if (alike === undefined) veiled.set(length, [part])
+    else alike.push(part)
+  }
+  return names.filter((name) => {
+    const wanted = nameOf(name)
+    if (wanted.letters === "") return parts.has(name)
+    return letters.has(wanted.letters) ||
+      (veiled.get(wanted.letters.length) ?? []).some((part) => isLike(part, wanted))
+  })
+}
 
 /**
  * The shape in which a field is expected. See {@link hasShape}.

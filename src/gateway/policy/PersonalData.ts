@@ -72,6 +72,7 @@ const unveiled = (text: string): string =>
 export const inspect = (params: Readonly<Record<string, unknown>>): Omit<PolicyInput["data"], "recipients"> => {
   const { pii_fields, pii_types } = detect(params)
   const types = new Set(pii_types)
+  // Beside each value stands the name-like key that it is under, which is read once and not for each of its children.
   const open: Array<readonly [key: string, value: unknown]> = [["", params]]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [key, value] = next
@@ -82,7 +83,7 @@ export const inspect = (params: Readonly<Record<string, unknown>>): Omit<PolicyI
       for (const item of value) open.push([key, item])
     } else if (Predicate.isObject(value)) {
       // what stands under a name is (part of) a name
-      for (const [own, item] of Object.entries(value)) open.push([nameKeyOf(own) ?? nameKeyOf(key) ?? own, item])
+      for (const [own, item] of Object.entries(value)) open.push([nameKeyOf(own) ?? key, item])
     }
   }
   return {

@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
-import { domainOf, hasShape, includesKey, keysOf, numbersOf, valuesOf } from "./GovernedFields.ts"
+import { domainOf, hasShape, keysOf, namesAmong, numbersOf, valuesOf } from "./GovernedFields.ts"
 import { type PolicyInput, recipients } from "./PolicyInput.ts"
 import { hasMethod, type PolicyTemplate, template, unexpectedShape } from "./PolicyRule.ts"
 
@@ -209,10 +209,7 @@ export const crm = template({
     {
       name: "restricted_field_modification",
       severity: "high",
-      when: ({ action }, { restricted_fields }) => {
-        const changed = keysOf(action.params, "fields")
-        return restricted_fields.filter((field) => includesKey(changed, field))
-      }
+      when: ({ action }, { restricted_fields }) => namesAmong(keysOf(action.params, "fields"), restricted_fields)
     },
     {
       name: "bulk_operation_exceeds_threshold",
