@@ -6,7 +6,7 @@
  *
  * The head follows the log with a delay of about a second, and is exact once the gateway has ended in order. It names only
  * records that are on the disk, so that a process which is killed leaves a head that lags behind, and never one that
- * accuses the log. It is written whole and renamed. The key file has no part in it.
+ * accuses the log; the next start makes it exact. It is written whole and renamed. The key file has no part in it.
  *
  * @since 0.1.0
  */
@@ -145,22 +145,34 @@ export const checkRecords = Effect.fnUntraced(function*(
   }
 })
 
-/** What a database holds that was written before there were heads. */
+/** What a database holds. It leaps from tenant to tenant and to the end of each: a log may be long. */
 const headsIn = (sql: SqlClient) =>
   Effect.map(
     sql<{ readonly tenant_id: string; readonly records: number; readonly record_hash: string }>`
-      SELECT newest.tenant_id, newest.records, records.record_hash
-      FROM (SELECT tenant_id, max(position) AS records FROM records GROUP BY tenant_id) AS newest
-      JOIN records ON records.tenant_id = newest.tenant_id AND records.position = newest.records`,
+      WITH RECURSIVE tenants (tenant) AS (
+        SELECT min(tenant_id) FROM records
+        UNION ALL
+        SELECT (SELECT min(tenant_id) FROM records WHERE tenant_id > tenant) FROM tenants WHERE tenant IS NOT NULL
+      )
+      SELECT tenant_id, position AS records, record_hash FROM tenants JOIN records
+        ON tenant_id = tenant AND position = (SELECT max(position) FROM records WHERE tenant_id = tenant)`,
     (rows) =>
       new Map(rows.map((row): [string, Head] => [row.tenant_id, { records: row.records, hash: row.record_hash }]))
   )
+
+const isSame = (one: ReadonlyMap<string, Head>, other: ReadonlyMap<string, Head>): boolean =>
+  one.size === other.size &&
+  Array.from(one).every(([id, { hash, records }]) => {
+    const head = other.get(id)
+    return head?.records === records && head.hash === hash
+  })
 
 /** How long the file is left alone after it was written. */
 const pause = "1 second"
 
 /**
- * Keeps the heads, and their file. `path` is undefined for a database in memory.
+ * Keeps the heads, and their file. `path` is undefined for a database in memory. `known` is what the file says, and has
+ * been checked: the database holds that, and more where the last process was killed before its head was written.
  *
  * @category constructors
  * @since 0.1.0
@@ -171,8 +183,8 @@ export const make = Effect.fnUntraced(function*(
   known: ReadonlyMap<string, Head> | undefined
 ) {
   const scope = yield* Effect.scope
-  const heads = new Map(known ?? (yield* headsIn(sql)))
-  let isDirty = path !== undefined && known === undefined
+  const heads = yield* headsIn(sql)
+  let isDirty = known === undefined || !isSame(heads, known)
   let isWriting = false
   const writing = Semaphore.makeUnsafe(1)
 

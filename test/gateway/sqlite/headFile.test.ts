@@ -126,6 +126,50 @@ describe("the head of a log", () => {
     )
   })
 
+  test(
+    "is exact again from the start after a kill, whatever the next process does and however it ends",
+    function*(filename) {
+      yield* Effect.provide(calls(2), life(filename))
+      const early = readFileSync(`${filename}.head`, "utf8")
+      yield* Effect.provide(calls(3), life(filename))
+      // what a killed process leaves, and one that was made when the log was empty
+      for (const stale of [early, "{\"format\":\"vargate-head\",\"version\":1,\"tenants\":[]}"]) {
+        writeFileSync(`${filename}.head`, stale)
+        yield* Effect.provide(
+          Effect.sync(() => assert.deepStrictEqual(headOf(filename).map(({ records }) => records), [5])),
+          life(filename)
+        )
+        assert.deepStrictEqual(headOf(filename).map(({ records }) => records), [5])
+      }
+      const db = new DatabaseSync(filename)
+      db.exec("DELETE FROM records WHERE position > 2")
+      db.close()
+      assert.include((yield* refusal(filename)).message, "tenant acme had 5, of which it holds 2")
+    }
+  )
+
+  test("has every tenant, and is not written again where nothing is new", function*(filename) {
+    yield* Effect.provide(calls(1), life(filename))
+    const db = new DatabaseSync(filename)
+    for (const tenant of ["", "a", "zz"]) {
+      for (const position of [1, 2, 3]) {
+        db.exec(`
+          CREATE TEMP TABLE one AS SELECT * FROM records WHERE tenant_id = 'acme';
+          UPDATE one SET tenant_id = '${tenant}', position = ${position}, action_id = '${tenant}-${position}',
+            id = (SELECT max(id) + 1 FROM records);
+          INSERT INTO records SELECT * FROM one;
+          DROP TABLE one`)
+      }
+    }
+    db.close()
+    const counts = () => headOf(filename).map(({ id, records }) => [id, records])
+    yield* Effect.provide(Effect.void, life(filename))
+    assert.deepStrictEqual(counts(), [["", 3], ["a", 3], ["acme", 1], ["zz", 3]])
+    const { ino } = statSync(`${filename}.head`)
+    yield* Effect.provide(Effect.void, life(filename))
+    assert.strictEqual(statSync(`${filename}.head`).ino, ino)
+  })
+
   test("is made for a database of an older version, and refused where it is none", function*(filename) {
     yield* Effect.provide(calls(2), life(filename))
     rmSync(`${filename}.head`)
