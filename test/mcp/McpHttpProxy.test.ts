@@ -3,11 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import type { Progress } from "@modelcontextprotocol/sdk/types.js"
-import { Context, Effect, Fiber, Layer, type Scope } from "effect"
-import { fromTransport } from "effect-vargate/mcp/McpChannel"
+import { type Cause, Context, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect"
+import { ChannelFailed, fromTransport, type McpChannel } from "effect-vargate/mcp/McpChannel"
 import * as McpHttpProxy from "effect-vargate/mcp/McpHttpProxy"
 import * as McpStdio from "effect-vargate/mcp/McpStdio"
 import { HttpRouter, HttpServer } from "effect/http"
+import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { decide, overSocket, published, textOf, waitingFor } from "../support/mcp.ts"
 
@@ -148,4 +149,201 @@ describe("McpHttpProxy", () => {
       assert.match(textOf(yield* call("get-sum", { a: 2, b: 3 })), /sum of 2 and 3 is 5/)
       assert.match(textOf(yield* call("echo", { message: "forbidden" })), /^NOT PERFORMED/)
     }).pipe(Effect.scoped, Effect.provide(proxied)))
+})
+
+/** Servers that answer what a client begins with, and how many of them are and were open. */
+const makeServers = () => {
+  const counts = { open: 0, opened: 0, most: 0, asked: 0 }
+  const server = Effect.gen(function*() {
+    const incoming = yield* Queue.unbounded<unknown, Cause.Done>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        counts.opened++
+        counts.most = Math.max(counts.most, ++counts.open)
+      }),
+      () => Effect.sync(() => void counts.open--)
+    )
+    const channel: McpChannel = {
+      incoming: Stream.fromQueue(incoming),
+      send: (message) =>
+        message["method"] === "tools/list"
+          ? Effect.sync(() => void counts.asked++)
+          : message["id"] === undefined
+          ? Effect.void
+          : Queue.offer(incoming, { jsonrpc: "2.0", id: message["id"], result: { protocolVersion: "2025-06-18" } }),
+      end: Effect.asVoid(Queue.end(incoming))
+    }
+    return channel
+  })
+  return { server, counts }
+}
+
+const initialize = {
+  jsonrpc: "2.0",
+  id: 0,
+  method: "initialize",
+  params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "x", version: "1" } }
+}
+
+const send = Effect.fnUntraced(function*(
+  message: unknown,
+  { method = "POST", session, signal }: {
+    readonly method?: string
+    readonly session?: string | undefined
+    readonly signal?: AbortSignal
+  } = {}
+) {
+  const url = yield* ProxyUrl
+  return yield* Effect.promise(() =>
+    fetch(url, {
+      method,
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        ...(session !== undefined && { "mcp-session-id": session })
+      },
+      ...(signal && { signal }),
+      ...(method === "POST" && { body: typeof message === "string" ? message : JSON.stringify(message) })
+    })
+  )
+})
+
+/** A client that begins a session, reads the answer, and is not heard of again. */
+const vanish = Effect.fnUntraced(function*() {
+  const response = yield* send(initialize)
+  yield* Effect.promise(() => response.text())
+  return { status: response.status, session: response.headers.get("mcp-session-id") ?? undefined }
+})
+
+const ping = { jsonrpc: "2.0", id: 7, method: "ping" }
+
+const statusOf = (session: string | undefined, message: unknown = ping) =>
+  Effect.flatMap(
+    send(message, { session }),
+    (response) => Effect.as(Effect.promise(() => response.text()), response.status)
+  )
+
+/** What the sockets have to say takes its turns of the event loop, whatever the test's clock says. */
+const settled = (isSo: () => boolean) =>
+  Effect.promise(() => new Promise((resolve) => setImmediate(resolve))).pipe(Effect.repeat({ until: isSo }))
+
+describe("sessions of McpHttpProxy", () => {
+  const within = <A, E>(
+    { server }: ReturnType<typeof makeServers>,
+    options: McpHttpProxy.Options,
+    test: Effect.Effect<A, E, ProxyUrl | Scope.Scope>
+  ) => Effect.provide(Effect.scoped(test), serve(McpHttpProxy.layer("/mcp", server, options)))
+
+  it.effect("that hundreds of clients have left make room for the next, and no more servers run than may", () => {
+    const servers = makeServers()
+    return within(
+      servers,
+      { maxSessions: 20 },
+      Effect.gen(function*() {
+        for (let round = 0; round < 20; round++) {
+          const statuses = yield* Effect.all(Array.from({ length: 10 }, vanish), { concurrency: "unbounded" })
+          assert.deepStrictEqual([...new Set(statuses.map(({ status }) => status))], [200])
+        }
+        const { session } = yield* vanish()
+        assert.strictEqual(yield* statusOf(session), 200)
+        assert.deepStrictEqual([servers.counts.opened, servers.counts.most], [201, 20])
+      })
+    )
+  })
+
+  it.effect("end when they have been idle for their time, counted from the last answer", () => {
+    const servers = makeServers()
+    return within(
+      servers,
+      { maxIdle: "5 minutes" },
+      Effect.gen(function*() {
+        const [one, two] = [yield* vanish(), yield* vanish()]
+        yield* TestClock.adjust("4 minutes")
+        assert.strictEqual(yield* statusOf(one.session), 200)
+        // what the server's side of that answer has to do
+        yield* settled(() => true)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* statusOf(two.session), 404)
+        yield* settled(() => servers.counts.open === 1)
+        yield* TestClock.adjust("3 minutes")
+        assert.strictEqual(yield* statusOf(one.session), 200)
+        yield* settled(() => true)
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual(yield* statusOf(one.session), 404)
+        yield* settled(() => servers.counts.open === 0)
+      })
+    )
+  })
+
+  it.effect("do not end while a stream is open or a request unanswered, and end after it", () => {
+    const servers = makeServers()
+    return within(
+      servers,
+      { maxIdle: "5 minutes", maxSessions: 2 },
+      Effect.gen(function*() {
+        const [one, two] = [yield* vanish(), yield* vanish()]
+        const [stream, request] = [new AbortController(), new AbortController()]
+        // Their headers come with the first words on the stream, of which there are none.
+        const begin = (message: unknown, options: Parameters<typeof send>[1]) =>
+          Effect.forkChild(send(message, options), { startImmediately: true })
+        yield* begin(undefined, { method: "GET", session: one.session, signal: stream.signal })
+        yield* begin({ jsonrpc: "2.0", id: 1, method: "tools/list" }, { session: two.session, signal: request.signal })
+        yield* settled(() => servers.counts.asked === 1)
+        const { status } = yield* send(undefined, { method: "GET", session: one.session })
+        assert.strictEqual(status, 409)
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual([yield* statusOf(one.session), yield* statusOf(two.session)], [200, 200])
+        assert.strictEqual((yield* vanish()).status, 503)
+        request.abort()
+        // The next one takes the place of the second as soon as that is idle.
+        yield* Effect.repeat(vanish(), { until: ({ status }) => status === 200 })
+        assert.deepStrictEqual([yield* statusOf(one.session), yield* statusOf(two.session)], [200, 404])
+        stream.abort()
+        yield* Effect.repeat(Effect.andThen(TestClock.adjust("5 minutes"), settled(() => true)), {
+          until: () => servers.counts.open === 0
+        })
+      })
+    )
+  })
+
+  it.effect("open no server for what begins none", () => {
+    const servers = makeServers()
+    return within(
+      servers,
+      { maxSessions: 1, allowedHosts: ["proxy.example"] },
+      Effect.gen(function*() {
+        for (const message of [initialize, ping, [initialize, initialize], "no JSON", "[]", {}]) {
+          assert.isAtLeast(yield* statusOf(undefined, message), 400)
+        }
+        assert.strictEqual(servers.counts.opened, 0)
+      })
+    )
+  })
+
+  it.effect("open no server for messages that begin none", () => {
+    const servers = makeServers()
+    return within(
+      servers,
+      { maxSessions: 1 },
+      Effect.gen(function*() {
+        for (const message of [ping, [initialize, initialize], "no JSON", "[]", {}]) {
+          assert.strictEqual(yield* statusOf(undefined, message), 400)
+        }
+        assert.strictEqual(servers.counts.opened, 0)
+        assert.strictEqual((yield* vanish()).status, 200)
+        assert.strictEqual(servers.counts.opened, 1)
+      })
+    )
+  })
+
+  it.effect("are not begun where the server cannot be started", () => {
+    const failing = Effect.fail(new ChannelFailed({ detail: "no such program" }))
+    return within(
+      { ...makeServers(), server: failing as never },
+      { maxSessions: 1 },
+      Effect.gen(function*() {
+        for (let attempt = 0; attempt < 3; attempt++) assert.strictEqual((yield* vanish()).status, 502)
+      })
+    )
+  })
 })
