@@ -358,3 +358,22 @@ describe("a client that hangs up in the middle of its body", () => {
     }
   )
 })
+
+describe("the answer to a body of faults", () => {
+  const bodies = {
+    "one beside the other": `{${Array.from({ length: 20_000 }, (_, i) => `"k${i}":1e999`).join()}}`,
+    "under a long key": `{"${"k".repeat(400_000)}":[${Array(20_000).fill("1e999").join()}]}`,
+    "far down": `${"{\"levels\":".repeat(900)}[${Array(20_000).fill("1e999").join()}]${"}".repeat(900)}`
+  }
+  it.live.each(Object.entries(bodies))("is short: %s", ([, params]) =>
+    Effect.gen(function*() {
+      const body = `{"agent_id":"a","tool":"t","method":"m","params":${params}}`
+      for (const path of ["/mcp/tools/call", "/mcp/server", "/managed/agents", "/auth/signup"]) {
+        for (const text of [body, params]) {
+          const answer = yield* raw({ method: "POST", path, headers: json, body: text })
+          assert.isBelow(answer.status, 500, path)
+          assert.isBelow(answer.text.length, 100_000, path)
+        }
+      }
+    }).pipe(Effect.provide(house())))
+})
