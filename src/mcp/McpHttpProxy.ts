@@ -190,7 +190,7 @@ export const layer = <R>(
         })
       )
       const begin = Effect.fnUntraced(function*(transport: WebStandardStreamableHTTPServerTransport) {
-        // The client has gone, and the promise of its answer goes on.
+        // The client has gone, while the promise of its answer is still under way.
         if (isOver) return yield* Effect.interrupt
         session = yield* sessions.open(transport)
         if (session === undefined) {
