@@ -66,6 +66,24 @@ export const day = 24 * 60 * 60 * 1000
 export const tenMinutes = 10 * 60 * 1000
 
 /**
+ * How far in the future an action may lie and count, in milliseconds. One further ahead was recorded by a clock that has
+ * been set back since, and would count for as long as that was wrong.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const fiveMinutes = 5 * 60 * 1000
+
+/**
+ * How many actions of an agent outside of its last 24 hours are kept: a clock that is wrong for a moment must not make them
+ * be forgotten, and how many they may become must not depend on a clock.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const keptOutside = 1000
+
+/**
  * The `history` of a decision document, from what was counted.
  *
  * @category constructors
@@ -113,21 +131,34 @@ export const withUnderway = (past: PolicyInput["history"], calls: number): Polic
 
 interface Agent {
   score: number
-  /** Times of the last 24 hours in epoch milliseconds, oldest first. */
+  /** Times in epoch milliseconds, earliest first, whatever the order in which they were recorded. */
   actions: Array<number>
   violations: Array<number>
   highValues: Array<number>
 }
 
-/** How many of these times, which are in order, are later than a moment. */
-const countAfter = (times: ReadonlyArray<number>, moment: number): number => {
+/** How many of these times, which are in order, are no later than a moment. */
+const countUntil = (times: ReadonlyArray<number>, moment: number): number => {
   let [low, high] = [0, times.length]
   while (low < high) {
     const middle = (low + high) >> 1
     if (times[middle]! > moment) high = middle
     else low = middle + 1
   }
-  return times.length - low
+  return low
+}
+
+/** How many of them count at a moment, as of so long before. */
+const countAt = (times: ReadonlyArray<number>, now: number, length: number): number =>
+  countUntil(times, now + fiveMinutes) - countUntil(times, now - length)
+
+const add = (times: Array<number>, time: number): void => {
+  if (times.length === 0 || times[times.length - 1]! <= time) times.push(time)
+  else times.splice(countUntil(times, time), 0, time)
+  const [early, late] = [countUntil(times, time - day), times.length - countUntil(times, time + fiveMinutes)]
+  // A part at a time, so that most calls move nothing.
+  if (late > 2 * keptOutside) times.splice(times.length - late + keptOutside)
+  if (early > 2 * keptOutside) times.splice(0, early - keptOutside)
 }
 
 /**
@@ -141,37 +172,30 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
   const contacts = new Set<string>()
   const keyOf = (tenantId: string, name: string) => JSON.stringify([tenantId, name])
 
-  const agentAt = (tenantId: string, agentId: string, now: number): Agent => {
+  const agentOf = (tenantId: string, agentId: string): Agent => {
     const key = keyOf(tenantId, agentId)
     const agent = agents.get(key) ?? { score: 0, actions: [], violations: [], highValues: [] }
     agents.set(key, agent)
-    const isRecent = (time: number) => time > now - day
-    // Times arrive in order, so the list needs a new copy only when its head has grown too old.
-    if (agent.actions.length > 0 && !isRecent(agent.actions[0]!)) agent.actions = agent.actions.filter(isRecent)
-    if (agent.violations.length > 0 && !isRecent(agent.violations[0]!)) {
-      agent.violations = agent.violations.filter(isRecent)
-    }
-    if (agent.highValues.length > 0 && !isRecent(agent.highValues[0]!)) {
-      agent.highValues = agent.highValues.filter(isRecent)
-    }
     return agent
   }
 
   return {
     of: ({ agentId, at, params, tenantId }) =>
       Effect.sync(() => {
-        const agent = agentAt(tenantId, agentId, at.epochMilliseconds)
+        const { actions, highValues, score, violations } = agentOf(tenantId, agentId)
+        const now = at.epochMilliseconds
         const to = recipients(params)
+        const denied = countAt(violations, now, day)
         return historyOf({
-          score: agent.score,
-          actions: agent.actions.length,
-          violations: agent.violations.length,
-          highValues: agent.highValues.length,
+          score,
+          actions: countAt(actions, now, day),
+          violations: denied,
+          highValues: countAt(highValues, now, day),
           lastTenMinutes: {
-            actions: countAfter(agent.actions, at.epochMilliseconds - tenMinutes),
-            denied: countAfter(agent.violations, at.epochMilliseconds - tenMinutes)
+            actions: countAt(actions, now, tenMinutes),
+            denied: countAt(violations, now, tenMinutes)
           },
-          lastViolation: agent.violations.at(-1),
+          lastViolation: denied === 0 ? undefined : violations[countUntil(violations, now + fiveMinutes) - 1],
           knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
         })
       }),
@@ -190,12 +214,12 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
       for (const address of written) contacts.add(keyOf(tenantId, address))
       if (input === undefined) return
       const at = requestedAt.epochMilliseconds
-      const agent = agentAt(tenantId, agentId, at)
+      const agent = agentOf(tenantId, agentId)
       const denied = decision === "deny"
       agent.score = nextAnomalyScore(agent.score, { denied, amount: largestAmount(input.action.params) })
-      agent.actions.push(at)
-      if (denied) agent.violations.push(at)
-      else if (isHighValue(input.action.params)) agent.highValues.push(at)
+      add(agent.actions, at)
+      if (denied) add(agent.violations, at)
+      else if (isHighValue(input.action.params)) add(agent.highValues, at)
     }
   }
 }

@@ -5,7 +5,16 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { AgentHistory, day, historyOf, rounded, tenMinutes, withUnderway } from "../ledger/AgentHistory.ts"
+import {
+  AgentHistory,
+  day,
+  fiveMinutes,
+  historyOf,
+  keptOutside,
+  rounded,
+  tenMinutes,
+  withUnderway
+} from "../ledger/AgentHistory.ts"
 import type { Entry } from "../ledger/Ledger.ts"
 import { recipients } from "../policy/PolicyInput.ts"
 import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
@@ -34,17 +43,42 @@ const newcomer: AgentRow = {
   denials: 0
 }
 
-/** Nothing that an agent did after `since` is old. */
-const agentRow = (sql: SqlClient, tenantId: string, agentId: string, since = -Infinity) =>
+const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
   Effect.map(
-    sql<AgentRow & { readonly has_old: number }>`
-      SELECT score, actions, violations, last_violation, high_values, ordinal, denials, EXISTS (
-        SELECT 1 FROM agent_actions AS old
-        WHERE old.tenant_id = agents.tenant_id AND old.agent_id = agents.agent_id AND at <= ${since}
-      ) AS has_old
+    sql<AgentRow>`
+      SELECT score, actions, violations, last_violation, high_values, ordinal, denials
       FROM agents WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
-    ([row]) => row ?? { ...newcomer, has_old: 0 }
+    ([row]) => row ?? newcomer
   )
+
+interface Forgotten {
+  readonly denied: number
+  readonly high_value: number
+}
+
+/** Deletes what lies outside of the last 24 hours, but for the newest: by the order of recording, which no clock changes. */
+const forget = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  tenantId: string,
+  agentId: string,
+  now: number,
+  ordinal: number
+) {
+  const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
+  const outside = [sql`at <= ${now - day}`, sql`at > ${now + fiveMinutes}`]
+    .map((when) => sql`${them} AND ${when} AND ordinal <= ${ordinal - keptOutside}`)
+  // Most calls find nothing to delete, and each statement has its price.
+  const [found] = yield* sql<{ readonly early: number; readonly late: number }>`
+    SELECT EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[0]!}) AS early,
+      EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[1]!}) AS late`
+  const gone: Array<Forgotten> = []
+  for (const [isThere, those] of [[found?.early, outside[0]!], [found?.late, outside[1]!]] as const) {
+    if (isThere === 1) {
+      gone.push(...yield* sql<Forgotten>`DELETE FROM agent_actions WHERE ${those} RETURNING denied, high_value`)
+    }
+  }
+  return gone
+})
 
 /**
  * The change that adds an entry to its agent's history. Only decisions of the policy count.
@@ -65,12 +99,9 @@ export const remember = Effect.fnUntraced(function*(
   if (input === undefined) return
   const at = requestedAt.epochMilliseconds
   const denied = decision === "deny"
-  const before = yield* agentRow(sql, tenantId, agentId, at - day)
+  const before = yield* agentRow(sql, tenantId, agentId)
   const highValue = !denied && isHighValue(input.action.params)
-  // Most calls find nothing old, and each statement has its price.
-  const gone = before.has_old === 0 ? [] : yield* sql<{ readonly denied: number; readonly high_value: number }>`
-    DELETE FROM agent_actions WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${at - day}
-    RETURNING denied, high_value`
+  const gone = before.actions < keptOutside ? [] : yield* forget(sql, tenantId, agentId, at, before.ordinal)
   const totals = { ordinal: before.ordinal + 1, denials: before.denials + Number(denied) }
   yield* sql`INSERT INTO agent_actions ${
     sql.insert({
@@ -96,6 +127,9 @@ export const remember = Effect.fnUntraced(function*(
     ON CONFLICT DO UPDATE SET ${sql.update(after)}`
 })
 
+/** Running totals go by the order of recording, which a clock that was set back makes differ from that of the times. */
+const within = (count: number, most: number): number => Math.max(0, Math.min(count, most))
+
 /**
  * The history as policies see it.
  *
@@ -114,19 +148,27 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
   return AgentHistory.of({
     of: ({ agentId, at, inFlight = [], params, tenantId }) =>
       read(Effect.gen(function*() {
-        const since = at.epochMilliseconds - day
-        // All in one statement: a call must not be recorded between two looks. Of the agent's actions, those that its next
-        // one will take away do not count. Underway is what has begun, and what is neither begun nor recorded.
-        const [found] = yield* sql<AgentRow & { readonly underway: number }>`
-          WITH agent AS (
-            SELECT score, actions - count(at) AS actions, violations - total(denied) AS violations, last_violation,
-              high_values - total(high_value) AS high_values, agents.ordinal, agents.denials
-            FROM agents LEFT JOIN agent_actions AS gone
-              ON gone.tenant_id = agents.tenant_id AND gone.agent_id = agents.agent_id AND at <= ${since}
-            WHERE agents.tenant_id = ${tenantId} AND agents.agent_id = ${toColumn(agentId)}
-            GROUP BY agents.agent_id
+        const now = at.epochMilliseconds
+        const since = now - day
+        const until = now + fiveMinutes
+        const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
+        // All in one statement: a call must not be recorded between two looks. Of the agent's actions, those that lie outside
+        // of the day do not count. Underway is what has begun, and what is neither begun nor recorded.
+        const [found] = yield* sql<AgentRow & { readonly underway: number; readonly future: number }>`
+          WITH outside AS (
+            SELECT denied, high_value, 0 AS future FROM agent_actions WHERE ${them} AND at <= ${since}
+            UNION ALL
+            SELECT denied, high_value, 1 AS future FROM agent_actions WHERE ${them} AND at > ${until}
+          ), agent AS (
+            SELECT score, actions - gone AS actions, violations - gone_denied AS violations, last_violation,
+              high_values - gone_high AS high_values, ordinal, denials, future
+            FROM agents, (
+              SELECT count(*) AS gone, total(denied) AS gone_denied, total(high_value) AS gone_high, total(future) AS future
+              FROM outside
+            )
+            WHERE ${them}
           ), begun AS (
-            SELECT action_id FROM intents WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}
+            SELECT action_id FROM intents WHERE ${them}
           )
           SELECT agent.*, (SELECT count(*) FROM begun) + (
             SELECT count(*) FROM json_each(${JSON.stringify(inFlight)}) AS call
@@ -134,23 +176,33 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
               AND NOT EXISTS (SELECT 1 FROM records WHERE tenant_id = ${tenantId} AND action_id = call.value)
           ) AS underway
           FROM (SELECT 1) LEFT JOIN agent`
-        const agent = found === undefined || found.score === null ? newcomer : found
+        const agent = found === undefined || found.score === null ? { ...newcomer, future: 0 } : found
         const [earlier] = yield* sql<{ readonly ordinal: number; readonly denials: number }>`
-          SELECT ordinal, denials FROM agent_actions
-          WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)} AND at <= ${
-          at.epochMilliseconds - tenMinutes
-        }
+          SELECT ordinal, denials FROM agent_actions WHERE ${them} AND at <= ${now - tenMinutes}
           ORDER BY at DESC, record_id DESC LIMIT 1`
+        // Recorded since, and yet not of these ten minutes.
+        const [future] = earlier === undefined || agent.future === 0 ? [] : yield* sql<{
+          readonly actions: number
+          readonly denied: number
+        }>`
+          SELECT count(*) AS actions, total(denied) AS denied FROM agent_actions
+          WHERE ${them} AND at > ${until} AND ordinal > ${earlier.ordinal}`
+        const isRecent = agent.last_violation !== null && agent.last_violation > since && agent.last_violation <= until
+        // The newest denial on record may lie in the future, or have been recorded by a clock that was behind.
+        const [violation] = agent.violations === 0 || isRecent ? [] : yield* sql<{ readonly at: number }>`
+          SELECT at FROM agent_actions WHERE ${them} AND at > ${since} AND at <= ${until} AND denied = 1
+          ORDER BY at DESC LIMIT 1`
         const past = historyOf({
           ...agent,
           highValues: agent.high_values,
           // Where nothing is earlier, all that is left is of the last ten minutes.
           lastTenMinutes: earlier === undefined
             ? { actions: agent.actions, denied: agent.violations }
-            : { actions: agent.ordinal - earlier.ordinal, denied: agent.denials - earlier.denials },
-          lastViolation: agent.last_violation === null || agent.last_violation <= since
-            ? undefined
-            : agent.last_violation,
+            : {
+              actions: within(agent.ordinal - earlier.ordinal - (future?.actions ?? 0), agent.actions),
+              denied: within(agent.denials - earlier.denials - (future?.denied ?? 0), agent.violations)
+            },
+          lastViolation: isRecent ? agent.last_violation ?? undefined : violation?.at,
           knowsRecipients: yield* knows(tenantId, recipients(params))
         })
         return withUnderway(past, found?.underway ?? 0)
