@@ -35,7 +35,11 @@ type Runtime = ReturnType<typeof start>
 const manyCalls = (count: number, inFlight: number) => {
   let left = count
   const one = ToolCalls.ToolCalls.use((toolCalls) =>
-    Effect.whileLoop({ while: () => left-- > 0, body: () => toolCalls.call(requestOf("allowed")), step: () => {} })
+    Effect.whileLoop({
+      while: () => left-- > 0,
+      body: () => toolCalls.call(requestOf({ tool: "allowed" })),
+      step: () => {}
+    })
   )
   return Effect.all(Array.from({ length: inFlight }, () => one), { concurrency: "unbounded", discard: true })
 }
@@ -93,7 +97,7 @@ const heapOverCalls = async (runtime: Runtime) => {
 
 /** At every stage: while connecting, while waiting for the head, in the middle of the body. */
 const interrupted = async (runtime: Runtime, count: number) => {
-  const call = ToolCalls.ToolCalls.use((toolCalls) => toolCalls.call(requestOf("slow")))
+  const call = ToolCalls.ToolCalls.use((toolCalls) => toolCalls.call(requestOf({ tool: "slow" })))
   for (let done = 0, batch = 0; done < count; done += together, batch++) {
     const fibers = Array.from({ length: together }, () => runtime.runFork(call))
     await sleep(batch * 7 % 36)

@@ -28,21 +28,12 @@ const benchmarks = [
   "bundle",
   "install",
   "toolkit",
+  "mcpProxy",
   "gatewayLoad"
 ]
 
 const minutes = 60_000
 const [loadBefore] = os.loadavg() as [number, number, number]
-
-/** These say what they found in plain text, and know no short way. */
-const plain: Readonly<Record<string, string>> = { toolkit: "Governing a toolkit" }
-
-const reportOf = (name: string, output: string): Report => {
-  const title = plain[name]
-  return title === undefined
-    ? JSON.parse(output)
-    : { title, about: "```\n" + output.trimEnd() + "\n```", tables: [] }
-}
 
 const run = async (name: string, isQuick: boolean): Promise<Report> => {
   const child = spawn(
@@ -59,7 +50,7 @@ const run = async (name: string, isQuick: boolean): Promise<Report> => {
   const ended = new Promise<number | null>((resolve) => child.on("exit", resolve))
   const output = await text(child.stdout)
   return await ended === 0
-    ? reportOf(name, output)
+    ? JSON.parse(output)
     : { title: name, about: "It did not end here.", tables: [] }
 }
 
@@ -109,15 +100,15 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-const names = benchmarks.filter((name) =>
-  positionals.length === 0 ? !isQuick || plain[name] === undefined : positionals.includes(name)
-)
+const names = benchmarks.filter((name) => positionals.length === 0 || positionals.includes(name))
 const started = performance.now()
 const reports: Array<Report> = []
 for (const name of names) {
   console.error(`${name} ...`)
+  const begun = performance.now()
   const report = await run(name, isQuick)
   reports.push(report)
+  console.error(`${name} took ${((performance.now() - begun) / 1000).toFixed(0)} s`)
   console.log(`\n${reportSection(report)}\n`)
 }
 console.log(targetSection(reports))

@@ -13,10 +13,13 @@ import { Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { atMost, hand, type Table } from "./support/report.ts"
+import { thorough } from "./support/settings.ts"
+import { median } from "./support/statistics.ts"
 
-const calls = 1000
-const rounds = 30
-const warmUp = 10
+const calls = thorough(1000, 500)
+const rounds = thorough(20, 5)
+const warmUp = thorough(8, 3)
 
 const Tools = Toolkit.make(
   Tool.make("stripe__create_refund", {
@@ -80,9 +83,7 @@ const cpuOf = <E, R>(effect: Effect.Effect<unknown, E, R>) =>
 const many = <A, E, R>(call: (n: number) => Effect.Effect<A, E, R>) =>
   Effect.forEach(Array.from({ length: calls }, (_, n) => n), call, { concurrency: "unbounded", discard: true })
 
-const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-
-const measure = (name: string) =>
+const measure = (title: string) =>
   Effect.gen(function*() {
     const governed = yield* GovernedToolkit.govern(Tools)
     const params = (n: number) => ({ charge: `ch_${n}`, amount: n })
@@ -104,17 +105,25 @@ const measure = (name: string) =>
       }
     }
     const base = times["ToolCalls.call"]!
-    console.log(`${name}, median of ${rounds} rounds of ${calls} parallel calls`)
-    for (const [variant, values] of Object.entries(times)) {
-      const ratio = median(values.map((value, round) => value / base[round]!))
-      console.log(
-        `  ${variant.padEnd(22)} ${median(values).toFixed(1).padStart(7)} us CPU a call  x ${ratio.toFixed(2)}`
-      )
-    }
     const withVargate = times["GovernedToolkit"]!
     const without = times["Toolkit (ungoverned)"]!
-    const added = median(base.map((value, round) => (withVargate[round]! - without[round]!) / value))
-    console.log(`  what governing adds to an ungoverned call of a tool: x ${added.toFixed(2)}`)
+    const table: Table = {
+      title,
+      columns: ["way", "CPU, µs a call", "x ToolCalls.call"],
+      rows: [
+        ...Object.entries(times).map(([variant, values]) => [
+          variant,
+          median(values),
+          median(values.map((value, round) => value / base[round]!))
+        ]),
+        [
+          "what governing adds to an ungoverned call",
+          median(withVargate.map((value, round) => value - without[round]!)),
+          median(base.map((value, round) => (withVargate[round]! - without[round]!) / value))
+        ]
+      ]
+    }
+    return { title, table, added: table.rows.at(-1)!.at(-1) as number }
   })
 
 const handlers = Tools.toLayer({ stripe__create_refund: ({ amount }) => Effect.succeed({ refunded: amount }) })
@@ -124,6 +133,17 @@ const worlds: Record<string, Layer.Layer<Vargate.Services, unknown>> = {
   "on the embedded gateway": embedded,
   "client alone": instant
 }
+const found: Array<{ readonly title: string; readonly table: Table; readonly added: number }> = []
 for (const [name, world] of Object.entries(worlds)) {
-  await Effect.runPromise(measure(name).pipe(Effect.provide([handlers, world])))
+  found.push(await Effect.runPromise(measure(name).pipe(Effect.provide([handlers, world]))))
 }
+hand({
+  title: "Governing a toolkit",
+  about:
+    `A toolkit of \`effect/ai\`, called through \`GovernedToolkit\` and without it, beside \`ToolCalls.call\` alone: medians of ${rounds} ` +
+    `rounds of ${calls} parallel calls in turns, CPU of this process. Over a socket the gateway is a process of its own and the ` +
+    "client goes over fetch; the embedded gateway works in this process; and one that answers at once and costs nothing " +
+    "shows the client alone.",
+  tables: found.map(({ table }) => table),
+  targets: found.map(({ added, title }) => atMost(`governing a toolkit, ${title}`, 1.2, "x ToolCalls.call", added))
+})

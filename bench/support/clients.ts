@@ -2,24 +2,24 @@
  * The clients that are compared, by name. Each writes a call as JSON, sends it and reads the JSON of the answer. None is
  * imported before it is asked for, so that what is missing here fails alone, and no client carries another's code.
  */
-import { apiKey, type Client, requestOf } from "./client.ts"
+import { apiKey, type Client, type Kind, requestOf } from "./client.ts"
 import type { Options } from "./toolCallsClient.ts"
 
 const headers = { "x-api-key": apiKey, "content-type": "application/json" }
 const path = "/mcp/tools/call"
-const bodyOf = (tool: string) => ({
+const bodyOf = (kind: Kind) => ({
   agent_id: "agent",
   agent_type: "unknown",
   agent_version: "0.0.0",
-  ...requestOf(tool)
+  ...requestOf(kind)
 })
-const textOf = (tool: string) => JSON.stringify(bodyOf(tool))
+const textOf = (kind: Kind) => JSON.stringify(bodyOf(kind))
 
-const looping = (call: (tool: string) => Promise<unknown>): Client => ({
-  loop: (tool, inFlight, newLap) =>
+const looping = (call: (kind: Kind) => Promise<unknown>): Client => ({
+  loop: (kind, inFlight, newLap) =>
     Promise.all(Array.from({ length: inFlight }, async () => {
       const goesOn = newLap()
-      do await call(tool)
+      do await call(kind)
       while (goesOn())
     }))
 })
@@ -32,17 +32,17 @@ const pooled = async (url: string) => {
 const plain = {
   "undici.request": async (url) => {
     const pool = await pooled(url)
-    return looping(async (tool) => {
-      const response = await pool.request({ path, method: "POST", headers, body: textOf(tool) })
+    return looping(async (kind) => {
+      const response = await pool.request({ path, method: "POST", headers, body: textOf(kind) })
       return await response.body.json()
     })
   },
   "undici dispatch": async (url) => {
     const pool = await pooled(url)
-    return looping((tool) =>
+    return looping((kind) =>
       new Promise((resolve, reject) => {
         const chunks: Array<Buffer> = []
-        pool.dispatch({ path, method: "POST", headers, body: textOf(tool) }, {
+        pool.dispatch({ path, method: "POST", headers, body: textOf(kind) }, {
           onRequestStart() {},
           onResponseStart() {},
           onResponseData: (_, chunk) => void chunks.push(chunk),
@@ -53,8 +53,8 @@ const plain = {
     )
   },
   "fetch": async (url) =>
-    looping(async (tool) => {
-      const response = await fetch(url + path, { method: "POST", headers, body: textOf(tool) })
+    looping(async (kind) => {
+      const response = await fetch(url + path, { method: "POST", headers, body: textOf(kind) })
       return await response.json()
     }),
   "effect's FetchHttpClient": async (url) => {
@@ -65,29 +65,29 @@ const plain = {
       import("effect/http/HttpClient")
     ])
     const client = await Effect.runPromise(Effect.provide(HttpClient.HttpClient, layer))
-    const call = (tool: string) =>
+    const call = (kind: Kind) =>
       Effect.flatMap(
-        client.post(url + path, { headers, body: HttpBody.text(textOf(tool), headers["content-type"]) }),
+        client.post(url + path, { headers, body: HttpBody.text(textOf(kind), headers["content-type"]) }),
         (response) => response.json
       )
-    return looping((tool) =>
-      Effect.runPromise(Effect.provideService(call(tool), HttpClient.TracerDisabledWhen, () => true))
+    return looping((kind) =>
+      Effect.runPromise(Effect.provideService(call(kind), HttpClient.TracerDisabledWhen, () => true))
     )
   },
   "ky": async (url) => {
     const { default: ky } = await import("ky")
     const client = ky.create({ headers })
-    return looping((tool) => client.post(url + path, { json: bodyOf(tool) }).json())
+    return looping((kind) => client.post(url + path, { json: bodyOf(kind) }).json())
   },
   "axios": async (url) => {
     const [{ default: axios }, { Agent }] = await Promise.all([import("axios"), import("node:http")])
     const client = axios.create({ headers, httpAgent: new Agent({ keepAlive: true }), proxy: false })
-    return looping(async (tool) => (await client.post(url + path, bodyOf(tool))).data)
+    return looping(async (kind) => (await client.post(url + path, bodyOf(kind))).data)
   },
   "@open-policy-agent/opa": async (url) => {
     const { OPAClient } = await import("@open-policy-agent/opa")
     const client = new OPAClient(url)
-    return looping((tool) => client.evaluate("tools/decision", bodyOf(tool)))
+    return looping((kind) => client.evaluate("tools/decision", bodyOf(kind)))
   }
 } satisfies Record<string, (url: string) => Promise<Client>>
 
@@ -102,6 +102,8 @@ const governed = {
   "ToolCalls over NodeTransport": async (url) => toolCalls({ url, transport: await nodeTransport() }),
   "ToolCalls over NodeTransport, spans exported": async (url) =>
     toolCalls({ url, transport: await nodeTransport(), isTraced: true }),
+  "Governed.run over NodeTransport": async (url) => toolCalls({ url, transport: await nodeTransport(), way: "run" }),
+  "Governed.tool over NodeTransport": async (url) => toolCalls({ url, transport: await nodeTransport(), way: "tool" }),
   "ToolCalls over @effect/platform-node's undici": async (url) => {
     const { layerUndici } = await import("@effect/platform-node/NodeHttpClient")
     return toolCalls({ url, transport: layerUndici })

@@ -1,6 +1,7 @@
 /**
  * The other side of the call benchmarks: a process that answers tool calls, as cheaply as Node can.
- * `denied`, `pending` and `slow` as the tool's name get answers of that kind. Beside that it decides like an OPA server
+ * `denied`, `pending` and `slow` as the tool's name get answers of that kind. After `.chunked` in it the answer does not say
+ * its length, as behind a proxy that compresses; after `.20ms` it comes so much later. Beside that it decides like an OPA server
  * and swallows OTLP exports. Asked by a message, it tells how many connections it has.
  */
 import { fork } from "node:child_process"
@@ -39,9 +40,13 @@ const opaDecision = answerOf(200, (decision_id) => ({ decision_id, result: { all
 const answerTo = (url: string, body: string) => {
   // An exporter looks no further than at the status.
   if (url.startsWith("/v1/data/") || url === "/v1/traces") return opaDecision
-  if (body.includes("\"tool\":\"denied\"")) return denied
-  return body.includes("\"tool\":\"pending\"") ? pending : allowed
+  const tool = toolOf(body)
+  if (tool.startsWith("denied")) return denied
+  return tool.startsWith("pending") ? pending : allowed
 }
+
+/** It stands before the params, so that long ones are not searched. */
+const toolOf = (body: string): string => /"tool":"([^"]*)"/.exec(body.slice(0, 300))?.[1] ?? ""
 
 /** Head and half of the body first, so that a caller can leave at every stage. */
 const answerSlowly = async (response: ServerResponse, text: string) => {
@@ -58,9 +63,19 @@ const serve = () => {
     request.on("data", (chunk) => body += chunk)
     request.on("end", () => {
       const { length, status, text } = answerTo(request.url!, body)
-      response.writeHead(status, { "content-type": "application/json", "content-length": length })
-      if (body.includes("\"tool\":\"slow\"")) void answerSlowly(response, text())
-      else response.end(text())
+      const tool = toolOf(body)
+      const answer = () => {
+        response.writeHead(
+          status,
+          tool.includes(".chunked")
+            ? { "content-type": "application/json", "transfer-encoding": "chunked" }
+            : { "content-type": "application/json", "content-length": length }
+        )
+        if (tool === "slow") void answerSlowly(response, text())
+        else response.end(text())
+      }
+      if (tool.includes(".20ms")) setTimeout(answer, 20)
+      else answer()
     })
   })
   server.listen(0, "127.0.0.1", () => {

@@ -13,7 +13,7 @@ const client = await clients[name](url).catch((error: unknown) => {
   return process.exit(1)
 })
 
-const play = async ({ inFlight, seconds, tool }: TurnOptions): Promise<Turn> => {
+const play = async ({ inFlight, seconds, ...kind }: TurnOptions): Promise<Turn> => {
   const times: Array<number> = []
   const before = process.cpuUsage()
   const start = performance.now()
@@ -27,7 +27,7 @@ const play = async ({ inFlight, seconds, tool }: TurnOptions): Promise<Turn> => 
       return now < end
     }
   }
-  await client.loop(tool, inFlight, newLap)
+  await client.loop(kind, inFlight, newLap)
   const elapsed = (performance.now() - start) / 1000
   const { system, user } = process.cpuUsage(before)
   const calls = times.length

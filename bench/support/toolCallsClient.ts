@@ -1,4 +1,5 @@
 import * as ToolCalls from "effect-vargate/calls/ToolCalls"
+import * as Governed from "effect-vargate/governed/Governed"
 import * as Vargate from "effect-vargate/Vargate"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -6,13 +7,45 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as OtlpTracer from "effect/observability/OtlpTracer"
-import { apiKey, type Client, requestOf } from "./client.ts"
+import * as Schema from "effect/Schema"
+import { apiKey, type Client, type Kind, requestOf } from "./client.ts"
 
 export interface Options {
   readonly url: string
   readonly transport: Layer.Layer<HttpClient, unknown>
   /** Exports every span in JSON, to the gateway's own address. */
   readonly isTraced?: boolean
+  /** `ToolCalls.call`, `Governed.run` or `Governed.tool`. Default: the first. */
+  readonly way?: keyof typeof ways
+}
+
+const Params = Schema.Struct({
+  charge: Schema.String,
+  amount: Schema.Finite,
+  reason: Schema.optionalKey(Schema.String)
+})
+
+/** One tool for each name, as a program has it. */
+const governedTools = new Map<string, ReturnType<typeof newTool>>()
+
+const newTool = (tool: string, method: string) =>
+  Governed.tool({ tool, method, params: Params, run: () => Effect.void })
+
+const governedTool = (tool: string, method: string) => {
+  const known = governedTools.get(tool) ?? newTool(tool, method)
+  governedTools.set(tool, known)
+  return known
+}
+
+type Way = (kind: Kind) => Effect.Effect<unknown, { readonly _tag: string }, Vargate.Services>
+
+const ways = {
+  call: ((kind) => ToolCalls.call(requestOf(kind))) satisfies Way,
+  run: ((kind) => Governed.run(requestOf(kind), Effect.void)) satisfies Way,
+  tool: ((kind) => {
+    const { method, params, tool } = requestOf(kind)
+    return governedTool(tool, method)(params)
+  }) satisfies Way
 }
 
 const tracerTo = (url: string) =>
@@ -21,19 +54,20 @@ const tracerTo = (url: string) =>
   )
 
 /** The whole of what an agent does: checked input, decoded answer, typed errors. */
-export const toolCallsClient = ({ isTraced = false, transport, url }: Options): Client => {
+export const toolCallsClient = ({ isTraced = false, transport, url, way = "call" }: Options): Client => {
+  const call: Way = ways[way]
   const services = Vargate.layer({ apiKey, url })
   const runtime = ManagedRuntime.make(
     (isTraced ? Layer.merge(services, tracerTo(url)) : services).pipe(Layer.provide(transport))
   )
   return {
-    loop: (tool, inFlight, newLap) => {
-      const one = ToolCalls.ToolCalls.use((toolCalls) => {
+    loop: (kind, inFlight, newLap) => {
+      const one = Effect.suspend(() => {
         const lap = newLap()
         let goesOn = true
         return Effect.whileLoop({
           while: () => goesOn,
-          body: () => settled(tool, toolCalls.call(requestOf(tool))),
+          body: () => settled(kind.tool, call(kind)),
           step: () => {
             goesOn = lap()
           }
@@ -47,7 +81,7 @@ export const toolCallsClient = ({ isTraced = false, transport, url }: Options): 
 }
 
 /** A denial and a pending call are failures; nothing else may be one. */
-const settled = <A, E extends { readonly _tag: string }>(tool: string, call: Effect.Effect<A, E>) => {
+const settled = <A, E extends { readonly _tag: string }, R>(tool: string, call: Effect.Effect<A, E, R>) => {
   const expected = { denied: "Denied", pending: "PendingApproval" }[tool]
   return expected === undefined ? call : Effect.catchIf(call, (error) => error._tag === expected, () => Effect.void)
 }
