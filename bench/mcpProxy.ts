@@ -53,7 +53,7 @@ const proxy = async (url: string) => {
   })
   GovernedMcpProxy.stdio({ command: process.execPath, args: [file, "serve"], tool: "bench" }).pipe(
     Effect.provide([Vargate.layer({ apiKey, url }), NodeServices.layer]),
-    Effect.provide(NodeTransport.layer()),
+    Effect.provide(NodeTransport.layer),
     NodeRuntime.runMain
   )
 }

@@ -142,7 +142,7 @@ hand({
   about:
     `A toolkit of \`effect/ai\`, called through \`GovernedToolkit\` and without it, beside \`ToolCalls.call\` alone: medians of ${rounds} ` +
     `rounds of ${calls} parallel calls in turns, CPU of this process. Over a socket the gateway is a process of its own and the ` +
-    "client goes over fetch; the embedded gateway works in this process; and one that answers at once and costs nothing " +
+    "client uses fetch; the embedded gateway works in this process; and one that answers at once and costs nothing " +
     "shows the client alone.",
   tables: found.map(({ table }) => table),
   targets: found.map(({ added, title }) => atMost(`governing a toolkit, ${title}`, 1.2, "x ToolCalls.call", added))

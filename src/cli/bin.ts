@@ -20,4 +20,19 @@ const { cacheFolder } = await import("./environment.ts")
 const folder = cacheFolder()
 if (folder !== undefined) Reflect.get(module, "enableCompileCache")?.(folder)
 
-await import("./start.ts")
+/**
+ * Says the version without the other commands, which take ten times as long to load. False where that failed, or where
+ * more was asked.
+ */
+const saysVersion = async (): Promise<boolean> => {
+  if (process.argv.length !== 3 || process.argv[2] !== "--version") return false
+  const [{ writeSync }, { version }] = await Promise.all([import("node:fs"), import("../internal/version.ts")])
+  try {
+    writeSync(1, `effect-vargate ${version}\n`)
+    return true
+  } catch {
+    return false
+  }
+}
+
+if (!await saysVersion()) await import("./start.ts")
