@@ -84,6 +84,15 @@ export const fiveMinutes = 5 * 60 * 1000
 export const keptOutside = 1000
 
 /**
+ * To how many recipients a mail may go and be remembered, and find them known. One to more always counts as the first to
+ * some of them: none of them is remembered for it, and a single call cannot fill the memory.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const maxRemembered = 100
+
+/**
  * The `history` of a decision document, from what was counted.
  *
  * @category constructors
@@ -196,7 +205,8 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
             denied: countAt(violations, now, tenMinutes)
           },
           lastViolation: denied === 0 ? undefined : violations[countUntil(violations, now + fiveMinutes) - 1],
-          knowsRecipients: to.length > 0 && to.every((address) => contacts.has(keyOf(tenantId, address)))
+          knowsRecipients: to.length > 0 && to.length <= maxRemembered &&
+            to.every((address) => contacts.has(keyOf(tenantId, address)))
         })
       }),
 
@@ -211,7 +221,7 @@ export const makeMemory = (): AgentHistory["Service"] & { readonly add: (entry: 
       }),
 
     add: ({ agentId, contacts: written = [], decision, input, requestedAt, tenantId }) => {
-      for (const address of written) contacts.add(keyOf(tenantId, address))
+      if (written.length <= maxRemembered) { for (const address of written) contacts.add(keyOf(tenantId, address)) }
       if (input === undefined) return
       const at = requestedAt.epochMilliseconds
       const agent = agentOf(tenantId, agentId)

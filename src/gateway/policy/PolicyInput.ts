@@ -23,7 +23,8 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
  * Times are ISO 8601. `context` is in UTC, with Sunday as day 0 ({@link contextAt}); `context.approval` says that the
  * call is not approved yet, since it is decided once, when it is submitted. `data` is what was found in the params:
  * personal data (`PersonalData.inspect`) and the addresses of a mail ({@link recipients}). `history` is the agent's
- * own, except `known_recipient`, which is the tenant's: an allowed or approved mail went earlier to every recipient.
+ * own, except `known_recipient`, which is the tenant's: an allowed or approved mail to at most 100 recipients went earlier to
+ * every recipient, and there are at most 100.
  * `history.last_24h.high_value_transactions` counts calls with an amount of 5000 or more, or one that cannot be read,
  * that were not denied. `history.cooldown_active` and `history.flagged` follow the parameters `cooldown_violations` and
  * `anomaly_threshold` of the template `general`, whatever the tenant's template. `vault` names the tools for which the

@@ -123,7 +123,8 @@ export const financial = template({
  *
  * **Details**
  *
- * Recipients are those in `to`, `cc`, `bcc`, `recipient` and `recipients`. An address that is not plain ASCII, or not of the
+ * Recipients are those in `to`, `cc`, `bcc`, `recipient` and `recipients`. A mail to more than 100 of them counts as a first
+ * one, however often it is sent. An address that is not plain ASCII, or not of the
  * form `name@domain.example`, is an unexpected shape. An internationalised domain (`xn--...`) may look like any other to a
  * reader, so a mail to one always needs approval.
  *

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import {
@@ -11,6 +12,7 @@ import {
   fiveMinutes,
   historyOf,
   keptOutside,
+  maxRemembered,
   rounded,
   tenMinutes,
   withUnderway
@@ -92,9 +94,9 @@ export const remember = Effect.fnUntraced(function*(
   recordId: number
 ) {
   const { agentId, contacts = [], decision, input, requestedAt, tenantId } = entry
-  for (const address of contacts) {
-    const contact = fingerprint("contact", tenantId, address)
-    yield* sql`INSERT INTO contacts ${sql.insert({ contact })} ON CONFLICT DO NOTHING`
+  if (Arr.isReadonlyArrayNonEmpty(contacts) && contacts.length <= maxRemembered) {
+    const rows = Arr.map(contacts, (address) => ({ contact: fingerprint("contact", tenantId, address) }))
+    yield* sql`INSERT INTO contacts ${sql.insert(rows)} ON CONFLICT DO NOTHING`
   }
   if (input === undefined) return
   const at = requestedAt.epochMilliseconds
@@ -138,11 +140,11 @@ const within = (count: number, most: number): number => Math.max(0, Math.min(cou
  */
 export const history = ({ commit, fingerprint, read, sql }: Database["Service"]): AgentHistory["Service"] => {
   const knows = Effect.fnUntraced(function*(tenantId: string, addresses: ReadonlyArray<string>) {
-    for (const address of addresses) {
-      const contact = fingerprint("contact", tenantId, address)
-      if ((yield* sql`SELECT 1 FROM contacts WHERE contact = ${contact}`).length === 0) return false
-    }
-    return addresses.length > 0
+    if (addresses.length === 0 || addresses.length > maxRemembered) return false
+    const contacts = addresses.map((address) => fingerprint("contact", tenantId, address))
+    const [known] = yield* sql<{ readonly count: number }>`
+      SELECT count(*) AS count FROM contacts WHERE ${sql.in("contact", contacts)}`
+    return known?.count === contacts.length
   })
 
   return AgentHistory.of({
