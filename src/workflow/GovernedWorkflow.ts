@@ -31,6 +31,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import { WebCrypto } from "effect/crypto/WebCrypto"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -68,6 +69,7 @@ import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
+import { atOnce } from "./internal/executionIds.ts"
 import { LostByRunner, untilReachable, within } from "./internal/reachable.ts"
 import { type Registered, registry } from "./internal/registry.ts"
 import {
@@ -328,7 +330,7 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       agent: { id, type, version: agentVersion },
       ...(isBusinessHours === undefined ? {} : { isBusinessHours })
     }
-    const executionId = yield* workflow.executionId(payload)
+    const executionId = yield* atOnce(workflow.executionId(payload))
     // What the gateway would refuse must not use up the key.
     const refusal = headIssues(definition, identity)
     if (refusal.length > 0) return yield* invalidRequest(name, refusal)
@@ -415,7 +417,8 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
         Effect.flatMap(WorkflowInstance, Workflow.suspend)
       ))
 
-  const layer: GovernedWorkflow<Name, P, A, E, R>["layer"] = Layer.suspend(() => {
+  // The program's own `WebCrypto`, for its action: an execution in memory has the context of the fiber that started it.
+  const layer: GovernedWorkflow<Name, P, A, E, R>["layer"] = Layer.unwrap(Effect.map(WebCrypto, (crypto) => {
     const leaving = Latch.makeUnsafe()
 
     /** A step that its process leaves is suspended, and run again by another one. */
@@ -510,12 +513,13 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       }).pipe(
         Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
         Effect.tapError((error) => finish(executionId, tagOf(error))),
-        untilReachable
+        untilReachable,
+        Effect.provideService(WebCrypto, crypto)
       )
     )
     // The last that is built is the first that is closed.
     return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => leaving.open)), running)
-  })
+  }))
 
   const patiently = (operation: string, patience: Duration.Input | undefined) =>
     within(`${name}.${operation}`, patience ?? "5 minutes")
@@ -561,7 +565,7 @@ and continues in the code that it was begun with, or with migrate`
           Effect.andThen(
             // The code here may be able to read it.
             begun.state === "blocked" ? workflow.resume(begun.executionId) : Effect.void,
-            Effect.raceFirst(ended(begun.executionId, workflow.execute(payload)), blocked(begun))
+            Effect.raceFirst(ended(begun.executionId, atOnce(workflow.execute(payload))), blocked(begun))
           ))
       )
     }),
@@ -569,11 +573,11 @@ and continues in the code that it was begun with, or with migrate`
       return yield* patiently("executeDetached", start.patience)(
         Effect.flatMap(
           begin(start),
-          ({ payload }) => workflow.execute(payload, { discard: true, detached: true })
+          ({ payload }) => atOnce(workflow.execute(payload, { discard: true, detached: true }))
         )
       )
     }),
-    executionId: (key) => workflow.executionId({ key, params: {}, agent: { id: "", type: "", version: "" } }),
+    executionId: (key) => atOnce(workflow.executionId({ key, params: {}, agent: { id: "", type: "", version: "" } })),
     poll: (executionId) => patiently("poll", undefined)(workflow.poll(executionId)),
     interrupt: Effect.fn(`${name}.interrupt`)(function*(executionId) {
       yield* patiently("interrupt", undefined)(Effect.andThen(
