@@ -18,6 +18,7 @@ import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
 import { readKeyFile } from "./core/connection.ts"
 import { FileFailed, Usage } from "./core/failure.ts"
 import { KeyFile } from "./core/flags.ts"
+import { assignment } from "./environment.ts"
 import { Serving } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { facts } from "./screen/table.ts"
@@ -135,9 +136,9 @@ const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServ
         ["Policy", policyTemplate],
         ["Ledger", [data, dim(isNew ? ", with a new key" : ", with the key of before")]],
         webhook && ["Webhook", ["events are sent to ", bold(webhook.origin)]],
-        ["Use it", `export VARGATE_URL=${url}`],
-        ["", `export VARGATE_API_KEY=${apiKey}`],
-        webhook && ["", `export VARGATE_WEBHOOK_SECRET=${webhook.secret}`]
+        ["Use it", assignment("VARGATE_URL", url)],
+        ["", assignment("VARGATE_API_KEY", apiKey)],
+        webhook && ["", assignment("VARGATE_WEBHOOK_SECRET", webhook.secret)]
       ], width)
   )
   yield* printer.note(dim("Ctrl-C ends it; requests in flight are finished first."))

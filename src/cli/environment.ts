@@ -51,6 +51,22 @@ export const columns = (): number | undefined => {
   return Number.isInteger(columns) && columns > 0 ? columns : undefined
 }
 
+/**
+ * The line that sets a variable in the shell of the user: PowerShell on Windows.
+ *
+ * @internal
+ */
+export const assignment = (name: string, value: string, platform: string = process.platform): string =>
+  platform === "win32" ? `$env:${name} = "${value}"` : `export ${name}=${value}`
+
+/**
+ * Who can read a file of mode 0600. On Windows that is up to its folder.
+ *
+ * @internal
+ */
+export const readableBy = (platform: string = process.platform): string =>
+  platform === "win32" ? "which is as safe as its folder" : "which only you can read"
+
 /** @internal */
 export const wantsColors = (isTerminal: boolean): boolean => {
   if (variable("NO_COLOR") !== undefined || variable("TERM") === "dumb") return false

@@ -16,6 +16,7 @@ import * as Vargate from "../Vargate.ts"
 import * as ConfigFile from "./core/configFile.ts"
 import { configuration, layerOf, readKeyFile } from "./core/connection.ts"
 import { Concluded, NotConfigured, Usage } from "./core/failure.ts"
+import { readableBy } from "./environment.ts"
 import { ExitCode, Initialized } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { ask, canAsk } from "./screen/prompts.ts"
@@ -78,7 +79,7 @@ const run = Effect.fnUntraced(function*(isChecked: boolean, isForced: boolean) {
     Initialized,
     { path, url, isChecked, ...tenantId === undefined ? {} : { tenantId } },
     (width) => [
-      [green("✓ written"), `: ${path}, which only you can read`],
+      [green("✓ written"), `: ${path}, ${readableBy()}`],
       ...facts([
         ["Gateway", url],
         ["Key", isChecked ? `accepted${tenantId === undefined ? "" : `, of tenant ${tenantId}`}` : dim("not tried")],

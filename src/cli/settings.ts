@@ -18,6 +18,7 @@ import { Tenant } from "../operator/Tenant.ts"
 import { connectedAsOperator, Connection } from "./core/connection.ts"
 import { Concluded, FileFailed } from "./core/failure.ts"
 import { writeWhole } from "./core/writeWhole.ts"
+import { readableBy } from "./environment.ts"
 import { Applied, ExitCode, Plan, Settings, WebhookTested } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { ask, canAsk } from "./screen/prompts.ts"
@@ -76,7 +77,7 @@ const apply = Effect.fnUntraced(function*(path: string, isSure: boolean, secretF
       ...unconfirmed.length === 0 ? [] : [dim(`The gateway does not show: ${unconfirmed.join(", ")}`)],
       ...keptIn === undefined || secretFile === undefined
         ? []
-        : [`The secret that events are signed with is in ${keptIn}, which only you can read.`]
+        : [`The secret that events are signed with is in ${keptIn}, ${readableBy()}.`]
     ]
   )
   if (secretFile === undefined) yield* keeper.report

@@ -21,6 +21,12 @@ const template = fileURLToPath(new URL("../../template/", import.meta.url))
 const nameOf = (folder: string): string =>
   folder.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").replace(/^[._-]+/, "").slice(0, 214) || "starter"
 
+/** In one line for every shell but that of Windows, whose PowerShell 5 knows no `&&`. */
+const nextSteps = (folder: string): string =>
+  [`cd ${/\s/.test(folder) ? `"${folder}"` : folder}`, "npm install", "npm test"].join(
+    process.platform === "win32" ? "; " : " && "
+  )
+
 /** A package leaves out files of this name, so the template has it under another. */
 const targetOf = (file: string): string => file === "gitignore" ? ".gitignore" : file
 
@@ -76,7 +82,7 @@ export const create = Effect.fnUntraced(function*(target: string) {
     (width) => [
       [green("✓ created"), `: ${folder}, ${written.length} files`],
       ...facts([
-        ["Next", bold(`cd ${target} && npm install && npm test`)],
+        ["Next", bold(nextSteps(target))],
         ["Then", [bold("npm start"), ": on a gateway inside the process; AGENTS.md and README.md say where things are"]]
       ], width)
     ]

@@ -105,7 +105,10 @@ const open = Effect.fnUntraced(function*(options: Options) {
         const db = new DatabaseSync(filename, { timeout: Duration.toMillis(Duration.fromInputUnsafe(busyTimeout)) })
         try {
           if (applicationId !== undefined) claim(db, applicationId)
-          db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+          // macOS leaves what was synced in the cache of the disk, unless it is told otherwise. Other systems ignore that.
+          db.exec(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON"
+          )
           return db
         } catch (cause) {
           db.close()

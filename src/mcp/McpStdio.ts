@@ -13,6 +13,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { Stdio } from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { windowsScript } from "./internal/windowsCommand.ts"
 import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
 
 /**
@@ -62,8 +63,12 @@ export const server = Effect.fnUntraced(function*(
 ): Effect.fn.Return<McpChannel, ChannelFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const lines = yield* Queue.unbounded<string, Cause.Done>()
+  const script = globalThis.process?.platform === "win32"
+    ? yield* Effect.mapError(Effect.fromResult(windowsScript(command, args)), (detail) => new ChannelFailed({ detail }))
+    : undefined
   const child = yield* spawner.spawn(
-    ChildProcess.make(command, args, {
+    ChildProcess.make(script ?? command, script === undefined ? args : [], {
+      shell: script !== undefined,
       cwd,
       // The key is the proxy's: with it a server could ask for leave, and in the name of the agent.
       env: {

@@ -6,11 +6,12 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
-import { open, readdir, readFile, rename, rm } from "node:fs/promises"
+import { open, readdir, readFile, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { StorageFailed } from "../errors/VargateError.ts"
 import * as FileLock from "../internal/fileLock.ts"
 import { CheckpointStore, make } from "../verify/Checkpoints.ts"
+import { replaceFile } from "./internal/replaceFile.ts"
 
 const failure = (operation: string, what: string) =>
   new StorageFailed({ operation, detail: `the checkpoint file cannot be used (${what})` })
@@ -49,7 +50,7 @@ const writeText = async (path: string, text: string) => {
     } finally {
       await file.close()
     }
-    await rename(draft, path)
+    await replaceFile(draft, path)
   } catch (cause) {
     await rm(draft, { force: true })
     throw cause

@@ -29,6 +29,7 @@ import * as Stream from "effect/Stream"
 import { AuditApi } from "../audit/wire/AuditApi.ts"
 import { checkInput } from "../errors/internal/checkInput.ts"
 import { type OperationError, UnexpectedResponse, VargateError } from "../errors/VargateError.ts"
+import { whileInUse } from "../internal/whileInUse.ts"
 import { byteStream } from "../transport/internal/byteStream.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { ComplianceExport } from "./ComplianceExport.ts"
@@ -199,7 +200,7 @@ export const writePdf = (
       yield* Stream.runForEach(compliance.pdf(options), (piece) => file.writeAll(piece))
       yield* file.sync
     }).pipe(Effect.scoped)
-    yield* Effect.andThen(write, files.rename(draft, place)).pipe(
+    yield* Effect.andThen(write, whileInUse(files.rename(draft, place))).pipe(
       Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(files.remove(draft, { force: true })))
     )
   })

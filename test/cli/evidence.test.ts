@@ -10,6 +10,7 @@ import { Evidence } from "../../src/verify/Evidence.ts"
 import { decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
 import { seeded } from "../support/generateJson.ts"
+import { assertMode } from "../support/mode.ts"
 import { gateway, submitSome, tenant } from "../support/rawLog.ts"
 
 const evidence = (...args: ReadonlyArray<string>) =>
@@ -27,7 +28,7 @@ describe("evidence", () => {
       const path = yield* prepare
       const exported = yield* evidence("export", path, "--json", "--proofs", "all")
       assert.deepStrictEqual(decodeLines(Exported, exported.out), [{ path, bytes: statSync(path).size }])
-      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assertMode(path, 0o600)
       assert.notInclude(readFileSync(path, "utf8"), tenant.apiKey)
       const verified = yield* evidence("verify", path)
       assert.match(verified.out, /✓ holds[^]*Covers +records 1 to 12, the whole log[^]*Proofs +✓ valid, 12 proofs/)

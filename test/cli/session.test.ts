@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync, statSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Member, SessionOpened } from "../../src/cli/Output.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
+import { assertMode } from "../support/mode.ts"
 
 describe("session", () => {
   it.effect("keeps its token in a file for its owner, and off the screen", () =>
@@ -14,7 +15,7 @@ describe("session", () => {
       const { code, err, out } = yield* run(["session", "--token-file", path, "--json"], { hasFiles: true })
       const token = readFileSync(path, "utf8").trim()
       assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/)
-      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assertMode(path, 0o600)
       assert.notInclude(out + err, token)
       assert.deepInclude({ ...decodeLines(SessionOpened, out)[0] }, { tenantId: "local", tokenFile: path })
       const shown = yield* run(["session"])

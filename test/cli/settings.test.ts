@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Applied, Failure, Notice, Plan, Settings } from "../../src/cli/Output.ts"
 import { Tenant } from "../../src/operator/Tenant.ts"
 import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { answering, decodeLines, run, type RunOptions } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
+import { assertMode } from "../support/mode.ts"
 
 const settings = (args: ReadonlyArray<string>, options: RunOptions = {}) =>
   run(["settings", ...args], { hasFiles: true, ...options })
@@ -101,7 +102,7 @@ describe("settings", () => {
       const { code, err, out } = yield* settings(["apply", "-", "--secret-file", kept], { stdin })
       const secret = readFileSync(kept, "utf8").trim()
       assert.isAtLeast(secret.length, 16)
-      assert.strictEqual(statSync(kept).mode & 0o777, 0o600)
+      assertMode(kept, 0o600)
       const shown = yield* settings(["get"])
       assert.include(shown.out, "https://hooks.example ...")
       for (const said of [lost.out, lost.err, out, err, shown.out]) {
@@ -120,7 +121,7 @@ describe("settings", () => {
       const file = join(path, "webhook-secret-local")
       assert.deepStrictEqual([code, applied!.secretFile], [0, file])
       assert.strictEqual(readFileSync(file, "utf8").trim(), yield* secretOf("local"))
-      if (process.platform !== "win32") assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+      assertMode(file, 0o600)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 
   it.effect("keep the webhook's secret where the gateway fails right after it told it", () =>

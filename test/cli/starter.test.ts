@@ -24,7 +24,7 @@ describe("init --project", () => {
       const path = join(yield* folder, "My agent!")
       const { code, err, out } = yield* create(path)
       assert.deepStrictEqual([code, err], [0, ""])
-      assert.match(out, /npm install && npm test/)
+      assert.match(out, /cd ".*My agent!"(?: &&|;) npm install(?: &&|;) npm test/)
       assert.match(out, /npm start/)
       const files = (folder: string) => readdirSync(folder, { recursive: true }).map(String).sort()
       const expected = files(join(root, "template")).map((file) => file === "gitignore" ? ".gitignore" : file)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { AuditRecord } from "../../src/audit/AuditRecord.ts"
@@ -9,6 +9,7 @@ import * as GatewayMemory from "../../src/testing/GatewayMemory.ts"
 import { answering, decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
 import { seeded } from "../support/generateJson.ts"
+import { assertMode } from "../support/mode.ts"
 import { gateway, rawPage, submitSome, tenant } from "../support/rawLog.ts"
 
 const verify = (...args: ReadonlyArray<string>) =>
@@ -74,7 +75,7 @@ describe("verify", () => {
       yield* submitSome(seeded(3), 9)
       const first = yield* verify("--checkpoint", path)
       assert.match(first.out, /Checkpoints +none yet, so the log as it is now is taken as the first; 9 records kept/)
-      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assertMode(path, 0o600)
       yield* submitSome(seeded(4), 3)
       const second = yield* verify("--checkpoint", path, "--since-checkpoint")
       assert.match(

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { basename, join, relative } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as FileLock from "../../src/internal/fileLock.ts"
 import { folder } from "../support/folder.ts"
+import { assertMode } from "../support/mode.ts"
 
 const isHeld = Effect.fnUntraced(function*(filename: string) {
   const error = yield* Effect.flip(Effect.scoped(FileLock.acquire(filename)))
@@ -29,7 +30,7 @@ describe("a lock", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         yield* FileLock.acquire(join(root, "a.db"))
         assert.deepStrictEqual(readdirSync(root), ["a.db.lock"])
-        assert.strictEqual(statSync(join(root, "a.db.lock")).mode & 0o777, 0o600)
+        assertMode(join(root, "a.db.lock"), 0o600)
       }))
       assert.deepStrictEqual(readdirSync(root), [])
     }))

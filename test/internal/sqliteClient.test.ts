@@ -42,6 +42,14 @@ describe("the SQLite client", () => {
     assert.strictEqual(changes, 1)
   })
 
+  it.effect("has the disk write what is committed, on macOS too", () =>
+    Effect.gen(function*() {
+      const sql = yield* open({ filename: join(yield* folder, "a.db") })
+      assert.deepStrictEqual(yield* sql`PRAGMA fullfsync`, [{ fullfsync: 1 }])
+      assert.deepStrictEqual(yield* sql`PRAGMA checkpoint_fullfsync`, [{ checkpoint_fullfsync: 1 }])
+      assert.deepStrictEqual(yield* sql`PRAGMA synchronous`, [{ synchronous: 2 }])
+    }))
+
   test("reads integers beyond 2^53 as bigints or not at all", function*(sql) {
     const huge = 2n ** 62n
     yield* sql`INSERT INTO things ${sql.insert({ id: 1, amount: huge })}`

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { randomUUID } from "node:crypto"
+import { whileInUse } from "../../internal/whileInUse.ts"
 import { FileFailed } from "./failure.ts"
 
 /**
@@ -22,7 +23,7 @@ export const writeWhole = Effect.fnUntraced(function*(path: string, text: string
     yield* file.writeAll(new TextEncoder().encode(text))
     yield* file.sync
   }))
-  yield* Effect.andThen(writing, files.rename(draft, place)).pipe(
+  yield* Effect.andThen(writing, whileInUse(files.rename(draft, place))).pipe(
     Effect.onError(() => Effect.ignore(files.remove(draft, { force: true }))),
     Effect.mapError(FileFailed.of("written", path))
   )

@@ -9,7 +9,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
@@ -21,6 +20,7 @@ import * as Gateway from "../../../src/gateway/Gateway.ts"
 import { layer as database } from "../../../src/gateway/sqlite/Database.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 import { folder } from "../../support/folder.ts"
+import { assertMode } from "../../support/mode.ts"
 import { allowed, upTo } from "../suite/cases.ts"
 import { acme } from "../suite/doors.ts"
 
@@ -53,7 +53,7 @@ describe("the head of a log", () => {
       yield* Effect.provide(calls(3), life(filename))
       assert.deepStrictEqual(headOf(filename).map(({ id, records }) => [id, records]), [["acme", total]])
     }
-    assert.strictEqual(statSync(`${filename}.head`).mode & 0o777, 0o600)
+    assertMode(`${filename}.head`, 0o600)
     assert.strictEqual(readFileSync(victim, "utf8"), "precious")
     assert.deepStrictEqual(readdirSync(root), ["v.db", "v.db.head", "v.db.key", "victim"])
   })
