@@ -36,6 +36,7 @@ try {
   run("bash", ["-c", `mv "${folder}"/*.tgz "${tarball}"`])
   // As a release would, up to the registry. What only the publisher can fill in is checked then.
   run("npm", ["publish", "--dry-run", "--ignore-scripts", "--silent"])
+  run("node", [".ci/jsr.ts"])
   run("publint", ["--strict", tarball])
   run("attw", ["--profile", "esm-only", "--no-emoji", tarball])
 
