@@ -29,7 +29,8 @@ const total = rows.reduce((sum, [, size]) => sum + size, 0)
 
 hand({
   title: "Size of an install",
-  about: "By npm, from the packed package, with the peers that npm brings by itself.",
+  about: "By npm, from the packed package, with the peers that npm brings by itself. It was 98 MB while " +
+    "`@effect/platform-node`, and with it redis, came along.",
   tables: [{ columns: ["package", "MB"], rows: [...rows, ["all", total]] }],
   targets: [atMost("install of effect and effect-vargate", 70, "MB", total)]
 })
