@@ -6,7 +6,6 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,6 +17,7 @@ import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
 import { readKeyFile } from "./core/connection.ts"
 import { FileFailed, Usage } from "./core/failure.ts"
 import { KeyFile } from "./core/flags.ts"
+import { readText } from "./core/readText.ts"
 import { assignment } from "./environment.ts"
 import { Serving } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -102,8 +102,7 @@ const Registration = Schema.fromJsonString(Schema.Struct({
 }))
 
 const readRegistration = Effect.fnUntraced(function*(path: string) {
-  const files = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path))
+  const text = yield* Effect.mapError(readText(path), FileFailed.of("read", path))
   return yield* Schema.decodeEffect(Registration)(text, { onExcessProperty: "error" }).pipe(
     Effect.mapError(({ issue }) => {
       const faults = fieldIssues(issue, []).map(({ message, path }) => [...path, message].join(": "))

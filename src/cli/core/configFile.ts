@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { home } from "../environment.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
+import { readText } from "./readText.ts"
 import { writeWhole } from "./writeWhole.ts"
 
 const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
@@ -38,8 +39,7 @@ const textField = (fields: Readonly<Record<string, unknown>>, name: string): str
 
 /** Undefined where there is no file. What is in it is never part of an error: a key may be. */
 const readFields = Effect.fnUntraced(function*(path: string) {
-  const files = yield* FileSystem.FileSystem
-  const text = yield* files.readFileString(path).pipe(
+  const text = yield* readText(path).pipe(
     Effect.asSome,
     Effect.catchIf(({ reason }) => reason._tag === "NotFound", () => Effect.succeedNone),
     Effect.mapError(FileFailed.of("read", path))

@@ -5,7 +5,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,6 +17,7 @@ import { Printer } from "../screen/Printer.ts"
 import * as ConfigFile from "./configFile.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
 import * as Flags from "./flags.ts"
+import { readText } from "./readText.ts"
 import { readStdin } from "./stdin.ts"
 import { variable } from "./variables.ts"
 
@@ -45,10 +45,9 @@ export class Connection
  * @internal
  */
 export const readKeyFile = Effect.fnUntraced(function*(path: string) {
-  const files = yield* FileSystem.FileSystem
   const text = path === "-"
     ? yield* readStdin
-    : yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path))
+    : yield* Effect.mapError(readText(path), FileFailed.of("read", path))
   const key = text.split("\n", 1)[0]!.trim()
   if (key !== "") return Redacted.make(key)
   return yield* new NotConfigured({ message: `${path === "-" ? "stdin" : path} holds no key in its first line.` })

@@ -4,21 +4,20 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Predicate from "effect/Predicate"
 import * as Words from "../screen/words.ts"
 import { FileFailed, Usage } from "./failure.ts"
+import { readText } from "./readText.ts"
 import { readStdin } from "./stdin.ts"
 
 type Params = Readonly<Record<string, unknown>>
 
 /** @internal */
 export const readParams = Effect.fnUntraced(function*(argument: string) {
-  const files = yield* FileSystem.FileSystem
   if (argument === "-") return yield* parseParams(yield* readStdin, "stdin")
   if (!argument.startsWith("@")) return yield* parseParams(argument, "--params")
   const path = argument.slice(1)
-  return yield* parseParams(yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path)), path)
+  return yield* parseParams(yield* Effect.mapError(readText(path), FileFailed.of("read", path)), path)
 })
 
 /**

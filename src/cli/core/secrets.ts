@@ -6,11 +6,11 @@
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ask, canAsk } from "../screen/prompts.ts"
 import { FileFailed, Usage } from "./failure.ts"
+import { readText } from "./readText.ts"
 import { readStdin } from "./stdin.ts"
 
 /** @internal */
@@ -26,9 +26,8 @@ export const valueFile = Flag.String("value-file").pipe(
  * @internal
  */
 export const readSecret = Effect.fnUntraced(function*(path: Option.Option<string>, question: string) {
-  const files = yield* FileSystem.FileSystem
   const text = Option.isSome(path) && path.value !== "-"
-    ? yield* Effect.mapError(files.readFileString(path.value), FileFailed.of("read", path.value))
+    ? yield* Effect.mapError(readText(path.value), FileFailed.of("read", path.value))
     : Option.isNone(path) && (yield* canAsk)
     ? Redacted.value(yield* ask(Prompt.Hidden({ message: question })))
     : yield* readStdin

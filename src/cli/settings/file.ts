@@ -5,11 +5,11 @@
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import { TenantSettings } from "../../model/TenantSettings.ts"
 import { FileFailed, Usage } from "../core/failure.ts"
+import { readText } from "../core/readText.ts"
 import { readStdin } from "../core/stdin.ts"
 
 /** @internal */
@@ -24,10 +24,9 @@ const decode = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(Tena
 
 /** @internal */
 export const readSettings = Effect.fnUntraced(function*(path: string) {
-  const files = yield* FileSystem.FileSystem
   const text = path === "-"
     ? yield* readStdin
-    : yield* Effect.mapError(files.readFileString(path), FileFailed.of("read", path))
+    : yield* Effect.mapError(readText(path), FileFailed.of("read", path))
   return yield* Effect.mapError(
     decode(text),
     ({ issue }) =>

@@ -4,11 +4,11 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { Checkpoint } from "../../audit/Checkpoint.ts"
 import * as Checkpoints from "../../verify/Checkpoints.ts"
 import { FileFailed, Usage } from "../core/failure.ts"
+import { readText } from "../core/readText.ts"
 
 /**
  * All of a file, or none where none is named. A file that is to be written may be missing; one that is there and holds no
@@ -21,8 +21,7 @@ export const readKept = Effect.fnUntraced(function*(
   { mayBeMissing = false }: { readonly mayBeMissing?: boolean } = {}
 ) {
   if (Option.isNone(path)) return []
-  const files = yield* FileSystem.FileSystem
-  const text = yield* files.readFileString(path.value).pipe(
+  const text = yield* readText(path.value).pipe(
     Effect.asSome,
     Effect.catchIf(({ reason }) => mayBeMissing && reason._tag === "NotFound", () => Effect.succeedNone),
     Effect.mapError(FileFailed.of("read", path.value))
