@@ -1,5 +1,5 @@
 /**
- * Files that people write, as text: UTF-8, or the UTF-16 that the redirections of Windows PowerShell write, with or
+ * Files of the user, as text: UTF-8, or the UTF-16 that the redirections of Windows PowerShell write, with or
  * without a mark at their beginning.
  *
  * @internal

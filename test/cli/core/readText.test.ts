@@ -13,7 +13,7 @@ const written = {
     Buffer.from(`\u{feff}${text}`.replaceAll("\n", "\r\n"), "utf16le")
 }
 
-describe("a file that a person wrote", () => {
+describe("a file of the user", () => {
   it.effect.each(Object.entries(written))("is read: %s", ([, bytes]) =>
     Effect.gen(function*() {
       const path = yield* folder
