@@ -29,7 +29,8 @@ const benchmarks = [
   "install",
   "toolkit",
   "mcpProxy",
-  "gatewayLoad"
+  "gatewayLoad",
+  "gatewayGrowth"
 ]
 
 const minutes = 60_000

@@ -18,6 +18,7 @@
 import * as Schema from "effect/Schema"
 import { ApprovalStats, Approved, PendingAction, Waiting } from "../approvals/Approval.ts"
 import { AuditRecord, ChainStatus } from "../audit/AuditRecord.ts"
+import { Checkpoint } from "../audit/Checkpoint.ts"
 import { DriftReport, ReplayReport } from "../audit/ReplayReport.ts"
 import { Denied, Expired, LimitSource, PendingApproval, Rejected, SideEffect } from "../errors/VargateError.ts"
 import { Allowed } from "../model/Allowed.ts"
@@ -372,6 +373,48 @@ export const Serving = Schema.toCodecJson(Schema.Struct({
   isNew: Schema.Boolean,
   /** What events are signed with, where the tenant has a webhook. */
   webhookSecret: Schema.optionalKey(Schema.String)
+}))
+
+const Copy = Schema.Struct({
+  /** The file that was written. Its head is beside it, in `{filename}.head`. */
+  filename: Schema.String,
+  keyFile: Schema.String,
+  /** Each with its number of records and the hash of the newest, as they were verified. */
+  tenants: Schema.Array(Schema.Struct({ id: Schema.String, records: Schema.Int, head: Schema.String }))
+})
+
+/**
+ * `backup`: what was copied, and where the key is, which was not.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const BackedUp = Schema.toCodecJson(Copy)
+
+/**
+ * `restore`: the ledger that was put back.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const Restored = Schema.toCodecJson(Copy)
+
+/**
+ * `archive`: what was taken out of the ledger, and the file of checkpoints that stand for it.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const Archived = Schema.toCodecJson(Schema.Struct({
+  archives: Schema.Array(Schema.Struct({
+    tenantId: Schema.String,
+    filename: Schema.String,
+    /** How many records were taken out. */
+    records: Schema.Int,
+    /** The first record that stays. */
+    checkpoint: Checkpoint
+  })),
+  checkpoints: Schema.optional(Schema.String)
 }))
 
 /**

@@ -29,6 +29,7 @@ import * as Dev from "./dev.ts"
 import * as Doctor from "./doctor.ts"
 import * as Evidence from "./evidence.ts"
 import * as Init from "./init.ts"
+import * as Ledger from "./ledger.ts"
 import * as McpProxy from "./mcpProxy.ts"
 import { ExitCode } from "./Output.ts"
 import * as Proof from "./proof.ts"
@@ -63,7 +64,10 @@ const root = Command.make("effect-vargate").pipe(
     Session.command,
     Workflows.command,
     McpProxy.command,
-    Dev.command
+    Dev.command,
+    Ledger.backup,
+    Ledger.restore,
+    Ledger.archive
   ]),
   Command.withGlobalFlags(Flags.all)
 )

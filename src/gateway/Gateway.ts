@@ -427,3 +427,19 @@ export const serve = (options: Options = {}): Layer.Layer<never, never, HttpServ
 
 const defaultHosts = (address: NetAddress.SocketAddress): Hosts =>
   NetAddress.isInetAddress(address) && NetAddress.isLoopback(address.address) ? [] : "any"
+
+// --- the file --------------------------------------------------------------------------------------------------------
+
+/**
+ * Taking old records out of the file of a gateway on disk.
+ *
+ * @since 0.2.0
+ */
+export { type Archive, archive, type ArchiveOptions } from "./sqlite/archive.ts"
+
+/**
+ * Backing up and restoring the file of a gateway on disk.
+ *
+ * @since 0.2.0
+ */
+export { backup, type BackupOptions, type Copy, restore, type RestoreOptions } from "./sqlite/backup.ts"

@@ -69,7 +69,12 @@ const claim = (db: DatabaseSync, applicationId: number) => {
   else if (db.prepare("PRAGMA application_id").get()?.application_id !== applicationId) throw new ForeignFile()
 }
 
-const sqlError = (operation: string) => (cause: unknown): SqlError => {
+/**
+ * What SQLite's own error is to those who use SQL.
+ *
+ * @internal
+ */
+export const sqlError = (operation: string) => (cause: unknown): SqlError => {
   const words = cause instanceof Error ? cause.message : String(cause)
   return new SqlError({
     reason: classifySqliteError({ code: resultCode(cause), message: words, cause }, {

@@ -42,7 +42,10 @@ const commands: ReadonlyArray<string> = [
   "session",
   "session tenants",
   "mcp-proxy",
-  "dev"
+  "dev",
+  "backup",
+  "restore",
+  "archive"
 ]
 
 const split = (command: string) => command === "" ? [] : command.split(" ")

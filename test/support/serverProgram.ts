@@ -5,7 +5,7 @@
  * Argument: options of the server as JSON, `apiKey` as a text.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Redacted } from "effect"
+import { Effect, Logger, Redacted } from "effect"
 import * as GatewayServer from "effect-vargate/gateway/GatewayServer"
 import { appendFileSync, readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -50,5 +50,7 @@ GatewayServer.run(
 ).pipe(
   Effect.tapError(({ _tag, message }) => say({ _tag, message })),
   Effect.tapDefect((defect) => Effect.sync(() => console.error(defect))),
+  // Lines on stdout are the test's.
+  Effect.provide(Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

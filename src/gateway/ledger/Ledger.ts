@@ -134,6 +134,18 @@ export interface Link {
 }
 
 /**
+ * Where a chain begins whose oldest records are in archives: the newest of those.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Origin {
+  readonly place: number
+  readonly id: number
+  readonly recordHash: string
+}
+
+/**
  * The ledger. Every method is atomic: a record is appended together with its chain link and with what it adds to the
  * agent's history, and a pending action together with its record. What is answered has been kept.
  *
@@ -168,6 +180,8 @@ export class Ledger extends Context.Service<Ledger, {
   readonly records: (tenantId: string) => Effect.Effect<ReadonlyArray<AuditRecord>>
   /** All records of a tenant, oldest first. */
   readonly stream: (tenantId: string) => Stream.Stream<AuditRecord>
+  /** Undefined where nothing was archived. */
+  readonly origin: (tenantId: string) => Effect.Effect<Origin | undefined>
   /** At most so many links of a tenant's chain after a place, oldest first: all there is to verify, and nothing else. */
   readonly links: (tenantId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<Link>>
   /** The record at a place in the tenant's chain. The first is 1. */

@@ -105,6 +105,7 @@ const make = Effect.sync(() => {
 
     records: (tenantId) => Effect.sync(() => ledgerOf(tenantId).records.slice()),
     stream: (tenantId) => streamOf(() => ledgerOf(tenantId).records),
+    origin: () => Effect.undefined,
     links: (tenantId, after, limit) =>
       Effect.sync(() => linksOf(ledgerOf(tenantId).records.slice(after, after + limit), after)),
     nth: (tenantId, place) => Effect.sync(() => ledgerOf(tenantId).records[place - 1]),

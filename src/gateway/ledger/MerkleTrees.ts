@@ -37,7 +37,10 @@ export class MerkleTrees extends Context.Service<MerkleTrees, {
     tenantId: string,
     records: ReadonlyArray<Provable>
   ) => Effect.Effect<ReadonlyMap<string, MerkleProof>>
-  /** The root that a stored tree's records lead to today; undefined where all of them were erased. */
+  /**
+   * The root that a stored tree's records lead to today; undefined where all of them were erased. The stored root where they
+   * were archived.
+   */
   readonly rebuild: (tenantId: string, tree: MerkleTree) => Effect.Effect<RecordHash | undefined>
 }>()("effect-vargate/gateway/MerkleTrees") {}
 
@@ -71,6 +74,9 @@ const make = Effect.gen(function*() {
     )
 
   const rebuild = Effect.fnUntraced(function*(tenantId: string, tree: MerkleTree) {
+    const origin = yield* ledger.origin(tenantId)
+    // Its records are in an archive: they prove it, or do not.
+    if (origin !== undefined && tree.toRecordId! <= origin.id) return tree.root
     const leaves = yield* leavesOf(tenantId, tree)
     return leaves.length === 0 ? undefined : rootOf(yield* levelsOf(leaves))
   }, climbing.withPermits(1))

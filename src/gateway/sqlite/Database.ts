@@ -61,11 +61,28 @@ export interface Options {
   readonly filename: string
 }
 
-/** Marks the file as ours: "Vrgt". */
-const applicationId = 0x56726774
+/**
+ * Marks the file as ours: "Vrgt".
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const applicationId = 0x56726774
 
 /** What is encrypted under the key from the beginning, to tell the right one from others. */
 const probe = "effect-vargate"
+
+/**
+ * Whether a key is that of a database.
+ *
+ * @category keys
+ * @since 0.2.0
+ */
+export const isKeyOf = (key: Uint8Array, sql: SqlClient.SqlClient): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    sql<{ readonly sealed: Uint8Array }>`SELECT sealed FROM key_probe`,
+    ([known]) => known === undefined || unseal(key, known.sealed) === probe
+  )
 
 const problems = new Map<number | undefined, readonly [StorageProblem, string]>([
   [5, ["InUse", "is in use"]],
@@ -76,7 +93,13 @@ const problems = new Map<number | undefined, readonly [StorageProblem, string]>(
   [26, ["Damaged", "is not a SQLite database"]]
 ])
 
-const storageError = (filename: string) => (error: SqlError): StorageError => {
+/**
+ * What an error of SQLite means for a file.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export const storageError = (filename: string) => (error: SqlError): StorageError => {
   if (SqliteClient.isForeign(error)) {
     return new StorageError({ problem: "Foreign", filename, detail: "is not a gateway's database" })
   }
@@ -111,17 +134,26 @@ const take = Effect.fnUntraced(function*(filename: string) {
   return { path, known }
 })
 
+/**
+ * The version of a database's schema. Fails where this version of the gateway does not know it.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
+export const knownVersion = Effect.fnUntraced(function*(filename: string, sql: SqlClient.SqlClient) {
+  const version = yield* versionOf(sql)
+  if (version <= currentVersion) return version
+  const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
+  return yield* new StorageError({ problem: "Newer", filename, detail })
+})
+
 const open = Effect.fnUntraced(function*(
   filename: string,
   path: string,
   known: ReadonlyMap<string, Head> | undefined
 ) {
   const sql = yield* SqliteClient.make({ filename: path, applicationId })
-  const version = yield* versionOf(sql)
-  if (version > currentVersion) {
-    const detail = `was written by a newer version (its schema is ${version}, this version knows ${currentVersion})`
-    return yield* new StorageError({ problem: "Newer", filename, detail })
-  }
+  const version = yield* knownVersion(filename, sql)
   if (known !== undefined) yield* HeadFile.checkRecords(filename, sql, known, version === 0)
   // What is deleted is overwritten: the data of an erased subject must not be found in the free pages.
   yield* sql`PRAGMA secure_delete = ON`
@@ -141,7 +173,7 @@ const unlock = Effect.fnUntraced(function*(path: string, sql: SqlClient.SqlClien
   const key = isInMemory(path) ? randomBytes(32) : yield* readKey(path, known !== undefined)
   if (known === undefined) {
     yield* sql`INSERT INTO key_probe ${sql.insert({ sealed: seal(key, probe) })}`
-  } else if (unseal(key, known.sealed) !== probe) {
+  } else if (!(yield* isKeyOf(key, sql))) {
     return yield* new StorageError({
       problem: "KeyUnfit",
       filename: keyPathOf(path),
@@ -184,6 +216,27 @@ const guarded = Effect.fnUntraced(function*(filename: string, path: string, sql:
   }
 })
 
+/**
+ * Keeps where the file is. A copy of a ledger is another ledger: nothing but this tells that the two have one past, and
+ * that neither has what the other one records.
+ */
+const notePlace = Effect.fnUntraced(function*(filename: string, path: string, sql: SqlClient.SqlClient) {
+  if (isInMemory(path)) return
+  const identity = FileLock.identityOf(path) ?? ""
+  const [before] = yield* sql<{ readonly path: string; readonly identity: string }>`SELECT path, identity FROM place`
+  if (before?.path === path && before.identity === identity) return
+  if (before !== undefined && before.path !== path && FileLock.identityOf(before.path) === before.identity) {
+    yield* Effect.logWarning(
+      `${filename} is a copy of ${before.path}, which is still there. They are two ledgers from now on: what one of them ` +
+        "records, the other one lacks, and calls with the same keys are counted and decided by each for itself."
+    )
+  }
+  yield* sql.withTransaction(Effect.andThen(
+    sql`DELETE FROM place`,
+    sql`INSERT INTO place ${sql.insert({ path, identity })}`
+  ))
+})
+
 const make = Effect.fnUntraced(function*({ filename }: Options) {
   const { known, path } = yield* take(filename)
   const toStorageError = storageError(filename)
@@ -191,6 +244,7 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
     const sql = yield* open(filename, path, known)
     const key = yield* unlock(path, sql)
     const transactor = yield* guarded(filename, path, sql)
+    yield* notePlace(filename, path, sql)
     return { sql, key, transactor, heads: yield* HeadFile.make(isInMemory(path) ? undefined : path, sql, known) }
   }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError(error))))
   /** The newest records of the transaction that is open. */

@@ -32,6 +32,10 @@ export type StorageProblem =
   | "Incomplete"
   /** The file with the head of the log cannot be understood. */
   | "HeadUnfit"
+  /** It is there already, and would be overwritten. */
+  | "Exists"
+  /** Its chain of hashes is broken. */
+  | "Broken"
   /** What is encrypted in it cannot be read without the key file. */
   | "KeyMissing"
   /** Other users can read the key file. */
@@ -53,6 +57,8 @@ const advice: Readonly<Record<StorageProblem, string>> = {
     ".head file beside it: then the loss is not reported again.",
   HeadUnfit:
     "Put it back from a backup. Where there is none, remove it: then nothing tells whether the log is complete.",
+  Exists: "Nothing was written. Move it away with all files that are named after it, or choose another name.",
+  Broken: "Nothing was written. Keep it as evidence, and verify it against your checkpoints.",
   KeyMissing: "Put it back from a backup: it alone opens the secrets in the database.",
   KeyExposed: "Take the permission away (chmod 600), and replace the secrets if another user may have read it.",
   KeyUnfit: "Put back the one that was made with this database."

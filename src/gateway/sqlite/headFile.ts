@@ -84,7 +84,7 @@ export const readHeads = Effect.fnUntraced(function*(filename: string) {
  * database's lock writes here, so that what stands at the draft's name is a killed process's, or a link that must not be
  * followed.
  */
-const writeHeads = async (filename: string, heads: ReadonlyMap<string, Head>) => {
+const writeFile = async (filename: string, heads: ReadonlyMap<string, Head>) => {
   const path = headPathOf(filename)
   const draft = `${path}.new`
   try {
@@ -145,8 +145,29 @@ export const checkRecords = Effect.fnUntraced(function*(
   }
 })
 
-/** What a database holds. It leaps from tenant to tenant and to the end of each: a log may be long. */
-const headsIn = (sql: SqlClient) =>
+/**
+ * Writes the heads of a database's copy.
+ *
+ * @category files
+ * @since 0.2.0
+ */
+export const writeHeads = (filename: string, heads: ReadonlyMap<string, Head>) => {
+  const path = headPathOf(filename)
+  return Effect.tryPromise({
+    try: () => writeFile(filename, heads),
+    catch: (cause) =>
+      new StorageError({ problem: "Inaccessible", filename: path, detail: `cannot be written (${codeOf(cause)})` })
+  })
+}
+
+/**
+ * The heads as the records of a database have them. It leaps from tenant to tenant and to the end of each: a log may be
+ * long.
+ *
+ * @category files
+ * @since 0.2.0
+ */
+export const headsIn = (sql: SqlClient) =>
   Effect.map(
     sql<{ readonly tenant_id: string; readonly records: number; readonly record_hash: string }>`
       WITH RECURSIVE tenants (tenant) AS (
@@ -191,7 +212,7 @@ export const make = Effect.fnUntraced(function*(
   const write = Effect.suspend(() => {
     if (path === undefined || !isDirty) return Effect.void
     isDirty = false
-    return Effect.tryPromise(() => writeHeads(path, heads)).pipe(
+    return Effect.tryPromise(() => writeFile(path, heads)).pipe(
       Effect.catch((error) => {
         // A full disk: the head lags behind until space is free.
         isDirty = true

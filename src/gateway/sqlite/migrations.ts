@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
+import { copies } from "./migrations/copies.ts"
 import { history } from "./migrations/history.ts"
 import { intents } from "./migrations/intents.ts"
 import { key } from "./migrations/key.ts"
@@ -26,7 +27,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0005_managed": managed,
   "0006_windows": windows,
   "0007_intents": intents,
-  "0008_scoped_keys": scopedKeys
+  "0008_scoped_keys": scopedKeys,
+  "0009_copies": copies
 }
 
 /**

@@ -5,10 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { AgentActivity } from "../../audit/AgentActivity.ts"
-import type { Ledger } from "../ledger/Ledger.ts"
+import type { Ledger, Link, Origin } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
 import { fromColumn, toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
@@ -26,6 +28,34 @@ interface AgentRow {
   readonly tools: string
 }
 
+/** The step of the migrations from which on records can be archived. */
+const archiving = 9
+
+/**
+ * Reads tenants' chains. `version` is that of the schema.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const chainIn = (sql: SqlClient, version = archiving) => {
+  const columns = sql.literal(linkColumns.join(", "))
+  return {
+    origin: (tenantId: string): Effect.Effect<Origin | undefined, SqlError> =>
+      version < archiving ? Effect.undefined : Effect.map(
+        sql<{ readonly position: number; readonly record_id: number; readonly record_hash: string }>`
+          SELECT position, record_id, record_hash FROM archived WHERE tenant_id = ${tenantId}`,
+        ([row]) => row && { place: row.position, id: row.record_id, recordHash: row.record_hash }
+      ),
+    links: (tenantId: string, after: number, limit: number): Effect.Effect<ReadonlyArray<Link>, SqlError> =>
+      Effect.map(
+        sql<LinkRow>`
+          SELECT ${columns} FROM records WHERE tenant_id = ${tenantId} AND position > ${after}
+          ORDER BY position LIMIT ${limit}`,
+        (rows) => rows.map(linkOf)
+      )
+  }
+}
+
 /**
  * The methods of a ledger that are about the log.
  *
@@ -35,7 +65,7 @@ interface AgentRow {
 export const records = (database: Database["Service"]) => {
   const { commit, read, sql } = database
 
-  const columns = sql.literal(linkColumns.join(", "))
+  const chain = chainIn(sql)
 
   const rowsWhere = (condition: Fragment) =>
     read(sql<RecordRow & { readonly position: number }>`SELECT * FROM records WHERE ${condition}`)
@@ -78,13 +108,8 @@ export const records = (database: Database["Service"]) => {
 
     records: (tenantId) => Stream.runCollect(stream(tenantId)),
     stream,
-    links: (tenantId, after, limit) =>
-      Effect.map(
-        read(sql<LinkRow>`
-          SELECT ${columns} FROM records WHERE tenant_id = ${tenantId} AND position > ${after}
-          ORDER BY position LIMIT ${limit}`),
-        (rows) => rows.map(linkOf)
-      ),
+    origin: (tenantId) => read(chain.origin(tenantId)),
+    links: (tenantId, after, limit) => read(chain.links(tenantId, after, limit)),
     nth: (tenantId, place) => first(sql`tenant_id = ${tenantId} AND position = ${place}`),
     find: (tenantId, actionId) => first(sql`tenant_id = ${tenantId} AND action_id = ${toColumn(actionId)}`),
     findByHash: (tenantId, recordHash) => first(sql`tenant_id = ${tenantId} AND record_hash = ${recordHash}`),
@@ -124,7 +149,7 @@ export const records = (database: Database["Service"]) => {
 
     replaceRecords: (tenantId, replacement) =>
       commit(Effect.gen(function*() {
-        for (const table of ["records", "agent_activity", "agent_tools", "subjects"]) {
+        for (const table of ["records", "archived", "agent_activity", "agent_tools", "subjects"]) {
           yield* sql`DELETE FROM ${sql(table)} WHERE tenant_id = ${tenantId}`
         }
         for (const [index, record] of replacement.entries()) {

@@ -126,12 +126,14 @@ describe("a gateway's file", () => {
       "DROP TABLE managed_sessions",
       "DROP TABLE intents",
       "DROP TABLE scoped_keys",
+      "DROP TABLE place",
+      "DROP TABLE archived",
       "CREATE TABLE running_approvals (tenant_id TEXT, action_id TEXT)",
       ...["ordinal", "denials", "high_values"].map((column) => `ALTER TABLE agents DROP COLUMN ${column}`),
       ...["ordinal", "denials", "high_value"].map((column) => `ALTER TABLE agent_actions DROP COLUMN ${column}`),
       "INSERT INTO agents VALUES ('t', 'a', 0.5, 3, 1, 20), ('t', 'b', 0, 1, 0, NULL)",
       "INSERT INTO agent_actions VALUES ('t', 'a', 10, 1, 0), ('t', 'a', 20, 2, 1), ('t', 'a', 20, 4, 0), ('t', 'b', 5, 3, 0)",
-      "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents', 'scoped_keys')"
+      "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents', 'scoped_keys', 'copies')"
     )
     yield* open(filename, ({ sql }) =>
       Effect.gen(function*() {

@@ -117,7 +117,9 @@ export const layer = HttpApiBuilder.group(
       )
       .handle("backup", () =>
         Effect.fail(
-          NotImplemented501.make({ detail: "This gateway makes no backups: copy what its ledger is kept in" })
+          NotImplemented501.make({
+            detail: "This gateway makes no backups by HTTP: effect-vargate backup copies its ledger"
+          })
         ))
   })
 )

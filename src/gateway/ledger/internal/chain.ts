@@ -11,7 +11,7 @@ import { AuditRecord, ChainStatus } from "../../../audit/AuditRecord.ts"
 import { auditPayload, canonicalJson } from "../../../internal/canonicalJson.ts"
 import { RecordHash } from "../../../model/RecordHash.ts"
 import { Timestamp } from "../../../transport/wire/Timestamp.ts"
-import type { Entry, Ledger } from "../Ledger.ts"
+import type { Entry, Ledger, Link, Origin } from "../Ledger.ts"
 
 /**
  * What stands before the first record.
@@ -107,16 +107,24 @@ const firstSlice = 8
  *
  * **Details**
  *
- * In slices of about half a millisecond. Between two of them whatever else has arrived has its turn.
+ * Of a chain whose oldest records were archived, what stays is verified, from the newest archived one on. In slices of about
+ * half a millisecond. Between two of them whatever else has arrived has its turn.
  *
  * @category hashing
  * @since 0.1.0
  */
-export const verifyChain = Effect.fnUntraced(function*(ledger: Pick<Ledger["Service"], "links">, tenantId: string) {
+export const verifyChain = Effect.fnUntraced(function*<E = never>(
+  ledger: {
+    readonly origin: (tenantId: string) => Effect.Effect<Origin | undefined, E>
+    readonly links: (tenantId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<Link>, E>
+  },
+  tenantId: string
+): Effect.fn.Return<ChainStatus, E> {
+  const origin = yield* ledger.origin(tenantId)
   const broken = (failedAt: string, reason: string) => new ChainStatus({ valid: false, failedAt, reason, tenantId })
-  let prevHash: string = genesis
-  let records = 0
-  let after = 0
+  let prevHash: string = origin?.recordHash ?? genesis
+  let records = origin?.place ?? 0
+  let after = records
   let limit = firstSlice
   for (;;) {
     const began = performance.now()
