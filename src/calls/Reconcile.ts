@@ -11,11 +11,18 @@
  * this process sent its first call, or that has encrypted fields. Looks that happen at the same time read the log once for
  * all, back to the time of sending, at most 10,000 records.
  *
+ * Without a reference the record may also be that of an identical call of another process, which acts on it or waits for
+ * its approval. So nothing that is still to be acted on is taken over from the log. Where the gateway left the action to
+ * the agent, `reconcile` submits the call again, up to three times: the gateway executed nothing, and the agent acts only
+ * on the record that the answer names; the record that was found stays without an action. A pending record leaves the
+ * outcome unknown, since two approvals would allow two actions.
+ *
  * **Gotchas**
  *
  * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
- * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
- * under the same agent id at the same time cannot be told apart; give such calls a reference.
+ * passed, so a call without one is never sent again unless the program says {@link resendAfter}. Identical calls of other
+ * processes under the same agent id at the same time cannot be told apart; give calls that need approval, and such calls,
+ * a reference.
  *
  * @since 0.1.0
  */
@@ -124,8 +131,14 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
         !sameParams(lost.request.params, record.params, false)
       ))
     const decision = readDecision(record, redact, lost.request.isBusinessHours)
-    if (others.length > 0 || isDoubtful || decision === undefined || !claims.claim(record.actionId, now)) {
+    // Another process may be waiting to act on this record, or be acting.
+    const isShared = !hasReference(lost.request)
+    const isAmbiguous = others.length > 0 || isDoubtful || (isShared && decision?._tag === "PendingApproval")
+    if (decision === undefined || isAmbiguous || !claims.claim(record.actionId, now)) {
       return yield* unknown("ambiguous", free)
+    }
+    if (isShared && decision._tag === "Allowed" && decision.execution._tag === "NotExecuted") {
+      return yield* unknown("not executed", free)
     }
     yield* Effect.annotateCurrentSpan({ "vargate.action_id": record.actionId })
     const given = givenOf(lost.request)
@@ -144,7 +157,9 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
     Effect.retry(
       (options.poll ?? growing).pipe(
         Schedule.setInputType<OutcomeUnknown>(),
-        Schedule.while(() => Effect.map(left, (millis) => millis > 0)),
+        Schedule.while(({ input: { evidence } }) =>
+          Effect.map(left, (millis) => millis > 0 && evidence !== "not executed")
+        ),
         // The last look comes when the time is over, not before.
         Schedule.modifyDelay(({ duration }) =>
           Effect.map(left, (millis) => Duration.min(duration, Duration.millis(Math.ceil(millis))))
@@ -162,7 +177,8 @@ export const lookUp = Effect.fn("Reconcile.lookUp")(function*(
 const growing = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")])
 
 /**
- * Turns the `OutcomeUnknown` of `ToolCalls.call` into the answer that was lost, where the audit log has it.
+ * Turns the `OutcomeUnknown` of `ToolCalls.call` into the answer that was lost, where the audit log has it, or submits the
+ * call anew where its record says that the gateway executed nothing, and may be another process's.
  *
  * **Example** (Never twice, and still an answer)
  *
@@ -197,21 +213,24 @@ export const reconcileDecision = (options: Options = {}) =>
 <E, R>(
   call: Effect.Effect<ToolCalls.Decision, E, R>
 ): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> => {
+  /** `anew` is how often the call may still be submitted where the gateway executed nothing. */
   const once = (
-    resend: boolean
+    resend: boolean,
+    anew: number
   ): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> =>
     Effect.catch(
       call,
       (error): Effect.Effect<ToolCalls.Decision, E | OutcomeUnknown, R | AuditLog.AuditLog> =>
         error instanceof OutcomeUnknown
-          ? Effect.catchIf(
-            lookUp(error, options),
-            ({ evidence }) => resend && evidence === "not recorded",
-            () => Effect.provideService(once(false), AllowDuplicate, true)
-          )
+          ? Effect.catch(lookUp(error, options), (unknown) => {
+            const isAnew = unknown.evidence === "not executed" && anew > 0
+            if (!isAnew && !(resend && unknown.evidence === "not recorded")) return Effect.fail(unknown)
+            const again = isAnew ? once(resend, anew - 1) : once(false, anew)
+            return Effect.provideService(again, AllowDuplicate, true)
+          })
           : Effect.fail(error)
     )
-  return once(options.resend ?? false)
+  return once(options.resend ?? false, 3)
 }
 
 // --- the log ---------------------------------------------------------------------------------------------------------

@@ -374,9 +374,17 @@ const nextStep = (
       return `The audit log had no record of it${after}, which proves nothing while the gateway may still be executing it. Do not resend it; look again later.`
     }
     case "ambiguous":
-      return `The audit log has records that fit it (${
-        candidates.length === 0 ? "none of them certain" : candidates.join(", ")
-      }), and does not tell which one is its own. Do not resend it; have an operator compare them.`
+      return candidates.length === 1
+        ? `The audit log has a record that fits it (${
+          candidates[0]
+        }), which may be another call's. Do not resend it; have an operator compare them.`
+        : `The audit log has records that fit it (${
+          candidates.length === 0 ? "none of them certain" : candidates.join(", ")
+        }), and does not tell which one is its own. Do not resend it; have an operator compare them.`
+    case "not executed":
+      return `The audit log has a record that fits it (${
+        candidates.join(", ")
+      }), which the gateway left to its agent to act on, and which may be another process's. Do not act on it; have an operator look whether its agent has.`
     case "log unreadable":
       return "The audit log could not be read far enough to tell. Do not resend it; look it up once the log can be read."
   }
@@ -393,7 +401,9 @@ const nextStep = (
  * machine's clock.
  *
  * After a look, `evidence` says what the log has: no record after `waited` ("not recorded", which proves nothing while
- * the gateway may still be executing), several that fit (`candidates`), or nothing, because it could not be read.
+ * the gateway may still be executing), one that the gateway left to an agent to act on, and that may be another process's
+ * ("not executed"), one or several that fit and may be other calls' (`candidates`), or nothing, because it could not be
+ * read.
  *
  * @category errors
  * @since 0.1.0
@@ -404,7 +414,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("effect-v
     request: ToolCall,
     sentAt: Schema.DateTimeUtc,
     cause: Reason,
-    evidence: Schema.optional(Schema.Literals(["not recorded", "ambiguous", "log unreadable"])),
+    evidence: Schema.optional(Schema.Literals(["not recorded", "not executed", "ambiguous", "log unreadable"])),
     waited: Schema.optional(Schema.Duration),
     candidates: Schema.optional(Schema.Array(ActionId))
   }

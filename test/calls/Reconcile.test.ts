@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Logger, References } from "effect"
 import type { VargateError } from "effect-vargate"
-import { AuditLog, AuditRecord, Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
+import { Approvals, AuditLog, AuditRecord, Governed, Reconcile, Reviews, ToolCalls, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
 import * as Faults from "effect-vargate/testing/Faults"
@@ -43,9 +43,12 @@ describe("Reconcile", () => {
     "a lost answer is found: allowed, executed, denied, held",
     Effect.gen(function*() {
       yield* loseNext
-      const allowed = yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 1 } }).pipe(
-        Reconcile.reconcile()
-      )
+      const allowed = yield* ToolCalls.call({
+        tool: "http",
+        method: "GET",
+        params: { n: 1 },
+        reference: "params"
+      }).pipe(Reconcile.reconcile())
       assert.isTrue(allowed.reconciled)
       assert.strictEqual(allowed.execution._tag, "NotExecuted")
       assert.strictEqual(allowed.actionId, (yield* records)[0]!.actionId)
@@ -55,9 +58,85 @@ describe("Reconcile", () => {
       assert.strictEqual(executed.execution._tag, "ExecutedUnseen")
 
       yield* loseNext
-      const held = yield* ToolCalls.call({ tool: "db", method: "drop" }).pipe(Reconcile.reconcile(), Effect.flip)
+      const held = yield* ToolCalls.call({ tool: "db", method: "drop", reference: "params" }).pipe(
+        Reconcile.reconcile(),
+        Effect.flip
+      )
       assert.strictEqual(held._tag, "PendingApproval")
       assert.strictEqual(yield* posts, 3)
+    })
+  )
+
+  test(
+    "what the gateway left to the agent is submitted anew, and acted on by the new record alone",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      lost.push(toolCall, toolCall)
+      let runs = 0
+      const call = { tool: "http", method: "GET", params: { n: 1 } }
+      const done = yield* Governed.run(call, Effect.sync(() => ++runs))
+      assert.deepInclude(done, { executedBy: "agent", actionId: (yield* records).at(-1)!.actionId })
+      assert.strictEqual(runs, 1)
+      assert.strictEqual((yield* records).length, 3)
+    })
+  )
+
+  test(
+    "it is not submitted more than three times anew",
+    Effect.gen(function*() {
+      const { lost } = yield* Wiretap
+      lost.push(toolCall, toolCall, toolCall, toolCall)
+      let runs = 0
+      const call = { tool: "http", method: "GET", params: { n: 1 } }
+      const error = yield* Effect.flip(yield* within(Governed.run(call, Effect.sync(() => ++runs))))
+      assert.deepInclude(error, { _tag: "OutcomeUnknown", evidence: "not executed", sideEffect: "possible" })
+      assert.include(error.message, (yield* records).at(-1)!.actionId)
+      assert.deepStrictEqual([runs, yield* posts], [0, 4])
+    })
+  )
+
+  for (const [what, tool, method] of [["allowed", "bank", "note"], ["pending", "db", "drop"]] as const) {
+    it.effect(`two processes never act on one record: ${what}`, () =>
+      Effect.gen(function*() {
+        const apiKey = Gateway.localTenant.apiKey
+        const reaches = Vargate.layerOperator({ apiKey })
+        const neverSent = Vargate.layer({ apiKey }).pipe(Layer.provide(Faults.layer({ seed: 1, requestLost: 1 })))
+        const ran: Array<string> = []
+        const run = (name: string) =>
+          Governed.run({ tool, method, params: { same: true } }, Effect.sync(() => void ran.push(name)))
+        const ofProcess = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Effect.provideService(effect, CurrentClaims, new Claims())
+        // Each has sent a call before, and the record is younger than both requests.
+        const losing = yield* Effect.forkChild(Effect.flip(ofProcess(Effect.provide(run("B"), neverSent))), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("100 millis")
+        const other = yield* Effect.forkChild(ofProcess(Effect.provide(run("A"), reaches)))
+        yield* TestClock.adjust("2 seconds")
+        if (what === "pending") {
+          const { pending: [held] } = yield* Effect.provide(
+            Effect.flatMap(Approvals.Approvals, ({ pending }) => pending),
+            reaches
+          )
+          yield* Effect.provide(Reviews.Reviews.use((reviews) => reviews.approve(held!.actionId)), reaches)
+        }
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual((yield* Fiber.join(other)).executedBy, "agent")
+        assert.strictEqual((yield* Fiber.join(losing))._tag, "OutcomeUnknown")
+        assert.deepStrictEqual(ran, ["A"])
+      }).pipe(Effect.provide(Gateway.layerMemory())))
+  }
+
+  test(
+    "a pending record may be another call's, and is not waited for",
+    Effect.gen(function*() {
+      yield* loseNext
+      const exit = yield* within(Governed.run({ tool: "db", method: "drop" }, Effect.die("acted")))
+      const error = yield* Effect.flip(exit)
+      const [record] = yield* records
+      assert.deepInclude(error, { _tag: "OutcomeUnknown", evidence: "ambiguous", candidates: [record!.actionId] })
+      assert.include(error.message, "has a record that fits it")
+      assert.strictEqual(yield* posts, 1)
     })
   )
 
@@ -65,7 +144,8 @@ describe("Reconcile", () => {
     "a lost answer to a held call is waited for as usual",
     Effect.gen(function*() {
       yield* loseNext
-      const running = yield* Effect.forkChild(Governed.run({ tool: "db", method: "drop" }, Effect.succeed("dropped")))
+      const call = { tool: "db", method: "drop", reference: "params" } as const
+      const running = yield* Effect.forkChild(Governed.run(call, Effect.succeed("dropped")))
       yield* TestClock.adjust("2 seconds")
       const reviews = yield* Reviews.Reviews
       yield* reviews.approve((yield* records)[0]!.actionId)
@@ -281,7 +361,9 @@ describe("Reconcile", () => {
       const { requests } = yield* Wiretap
       yield* loseNext
       const before = requests.length
-      yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 3 } }).pipe(Reconcile.reconcile())
+      yield* ToolCalls.call({ tool: "http", method: "GET", params: { n: 3 }, reference: "params" }).pipe(
+        Reconcile.reconcile()
+      )
       assert.deepStrictEqual(requests.slice(before), ["POST /api/mcp/tools/call", "GET /api/audit/log"])
     })
   )

@@ -59,6 +59,9 @@ const requestOf = (n: number): ToolCalls.ToolCallRequest => ({
   isBusinessHours: true
 })
 
+/** Of which calls it cannot be told without a reference whether a record is theirs. */
+const whatIs = (n: number) => ({ isHeld: n % 10 === 8, isLeft: n % 3 !== 0 && n % 10 !== 7 && n % 10 !== 8 })
+
 const campaign = (reference: "params" | undefined) =>
   Effect.gen(function*() {
     executed.clear()
@@ -81,21 +84,30 @@ const campaign = (reference: "params" | undefined) =>
     }
 
     const counts: Record<string, number> = {}
+    const actedOn: Array<string> = []
     let lost = 0
     for (const [n, exit] of exits.entries()) {
       const own = recordsOf.get(n) ?? []
-      assert.isAtMost(own.length, 1, `call ${n} was submitted twice`)
+      // What the gateway executes or denies, or a reviewer is to decide, is submitted once. What it left to the agent may be
+      // submitted anew, and is acted on by the last record.
+      const { isHeld, isLeft } = whatIs(n)
+      assert.isAtMost(own.length, reference === undefined && isLeft ? 4 : 1, `call ${n} was submitted twice`)
       assert.isAtMost((executed.get(n) ?? 0) + (acted.get(n) ?? 0), 1, `call ${n} was done twice`)
       const outcome = yield* Effect.match(exit, {
         onSuccess: ({ actionId, executedBy }) => ({ _tag: `done by ${executedBy}`, actionId }),
         onFailure: (error) => error
       })
       counts[outcome._tag] = (counts[outcome._tag] ?? 0) + 1
-      if ("actionId" in outcome && outcome.actionId !== undefined) assert.deepStrictEqual(own, [outcome.actionId])
-      if (outcome._tag === "OutcomeUnknown" && own.length > 0) lost++
+      if ("actionId" in outcome && outcome.actionId !== undefined) {
+        assert.strictEqual(own.at(-1), outcome.actionId)
+        if (acted.has(n)) actedOn.push(outcome.actionId)
+      }
+      const mayBeAnothers = reference === undefined && (isHeld || isLeft)
+      if (outcome._tag === "OutcomeUnknown" && own.length > 0 && !mayBeAnothers) lost++
       assert.isFalse(Exit.hasDies(exit))
     }
     assert.strictEqual(lost, 0, "answers whose record exists but was not found")
+    assert.strictEqual(new Set(actedOn).size, acted.size, "something was done without a record of its own")
     const faults = yield* Effect.flatMap(Faults.Faults, (service) => service.counts)
     console.log(
       `${calls} calls${reference ? " with references" : ""}:`,
@@ -144,6 +156,6 @@ const identical = Effect.gen(function*() {
 
 describe("at most once, through seeded faults", () => {
   it.effect("identical calls never take the same record", () => identical)
-  it.effect("params differ: every lost answer whose record exists is found", () => campaign(undefined))
+  it.effect("params differ: every lost answer whose record leaves nothing to do is found", () => campaign(undefined))
   it.effect("the same with references", () => campaign("params"))
 })
