@@ -9,6 +9,8 @@ export interface Shown {
   readonly bytes: string
   /** Whether it was allowed or approved. */
   readonly isPermitted: boolean
+  /** Whether it was allowed, and left to the agent: where the answer is lost, such a call is submitted anew. */
+  readonly isLeft: boolean
 }
 
 /** What has become of stories. All texts are the JSON of params. */
@@ -20,6 +22,9 @@ export interface Account {
   readonly isKept: (story: number) => boolean
   readonly say: (story: number) => string
 }
+
+/** How often `Reconcile` submits a call anew that the gateway left to the agent. */
+const submissionsAnew = 3
 
 const count = (texts: Iterable<string>) => {
   const counts = new Map<string, number>()
@@ -48,14 +53,22 @@ export const assertWithin = (
 export const settleAccount = ({ asked, isKept, performed, say, shown }: Account) => {
   const permitted = shown.filter(({ isPermitted }) => isPermitted).map(({ bytes }) => bytes)
   assertWithin(performed, permitted, (bytes) => `${say(storyOf(bytes))}: performed ${bytes}`)
-  const submitted = shown.map(({ bytes }) => bytes)
-  assertWithin(
-    submitted.map((bytes) => String(storyOf(bytes))),
-    asked.map((bytes) => String(storyOf(bytes))),
-    (story) => `${say(Number(story))}: submitted`
-  )
-  const kept = (bytes: string) => isKept(storyOf(bytes))
-  assertWithin(submitted.filter(kept), asked.filter(kept), (bytes) => `${say(storyOf(bytes))}: submitted ${bytes}`)
+  for (
+    const [submitted, times] of [
+      [shown.filter(({ isLeft }) => !isLeft), 1],
+      [shown, 1 + submissionsAnew]
+    ] as const
+  ) {
+    const all = submitted.map(({ bytes }) => bytes)
+    const limit = asked.flatMap((bytes) => Array.from({ length: times }, () => bytes))
+    const kept = (bytes: string) => isKept(storyOf(bytes))
+    assertWithin(
+      all.map((bytes) => String(storyOf(bytes))),
+      limit.map((bytes) => String(storyOf(bytes))),
+      (story) => `${say(Number(story))}: submitted`
+    )
+    assertWithin(all.filter(kept), limit.filter(kept), (bytes) => `${say(storyOf(bytes))}: submitted ${bytes}`)
+  }
   return { performed: performed.length, permitted: permitted.length, records: shown.length }
 }
 
@@ -63,9 +76,13 @@ export const settleAccount = ({ asked, isKept, performed, say, shown }: Account)
 export const shown = Effect.gen(function*() {
   const ledger = yield* Ledger
   const records = (yield* ledger.records(tenant.id)).filter(({ tool }) => tool === "bank" || tool === "broker")
-  return yield* Effect.forEach(records, ({ actionId, decision, params }) =>
+  return yield* Effect.forEach(records, ({ actionId, decision, executionMode, params }) =>
     Effect.gen(function*() {
       const held = decision === "pending_approval" ? yield* ledger.held(tenant.id, actionId) : undefined
-      return { bytes: bytesOf(params), isPermitted: decision === "allow" || held?.status === "approved" }
+      return {
+        bytes: bytesOf(params),
+        isPermitted: decision === "allow" || held?.status === "approved",
+        isLeft: decision === "allow" && executionMode === "agent_direct"
+      }
     }))
 })

@@ -225,9 +225,10 @@ const run = Effect.fnUntraced(function*(goings: Readonly<Record<string, Going>>,
   const account = settleAccount({
     performed: [...linesOf(world.performed).map((line) => bytesOf(JSON.parse(line))), ...executed],
     asked: linesOf(world.asked),
-    shown: calls.map(({ bytes, decision, status }) => ({
+    shown: calls.map(({ bytes, decision, execution_mode, status }) => ({
       bytes,
-      isPermitted: decision === "allow" || status === "approved"
+      isPermitted: decision === "allow" || status === "approved",
+      isLeft: decision === "allow" && execution_mode === "agent_direct"
     })),
     isKept: (n) => storyOf(n).habit === "keeps",
     say: (n) => `VARGATE_BYPASS_SEED=${seed}, ${names[Math.floor(n / 1000)]}, story ${n}`

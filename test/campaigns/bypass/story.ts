@@ -90,7 +90,7 @@ export class Story {
   readonly n: number
   readonly random: () => number
   readonly habit: (typeof habits)[number]
-  /** The calls that the story has made, by the params that it began with. Each may be submitted once. */
+  /** The calls that the story has made, by the params that it began with. */
   readonly calls: Array<string> = []
 
   /** Makes a call, or one that was made before once more. */
