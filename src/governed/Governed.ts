@@ -380,8 +380,8 @@ const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effec
 export interface ResumeOptions extends Approvals.AwaitOptions {
   /**
    * The call that the program means to perform. Where the action is another one by its audit record, nothing is waited for
-   * or performed, and that is `InvalidRequest`. So is one with fields that the gateway encrypts, since these cannot be
-   * compared.
+   * or performed, and that is `InvalidRequest`. So is one with fields that the gateway encrypts or keys that it hides
+   * (those that begin with `_sa`), since these cannot be compared.
    */
   readonly call?: Pick<ToolCallRequest, "tool" | "method" | "params"> | undefined
 }
@@ -447,10 +447,10 @@ const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNull
   const isSame = record.tool === call.tool && record.method === call.method &&
     (sameParams(given, record.params, false) || sameParams(given, recorded, false))
   if (isSame) return
-  // A field that the gateway shows encrypted may have had any value: that it is this one cannot be said.
+  // A field that the gateway shows encrypted, or leaves out (`_sa...`), may have had any value, or none at all.
   const detail =
     `Expected an action that is ${call.tool}/${call.method} with these params; ${actionId} is another call, ` +
-    "or has encrypted fields, which cannot be compared"
+    "or has encrypted fields, or keys that the record does not show (_sa...), which cannot be compared"
   return yield* invalidRequest("Governed.resume", [{ path: ["call"], message: detail }])
 })
 

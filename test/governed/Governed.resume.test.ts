@@ -169,6 +169,22 @@ describe("Governed.resume", () => {
     })
   )
 
+  for (const key of ["_sa", "_sandbox"]) {
+    test(
+      `does nothing with a key that the record does not show: ${key}`,
+      Effect.gen(function*() {
+        const { action, runs } = counted()
+        const hidden = { ...call, params: { ...call.params, [key]: false } }
+        const { actionId } = yield* detached(call, action)
+        yield* review("approve", actionId)
+        const error = yield* Effect.flip(elsewhere(Governed.resume(actionId, action, { call: hidden })))
+        assert(error._tag === "VargateError" && error.reason._tag === "InvalidRequest")
+        assert.include(error.message, "_sa")
+        assert.strictEqual(runs(), 0)
+      })
+    )
+  }
+
   test(
     "a reference in the record is not the caller's",
     Effect.gen(function*() {

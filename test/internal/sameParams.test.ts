@@ -19,6 +19,7 @@ describe("sameParams", () => {
     ["an encrypted field", { email: "a@b.c", n: 1 }, "{\"email\":\"[ENCRYPTED:key-a-v1:Zm9v]\",\"n\":1}"],
     ["a key that was undefined", { a: 1, b: undefined }, "{\"a\":1}"],
     ["a key that the gateway hides", { a: 1, _sa_x: 2 }, "{\"a\":1}"],
+    ["a hidden key that is shown", { a: 1, _sa_x: 2 }, "{\"a\":1,\"_sa_x\":2}"],
     ["a key named __proto__", JSON.parse("{\"__proto__\":1}"), "{\"__proto__\":1}"]
   ]
   for (const [title, sent, text] of same) {
@@ -39,6 +40,18 @@ describe("sameParams", () => {
   ]
   for (const [title, sent, text] of different) {
     it(`different: ${title}`, () => assert.isFalse(sameParams(sent, recorded(text))))
+  }
+
+  const unseen: ReadonlyArray<readonly [title: string, sent: unknown, recorded: string, same: boolean]> = [
+    ["a key that the record hides", { a: 1, _sa_x: 2 }, "{\"a\":1}", false],
+    ["a key that the call hides", { a: 1 }, "{\"a\":1,\"_sa_x\":2}", false],
+    ["a hidden key that is shown", { a: 1, _sa_x: 2 }, "{\"a\":1,\"_sa_x\":2}", true],
+    ["a hidden key of another value", { a: 1, _sa_x: 2 }, "{\"a\":1,\"_sa_x\":3}", false],
+    ["an encrypted field", { email: "a@b.c" }, "{\"email\":\"[ENCRYPTED:key-a-v1:Zm9v]\"}", false]
+  ]
+  for (const [title, sent, text, same] of unseen) {
+    it(`where everything must be seen, ${same ? "same" : "different"}: ${title}`, () =>
+      assert.strictEqual(sameParams(sent, recorded(text), false), same))
   }
 })
 
