@@ -43,8 +43,11 @@ const program = Effect.gen(function*() {
   yield* Console.log(`${status}: ${records.length} records, ${replay.matched.length} decisions stand today`)
 })
 
+/** A text or a list is no amount: such a call is denied, and not compared. */
+const isUpTo = (amount: unknown, limit: number) => typeof amount === "number" && amount >= 0 && amount <= limit
+
 const policy: Gateway.Options["policy"] = {
-  rules: [{ name: "too_much", severity: "high", when: ({ action }) => Number(action.params["amount"]) > 500 }]
+  rules: [{ name: "too_much", severity: "high", when: ({ action }) => !isUpTo(action.params["amount"], 500) }]
 }
 
 NodeRuntime.runMain(Effect.gen(function*() {

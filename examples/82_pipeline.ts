@@ -54,6 +54,9 @@ const reviewer = Effect.gen(function*() {
   }
 }).pipe(Effect.repeat(Schedule.spaced("300 millis")))
 
+/** A text or a list is no amount: a reviewer looks at such a call. */
+const isUpTo = (amount: unknown, limit: number) => typeof amount === "number" && amount >= 0 && amount <= limit
+
 const program = Effect.gen(function*() {
   const gateway = yield* GatewayMemory.GatewayMemory
   yield* gateway.setOpaOutage(true)
@@ -70,7 +73,7 @@ const program = Effect.gen(function*() {
       when: ({ action, agent }) => action.tool === "bank" && agent.id !== "payer"
     }],
     approvals: [
-      ({ action }) => action.tool === "bank" && Number(action.params["amount"]) > 1000,
+      ({ action }) => action.tool === "bank" && !isUpTo(action.params["amount"], 1000),
       ({ action }) => action.tool === "gmail" && action.params["to"] !== "acme"
     ]
   }

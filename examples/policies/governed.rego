@@ -55,12 +55,28 @@ is_named(names, name, wanted) if {
 
 numbers(name) := [value | some value in values(name); is_number(value)]
 
-# The keys within the values of a field, at any depth.
+# The keys within the values of a field, at any depth. All are collected in one walk: a caller who nests the field in itself
+# must not make it slow, since an engine that is too late has no decision (`fail_open` then allows the call).
 keys(name) := {key |
-	some field in values(name)
-	walk(field, [_, node])
+	fields := spellings(name)
+	walk(input.action.params, [path, node])
+	is_object(node)
+	is_under(path, fields)
+	some key, _ in node
+}
+
+# The keys of that name, as they are spelled.
+spellings(name) := {key |
+	wanted := skeleton(name)
+	walk(input.action.params, [_, node])
 	is_object(node)
 	some key, _ in node
+	is_named(parts(key), name, wanted)
+}
+
+is_under(path, fields) if {
+	some part in path
+	part in fields
 }
 
 has_method(methods) if {

@@ -27,4 +27,16 @@ test_amount_that_is_no_number if {
 	not decide("payments", {}).allow
 }
 
+test_amount_below_zero if not decide("payments", {"amount": -5000}).allow
+
+test_second_amount if {
+	decide("payments", {"amount": 5, "Amount": 5000}).violations == {"unexpected_params"}
+	not decide("payments", {"amount": 5, "more": {"amount": 5000}}).allow
+}
+
+test_tool_in_any_spelling if {
+	not decide("Payments", {"amount": 5000}).allow
+	not decide("pay-ments.", {"amount": 5000}).allow
+}
+
 test_another_tool if decide("search", {}).allow

@@ -1,27 +1,17 @@
 /**
  * Which gateway decides: the hosted one where VARGATE_API_KEY is set, otherwise one inside this process. Policies are in
- * `policy/`, for an OPA server whose address is in OPA_URL; without one, the rules below decide the same.
+ * `policy/`, for an OPA server whose address is in OPA_URL; without one, those of `rules.ts` decide the same.
  */
 import { Config, Effect, Layer, Option } from "effect"
 import { Agent, Reviews, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import * as OpaEngine from "effect-vargate/gateway/policy/OpaEngine"
-import type * as PolicyEngine from "effect-vargate/gateway/policy/PolicyEngine"
 import { FetchHttpClient } from "effect/http"
+import { rules } from "./rules.ts"
 
 export const agent = Layer.succeed(Agent.Agent, { id: "support", type: "autonomous", version: "1.0.0" })
 
-/** As `policy/support.rego` says it. */
-export const rules: PolicyEngine.Options = {
-  rules: [
-    {
-      name: "refund_too_large",
-      severity: "high",
-      when: ({ action }) => action.tool === "payments" && !(Number(action.params["amount"]) <= 1000)
-    }
-  ],
-  approvals: [({ action }) => action.tool === "payments" && Number(action.params["amount"]) > 100]
-}
+export { rules }
 
 const apiKey = Gateway.localTenant.apiKey
 
