@@ -425,11 +425,18 @@ export * as PolicyTemplate from "./model/PolicyTemplate.ts"
  * this process sent its first call, or that has encrypted fields. Looks that happen at the same time read the log once for
  * all, back to the time of sending, at most 10,000 records.
  *
+ * Without a reference the record may also be that of an identical call of another process, which acts on it or waits for
+ * its approval. So nothing that is still to be acted on is taken over from the log. Where the gateway left the action to
+ * the agent, `reconcile` submits the call again, up to three times: the gateway executed nothing, and the agent acts only
+ * on the record that the answer names; the record that was found stays without an action. A pending record leaves the
+ * outcome unknown, since two approvals would allow two actions.
+ *
  * **Gotchas**
  *
  * The record is written after the execution: that there is none proves nothing until the gateway's own time limits have
- * passed, so nothing is ever sent again unless the program says {@link resendAfter}. Identical calls of other processes
- * under the same agent id at the same time cannot be told apart; give such calls a reference.
+ * passed, so a call without one is never sent again unless the program says {@link resendAfter}. Identical calls of other
+ * processes under the same agent id at the same time cannot be told apart; give calls that need approval, and such calls,
+ * a reference.
  *
  * @since 0.1.0
  */
