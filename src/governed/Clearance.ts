@@ -144,7 +144,10 @@ export const resultOf = (
 ): Effect.Effect<unknown, ResultUnusable> =>
   isResultLost
     ? Effect.fail(
-      new ResultUnusable({ actionId, detail: "the answer was lost, and the log does not tell what the tool said" })
+      new ResultUnusable({
+        actionId,
+        detail: "the answer was lost or nests too deep, and the log does not tell what the tool said"
+      })
     )
     : Effect.succeed(result)
 

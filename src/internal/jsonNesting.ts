@@ -42,3 +42,15 @@ export const isNestedDeeper = (text: string, levels: number): boolean => {
   }
   return false
 }
+
+/**
+ * The same of a value that was parsed.
+ *
+ * @internal
+ */
+export const isDeeperThan = (value: unknown, levels: number): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (levels === 0) return true
+  for (const inner of Object.values(value)) if (isDeeperThan(inner, levels - 1)) return true
+  return false
+}

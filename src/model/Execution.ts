@@ -65,8 +65,8 @@ export class ExecutionFailed extends Schema.TaggedClass<ExecutionFailed>("effect
 ) {}
 
 /**
- * The gateway executed the action, but its answer was lost and the audit log does not tell what the tool said, nor
- * whether it failed. Only reconciliation finds this.
+ * The gateway executed the action, and it is not known what the tool said, nor whether it failed: the answer was lost and
+ * the audit log does not tell (reconciliation finds this), or it cannot be used (`isTooDeep`).
  *
  * @category models
  * @since 0.1.0
@@ -75,7 +75,9 @@ export class ExecutedUnseen extends Schema.TaggedClass<ExecutedUnseen>("effect-v
   "ExecutedUnseen",
   {
     /** True where the log says that the gateway stopped during the execution: then it may not have been executed at all. */
-    isCutOff: Schema.optionalKey(Schema.Boolean)
+    isCutOff: Schema.optionalKey(Schema.Boolean),
+    /** True where the tool's answer nests more than 1,000 levels deep, which no program could write or show. */
+    isTooDeep: Schema.optionalKey(Schema.Boolean)
   }
 ) {}
 

@@ -4,9 +4,10 @@
  * @internal
  */
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
+import { readToolError } from "../../calls/wire/ToolCallsApi.ts"
 import { Rejected } from "../../errors/VargateError.ts"
 import { ActionId } from "../../model/ActionId.ts"
-import { ExecutedUnseen, ExecutionFailed, NotExecuted } from "../../model/Execution.ts"
+import { ExecutedUnseen, NotExecuted } from "../../model/Execution.ts"
 import { Approved } from "../Approval.ts"
 import { readBrokeredResult } from "../wire/ApprovalsApi.ts"
 
@@ -38,7 +39,7 @@ export const readReview = (record: AuditRecord): Decided | undefined => {
 
 const readExecution = (params: object): Approved["execution"] => {
   if ("execution_error" in params && params.execution_error != null) {
-    return new ExecutionFailed({ error: params.execution_error, latency: {} })
+    return readToolError(params.execution_error, {})
   }
   if ("execution_result" in params && params.execution_result != null) {
     return readBrokeredResult(params.execution_result)

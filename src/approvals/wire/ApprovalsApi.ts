@@ -8,9 +8,9 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { readToolAnswer, writeToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
+import { readToolAnswer, readToolError, writeToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
 import { ActionId } from "../../model/ActionId.ts"
-import { type Execution, ExecutionFailed, NotExecuted } from "../../model/Execution.ts"
+import { type ExecutedUnseen, type Execution, NotExecuted } from "../../model/Execution.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import { LedgerUnavailable503, Refusals } from "../../transport/wire/ErrorBodies.ts"
 import { Timestamp } from "../../transport/wire/Timestamp.ts"
@@ -152,9 +152,11 @@ const WireExecution = Schema.Struct({
  * @category codecs
  * @since 0.1.0
  */
-export const readApprovedExecution = (wire: typeof WireExecution.Type | null | undefined): Execution => {
+export const readApprovedExecution = (
+  wire: typeof WireExecution.Type | null | undefined
+): Execution | ExecutedUnseen => {
   if (wire === null || wire === undefined) return new NotExecuted()
-  if (wire.status !== "success") return new ExecutionFailed({ error: wire.error ?? wire.status, latency: {} })
+  if (wire.status !== "success") return readToolError(wire.error ?? wire.status, {})
   return readBrokeredResult(wire.result)
 }
 
@@ -164,7 +166,7 @@ export const readApprovedExecution = (wire: typeof WireExecution.Type | null | u
  * @category codecs
  * @since 0.1.0
  */
-export const readBrokeredResult = (outer: unknown): Execution => {
+export const readBrokeredResult = (outer: unknown): Execution | ExecutedUnseen => {
   if (typeof outer !== "object" || outer === null || !("result" in outer)) return readToolAnswer(outer, {})
   const ms = "execution_ms" in outer && typeof outer.execution_ms === "number" ? outer.execution_ms : undefined
   return readToolAnswer(outer.result, { executionMs: ms })

@@ -7,9 +7,17 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { isDeeperThan } from "../../internal/jsonNesting.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import { Allowed } from "../../model/Allowed.ts"
-import { Executed, type Execution, ExecutionFailed, type Latency, NotExecuted } from "../../model/Execution.ts"
+import {
+  Executed,
+  ExecutedUnseen,
+  type Execution,
+  ExecutionFailed,
+  type Latency,
+  NotExecuted
+} from "../../model/Execution.ts"
 import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import {
   BadRequest400,
@@ -84,19 +92,47 @@ const writeLatency = (latency: Latency): typeof WireLatency.Type => ({
   total_ms: latency.totalMs ?? null
 })
 
+/** As deep as a message of MCP may be, and little enough for every reader's stack. */
+const maxDepth = 1000
+
 /**
- * Reads what a tool answered. The gateway reports a tool's failure as a success with `error` (or `detail`) inside.
+ * What a tool answered. A failure is a success with `error` (or `detail`) inside.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const executionOf = (answer: unknown, latency: Latency): Execution => {
+  if (typeof answer === "object" && answer !== null) {
+    const { detail, error } = answer as { readonly error?: unknown; readonly detail?: unknown }
+    const failure = error ?? detail ?? false
+    if (failure !== false) return readToolError(failure, latency)
+  }
+  return new Executed({ result: answer, latency })
+}
+
+/**
+ * Reads the error of a tool that failed.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const readToolError = (error: unknown, latency: Latency): ExecutionFailed =>
+  new ExecutionFailed({ error: isDeeperThan(error, maxDepth) ? tooDeep : error, latency })
+
+const tooDeep = `the tool's error nests more than ${maxDepth} levels deep`
+
+/**
+ * Reads what a tool of the gateway answered. What nests too deep was executed, and cannot be used: nothing that writes,
+ * shows or compares it could end.
  *
  * @category codecs
  * @since 0.1.0
  */
-export const readToolAnswer = (answer: unknown, latency: Latency): Execution => {
-  if (typeof answer === "object" && answer !== null) {
-    const { detail, error } = answer as { readonly error?: unknown; readonly detail?: unknown }
-    const failure = error ?? detail ?? false
-    if (failure !== false) return new ExecutionFailed({ error: failure, latency })
-  }
-  return new Executed({ result: answer, latency })
+export const readToolAnswer = (answer: unknown, latency: Latency): Execution | ExecutedUnseen => {
+  const execution = executionOf(answer, latency)
+  return execution._tag === "Executed" && isDeeperThan(execution.result, maxDepth)
+    ? new ExecutedUnseen({ isTooDeep: true })
+    : execution
 }
 
 /**

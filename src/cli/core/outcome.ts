@@ -126,7 +126,11 @@ const headline = (execution: Execution, word: "allowed" | "approved"): Line => {
       if (isCutOff(execution)) {
         return [green(`✓ ${word}`), "; whether it was executed is unknown: the gateway stopped during the execution"]
       }
-      return [green(`✓ ${word}`), ", and executed by the gateway; its result was not recorded"]
+      return [
+        green(`✓ ${word}`),
+        ", and executed by the gateway; its result ",
+        execution.isTooDeep === true ? "nests too deep to be used" : "was not recorded"
+      ]
     case "ExecutionFailed":
       return [green(`✓ ${word}`), ", but ", red("the tool failed")]
     case "NotExecuted":

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { readToolAnswer } from "../../calls/wire/ToolCallsApi.ts"
+import { executionOf } from "../../calls/wire/ToolCallsApi.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
 import { redactSpellings, spellings } from "../../internal/redact.ts"
 import { type Execution, ExecutionFailed } from "../../model/Execution.ts"
@@ -156,7 +156,7 @@ const execute = Effect.fnUntraced(function*(
   )
   const latency = { executionMs: Math.floor((yield* monotonicMillis) - started) }
   return Exit.isSuccess(exit)
-    ? readToolAnswer(exit.value, latency)
+    ? executionOf(exit.value, latency)
     : new ExecutionFailed({
       error: `execution_failed: ${redactSpellings(wordsOf(Cause.squash(exit.cause)), secrets)}`,
       latency
