@@ -31,7 +31,7 @@ import { Budget } from "./Budget.ts"
 import { clientAddress, holderOf, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { missingScope } from "./routeScopes.ts"
-import { Shares, tooMany } from "./shares.ts"
+import { paced, Shares, tooMany } from "./shares.ts"
 import { readsWholeLog, WholeLogs } from "./wholeLog.ts"
 
 /** Requests of one tenant at a time: more than its agents ever have, and too few to crowd out the others. */
@@ -234,6 +234,24 @@ const safely = (response: HttpServerResponse.HttpServerResponse) =>
     ...(response.headers["cache-control"] === undefined ? {} : { "cache-control": response.headers["cache-control"] })
   })
 
+/** Whose key or session a request has, before anything of its body is read. What that may do is decided later. */
+const recognition = Effect.gen(function*() {
+  const tenants = yield* Tenants
+  const scopedKeys = yield* ScopedKeys
+  const sessions = yield* Sessions
+  return Effect.fnUntraced(function*({ headers }: HttpServerRequest.HttpServerRequest) {
+    const [, token = ""] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
+    for (const text of [headers[header] ?? "", token]) {
+      if (text === "") continue
+      const key = Redacted.make(text)
+      const id = (yield* tenants.byKey(key))?.id ?? (yield* scopedKeys.byKey(key))?.tenantId ??
+        (yield* sessions.read(key))?.tenant_id
+      if (id !== undefined) return id
+    }
+    return undefined
+  })
+})
+
 const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status: 403 })
 
 /**
@@ -245,12 +263,14 @@ const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { s
  */
 export const guard = (hosts: Hosts) =>
   HttpRouter.middleware(
-    Effect.map(TrustedProxies, (isTrusted) => {
+    Effect.gen(function*() {
+      const isTrusted = yield* TrustedProxies
+      const tenantOf = yield* recognition
       const shares = new Shares()
       return (handler) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           const address = holderOf(clientAddress(request, isTrusted))
-          return shares.within(address, request, guarded(hosts, request, handler)).pipe(
+          return shares.within(address, request, tenantOf(request), guarded(hosts, request, handler)).pipe(
             Effect.map(safely),
             Effect.flatMap((response) => shares.bounded(address, request, response))
           )
@@ -268,7 +288,7 @@ const guarded = <E, R>(
     const refusal = refusalOf(request, hosts)
     if (refusal !== undefined) return Effect.succeed(refuse(refusal))
     return Effect.flatMap(
-      refusalOfBody(request),
+      paced(request, refusalOfBody(request)),
       (refusal) => refusal === undefined ? handler : Effect.succeed(refusal)
     )
   }).pipe(Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), answerTo))

@@ -5,10 +5,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpMethod from "effect/http/HttpMethod"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { maxBodyBytes } from "./bodyLimits.ts"
@@ -43,7 +45,7 @@ const slice = 64 * 1024
 const MiB = 1024 * 1024
 
 /**
- * The shares of one gateway's clients, by their addresses. A request without an address comes from the same process, and is
+ * The shares of one gateway's clients, by their addresses, and for large bodies by their tenants. A request without an address comes from the same process, and is
  * let through.
  *
  * @category models
@@ -51,15 +53,23 @@ const MiB = 1024 * 1024
  */
 export class Shares {
   private readonly requests = new Budget({ perOwner: maxRequests })
-  private readonly bodies = new Budget({ perOwner: 8 * MiB, inAll: 32 * MiB })
+  /** Of tenants, by their ids; and of clients that have shown no key, by their addresses: they crowd out each other alone. */
+  private readonly bodies = {
+    known: new Budget({ perOwner: 8 * MiB, inAll: 32 * MiB }),
+    unknown: new Budget({ perOwner: 2 * MiB, inAll: 8 * MiB })
+  }
   private readonly answers = new Budget({ perOwner: 16 * MiB, inAll: 64 * MiB })
   /** How many connections send an answer: one that is made once, such as a file, counts once. */
   private readonly readers = new Map<Uint8Array, number>()
 
-  /** Handles a request of an address within its share, or says that it has none left. */
+  /**
+   * Handles a request of an address within its share, or says that it has none left. Whose key a request has is asked
+   * where its body is large.
+   */
   within<E, R>(
     address: string | undefined,
     request: HttpServerRequest.HttpServerRequest,
+    tenantId: Effect.Effect<string | undefined>,
     handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> {
     if (address === undefined) return handler
@@ -68,19 +78,29 @@ export class Shares {
         return Effect.succeed(tooMany(`this address has ${maxRequests} requests under way, as many as it may have`))
       }
       const size = sizeOf(request)
-      const isLarge = size > smallBody
-      if (isLarge && !this.bodies.take(address, size)) {
-        this.requests.give(address, 1)
-        return Effect.succeed(tooMany("the gateway is reading as many large bodies as it can at a time"))
-      }
       return Effect.ensuring(
-        handler,
-        Effect.sync(() => {
-          this.requests.give(address, 1)
-          if (isLarge) this.bodies.give(address, size)
-        })
+        size > smallBody
+          ? Effect.flatMap(tenantId, (tenantId) => this.reading(address, tenantId, size, handler))
+          : handler,
+        Effect.sync(() => this.requests.give(address, 1))
       )
     })
+  }
+
+  private reading<E, R>(
+    address: string,
+    tenantId: string | undefined,
+    size: number,
+    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> {
+    const [budget, owner] = tenantId === undefined
+      ? [this.bodies.unknown, address] as const
+      : [this.bodies.known, tenantId] as const
+    return Effect.suspend(() =>
+      budget.take(owner, size)
+        ? Effect.ensuring(handler, Effect.sync(() => budget.give(owner, size)))
+        : Effect.succeed(tooMany("the gateway is reading as many large bodies as it can at a time"))
+    )
   }
 
   /**
@@ -121,6 +141,34 @@ export class Shares {
     this.readers.delete(bytes)
     this.answers.give(address, bytes.byteLength)
   }
+}
+
+/** How much of a large body must arrive in how long, so that it keeps its share. */
+const pace = { bytes: 16 * 1024, within: "5 seconds" } as const
+
+/**
+ * What reads a body; or, where that is large and has stopped to arrive, the answer that ends the request and its connection.
+ *
+ * @category refusals
+ * @since 0.2.0
+ */
+export const paced = <A, E, R>(
+  request: HttpServerRequest.HttpServerRequest,
+  read: Effect.Effect<A, E, R>
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, E, R | Scope.Scope> => {
+  const socket: unknown = Reflect.get(request.source, "socket")
+  if (sizeOf(request) <= smallBody || !Predicate.hasProperty(socket, "bytesRead")) return read
+  const arrived = Effect.sync(() => Number(socket.bytesRead))
+  const stalled = Effect.gen(function*() {
+    for (let [before, now] = [-Infinity, yield* arrived]; now - before >= pace.bytes;) {
+      yield* Effect.sleep(pace.within)
+      before = now
+      now = yield* arrived
+    }
+    return HttpServerResponse.setHeader(tooMany("the body has stopped to arrive"), "connection", "close")
+  })
+  // Reading ends with the request, and not before its answer has gone out: its end is that of the connection.
+  return Effect.flatMap(Effect.forkScoped(read), (reading) => Effect.raceFirst(Fiber.join(reading), stalled))
 }
 
 /** How long a body may be; one that comes in chunks may be as long as any. */
