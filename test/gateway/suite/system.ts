@@ -211,7 +211,7 @@ export const systems = (door: Door) => {
       )
       assert.strictEqual(
         yield* reasonOf(maintenance(({ backup }) => backup)),
-        "NotSupported: This gateway makes no backups: copy what its ledger is kept in"
+        "NotSupported: This gateway makes no backups by HTTP: effect-vargate backup copies its ledger"
       )
       yield* ToolCalls.decide(destructive)
     })
