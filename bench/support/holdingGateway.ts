@@ -23,7 +23,9 @@ const serve = () => {
         Effect.provide(
           Gateway.serve(options).pipe(
             Layer.provide(Gateway.layerParts(options)),
-            Layer.provideMerge(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
+            Layer.provideMerge(
+              NodeHttpServer.layer(() => createServer({ keepAliveTimeout: 120_000 }), { host: "127.0.0.1", port: 0 })
+            )
           )
         )
       )
