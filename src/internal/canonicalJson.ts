@@ -125,16 +125,10 @@ export interface HashedFields {
  * @internal
  */
 export const auditPayload = (record: HashedFields): string =>
-  canonicalJson({
-    action_id: record.actionId,
-    agent_id: record.agentId,
-    tool: record.tool,
-    method: record.method,
-    params: record.paramsText,
-    requested_at: record.requestedAt,
-    decision: record.decision,
-    violations: record.violationsText,
-    severity: record.severity,
-    bundle_revision: record.bundleRevision,
-    prev_hash: record.prevHash
-  })
+  // Written out, since it stands on the way of every call.
+  `{"action_id":${asciiString(record.actionId)},"agent_id":${asciiString(record.agentId)}` +
+  `,"tool":${asciiString(record.tool)},"method":${asciiString(record.method)}` +
+  `,"params":${asciiString(record.paramsText)},"requested_at":${asciiString(record.requestedAt)}` +
+  `,"decision":${asciiString(record.decision)},"violations":${asciiString(record.violationsText)}` +
+  `,"severity":${asciiString(record.severity)},"bundle_revision":${asciiString(record.bundleRevision)}` +
+  `,"prev_hash":${asciiString(record.prevHash)}}`

@@ -198,6 +198,42 @@ const connect = (db: DatabaseSync): SqliteConnection => {
 }
 
 /**
+ * Statements that run at once on a client's connection, with no fiber in between: where each microsecond counts, and where
+ * nothing may come between two of them. They know no turns: beside an open transaction they are part of it.
+ *
+ * @internal
+ */
+export interface Direct {
+  /** Whether a transaction is open on the connection. */
+  readonly isTransaction: () => boolean
+  /** The rows of a query, without prototypes. Throws what SQLite throws. */
+  readonly all: <Row extends object>(sql: string, ...params: ReadonlyArray<SQLInputValue>) => ReadonlyArray<Row>
+  /** Throws what SQLite throws. */
+  readonly run: (sql: string, ...params: ReadonlyArray<SQLInputValue>) => void
+  /** An effect that fails where the statements throw. */
+  readonly attempt: <A>(statements: () => A) => Effect.Effect<A, SqlError>
+}
+
+/** The texts are the program's own, so that there are few of them, and each statement is kept. */
+const directOf = (db: DatabaseSync): Direct => {
+  const statements = new Map<string, StatementSync>()
+  const prepare = (sql: string): StatementSync => {
+    const known = statements.get(sql)
+    if (known !== undefined) return known
+    const statement = db.prepare(sql)
+    statements.set(sql, statement)
+    return statement
+  }
+  return {
+    isTransaction: () => db.isTransaction,
+    all: <Row extends object>(sql: string, ...params: ReadonlyArray<SQLInputValue>) =>
+      prepare(sql).all(...params) as unknown as ReadonlyArray<Row>,
+    run: (sql, ...params) => void prepare(sql).run(...params),
+    attempt: (statements) => Effect.try({ try: statements, catch: sqlError("execute a statement") })
+  }
+}
+
+/**
  * A client that lives as long as the scope. The journal is a write-ahead log, and a commit is on the disk before it is
  * answered (`synchronous = FULL`).
  *
@@ -209,9 +245,23 @@ const connect = (db: DatabaseSync): SqliteConnection => {
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function*(
+export const make = (
   options: Options
-): Effect.fn.Return<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> {
+): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+  Effect.map(makeBoth(options), ({ sql }) => sql)
+
+/**
+ * The same client, and its connection for statements that run at once.
+ *
+ * @internal
+ */
+export const makeBoth = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<
+  { readonly sql: SqlClient.SqlClient; readonly direct: Direct },
+  SqlError,
+  Scope.Scope | Reactivity.Reactivity
+> {
   const db = yield* open(options)
   const connection = connect(db)
   const acquirers = SqlClient.makeSqliteAcquirers({
@@ -219,7 +269,7 @@ export const make = Effect.fnUntraced(function*(
     semaphore: yield* Semaphore.make(1),
     isTransaction: ({ isTransaction }) => isTransaction()
   })
-  return yield* SqlClient.make({
+  const sql = yield* SqlClient.make({
     ...acquirers,
     compiler: Statement.makeCompilerSqlite(),
     driver: "node-sqlite",
@@ -229,6 +279,7 @@ export const make = Effect.fnUntraced(function*(
     prepareTransactionControls: true,
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
   })
+  return { sql, direct: directOf(db) }
 })
 
 /**

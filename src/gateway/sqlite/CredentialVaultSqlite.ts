@@ -52,12 +52,14 @@ const make = Effect.gen(function*() {
     return tools
   })
 
+  const tools = (tenantId: string): Effect.Effect<ReadonlyArray<string>> =>
+    Effect.suspend(() => {
+      const known = toolsOf.get(tenantId)
+      return known === undefined ? readTools(tenantId) : Effect.succeed(known)
+    })
+
   return CredentialVault.of({
-    tools: (tenantId) =>
-      Effect.suspend(() => {
-        const known = toolsOf.get(tenantId)
-        return known === undefined ? readTools(tenantId) : Effect.succeed(known)
-      }),
+    tools,
 
     register: Effect.fnUntraced(function*(tenantId, { name, toolId, value }) {
       const stored = {
@@ -93,6 +95,8 @@ const make = Effect.gen(function*() {
     }),
 
     open: Effect.fnUntraced(function*(tenantId, toolId, { actionId, agentId }) {
+      // Most tools have none, and then there is nothing to look for, and nothing to write.
+      if (!(yield* tools(tenantId)).includes(toolId)) return new Map()
       const use = {
         tenant_id: tenantId,
         tool_id: toColumn(toolId),
@@ -102,8 +106,6 @@ const make = Effect.gen(function*() {
       }
       const credentials = sql<CredentialRow>`
         SELECT * FROM credentials WHERE tenant_id = ${tenantId} AND tool_id = ${use.tool_id} ORDER BY name`
-      // Most tools have none, and then there is nothing to write.
-      if ((yield* read(credentials)).length === 0) return new Map()
       const rows = yield* commit(Effect.gen(function*() {
         const rows = yield* credentials
         for (const { name } of rows) yield* sql`INSERT INTO credential_uses ${sql.insert({ ...use, name })}`

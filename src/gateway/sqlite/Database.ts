@@ -36,8 +36,14 @@ export class Database extends Context.Service<Database, {
    * nothing but queries, and is carried out even when its caller waits no longer.
    */
   readonly commit: <A>(change: Effect.Effect<A, SqlError>) => Effect.Effect<A>
+  /** Statements that run at once, for the way of a tool call: inside `look` and `change`. */
+  readonly direct: Pick<SqliteClient.Direct, "all" | "run">
+  /** Several statements that read, as one step: no change comes between them. */
+  readonly look: <A>(statements: () => A) => Effect.Effect<A>
+  /** A change, or a part of one, made of statements that run at once. */
+  readonly change: <A>(statements: () => A) => Effect.Effect<A, SqlError>
   /** To be told inside a change: the newest record of a tenant, once the change is on the disk. */
-  readonly appended: (tenantId: string, head: Head) => Effect.Effect<void>
+  readonly appended: (tenantId: string, head: Head) => void
   /** The newest record that a tenant is known to have had. */
   readonly head: (tenantId: string) => Head | undefined
   /** Encrypts a text for one place in the database, named by its path. */
@@ -152,7 +158,7 @@ const open = Effect.fnUntraced(function*(
   path: string,
   known: ReadonlyMap<string, Head> | undefined
 ) {
-  const sql = yield* SqliteClient.make({ filename: path, applicationId })
+  const { direct, sql } = yield* SqliteClient.makeBoth({ filename: path, applicationId })
   const version = yield* knownVersion(filename, sql)
   if (known !== undefined) yield* HeadFile.checkRecords(filename, sql, known, version === 0)
   // What is deleted is overwritten: the data of an erased subject must not be found in the free pages.
@@ -165,7 +171,7 @@ const open = Effect.fnUntraced(function*(
     ),
     Effect.provideService(SqlClient.SqlClient, sql)
   )
-  return sql
+  return { direct, sql }
 })
 
 const unlock = Effect.fnUntraced(function*(path: string, sql: SqlClient.SqlClient) {
@@ -240,12 +246,18 @@ const notePlace = Effect.fnUntraced(function*(filename: string, path: string, sq
 const make = Effect.fnUntraced(function*({ filename }: Options) {
   const { known, path } = yield* take(filename)
   const toStorageError = storageError(filename)
-  const { heads, key, sql, transactor } = yield* Effect.gen(function*() {
-    const sql = yield* open(filename, path, known)
+  const { direct, heads, key, sql, transactor } = yield* Effect.gen(function*() {
+    const { direct, sql } = yield* open(filename, path, known)
     const key = yield* unlock(path, sql)
     const transactor = yield* guarded(filename, path, sql)
     yield* notePlace(filename, path, sql)
-    return { sql, key, transactor, heads: yield* HeadFile.make(isInMemory(path) ? undefined : path, sql, known) }
+    return {
+      direct,
+      sql,
+      key,
+      transactor,
+      heads: yield* HeadFile.make(isInMemory(path) ? undefined : path, sql, known)
+    }
   }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError(error))))
   /** The newest records of the transaction that is open. */
   const appended = new Map<string, Head>()
@@ -262,7 +274,18 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
 
   return Database.of({
     sql,
-    appended: (tenantId, head) => Effect.sync(() => void appended.set(tenantId, head)),
+    direct,
+    look: (statements) =>
+      Effect.suspend(() =>
+        orDie(
+          direct.isTransaction()
+            // What it has written is not there before it has ended.
+            ? Effect.scoped(Effect.andThen(sql.reserve, direct.attempt(statements)))
+            : direct.attempt(statements)
+        )
+      ),
+    change: direct.attempt,
+    appended: (tenantId, head) => void appended.set(tenantId, head),
     head: heads.of,
     read: orDie,
     commit: (change) => orDie(commit(change)),

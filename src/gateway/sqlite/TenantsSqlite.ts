@@ -28,6 +28,9 @@ interface TenantRow {
   readonly settings: string
 }
 
+/** Of how many tenants what was found is kept. */
+const maxFound = 2000
+
 const hashOf = (apiKey: Redacted.Redacted) => hash("sha256", Redacted.value(apiKey), "hex")
 
 const make = Effect.gen(function*() {
@@ -93,11 +96,35 @@ const make = Effect.gen(function*() {
     )
   }
 
-  const byId = (id: string) => read(withId(id))
+  /** What was found by key or id, good as long as nothing changes. The file is one gateway's at a time. */
+  const found = new Map<string, Tenant>()
+  let foundAt = revision
+
+  const remembered = (key: string, find: () => Effect.Effect<Tenant | undefined>): Effect.Effect<Tenant | undefined> =>
+    Effect.suspend(() => {
+      if (foundAt !== revision || found.size >= maxFound) {
+        found.clear()
+        foundAt = revision
+      }
+      const known = found.get(key)
+      if (known !== undefined) return Effect.succeed(known)
+      const before = revision
+      return Effect.map(find(), (tenant) => {
+        // What was read while something changed may be of before.
+        if (tenant !== undefined && before === revision && foundAt === revision) found.set(key, tenant)
+        return tenant
+      })
+    })
+
+  const byId = (id: string) => remembered(`id ${id}`, () => read(withId(id)))
 
   return Tenants.of({
     revision: () => revision,
-    byKey: (apiKey) => read(where(sql`key_hash = ${hashOf(apiKey)}`)),
+    byKey: (apiKey) =>
+      Effect.suspend(() => {
+        const keyHash = hashOf(apiKey)
+        return remembered(`key ${keyHash}`, () => read(where(sql`key_hash = ${keyHash}`)))
+      }),
     byId,
     all: Effect.map(read(sql<TenantRow>`SELECT * FROM tenants ORDER BY rank`), (rows) => rows.map(tenantOf)),
     count: Effect.map(

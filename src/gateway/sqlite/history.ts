@@ -3,9 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
 import {
   AgentHistory,
   day,
@@ -21,6 +19,7 @@ import type { Entry } from "../ledger/Ledger.ts"
 import { recipients } from "../policy/PolicyInput.ts"
 import { isHighValue, largestAmount, nextAnomalyScore } from "../policy/PolicyTemplates.ts"
 import type { Database } from "./Database.ts"
+import { insertInto } from "./inserting.ts"
 import { toColumn } from "./losslessText.ts"
 
 interface AgentRow {
@@ -45,89 +44,130 @@ const newcomer: AgentRow = {
   denials: 0
 }
 
-const agentRow = (sql: SqlClient, tenantId: string, agentId: string) =>
-  Effect.map(
-    sql<AgentRow>`
-      SELECT score, actions, violations, last_violation, high_values, ordinal, denials
-      FROM agents WHERE tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`,
-    ([row]) => row ?? newcomer
-  )
+const agentRow = ({ all }: Database["Service"]["direct"], tenantId: string, agent: string): AgentRow | undefined =>
+  all<AgentRow>(
+    `SELECT score, actions, violations, last_violation, high_values, ordinal, denials
+    FROM agents WHERE tenant_id = ? AND agent_id = ?`,
+    tenantId,
+    agent
+  )[0]
 
 interface Forgotten {
   readonly denied: number
   readonly high_value: number
 }
 
-/** Deletes what lies outside of the last 24 hours, but for the newest: by the order of recording, which no clock changes. */
-const forget = Effect.fnUntraced(function*(
-  sql: SqlClient,
+/** What lies outside of the last 24 hours, but for the newest: by the order of recording, which no clock changes. */
+const outside = ["at <= ?", "at > ?"].map((when) => `tenant_id = ? AND agent_id = ? AND ${when} AND ordinal <= ?`)
+
+/** Deletes it, and says what it was. */
+const forget = (
+  { all }: Database["Service"]["direct"],
   tenantId: string,
-  agentId: string,
+  agent: string,
   now: number,
   ordinal: number
-) {
-  const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
-  const outside = [sql`at <= ${now - day}`, sql`at > ${now + fiveMinutes}`]
-    .map((when) => sql`${them} AND ${when} AND ordinal <= ${ordinal - keptOutside}`)
+): ReadonlyArray<Forgotten> => {
+  const last = ordinal - keptOutside
+  const [early, late] = [[tenantId, agent, now - day, last], [tenantId, agent, now + fiveMinutes, last]] as const
   // Most calls find nothing to delete, and each statement has its price.
-  const [found] = yield* sql<{ readonly early: number; readonly late: number }>`
-    SELECT EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[0]!}) AS early,
-      EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[1]!}) AS late`
-  const gone: Array<Forgotten> = []
-  for (const [isThere, those] of [[found?.early, outside[0]!], [found?.late, outside[1]!]] as const) {
-    if (isThere === 1) {
-      gone.push(...yield* sql<Forgotten>`DELETE FROM agent_actions WHERE ${those} RETURNING denied, high_value`)
-    }
-  }
-  return gone
+  const [found] = all<{ readonly early: number; readonly late: number }>(
+    `SELECT EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[0]}) AS early,
+      EXISTS (SELECT 1 FROM agent_actions WHERE ${outside[1]}) AS late`,
+    ...early,
+    ...late
+  )
+  const deleted = (where: string | undefined, params: ReadonlyArray<string | number>) =>
+    all<Forgotten>(`DELETE FROM agent_actions WHERE ${where} RETURNING denied, high_value`, ...params)
+  return [
+    ...found?.early === 1 ? deleted(outside[0], early) : [],
+    ...found?.late === 1 ? deleted(outside[1], late) : []
+  ]
+}
+
+const insertContact = insertInto<{ readonly contact: Uint8Array }>(
+  "contacts",
+  { contact: true },
+  "ON CONFLICT DO NOTHING"
+)
+
+const insertAction = insertInto<{
+  readonly tenant_id: string
+  readonly agent_id: string
+  readonly at: number
+  readonly record_id: number
+  readonly denied: number
+  readonly high_value: number
+  readonly ordinal: number
+  readonly denials: number
+}>("agent_actions", {
+  tenant_id: true,
+  agent_id: true,
+  at: true,
+  record_id: true,
+  denied: true,
+  high_value: true,
+  ordinal: true,
+  denials: true
 })
 
+const putAgent = insertInto<AgentRow & { readonly tenant_id: string; readonly agent_id: string }>(
+  "agents",
+  {
+    tenant_id: true,
+    agent_id: true,
+    score: true,
+    actions: true,
+    violations: true,
+    last_violation: true,
+    high_values: true,
+    ordinal: true,
+    denials: true
+  },
+  `ON CONFLICT DO UPDATE SET score = excluded.score, actions = excluded.actions, violations = excluded.violations,
+    last_violation = excluded.last_violation, high_values = excluded.high_values, ordinal = excluded.ordinal,
+    denials = excluded.denials`
+)
+
 /**
- * The change that adds an entry to its agent's history. Only decisions of the policy count.
+ * The part of a change that adds an entry to its agent's history. Only decisions of the policy count.
  *
  * @category changes
  * @since 0.1.0
  */
-export const remember = Effect.fnUntraced(function*(
-  { fingerprint, sql }: Database["Service"],
-  entry: Entry,
-  recordId: number
-) {
+export const remember = ({ direct, fingerprint }: Database["Service"], entry: Entry, recordId: number): void => {
   const { agentId, contacts = [], decision, input, requestedAt, tenantId } = entry
-  if (Arr.isReadonlyArrayNonEmpty(contacts) && contacts.length <= maxRemembered) {
-    const rows = Arr.map(contacts, (address) => ({ contact: fingerprint("contact", tenantId, address) }))
-    yield* sql`INSERT INTO contacts ${sql.insert(rows)} ON CONFLICT DO NOTHING`
+  if (contacts.length <= maxRemembered) {
+    for (const address of contacts) insertContact(direct, { contact: fingerprint("contact", tenantId, address) })
   }
   if (input === undefined) return
+  const agent = toColumn(agentId)
   const at = requestedAt.epochMilliseconds
   const denied = decision === "deny"
-  const before = yield* agentRow(sql, tenantId, agentId)
+  const before = agentRow(direct, tenantId, agent) ?? newcomer
   const highValue = !denied && isHighValue(input.action.params)
-  const gone = before.actions < keptOutside ? [] : yield* forget(sql, tenantId, agentId, at, before.ordinal)
+  const gone = before.actions < keptOutside ? [] : forget(direct, tenantId, agent, at, before.ordinal)
   const totals = { ordinal: before.ordinal + 1, denials: before.denials + Number(denied) }
-  yield* sql`INSERT INTO agent_actions ${
-    sql.insert({
-      tenant_id: tenantId,
-      agent_id: toColumn(agentId),
-      at,
-      record_id: recordId,
-      denied: Number(denied),
-      high_value: Number(highValue),
-      ...totals
-    })
-  }`
-  const after = {
+  insertAction(direct, {
+    tenant_id: tenantId,
+    agent_id: agent,
+    at,
+    record_id: recordId,
+    denied: Number(denied),
+    high_value: Number(highValue),
+    ...totals
+  })
+  putAgent(direct, {
+    tenant_id: tenantId,
+    agent_id: agent,
     score: nextAnomalyScore(before.score, { denied, amount: largestAmount(input.action.params) }),
     actions: before.actions - gone.length + 1,
     violations: before.violations - gone.filter(({ denied }) => denied === 1).length + Number(denied),
     last_violation: denied ? at : before.last_violation,
     high_values: before.high_values - gone.filter(({ high_value }) => high_value === 1).length + Number(highValue),
     ...totals
-  }
-  yield* sql`
-    INSERT INTO agents ${sql.insert({ tenant_id: tenantId, agent_id: toColumn(agentId), ...after })}
-    ON CONFLICT DO UPDATE SET ${sql.update(after)}`
-})
+  })
+}
 
 /** Running totals go by the order of recording, which a clock that was set back makes differ from that of the times. */
 const within = (count: number, most: number): number => Math.max(0, Math.min(count, most))
@@ -138,62 +178,89 @@ const within = (count: number, most: number): number => Math.max(0, Math.min(cou
  * @category constructors
  * @since 0.1.0
  */
-export const history = ({ commit, fingerprint, read, sql }: Database["Service"]): AgentHistory["Service"] => {
-  const knows = Effect.fnUntraced(function*(tenantId: string, addresses: ReadonlyArray<string>) {
-    if (addresses.length === 0 || addresses.length > maxRemembered) return false
-    const contacts = addresses.map((address) => fingerprint("contact", tenantId, address))
-    const [known] = yield* sql<{ readonly count: number }>`
-      SELECT count(*) AS count FROM contacts WHERE ${sql.in("contact", contacts)}`
-    return known?.count === contacts.length
-  })
+export const history = ({ commit, direct, fingerprint, look, sql }: Database["Service"]): AgentHistory["Service"] => {
+  const knows = (tenantId: string, addresses: ReadonlyArray<string>): boolean =>
+    addresses.length > 0 && addresses.length <= maxRemembered && addresses.every((address) =>
+      direct.all("SELECT 1 FROM contacts WHERE contact = ?", fingerprint("contact", tenantId, address)).length > 0
+    )
+
+  /** Of the agent's actions, those that lie outside of the day do not count. */
+  const ofTheDay = (agent: AgentRow, tenantId: string, agentId: string, since: number, until: number) => {
+    const [outside] = direct.all<
+      { readonly actions: number; readonly violations: number; readonly high_values: number; readonly future: number }
+    >(
+      `SELECT count(*) AS actions, total(denied) AS violations, total(high_value) AS high_values, total(future) AS future
+      FROM (
+        SELECT denied, high_value, 0 AS future FROM agent_actions WHERE tenant_id = ? AND agent_id = ? AND at <= ?
+        UNION ALL
+        SELECT denied, high_value, 1 AS future FROM agent_actions WHERE tenant_id = ? AND agent_id = ? AND at > ?
+      )`,
+      tenantId,
+      agentId,
+      since,
+      tenantId,
+      agentId,
+      until
+    )
+    return outside === undefined ? { ...agent, future: 0 } : {
+      ...agent,
+      actions: agent.actions - outside.actions,
+      violations: agent.violations - outside.violations,
+      high_values: agent.high_values - outside.high_values,
+      future: outside.future
+    }
+  }
+
+  /** What has begun, and what is neither begun nor recorded. */
+  const underway = (tenantId: string, agentId: string, inFlight: ReadonlyArray<string>): number => {
+    const begun = direct.all<{ readonly action_id: string }>(
+      "SELECT action_id FROM intents WHERE tenant_id = ? AND agent_id = ?",
+      tenantId,
+      agentId
+    )
+    const known = new Set(begun.map(({ action_id }) => action_id))
+    return begun.length + inFlight.filter((actionId) =>
+      !known.has(actionId) &&
+      direct.all("SELECT 1 FROM records WHERE tenant_id = ? AND action_id = ?", tenantId, actionId).length === 0
+    ).length
+  }
 
   return AgentHistory.of({
     of: ({ agentId, at, inFlight = [], params, tenantId }) =>
-      read(Effect.gen(function*() {
+      // All in one step: a call must not be recorded between two looks.
+      look(() => {
         const now = at.epochMilliseconds
         const since = now - day
         const until = now + fiveMinutes
-        const them = sql`tenant_id = ${tenantId} AND agent_id = ${toColumn(agentId)}`
-        // All in one statement: a call must not be recorded between two looks. Of the agent's actions, those that lie outside
-        // of the day do not count. Underway is what has begun, and what is neither begun nor recorded.
-        const [found] = yield* sql<AgentRow & { readonly underway: number; readonly future: number }>`
-          WITH outside AS (
-            SELECT denied, high_value, 0 AS future FROM agent_actions WHERE ${them} AND at <= ${since}
-            UNION ALL
-            SELECT denied, high_value, 1 AS future FROM agent_actions WHERE ${them} AND at > ${until}
-          ), agent AS (
-            SELECT score, actions - gone AS actions, violations - gone_denied AS violations, last_violation,
-              high_values - gone_high AS high_values, ordinal, denials, future
-            FROM agents, (
-              SELECT count(*) AS gone, total(denied) AS gone_denied, total(high_value) AS gone_high, total(future) AS future
-              FROM outside
-            )
-            WHERE ${them}
-          ), begun AS (
-            SELECT action_id FROM intents WHERE ${them}
-          )
-          SELECT agent.*, (SELECT count(*) FROM begun) + (
-            SELECT count(*) FROM json_each(${JSON.stringify(inFlight)}) AS call
-            WHERE call.value NOT IN (SELECT action_id FROM begun)
-              AND NOT EXISTS (SELECT 1 FROM records WHERE tenant_id = ${tenantId} AND action_id = call.value)
-          ) AS underway
-          FROM (SELECT 1) LEFT JOIN agent`
-        const agent = found === undefined || found.score === null ? { ...newcomer, future: 0 } : found
-        const [earlier] = yield* sql<{ readonly ordinal: number; readonly denials: number }>`
-          SELECT ordinal, denials FROM agent_actions WHERE ${them} AND at <= ${now - tenMinutes}
-          ORDER BY at DESC, record_id DESC LIMIT 1`
+        const them = [tenantId, toColumn(agentId)] as const
+        const row = agentRow(direct, ...them)
+        const agent = row === undefined ? { ...newcomer, future: 0 } : ofTheDay(row, ...them, since, until)
+        const [earlier] = direct.all<{ readonly ordinal: number; readonly denials: number }>(
+          `SELECT ordinal, denials FROM agent_actions WHERE tenant_id = ? AND agent_id = ? AND at <= ?
+          ORDER BY at DESC, record_id DESC LIMIT 1`,
+          ...them,
+          now - tenMinutes
+        )
         // Recorded since, and yet not of these ten minutes.
-        const [future] = earlier === undefined || agent.future === 0 ? [] : yield* sql<{
+        const [future] = earlier === undefined || agent.future === 0 ? [] : direct.all<{
           readonly actions: number
           readonly denied: number
-        }>`
-          SELECT count(*) AS actions, total(denied) AS denied FROM agent_actions
-          WHERE ${them} AND at > ${until} AND ordinal > ${earlier.ordinal}`
+        }>(
+          `SELECT count(*) AS actions, total(denied) AS denied FROM agent_actions
+          WHERE tenant_id = ? AND agent_id = ? AND at > ? AND ordinal > ?`,
+          ...them,
+          until,
+          earlier.ordinal
+        )
         const isRecent = agent.last_violation !== null && agent.last_violation > since && agent.last_violation <= until
         // The newest denial on record may lie in the future, or have been recorded by a clock that was behind.
-        const [violation] = agent.violations === 0 || isRecent ? [] : yield* sql<{ readonly at: number }>`
-          SELECT at FROM agent_actions WHERE ${them} AND at > ${since} AND at <= ${until} AND denied = 1
-          ORDER BY at DESC LIMIT 1`
+        const [violation] = agent.violations === 0 || isRecent ? [] : direct.all<{ readonly at: number }>(
+          `SELECT at FROM agent_actions WHERE tenant_id = ? AND agent_id = ? AND at > ? AND at <= ? AND denied = 1
+          ORDER BY at DESC LIMIT 1`,
+          ...them,
+          since,
+          until
+        )
         const past = historyOf({
           ...agent,
           highValues: agent.high_values,
@@ -205,12 +272,13 @@ export const history = ({ commit, fingerprint, read, sql }: Database["Service"])
               denied: within(agent.denials - earlier.denials - (future?.denied ?? 0), agent.violations)
             },
           lastViolation: isRecent ? agent.last_violation ?? undefined : violation?.at,
-          knowsRecipients: yield* knows(tenantId, recipients(params))
+          knowsRecipients: knows(tenantId, recipients(params))
         })
-        return withUnderway(past, found?.underway ?? 0)
-      })),
+        return withUnderway(past, underway(...them, inFlight))
+      }),
 
-    score: (tenantId, agentId) => Effect.map(read(agentRow(sql, tenantId, agentId)), ({ score }) => rounded(score)),
+    score: (tenantId, agentId) =>
+      look(() => rounded((agentRow(direct, tenantId, toColumn(agentId)) ?? newcomer).score)),
 
     clear: (tenantId, agentId, { keepScore }) =>
       commit(Effect.gen(function*() {

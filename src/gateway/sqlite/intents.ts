@@ -5,27 +5,28 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { canonicalJson } from "../../internal/canonicalJson.ts"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Entry } from "../ledger/Ledger.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
+import { insertInto } from "./inserting.ts"
 import { toColumn } from "./losslessText.ts"
 import { personalText } from "./personalText.ts"
+import { writeJson } from "./plainJson.ts"
 
-/** Nothing hashes this text, so that the fastest writer will do; it gives up where values are nested too deep. */
-const write = (entry: Entry): string => {
-  const plain = { ...entry, requestedAt: entry.requestedAt.epochMilliseconds }
-  try {
-    return JSON.stringify(plain)
-  } catch {
-    return canonicalJson(Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined)))
-  }
-}
+const write = (entry: Entry): string => writeJson({ ...entry, requestedAt: entry.requestedAt.epochMilliseconds })
 
 const read = (text: string): Entry => {
   const entry = JSON.parse(text)
   return { ...entry, requestedAt: DateTime.makeUnsafe(entry.requestedAt) }
 }
+
+const insertIntent = insertInto<{
+  readonly tenant_id: string
+  readonly agent_id: string
+  readonly action_id: string
+  readonly entry: string | Uint8Array
+}>("intents", { tenant_id: true, agent_id: true, action_id: true, entry: true })
 
 /**
  * The change that keeps an intent: what is to be recorded should the end of the execution never be known.
@@ -33,16 +34,16 @@ const read = (text: string): Entry => {
  * @category changes
  * @since 0.1.0
  */
-export const intend = (database: Database["Service"], entry: Entry) => {
+export const intend = (database: Database["Service"], entry: Entry): Effect.Effect<void, SqlError> => {
   const { actionId, agentId, containsPii, tenantId } = entry
-  return Effect.asVoid(database.sql`INSERT INTO intents ${
-    database.sql.insert({
+  return database.change(() =>
+    insertIntent(database.direct, {
       tenant_id: tenantId,
       agent_id: toColumn(agentId),
       action_id: toColumn(actionId),
       entry: personalText(database, tenantId, actionId).write(write(entry), containsPii)
     })
-  }`)
+  )
 }
 
 /**

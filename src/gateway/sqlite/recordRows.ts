@@ -9,6 +9,7 @@ import { canonicalJson } from "../../internal/canonicalJson.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import type { RecordHash } from "../../model/RecordHash.ts"
 import { hashRecord } from "../ledger/internal/chain.ts"
+import { type HashedTexts, textsOf } from "../ledger/internal/chain.ts"
 import type { Link } from "../ledger/Ledger.ts"
 import { lenientJson } from "./lenientJson.ts"
 import { fromColumn, fromColumnOrNull, toColumn, toColumnOrNull } from "./losslessText.ts"
@@ -70,16 +71,16 @@ const fromMillisOrNull = (millis: number | null) => millis === null ? null : fro
  * @category rows
  * @since 0.1.0
  */
-export const rowOf = (record: AuditRecord): RecordRow => ({
+export const rowOf = (record: AuditRecord, texts: HashedTexts = textsOf(record)): RecordRow => ({
   id: record.id,
   action_id: record.actionId,
   agent_id: toColumn(record.agentId),
   tool: toColumn(record.tool),
   method: toColumn(record.method),
-  params: canonicalJson(record.params),
+  params: texts.paramsText,
   requested_at: record.requestedAt.epochMilliseconds,
   decision: toColumn(record.decision),
-  violations: canonicalJson(record.violations),
+  violations: texts.violationsText,
   severity: toColumn(record.severity),
   alert_tier: toColumnOrNull(record.alertTier),
   bundle_revision: toColumnOrNull(record.bundleRevision),

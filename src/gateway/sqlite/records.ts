@@ -156,7 +156,7 @@ export const records = (database: Database["Service"]) => {
           yield* sql`INSERT INTO records ${sql.insert({ tenant_id: tenantId, position: index + 1, ...rowOf(record) })}`
         }
         const hash = replacement.at(-1)?.recordHash ?? ""
-        yield* database.appended(tenantId, { records: replacement.length, hash })
+        database.appended(tenantId, { records: replacement.length, hash })
       }))
   } satisfies Partial<Ledger["Service"]>
 }

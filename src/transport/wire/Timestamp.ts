@@ -37,6 +37,14 @@ const timestamp = (write: (iso: string) => string) =>
 export const Timestamp = timestamp((iso) => iso.replace("Z", "000+00:00"))
 
 /**
+ * A time as {@link Timestamp} writes it.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const formatTimestamp = (time: DateTime.Utc): string => DateTime.formatIso(time).replace("Z", "000+00:00")
+
+/**
  * A time without a zone, as the hours of the Merkle trees are written. UTC is meant.
  *
  * @category codecs
