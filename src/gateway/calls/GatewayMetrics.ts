@@ -48,6 +48,19 @@ const duration = Metric.histogram("gateway_request_duration_seconds", {
   boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 })
 
+/** What is made of some texts, made once for each of them. */
+const keptSeries = <A>(make: (...texts: ReadonlyArray<string>) => A) => {
+  const kept = new Map<string, A>()
+  return (...texts: ReadonlyArray<string>): A => {
+    const key = texts.join("\0")
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const made = make(...texts)
+    kept.set(key, made)
+    return made
+  }
+}
+
 /**
  * Counts in memory.
  *
@@ -56,20 +69,31 @@ const duration = Metric.histogram("gateway_request_duration_seconds", {
  */
 export const layer: Layer.Layer<GatewayMetrics> = Layer.sync(GatewayMetrics, () => {
   const registry: Metric.MetricRegistry = new Map()
+  const context = Context.make(Metric.MetricRegistry, registry)
   const counted = Effect.provideService(Metric.MetricRegistry, registry)
+  // A series is made of its attributes once: every request counts in some.
+  const decisions = keptSeries((tenantId = "", decision = "") =>
+    Metric.withAttributes(actions, { decision, tenant_id: tenantId })
+  )
+  const answers = keptSeries((method = "", path = "", status = "") => {
+    const attributes = { method, path, status }
+    return {
+      requests: Metric.withAttributes(requests, attributes),
+      duration: Metric.withAttributes(duration, attributes),
+      errors: Number(status) < 500 ? undefined : Metric.withAttributes(errors, { type: `http_${status}` })
+    }
+  })
   return GatewayMetrics.of({
-    decided: (tenantId, decision) =>
-      counted(Metric.update(Metric.withAttributes(actions, { decision, tenant_id: tenantId }), 1)),
-    began: counted(Metric.modify(active, 1)),
-    answered: ({ method, path, seconds, status }) => {
-      const attributes = { method, path, status: String(status) }
-      return counted(Effect.all([
-        Metric.modify(active, -1),
-        Metric.update(Metric.withAttributes(requests, attributes), 1),
-        Metric.update(Metric.withAttributes(duration, attributes), seconds),
-        ...(status < 500 ? [] : [Metric.update(Metric.withAttributes(errors, { type: `http_${status}` }), 1)])
-      ], { discard: true }))
-    },
+    decided: (tenantId, decision) => Effect.sync(() => decisions(tenantId, decision).updateUnsafe(1, context)),
+    began: Effect.sync(() => active.modifyUnsafe(1, context)),
+    answered: ({ method, path, seconds, status }) =>
+      Effect.sync(() => {
+        active.modifyUnsafe(-1, context)
+        const { duration, errors, requests } = answers(method, path, String(status))
+        requests.updateUnsafe(1, context)
+        duration.updateUnsafe(seconds, context)
+        errors?.updateUnsafe(1, context)
+      }),
     text: (chainLengths) =>
       counted(Effect.andThen(
         Effect.forEach(

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import {
   chmodSync,
   copyFileSync,
@@ -62,6 +62,46 @@ describe("a gateway's file", () => {
         assert.deepStrictEqual(yield* sql`SELECT max(migration_id) FROM vargate_migrations`.values, [[currentVersion]])
         assert.deepStrictEqual(yield* sql`PRAGMA synchronous`.values, [[2]])
         assert.deepStrictEqual(yield* sql`PRAGMA journal_mode`.values, [["wal"]])
+      }))
+  })
+
+  test("is looked at in one step, and not before a change that is under way has ended", function*(filename) {
+    yield* open(filename, ({ change, commit, direct, look, sql }) =>
+      Effect.gen(function*() {
+        const [begun, go] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const contacts = () => direct.all("SELECT contact FROM contacts").length
+        const add = (text: string) => change(() => direct.run("INSERT INTO contacts VALUES (?)", Buffer.from(text)))
+        const committing = yield* Effect.forkChild(commit(Effect.gen(function*() {
+          yield* add("a")
+          yield* Deferred.succeed(begun, undefined)
+          yield* Deferred.await(go)
+          yield* sql`INSERT INTO contacts VALUES (${Buffer.from("b")})`
+        })))
+        yield* Deferred.await(begun)
+        assert.strictEqual(contacts(), 1)
+        const looking = yield* Effect.forkChild(look(contacts), { startImmediately: true })
+        yield* Effect.yieldNow
+        assert.isUndefined(looking.pollUnsafe())
+        yield* Deferred.succeed(go, undefined)
+        yield* Fiber.join(committing)
+        assert.strictEqual(yield* Fiber.join(looking), 2)
+        assert.strictEqual(yield* look(contacts), 2)
+      }))
+  })
+
+  test("takes nothing of a change whose statement fails, and goes on", function*(filename) {
+    yield* open(filename, ({ change, commit, direct, look }) =>
+      Effect.gen(function*() {
+        const contact = Buffer.from("a")
+        const twice = change(() => {
+          direct.run("INSERT INTO contacts VALUES (?)", contact)
+          direct.run("INSERT INTO contacts VALUES (?)", contact)
+        })
+        const exit = yield* Effect.exit(commit(twice))
+        assert.match(String(exit), /cannot be used \(SQLite could not execute a statement: UNIQUE constraint failed/)
+        assert.strictEqual(yield* look(() => direct.all("SELECT 1 FROM contacts").length), 0)
+        yield* commit(change(() => direct.run("INSERT INTO contacts VALUES (?)", contact)))
+        assert.strictEqual(yield* look(() => direct.all("SELECT 1 FROM contacts").length), 1)
       }))
   })
 
