@@ -180,7 +180,8 @@ const within = (count: number, most: number): number => Math.max(0, Math.min(cou
  */
 export const history = ({ commit, direct, fingerprint, look, sql }: Database["Service"]): AgentHistory["Service"] => {
   const knows = (tenantId: string, addresses: ReadonlyArray<string>): boolean =>
-    addresses.length > 0 && addresses.length <= maxRemembered && addresses.every((address) =>
+    addresses.length > 0 && addresses.length <= maxRemembered &&
+    addresses.every((address) =>
       direct.all("SELECT 1 FROM contacts WHERE contact = ?", fingerprint("contact", tenantId, address)).length > 0
     )
 
