@@ -14,6 +14,7 @@ import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as Config from "effect/Config"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -23,6 +24,8 @@ import type { Approvals } from "../approvals/Approvals.ts"
 import type { StorageFailed } from "../errors/VargateError.ts"
 import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
 import * as Engine from "../workflow/Engine.ts"
+import { closingWithin } from "../workflow/internal/closingWithin.ts"
+import { quietStart } from "../workflow/internal/quietStart.ts"
 import type * as JournalSql from "../workflow/JournalSql.ts"
 
 /**
@@ -37,6 +40,10 @@ export interface Options extends ApprovalReconciler.Options, JournalSql.Options 
   /** Connections to the database. Default: 10. */
   readonly maxConnections?: number | undefined
   readonly shardingConfig?: Partial<ShardingConfig.ShardingConfig["Service"]> | undefined
+  /**
+   * How long the engine's end may take once no action runs any more, however its connections are. Default: 30 seconds.
+   */
+  readonly grace?: Duration.Input | undefined
 }
 
 /**
@@ -54,12 +61,15 @@ export type EngineError = StorageFailed | SqlError | Config.ConfigError | Socket
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Engine.Engine, EngineError, Approvals> =>
-  Engine.layerCluster(options).pipe(
-    Layer.provide(NodeClusterSocket.layer({ shardingConfig: options.shardingConfig })),
-    Layer.provide(PgClient.layer({
-      url: Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url),
-      maxConnections: options.maxConnections
-    }))
+  closingWithin(
+    options.grace ?? "30 seconds",
+    Engine.layerCluster(options).pipe(
+      Layer.provide(quietStart(NodeClusterSocket.layer({ shardingConfig: options.shardingConfig }))),
+      Layer.provide(PgClient.layer({
+        url: Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url),
+        maxConnections: options.maxConnections
+      }))
+    )
   )
 
 /**

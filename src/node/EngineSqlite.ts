@@ -16,6 +16,7 @@ import * as FileLock from "../internal/fileLock.ts"
 import * as SqliteClient from "../internal/sqliteClient.ts"
 import type * as ApprovalReconciler from "../workflow/ApprovalReconciler.ts"
 import * as Engine from "../workflow/Engine.ts"
+import { quietStart } from "../workflow/internal/quietStart.ts"
 
 /**
  * Where the file is.
@@ -45,7 +46,7 @@ export const layer = (
 ): Layer.Layer<Engine.Engine, StorageFailed | SqlError | ConfigError, Approvals> =>
   // The lock says that every other owner of a claim has ended.
   Engine.layerCluster({ ...options, lease: 0 }).pipe(
-    Layer.provide(SingleRunner.layer({ runnerStorage: "memory" })),
+    Layer.provide(quietStart(SingleRunner.layer({ runnerStorage: "memory" }))),
     Layer.provide([SqliteClient.layer({ filename: options.filename }), Digest.layerWebCrypto]),
     Layer.provide(lock(options.filename))
   )
