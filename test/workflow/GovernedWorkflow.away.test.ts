@@ -34,14 +34,24 @@ const whileAway = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E,
 const inDatabase = Layer.merge(
   Layer.effect(
     WorkflowEngine,
-    Effect.map(WorkflowEngine, (engine) =>
-      WorkflowEngine.of({
+    Effect.map(WorkflowEngine, (engine) => {
+      const inDatabase: WorkflowEngine["Service"] = WorkflowEngine.of({
         ...engine,
-        execute: (workflow, options) => whileAway(engine.execute(workflow, options)),
+        // The engine in memory hands itself to what it runs.
+        register: ((workflow: never, run: (payload: never, executionId: string) => Effect.Effect<never>) =>
+          engine.register(
+            workflow,
+            ((payload: never, executionId: string) =>
+              Effect.provideService(run(payload, executionId), WorkflowEngine, inDatabase)) as never
+          )) as never,
+        execute: (workflow, options) =>
+          whileAway(engine.execute(workflow, options)),
         activityExecute: (activity, attempt) => whileAway(engine.activityExecute(activity, attempt)),
         deferredResult: (deferred) => whileAway(engine.deferredResult(deferred)),
         poll: (workflow, executionId) => whileAway(engine.poll(workflow, executionId))
-      }))
+      })
+      return inDatabase
+    })
   ),
   Layer.effect(
     Journal,
