@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -26,18 +27,14 @@ const startTakes = 60_000
  * @internal
  */
 export const quieter = (
-  loggers: ReadonlySet<Logger.Logger<unknown, unknown>>
+  loggers: ReadonlySet<Logger.Logger<unknown, unknown>>,
+  builtAt: number
 ): Set<Logger.Logger<unknown, unknown>> => {
-  let begun: number | undefined
   let lastAt = -Infinity
   const hear = (now: number): "start" | "message" | undefined => {
-    if (begun === undefined) {
-      begun = lastAt = now
-      return "start"
-    }
     if (now - lastAt < startTakes) return undefined
     lastAt = now
-    return "message"
+    return now - builtAt < startTakes ? "start" : "message"
   }
   /** One decision for all loggers that hear the same message. */
   const heard = new WeakMap<object, ReturnType<typeof hear>>()
@@ -66,4 +63,7 @@ export const quieter = (
  * @internal
  */
 export const quietStart = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
-  Layer.provide(layer, Layer.effect(Logger.CurrentLoggers, Effect.map(Logger.CurrentLoggers, quieter)))
+  Layer.provide(
+    layer,
+    Layer.effect(Logger.CurrentLoggers, Effect.zipWith(Logger.CurrentLoggers, Clock.currentTimeMillis, quieter))
+  )
