@@ -108,6 +108,8 @@ export function reasonOf(error: Refused): string {
         ? `OUTCOME UNKNOWN: this action may or may not have been performed. Report it neither as done nor as not done, and do not repeat it. (${error.message})`
         : error.reason._tag === "InvalidRequest"
         ? `NOT PERFORMED: this action cannot be submitted as it is. ${notDone} (${error.reason.message})`
+        : error.reason._tag === "Conflict"
+        ? `NOT PERFORMED AGAIN: this action was begun before, and its approval allows it once. Take the answer to that for what became of it, and do not repeat it. (${error.reason.detail})`
         : `NOT PERFORMED: the gateway could not be asked for permission. ${notDone} (${error.message})`
   }
 }

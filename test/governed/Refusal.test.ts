@@ -95,6 +95,11 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
     /^NOT PERFORMED: .*cannot be submitted as it is.*body\.params: too long/
   ],
   [
+    new VargateError.VargateError({ operation: "o", reason: new VargateError.Conflict({ detail: "begun as a-1" }) }),
+    "execution-denied",
+    /^NOT PERFORMED AGAIN: .*was begun before.*\(begun as a-1\)$/
+  ],
+  [
     new VargateError.VargateError({ operation: "o", reason: new VargateError.Unauthenticated({ detail: "no" }) }),
     "execution-denied",
     /^NOT PERFORMED: the gateway could not be asked/
