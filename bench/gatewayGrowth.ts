@@ -42,7 +42,7 @@ const serve = (data: string) => {
         yield* tenants.put({ id, apiKey: `key-of-tenant-${id}`, burst: 1e9 })
       }
       process.send!({ url, apiKey: Redacted.value(tenant.apiKey) })
-      yield* Effect.never
+      return yield* Effect.never
     }).pipe(Effect.scoped)
   )
   process.on("message", (message) => {
