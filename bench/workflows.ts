@@ -168,8 +168,8 @@ const worldOf = (filename: string, layer: ReturnType<typeof pendingGateway>["lay
 const measure = (filename: string, size: number) => {
   const { layer, reads } = pendingGateway(size)
   return Effect.gen(function*() {
-    // The first looks are at everything, and the log is read for all that wait.
-    yield* Effect.sleep("15 seconds")
+    // The first looks are at everything, the log is read for all that wait, and for a minute something may still come.
+    yield* Effect.sleep("80 seconds")
     const pages = reads.log
     globalThis.gc!()
     const cpu = process.cpuUsage()
