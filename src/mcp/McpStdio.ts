@@ -51,6 +51,10 @@ export interface Command {
   readonly cwd?: string | undefined
 }
 
+/** Where there is no Node, there are no child processes either. */
+const isWindows = () =>
+  (globalThis as { readonly process?: { readonly platform?: string } }).process?.platform === "win32"
+
 /**
  * Starts a server as a child process, and stops it with the scope: its input ends, then it is sent SIGTERM, and two
  * seconds later SIGKILL. Its standard error is that of this process.
@@ -63,7 +67,7 @@ export const server = Effect.fnUntraced(function*(
 ): Effect.fn.Return<McpChannel, ChannelFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const lines = yield* Queue.unbounded<string, Cause.Done>()
-  const script = globalThis.process?.platform === "win32"
+  const script = isWindows()
     ? yield* Effect.mapError(Effect.fromResult(windowsScript(command, args)), (detail) => new ChannelFailed({ detail }))
     : undefined
   const child = yield* spawner.spawn(
