@@ -45,8 +45,8 @@ const slice = 64 * 1024
 const MiB = 1024 * 1024
 
 /**
- * The shares of one gateway's clients, by their addresses, and for large bodies by their tenants. A request without an address comes from the same process, and is
- * let through.
+ * The shares of one gateway's clients, by their addresses, and for large bodies by their tenants. A request without an
+ * address comes from the same process, and is let through.
  *
  * @category models
  * @since 0.1.0

@@ -118,8 +118,8 @@ export interface Options {
  *
  * **Gotchas**
  *
- * The revision covers the program's rules by name, severity and number, and the required fields. Give a rule another name (`refund_limit_v2`) when its
- * meaning changes.
+ * The revision covers the program's rules by name, severity and number, and the required fields. Give a rule another name
+ * (`refund_limit_v2`) when its meaning changes.
  *
  * @category constructors
  * @since 0.1.0
