@@ -11,9 +11,16 @@ const meta = /[()\][%!^"`<>&|;, *?]/g
 
 const escaped = (text: string) => text.replaceAll(meta, "^$&")
 
+/** Its backslashes at the end twice, so that a quote behind them is one. */
+const doubled = (text: string) => {
+  let end = text.length
+  while (text[end - 1] === "\\") end--
+  return text + text.slice(end)
+}
+
 /** In quotes for the program, with its backslashes doubled before a quote, and in carets for `cmd.exe`. */
 const argument = (text: string, isTwice: boolean) => {
-  const quoted = `"${text.replaceAll(/(\\*)"/g, "$1$1\\\"").replace(/(\\+)$/, "$1$1")}"`
+  const quoted = `"${text.split("\"").map(doubled).join("\\\"")}"`
   return isTwice ? escaped(escaped(quoted)) : escaped(quoted)
 }
 
