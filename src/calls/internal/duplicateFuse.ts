@@ -92,6 +92,8 @@ const isHarmless = (cause: object) => "sideEffect" in cause && cause.sideEffect 
  */
 export class DuplicateFuse {
   private readonly firsts = new Set<First>()
+  /** Kept, since one that starts anew walks over all that was deleted before it. */
+  private readonly oldest = this.firsts.values()
   private readonly byFiber = new Map<number, Map<string, First>>()
   private readonly byAction = new Map<string, First>()
   private readonly watched = new WeakSet<Fiber.Fiber<unknown, unknown>>()
@@ -132,7 +134,7 @@ export class DuplicateFuse {
     const own = this.byFiber.get(fiber.id) ?? new Map<string, First>()
     this.byFiber.set(fiber.id, own.set(key, first))
     if (actionId !== undefined) this.noteAction(actionId, first)
-    if (this.firsts.size > capacity) this.forget(this.firsts.values().next().value!)
+    if (this.firsts.size > capacity) this.forget(this.oldest.next().value!)
   }
 
   /** What the log said about an answer that this fiber had lost. */
@@ -165,7 +167,7 @@ export class DuplicateFuse {
     this.byAction.set(actionId, first)
     places.delete(actionId)
     places.set(actionId, new WeakRef(this))
-    if (places.size > capacity) places.delete(places.keys().next().value!)
+    if (places.size > capacity) places.delete(oldestPlace.next().value!)
   }
 
   /** What an earlier run of this loop left open on a fiber of its own, as under a time-out. */
@@ -220,6 +222,7 @@ const isAbout = ({ actionId, sentAt }: First, cause: object) =>
 
 /** Where an action is noted: a reviewer in this process may have a key, and so a transport, of its own. */
 const places = new Map<string, WeakRef<DuplicateFuse>>()
+const oldestPlace = places.keys()
 
 /**
  * Notes what a reviewer in this process has decided.
