@@ -120,16 +120,25 @@ const touch = (filename: string) =>
 
 const isInMemory = (filename: string) => filename === ":memory:"
 
-/** Takes the file for this process alone, and says where it is and what is known of its records. */
-const take = Effect.fnUntraced(function*(filename: string) {
-  if (isInMemory(filename)) return { path: filename, known: new Map<string, Head>() }
-  yield* Effect.mapError(
+/**
+ * Locks a gateway's file for this process alone, until the scope closes.
+ *
+ * @category locks
+ * @since 0.2.0
+ */
+export const lock = (filename: string) =>
+  Effect.mapError(
     FileLock.acquire(filename),
     ({ detail, isHeld }) =>
       isHeld
         ? new StorageError({ problem: "InUse", filename, detail: "is in use" })
         : new StorageError({ problem: "Inaccessible", filename, detail: `cannot be locked (${detail})` })
   )
+
+/** Takes the file for this process alone, and says where it is and what is known of its records. */
+const take = Effect.fnUntraced(function*(filename: string) {
+  if (isInMemory(filename)) return { path: filename, known: new Map<string, Head>() }
+  yield* lock(filename)
   const path = FileLock.canonicalPath(filename)
   if (FileLock.hasOtherNames(path)) {
     return yield* new StorageError({ problem: "Linked", filename, detail: "has another name (a hard link)" })

@@ -118,7 +118,13 @@ const appendNow = (
   return record
 }
 
-interface NewlyHeld {
+/**
+ * A pending action as a row, as it is when it is held.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface NewlyHeld {
   readonly tenant_id: string
   readonly action_id: string
   readonly agent_id: string

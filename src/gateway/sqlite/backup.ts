@@ -255,13 +255,7 @@ export const restore = Effect.fn("Gateway.restore")(function*(
 ) {
   const source = yield* existing(from)
   const path = yield* canonical(filename)
-  yield* Effect.mapError(
-    FileLock.acquire(filename),
-    ({ detail, isHeld }) =>
-      isHeld
-        ? new StorageError({ problem: "InUse", filename, detail: "is in use" })
-        : new StorageError({ problem: "Inaccessible", filename, detail: `cannot be locked (${detail})` })
-  )
+  yield* Database.lock(filename)
   yield* checkAbsence(filename, filesOf(path))
   const lost = acceptLoss ? undefined : yield* HeadFile.readHeads(path)
   const known = new Map([...(yield* HeadFile.readHeads(source)) ?? [], ...lost ?? []])

@@ -9,7 +9,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { DecidedAction, PendingAction } from "../../approvals/Approval.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import type { HeldAction, Ledger } from "../ledger/Ledger.ts"
-import { append } from "./appending.ts"
+import { append, type NewlyHeld } from "./appending.ts"
 import type { Database } from "./Database.ts"
 import { intend } from "./intents.ts"
 import { fromColumn, fromColumnOrNull, toColumn } from "./losslessText.ts"
@@ -18,18 +18,7 @@ import { fromMillis } from "./recordRows.ts"
 
 const listLimit = 50
 
-interface HeldRow {
-  readonly tenant_id: string
-  readonly action_id: string
-  readonly agent_id: string
-  readonly tool: string
-  readonly method: string
-  readonly params: string | Uint8Array
-  readonly violations: string
-  readonly severity: string
-  readonly created_at: number
-  readonly timeout_at: number | null
-  readonly policy_decision: string | null
+interface HeldRow extends Omit<NewlyHeld, "status"> {
   readonly status: HeldAction["status"]
   readonly reviewer: string | null
   readonly note: string | null
