@@ -27,10 +27,14 @@ const folders = [
   "transport/",
   "audit/",
   "verify/",
+  "verify/anchors/",
+  "verify/witness/",
   "webhooks/",
   "calls/",
   "approvals/",
   "operator/",
+  "export/",
+  "reviews/",
   "governed/"
 ]
 

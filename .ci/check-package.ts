@@ -54,6 +54,9 @@ try {
   })
   if (wrong.trim() !== "[]") throw new Error(`In the tarball, these are not open or closed as they should be: ${wrong}`)
   run("npx", ["--no-install", "effect-vargate", "--version"], project)
+  // From the bundle, and from the modules.
+  run("npx", ["--no-install", "effect-vargate", "status", "--help"], project)
+  run("npx", ["--no-install", "effect-vargate", "dev", "--help"], project)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

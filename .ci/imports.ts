@@ -20,7 +20,7 @@ const order = [
   ["governed", "VargateApi.ts", "Vargate.ts"],
   ["gateway", "ai", "workflow"],
   ["http", "policy"],
-  ["mcp", "node"],
+  ["mcp", "node", "gateway/inbox/page"],
   ["testing"],
   ["cli"],
   ["index.ts"]
@@ -38,7 +38,10 @@ const importsOf = (file: string): ReadonlyArray<string> =>
     .map((name) => posix.join(dirname(file), name))
 const imports = new Map(files.map((file) => [file, importsOf(file)]))
 
-const folderOf = (file: string): string => file.split("/")[1] ?? ""
+/** The inbox page is a client of the gateway or the panel that serves it, in a program of its own. */
+const page = "gateway/inbox/page"
+
+const folderOf = (file: string): string => file.startsWith(`src/${page}/`) ? page : file.split("/")[1] ?? ""
 const rowOf = (file: string): number => order.findIndex((row) => row.includes(folderOf(file)))
 const isWithin = (file: string, folder: string) => file.startsWith(`src/${folder}/`)
 const isClosed = (file: string) => /\/(?:internal|wire)\//.test(file)
@@ -49,8 +52,7 @@ const faultOf = (from: string, to: string): string | undefined => {
   if (!sources.has(to)) return undefined
   if (rowOf(to) > rowOf(from)) return "stands below it"
   if (rowOf(to) === rowOf(from) && folderOf(to) !== folderOf(from)) return "stands beside it"
-  // The inbox page is a client of the gateway that serves it.
-  const isGateway = isWithin(from, "gateway") && !isWithin(from, "gateway/inbox/page")
+  const isGateway = isWithin(from, "gateway") && !isWithin(from, page)
   if (isGateway && !isWithin(to, "gateway") && isService(to)) return "is a client's service"
   if (/\/wire\//.test(from) && folderOf(from) === folderOf(to) && isService(to)) return "is the service over that wire"
   return undefined

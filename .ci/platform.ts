@@ -4,9 +4,10 @@
  * after the compiler; takes the folder that the compiler wrote to.
  */
 import { build } from "esbuild"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { licencesOf } from "./licences.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const module = join(process.argv[2] ?? join(root, "dist"), "gateway/http/nodePlatform")
@@ -28,13 +29,7 @@ const { metafile } = await build({
   logLevel: "warning"
 })
 
-const packages = new Set(
-  Object.keys(metafile.inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? [])
-)
-const licences = [...packages].sort().map((name) =>
-  `${name}\n\n${readFileSync(join(root, "node_modules", name, "LICENSE"), "utf8").trim()}\n`
-)
-writeFileSync(`${module}.LICENSE.txt`, licences.join("\n\n"))
+writeFileSync(`${module}.LICENSE.txt`, licencesOf(metafile))
 
 // Its types are those of packages that need not be there, and no user can import it.
 for (const extension of ["d.ts", "d.ts.map", "js.map"]) rmSync(`${module}.${extension}`, { force: true })

@@ -23,6 +23,7 @@ if (!existsSync(checker)) {
 process.env["RECHECK_BACKEND"] = "pure"
 interface Checked {
   readonly status: "safe" | "vulnerable" | "unknown"
+  readonly checker: "automaton" | "fuzz"
   readonly complexity?: { readonly summary: string }
 }
 const { checkSync }: {
@@ -31,8 +32,10 @@ const { checkSync }: {
 
 /** Files that build patterns, and why those are linear. */
 const built: Readonly<Record<string, string>> = {
+  "src/export/Redaction.ts": "patterns of the user's own, with one more flag",
   "src/gateway/calls/GatewayMetrics.ts": "paths of the contract: `[^/]+` between slashes, anchored at both ends",
-  "src/gateway/http/middleware.ts": "paths of the contract: `[^/]+` between slashes, anchored at both ends"
+  "src/gateway/http/middleware.ts": "paths of the contract: `[^/]+` between slashes, anchored at both ends",
+  "src/policy/internal/re2.ts": "patterns of a policy, in a thread that is ended where one takes too long"
 }
 
 interface Pattern {
@@ -66,10 +69,18 @@ for (const entry of readdirSync(join(root, "src"), { recursive: true, withFileTy
 
 const checked = new Map<string, string | undefined>()
 
+/** The fuzzer confirms what it suspects by the clock, and a busy machine misleads it: three times in a row count. */
+const check = (source: string, flags: string, again = 2): Checked => {
+  const result = checkSync(source, flags, { timeout: 20_000 })
+  return result.status === "vulnerable" && result.checker === "fuzz" && again > 0
+    ? check(source, flags, again - 1)
+    : result
+}
+
 const verdictOn = ({ flags, source }: Pattern): string | undefined => {
   const key = `/${source}/${flags}`
   if (!checked.has(key)) {
-    const result = checkSync(source, flags, { timeout: 20_000 })
+    const result = check(source, flags)
     const problem = result.status === "safe" ? undefined : result.complexity?.summary ?? "not cleared"
     checked.set(key, problem)
   }

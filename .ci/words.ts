@@ -35,7 +35,11 @@ const allowed: ReadonlyArray<readonly [file: RegExp, text: RegExp, reason: strin
   [/^src\/gateway\/(?:ledger|sqlite|calls)\//, /\bheld\b/, "named after the table `held_actions`"],
   [/^src\/(?:workflow|http|cli)\//, /["'`.]held\b|\bheld: Effect/, "a state that journals store"],
   [/^src\/gateway\/inbox\/Feed/, /\bHeld\b/, "the tag of an event on the inbox's wire"],
-  [/^src\/(?:approvals|audit|gateway)\//, /human-reviewer/, "the agent id under which the gateway records reviews"],
+  [
+    /^src\/(?:approvals|audit|gateway|policy)\//,
+    /human-reviewer/,
+    "the agent id under which the gateway records reviews"
+  ],
   [
     /^src\/gateway\/http\/handlers\/(?:toolCalls|mcpDoor)|^bench\/support\/gateway/,
     /requires human approval/,

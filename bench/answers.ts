@@ -7,8 +7,8 @@ import { atMost, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = thorough(7, 3)
-const seconds = thorough(0.4, 0.2)
+const rounds = thorough(6, 1)
+const seconds = thorough(0.3, 0.1)
 const inFlight = 64
 
 const names: ReadonlyArray<ClientName> = [

@@ -1,10 +1,13 @@
 /** What the core weighs in a bundle, effect included: minified, and gzipped as a server would send it. */
 import * as esbuild from "esbuild"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { buildInto } from "./support/built.ts"
+import { cache } from "./support/cache.ts"
 import { atMost, hand } from "./support/report.ts"
 
-const root = fileURLToPath(new URL("..", import.meta.url))
+const folder = join(cache, "bundle")
+buildInto(folder)
 
 const coreName = "a governed call, retried, with approvals"
 
@@ -33,8 +36,8 @@ const programs: Readonly<Record<string, string>> = {
     import * as RetryPolicy from "effect-vargate/transport/RetryPolicy"
     import * as ToolCalls from "effect-vargate/calls/ToolCalls"
     import * as Transport from "effect-vargate/transport/Transport"
-    const layer = Layer.mergeAll(ToolCalls.layer, Approvals.layer).pipe(
-      Layer.provideMerge(Transport.layer({ apiKey: "test-key" })),
+    import * as Vargate from "effect-vargate/Vargate"
+    const layer = Vargate.layerOf(Transport.layer({ apiKey: "test-key" }), ToolCalls.layer, Approvals.layer).pipe(
       Layer.provide(FetchHttpClient.layer)
     )
     Effect.runFork(Governed.run({ tool: "t", method: "m", onPending: Governed.wait() }, Effect.void).pipe(
@@ -60,24 +63,28 @@ const programs: Readonly<Record<string, string>> = {
     console.log(vargate)`
 }
 
+/** `effect-vargate/calls/ToolCalls` is a module of the package as it was just built. */
+const own = (contents: string) =>
+  contents.replaceAll(/"effect-vargate(\/[\w/]+)?"/g, (_, path: string = "/index") => `"#dist${path}.js"`)
+
 const build = async (contents: string) => {
   const { metafile, outputFiles } = await esbuild.build({
-    stdin: { contents, resolveDir: root, sourcefile: "the program itself" },
+    stdin: { contents: own(contents), resolveDir: folder, sourcefile: "the program itself" },
+    absWorkingDir: folder,
     bundle: true,
     write: false,
     minify: true,
     metafile: true,
     format: "esm",
-    platform: "browser",
-    conditions: ["effect-vargate-source"]
+    platform: "browser"
   })
   const [output] = Object.values(metafile.outputs)
   return { text: outputFiles[0]!.contents, inputs: Object.entries(output!.inputs) }
 }
 
-/** `node_modules/effect/dist/http/HttpClient.js` is the module `effect/http/HttpClient`. */
+/** `../../../effect/dist/http/HttpClient.js` is the module `effect/http/HttpClient`, `dist/...` is one of ours. */
 const moduleOf = (file: string) =>
-  file.replace(/^node_modules\/(effect\/)?(?:dist\/|src\/)?/, "$1").replace(/\.[jt]s$/, "")
+  file.replace(/^(?:\.\.\/)+effect\/dist\//, "effect/").replace(/^dist\//, "src/").replace(/\.js$/, "")
 
 const kilobytesOf = (inputs: ReadonlyArray<readonly [string, { readonly bytesInOutput: number }]>) =>
   inputs.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0) / 1000
@@ -117,7 +124,9 @@ const breakdown = (title: string, inputs: Weight["inputs"]) => {
 const weights: Array<Weight> = []
 for (const name of Object.keys(programs)) weights.push(await weigh(name))
 const core = weights.find(({ name }) => name === coreName)!
-const [ours, theirs] = [true, false].map((isOurs) => core.inputs.filter(([file]) => file.startsWith("src/") === isOurs))
+const [ours, theirs] = [true, false].map((isOurs) =>
+  core.inputs.filter(([file]) => file.startsWith("dist/") === isOurs)
+)
 
 hand({
   title: "Size of a bundle",

@@ -14,8 +14,8 @@ import { atLeast, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { cpuSeconds, inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = thorough(5, 2)
-const records = thorough(200_000, 40_000)
+const rounds = thorough(5, 1)
+const records = thorough(150_000, 20_000)
 
 const makeLog = () => {
   const rows: Array<ReadonlyArray<readonly [string, unknown]>> = []
@@ -170,7 +170,10 @@ hand({
     atLeast(row, 22, "% of pure SHA-256", 100 * speed(row, pure)!),
     atLeast(row, 1.2, "x JSON.parse", speed(row, parsing)),
     atLeast(row, 6, "x Python", speed(row, pythonReference))
-  ]).concat(atLeast("scan, any order", 13, "% of pure SHA-256", 100 * speed("scan, any order", pure)!)),
+  ]).concat(
+    atLeast("ChainVerifier.verifyFile", 40, "% of pure SHA-256", 100 * speed("ChainVerifier.verifyFile", pure)!),
+    atLeast("scan, any order", 13, "% of pure SHA-256", 100 * speed("scan, any order", pure)!)
+  ),
   charts: [{
     title: "Audit records checked in a second",
     bars: ["ChainVerifier.verifyPages", "ChainVerifier.verifyFile", parsing, pythonReference]

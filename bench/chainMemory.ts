@@ -16,7 +16,7 @@ import { pageSize, recordAt, sha256 } from "./support/makeLog.ts"
 import { atMost, hand } from "./support/report.ts"
 import { isQuick, thorough } from "./support/settings.ts"
 
-const records = thorough(1_000_000, 100_000)
+const records = thorough(600_000, 50_000)
 const forms = ["file", "pages"] as const
 type Form = typeof forms[number]
 const [role, form, pathOfLog] = process.argv.slice(2) as [string | undefined, Form, string]

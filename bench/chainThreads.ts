@@ -14,8 +14,8 @@ import { atLeast, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = thorough(9, 2)
-const records = thorough(200_000, 40_000)
+const rounds = thorough(7, 1)
+const records = thorough(150_000, 20_000)
 const threads = 2
 
 const encoder = new TextEncoder()

@@ -3,18 +3,18 @@ import * as GatewayServer from "effect-vargate/gateway/GatewayServer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as esbuild from "esbuild"
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { buildInto } from "./support/built.ts"
 import { cache } from "./support/cache.ts"
 import { startGateway } from "./support/gateway.ts"
 import { atMost, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = thorough(9, 3)
+const rounds = thorough(9, 2)
 
 const gateway = await startGateway()
 const options = JSON.stringify({ apiKey: "test-key", url: gateway.url })
@@ -82,13 +82,7 @@ const bundled: ReadonlyArray<Name> = [
 const folder = join(cache, "cold-start")
 
 const build = async (): Promise<ReadonlyArray<readonly [name: string, file: string]>> => {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, "package.json"), `{ "type": "module", "imports": { "#dist/*": "./dist/*" } }`)
-  const root = fileURLToPath(new URL("..", import.meta.url))
-  const light = ["--noCheck", "--declaration", "false", "--declarationMap", "false", "--sourceMap", "false"]
-  const project = ["-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]
-  execFileSync(join(root, "node_modules/.bin/tsc"), [...project, ...light], { stdio: ["ignore", "inherit", "inherit"] })
+  buildInto(folder)
   const names = Object.keys(programs) as ReadonlyArray<Name>
   const published = names.map((name, i) => {
     const file = join(folder, `${i}.js`)

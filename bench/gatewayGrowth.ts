@@ -18,13 +18,13 @@ import { genesis, linked } from "../src/gateway/ledger/internal/chain.ts"
 import { rowOf } from "../src/gateway/sqlite/recordRows.ts"
 import { ActionId } from "../src/model/ActionId.ts"
 import { atMost, hand } from "./support/report.ts"
-import { isQuick, thorough } from "./support/settings.ts"
+import { isLarge, isQuick, thorough } from "./support/settings.ts"
 import { percentile } from "./support/statistics.ts"
 
-const ledgers = isQuick ? [1000, 10_000] : [10_000, 100_000, 500_000]
-const alone = thorough(10, 3)
+const ledgers = isQuick ? [1000, 5000] : isLarge ? [100_000, 500_000] : [10_000, 100_000]
+const alone = thorough(isLarge ? 10 : 6, 1)
 const connections = 4
-const pendingCalls = thorough(2000, 300)
+const pendingCalls = thorough(2000, 100)
 /** A tenant may have 64 streams, and an address 32. */
 const tenantsOfListeners = ["local", "b", "c", "d"]
 const listenersOf = [0, thorough(50, 10)]
@@ -238,9 +238,9 @@ else {
       percentile(during, 0.99) / percentile(without, 0.99)
     const longest = grown.at(-1)!
     hand({
-      title: "The embedded gateway as it grows",
+      title: `The embedded gateway as it grows${isLarge ? ", large" : ""}`,
       about:
-        `\`GatewayServer\` with its ledger in SQLite. Above: GET /audit/verify over ledgers of three lengths, and tool calls on ` +
+        `\`GatewayServer\` with its ledger in SQLite. Above: GET /audit/verify over ledgers of two lengths, and tool calls on ` +
         `${connections} connections without and during a verification. Below: pending calls of ${tenantsOfListeners.length} ` +
         "tenants, each an event for every listener of its tenant.",
       tables: [

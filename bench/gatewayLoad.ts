@@ -22,11 +22,11 @@ import { atLeast, atMost, type Cell, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { inTurns, median, medianRatio, percentile } from "./support/statistics.ts"
 
-const seconds = Number(process.env["BENCH_LOAD_SECONDS"] ?? thorough(16, 4))
+const seconds = Number(process.env["BENCH_LOAD_SECONDS"] ?? thorough(10, 2))
 /** The first seconds go to the compiler, and to V8's making room for young objects. */
-const warmUp = thorough(8, 3)
-const rounds = thorough(5, 2)
-const secondsOfTurn = thorough(2, 1)
+const warmUp = thorough(4, 1)
+const rounds = thorough(5, 1)
+const secondsOfTurn = thorough(1.5, 0.4)
 const connections = 64
 /** Whether the gateway executes every call that it allows, so that each of them is written twice. */
 const isExecuting = process.env["BENCH_LOAD_EXECUTED"] !== undefined
@@ -86,7 +86,7 @@ const serve = async ({ data, isExecuting, modules }: Setup) => {
   })
 }
 
-const callsOfTurn = thorough(3000, 500)
+const callsOfTurn = thorough(3000, 300)
 
 /** Calls through the client of the same state, with the gateway in memory and no socket. */
 const serveInProcess = async ({ modules }: Setup) => {

@@ -19,11 +19,11 @@ import { startGateway } from "./support/gateway.ts"
 import { atMost, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 
-const calls = thorough(1_000_000, 40_000)
+const calls = thorough(450_000, 20_000)
 const step = calls / 10
 /** The latest 16,384 actions are remembered, which takes memory at first. */
-const warmUp = thorough(100_000, 20_000)
-const interruptions = thorough(10_000, 2_000)
+const warmUp = thorough(100_000, 5_000)
+const interruptions = thorough(10_000, 1_000)
 const together = 100
 
 const gateway = await startGateway()
@@ -121,7 +121,7 @@ const runtime = start()
 /** With as many ordinary calls at the end, so that connections are there again. */
 const rounds = async (count: number) => {
   await interrupted(runtime, count)
-  await runtime.runPromise(manyCalls(10_000, together))
+  await runtime.runPromise(manyCalls(thorough(10_000, 1_000), together))
   return await left()
 }
 const before = await rounds(interruptions / 10)

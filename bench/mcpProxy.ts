@@ -13,8 +13,8 @@ import { atMost, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { inTurns, median } from "./support/statistics.ts"
 
-const rounds = thorough(9, 3)
-const calls = thorough(2000, 300)
+const rounds = thorough(7, 1)
+const calls = thorough(2000, 200)
 const file = fileURLToPath(import.meta.url)
 
 /** As small as an MCP server can be: what it costs itself must not hide what the proxy costs. */

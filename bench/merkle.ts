@@ -11,9 +11,9 @@ import { atLeast, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 import { cpuSeconds, inTurns, median, medianRatio } from "./support/statistics.ts"
 
-const rounds = thorough(3, 2)
-const size = thorough(1_000_000, 100_000)
-const proofCount = thorough(20_000, 5_000)
+const rounds = thorough(3, 1)
+const size = thorough(500_000, 50_000)
+const proofCount = thorough(10_000, 2_000)
 
 const leaves = Array.from({ length: size }, (_, i) => RecordHash.make(hash("sha256", String(i), "hex")))
 const levels = levelsOf(leaves, (left, right) => hash("sha256", Buffer.from(left + right, "hex"), "hex"))

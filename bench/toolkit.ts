@@ -14,12 +14,12 @@ import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { atMost, hand, type Table } from "./support/report.ts"
-import { thorough } from "./support/settings.ts"
+import { isLate, thorough } from "./support/settings.ts"
 import { median } from "./support/statistics.ts"
 
-const calls = thorough(1000, 500)
-const rounds = thorough(20, 5)
-const warmUp = thorough(8, 3)
+const calls = thorough(1000, 300)
+const rounds = thorough(12, 2)
+const warmUp = thorough(4, 2)
 
 const Tools = Toolkit.make(
   Tool.make("stripe__create_refund", {
@@ -98,7 +98,7 @@ const measure = (title: string) =>
       )
     }
     const times: Record<string, Array<number>> = {}
-    for (let round = 0; round < warmUp + rounds; round++) {
+    for (let round = 0; round < warmUp + rounds && (round < warmUp + 3 || !isLate()); round++) {
       for (const [variant, effect] of Object.entries(variants)) {
         const time = yield* cpuOf(effect)
         if (round >= warmUp) (times[variant] ??= []).push(time)

@@ -6,7 +6,7 @@ import { atMost, hand } from "./support/report.ts"
 import { thorough } from "./support/settings.ts"
 
 const waiters = 10_000
-const seconds = thorough(5, 3)
+const seconds = thorough(5, 1)
 
 const row = (n: number) => ({
   action_id: `waiting-${n}`,

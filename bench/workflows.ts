@@ -12,12 +12,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
+import { approvalRate, hasPostgres } from "./support/approvalRate.ts"
 import { startHoldingGateway } from "./support/holdingGateway.ts"
 import { atMost, hand } from "./support/report.ts"
-import { isQuick, thorough } from "./support/settings.ts"
+import { isLarge, isQuick, thorough } from "./support/settings.ts"
 
-const sizes = isQuick ? [200, 1_000] : [1_000, 5_000, 20_000]
-const seconds = thorough(20, 5)
+const sizes = isQuick ? [200] : isLarge ? [20_000] : [1_000, 5_000]
+/** The first looks are at everything, the log is read for all that wait, and for a minute something may still come. */
+const settling = thorough(60, 4)
+const seconds = thorough(20, 3)
 const finished = thorough(1_000, 200)
 
 /** What an engine says of its start and end is no part of the report. */
@@ -168,8 +171,7 @@ const worldOf = (filename: string, layer: ReturnType<typeof pendingGateway>["lay
 const measure = (filename: string, size: number) => {
   const { layer, reads } = pendingGateway(size)
   return Effect.gen(function*() {
-    // The first looks are at everything, the log is read for all that wait, and for a minute something may still come.
-    yield* Effect.sleep("80 seconds")
+    yield* Effect.sleep(settling * 1000)
     const pages = reads.log
     globalThis.gc!()
     const cpu = process.cpuUsage()
@@ -197,7 +199,7 @@ const waiting = (size: number) =>
     yield* copies(filename, size)
     return yield* Effect.promise(async () => {
       const args = [...process.execArgv, fileURLToPath(import.meta.url), "measure", filename, String(size)]
-      const child = spawn(process.execPath, isQuick ? [...args, "--quick"] : args, {
+      const child = spawn(process.execPath, [...args, ...process.argv.slice(2)], {
         stdio: ["ignore", "pipe", "inherit"]
       })
       return JSON.parse(await text(child.stdout)) as Measured
@@ -262,15 +264,22 @@ if (process.argv[2] === "measure") {
 }
 
 const gateway = await startHoldingGateway()
-const rows: Array<Measured> = []
-for (const size of sizes) rows.push(await run(waiting(size)))
-const done = await run(ended)
+// At the same time: each is a process that does next to nothing, and is told by its CPU time.
+const rows = await run(Effect.forEach(sizes, waiting, { concurrency: "unbounded" }))
+const done = isLarge ? undefined : await run(ended)
+/** A steady rate takes minutes. */
+const decided = isLarge && hasPostgres
+  ? await run(approvalRate(gateway.url, thorough(1_000, 100), thorough(300, 45), 15))
+  : undefined
 const largest = rows.at(-1)!
 
 hand({
-  title: "Durable calls",
+  title: `Durable calls${isLarge ? ", large" : ""}`,
   about:
-    `Executions on SQLite that wait for a reviewer, each size in a process of its own, ${seconds} s in which nothing is decided; then ${finished} that have ended, before and after their retention.`,
+    `Executions on SQLite that wait for a reviewer, each size in a process of its own, ${seconds} s in which nothing is decided; ` +
+    (isLarge
+      ? "and approvals at a steady rate on Postgres, from the moment in which each is sent until its action is performed."
+      : `and ${finished} that have ended, before and after their retention.`),
   tables: [
     {
       title: "Waiting",
@@ -291,7 +300,7 @@ hand({
         pages
       ])
     },
-    {
+    ...(done === undefined ? [] : [{
       title: "Ended",
       columns: ["", "bytes each"],
       rows: [
@@ -300,11 +309,31 @@ hand({
         ["the whole file after retention", done.after],
         ["messages of the engine that are left", done.messages]
       ]
-    }
+    }]),
+    ...(decided === undefined ? [] : [{
+      title: "Approved, on Postgres",
+      columns: ["waiting", "approvals", "a second", "to the run: median, ms", "p99, ms", "longest, ms", "of a core, %"],
+      rows: [[
+        decided.waiting.toLocaleString("en"),
+        decided.approved,
+        decided.perSecond,
+        decided.p50,
+        decided.p99,
+        decided.longest,
+        decided.core
+      ]]
+    }])
   ],
+  ...(isLarge && decided === undefined ? { skipped: ["Approvals on Postgres: there is none on this machine."] } : {}),
   targets: [
     atMost(`A process with ${largest.size.toLocaleString("en")} waiting executions`, 2, "% of a core", largest.core),
-    atMost(`A process with ${largest.size.toLocaleString("en")} waiting executions`, 350, "MB resident", largest.rss)
+    atMost(`A process with ${largest.size.toLocaleString("en")} waiting executions`, 350, "MB resident", largest.rss),
+    ...(isLarge
+      ? [
+        atMost("From an approval to its run, median, 15 approvals a second", 2_000, "ms", decided?.p50),
+        atMost("From an approval to its run, p99, 15 approvals a second", 5_000, "ms", decided?.p99)
+      ]
+      : [])
   ]
 })
 process.exit(0)

@@ -2,7 +2,7 @@
  * @title An MCP server behind Vargate
  *
  * The proxy stands between any MCP client and any MCP server. Here all of them live in one process; where a client starts
- * its servers itself, it starts `GovernedMcpProxy.stdio({ command: "npx", args: ["some-server"] })` in the server's place.
+ * its servers itself, it starts `GovernedMcpProxy.stdio({ command: "npx", args: ["some-server"], tool: "notes" })` in the server's place.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js"
@@ -29,7 +29,7 @@ const program = Effect.gen(function*() {
   const [proxyBack, serverEnd] = InMemoryTransport.createLinkedPair()
   yield* Effect.promise(() => notes.connect(serverEnd))
   const front = yield* fromTransport(proxyFront)
-  yield* Effect.forkScoped(GovernedMcpProxy.run(front, yield* fromTransport(proxyBack)))
+  yield* Effect.forkScoped(GovernedMcpProxy.run(front, yield* fromTransport(proxyBack), { tool: "notes" }))
   yield* Effect.promise(() => client.connect(clientEnd))
 
   for (const decision of ["reject", "approve"] as const) {

@@ -67,36 +67,71 @@ export type OperatorServices =
   | Compliance.Compliance
   | Maintenance.Maintenance
 
-const agentServices = Layer.mergeAll(
-  ToolCalls.layer,
-  Approvals.layer,
-  AuditLog.layer,
-  ChainVerifier.layer,
-  Evidence.layer,
-  Merkle.layer,
-  Policies.layer,
-  Replay.layer,
-  System.layer
-)
+// Made where they are asked for: a program that names its services by `layerOf` carries no others.
+const agentServices = () =>
+  [
+    ToolCalls.layer,
+    Approvals.layer,
+    AuditLog.layer,
+    ChainVerifier.layer,
+    Evidence.layer,
+    Merkle.layer,
+    Policies.layer,
+    Replay.layer,
+    System.layer
+  ] as const
+
+const operatorServices = () =>
+  [
+    ...agentServices(),
+    Reviews.layer,
+    Tenant.layer,
+    TenantDirectory.layer,
+    Credentials.layer,
+    Account.layer,
+    ManagedAgents.layer,
+    Anchors.layer,
+    Compliance.layer,
+    Maintenance.layer
+  ] as const
 
 /**
- * Fresh as a whole, because layers are remembered by identity: provided again further inside, with another tenant's key,
- * the same layers would go on acting for the outer tenant.
+ * The services whose layers follow, over one transport, which is among what it provides. A bundle holds what these services
+ * need, and not the others of {@link layer}.
+ *
+ * **Example** (A governed call that may need approval, on an edge)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Approvals, Governed, ToolCalls, Transport, Vargate } from "effect-vargate"
+ * import { FetchHttpClient } from "effect/http"
+ *
+ * const layer = Vargate.layerOf(Transport.layerConfig(), ToolCalls.layer, Approvals.layer)
+ *
+ * export const program = Governed.run(
+ *   { tool: "mail", method: "send", onPending: Governed.wait() },
+ *   Effect.log("sending")
+ * ).pipe(Effect.provide(layer.pipe(Layer.provide(FetchHttpClient.layer))))
+ * ```
+ *
+ * @category layers
+ * @since 0.2.0
  */
-const services = Layer.fresh(agentServices)
-
-const operatorServices = Layer.fresh(Layer.mergeAll(
-  agentServices,
-  Reviews.layer,
-  Tenant.layer,
-  TenantDirectory.layer,
-  Credentials.layer,
-  Account.layer,
-  ManagedAgents.layer,
-  Anchors.layer,
-  Compliance.layer,
-  Maintenance.layer
-))
+export const layerOf = <
+  E,
+  R,
+  const Services extends readonly [Layer.Layer<never, unknown, unknown>, ...Array<Layer.Layer<never, unknown, unknown>>]
+>(
+  transport: Layer.Layer<Transport.Transport, E, R>,
+  ...services: Services
+): Layer.Layer<
+  Transport.Transport | Layer.Success<Services[number]>,
+  E | Layer.Error<Services[number]>,
+  R | Exclude<Layer.Services<Services[number]>, Transport.Transport>
+> =>
+  // Fresh as a whole, because layers are remembered by identity: provided again further inside, with another tenant's key,
+  // the same layers would go on acting for the outer tenant.
+  Layer.provideMerge(Layer.fresh(Layer.mergeAll(...services as readonly [...Services])), transport)
 
 /**
  * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for
@@ -107,7 +142,7 @@ const operatorServices = Layer.fresh(Layer.mergeAll(
  */
 export const layer = (
   options: Transport.Options
-): Layer.Layer<Services, VargateError, HttpClient.HttpClient> => Layer.provideMerge(services, Transport.layer(options))
+): Layer.Layer<Services, VargateError, HttpClient.HttpClient> => layerOf(Transport.layer(options), ...agentServices())
 
 /**
  * Every service of an agent, configured by `VARGATE_API_KEY` (required) and `VARGATE_URL` (default
@@ -119,7 +154,7 @@ export const layer = (
 export const layerConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
 ): Layer.Layer<Services, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
-  Layer.provideMerge(services, Transport.layerConfig(options))
+  layerOf(Transport.layerConfig(options), ...agentServices())
 
 /**
  * Every service of an agent, with the key of the `KeyProvider` in context.
@@ -130,7 +165,7 @@ export const layerConfig = (
 export const layerKeyProvider = (
   options?: Omit<Transport.Options, "apiKey">
 ): Layer.Layer<Services, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
-  Layer.provideMerge(services, Transport.layerKeyProvider(options))
+  layerOf(Transport.layerKeyProvider(options), ...agentServices())
 
 /**
  * Every service of an operator over a transport with the given options.
@@ -141,7 +176,7 @@ export const layerKeyProvider = (
 export const layerOperator = (
   options: Transport.Options
 ): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient> =>
-  Layer.provideMerge(operatorServices, Transport.layer(options))
+  layerOf(Transport.layer(options), ...operatorServices())
 
 /**
  * Every service of an operator, configured as by {@link layerConfig}.
@@ -152,7 +187,7 @@ export const layerOperator = (
 export const layerOperatorConfig = (
   options?: Omit<Transport.Options, "apiKey" | "url">
 ): Layer.Layer<OperatorServices, VargateError | Config.ConfigError, HttpClient.HttpClient> =>
-  Layer.provideMerge(operatorServices, Transport.layerConfig(options))
+  layerOf(Transport.layerConfig(options), ...operatorServices())
 
 /**
  * Every service of an operator, with the key of the `KeyProvider` in context.
@@ -163,4 +198,4 @@ export const layerOperatorConfig = (
 export const layerOperatorKeyProvider = (
   options?: Omit<Transport.Options, "apiKey">
 ): Layer.Layer<OperatorServices, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider> =>
-  Layer.provideMerge(operatorServices, Transport.layerKeyProvider(options))
+  layerOf(Transport.layerKeyProvider(options), ...operatorServices())

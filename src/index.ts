@@ -34,6 +34,13 @@ export * as AgentActivity from "./audit/AgentActivity.ts"
 export * as Allowed from "./model/Allowed.ts"
 
 /**
+ * What nodes answered about anchors, kept so that a third party can repeat the check without them.
+ *
+ * @since 0.2.0
+ */
+export * as AnchorEvidence from "./verify/anchors/AnchorEvidence.ts"
+
+/**
  * Roots of the audit log on a blockchain.
  *
  * @since 0.1.0
@@ -41,11 +48,102 @@ export * as Allowed from "./model/Allowed.ts"
 export * as Anchors from "./operator/Anchors.ts"
 
 /**
+ * What checking anchors at nodes of the auditor's own choice found, and why.
+ *
+ * @since 0.2.0
+ */
+export * as AnchorsReport from "./verify/anchors/AnchorsReport.ts"
+
+/**
+ * Verifies that the hourly Merkle roots of the log are on an EVM chain, at nodes of the auditor's own choice: a clock and a
+ * memory outside the gateway.
+ *
+ * **When to use**
+ *
+ * A checkpoint shows what was changed after you first looked. An anchor also shows what was changed before, as long as it
+ * was changed after the anchoring, and whether the gateway told others another story.
+ *
+ * **Details**
+ *
+ * Nothing about the chain is taken from the gateway: chain id, contract, owner and code are pinned by the auditor, nodes
+ * are the auditor's own, asked by plain JSON-RPC (`eth_chainId`, `eth_getBlockByNumber`, `eth_getCode`, `eth_call`,
+ * `eth_getTransactionReceipt`). Every entry of the contract is read at one final block, so that no logs and no archive
+ * node are needed.
+ *
+ * **Example** (Two nodes that must agree)
+ *
+ * ```ts
+ * import { Console, Effect, Layer, Redacted } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { AnchorVerifier, Vargate } from "effect-vargate"
+ *
+ * const program = Effect.gen(function*() {
+ *   const report = yield* AnchorVerifier.verify({
+ *     nodes: [
+ *       { label: "own", url: "http://127.0.0.1:8545" },
+ *       { label: "hosted", url: Redacted.make("https://rpc.example/v2/secret-key") }
+ *     ],
+ *     chainId: 137,
+ *     contract: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+ *     finality: "finalized",
+ *     maxDelay: "3 hours"
+ *   })
+ *   yield* Console.log(report.isChecked ? report.valid : "not checked", report.findings)
+ * })
+ *
+ * export const main = program.pipe(
+ *   Effect.provide(AnchorVerifier.layer.pipe(Layer.provideMerge(Vargate.layerConfig()))),
+ *   Effect.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as AnchorVerifier from "./verify/anchors/AnchorVerifier.ts"
+
+/**
  * Pending actions, from the agent's side: it can look and wait, never decide.
  *
  * @since 0.1.0
  */
 export * as Approvals from "./approvals/Approvals.ts"
+
+/**
+ * Exports the audit log into the systems that are watched already: verified, in order, each event at least once.
+ *
+ * **When to use**
+ *
+ * A reviewer looks at the log where it is; a security team looks at what it has collected. This brings the one to the other,
+ * and keeps it there: run it once, or let it follow the log.
+ *
+ * **Details**
+ *
+ * Every record is verified before it leaves: its hash is recomputed from the bytes that the gateway sent, and it must follow
+ * the record before it. The cursor is a checkpoint. It moves only after the sink has acknowledged, so that a crash of
+ * either side costs nothing but a repetition, which the sink can tell by the event's id. The next export begins by proving
+ * that the log still holds the record of the cursor.
+ *
+ * Memory does not grow: at most three pages of the log are in memory, whatever the sink does. Params are withheld unless a
+ * `Redaction` says otherwise.
+ *
+ * **Example** (Into files, without params)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { AuditExport } from "effect-vargate"
+ * import * as FileExportCursor from "effect-vargate/node/FileExportCursor"
+ * import * as JsonlSink from "effect-vargate/node/JsonlSink"
+ *
+ * const nightly = Effect.scoped(Effect.gen(function*() {
+ *   const sink = yield* JsonlSink.make({ folder: "audit" })
+ *   const cursor = yield* FileExportCursor.make("audit/cursor.json")
+ *   return yield* AuditExport.run({ sink, cursor })
+ * }))
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as AuditExport from "./export/AuditExport.ts"
 
 /**
  * The audit log: what was decided, in a chain of hashes.
@@ -81,11 +179,59 @@ export * as AuditMonitor from "./verify/AuditMonitor.ts"
 export * as AuditRecord from "./audit/AuditRecord.ts"
 
 /**
+ * Makes a reviewer of what a request carries. A name in a request is never believed.
+ *
+ * @since 0.2.0
+ */
+export * as Authenticator from "./reviews/Authenticator.ts"
+
+/**
  * Copies of the gateway's database.
  *
  * @since 0.1.0
  */
 export * as Backup from "./operator/Backup.ts"
+
+/**
+ * Where ballots are kept. A vote is durable before it counts, and of all processes that see a rule met one gets the claim
+ * to tell the gateway.
+ *
+ * @since 0.2.0
+ */
+export * as Ballots from "./reviews/Ballots.ts"
+
+/**
+ * Budgets of agents and tools: how many calls, or how large a sum of a field, an hour, day or month may have.
+ *
+ * **Details**
+ *
+ * Where the service is in context, a governed call reserves its amount before anything is sent, in one atomic step for all
+ * limits that concern it: what would overdraw one of them is refused here with the reason `OverBudget`, or waits
+ * (`whenExceeded: "wait"`). A reservation is given back where the outcome is certain to be none: the policy denied the
+ * call, a reviewer rejected it, it expired, or it was never sent. It stays where something may have happened. So a budget is
+ * never overdrawn, also not by calls in flight together, and not by several processes on one store.
+ *
+ * A period is one of the calendar in UTC, and a call counts in the period in which it is asked for. Amounts are exact to
+ * six decimals, and what is beyond is rounded up. An amount that is missing, negative, no number or no plain decimal text
+ * cannot be counted, and its call is refused too. Where the store cannot be reached nothing is sent (`GuardUnavailable`).
+ *
+ * **Example** (At most 500 a day)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Budgets, Governed } from "effect-vargate"
+ *
+ * const daily = Budgets.limit({ agent: "refund-bot", tool: "stripe", sum: "amount", per: "day", max: 500 })
+ *
+ * const program = Governed.run(
+ *   { tool: "stripe", method: "create_refund", params: { charge: "ch_1", amount: 50 }, agent: { id: "refund-bot" } },
+ *   Effect.succeed("refunded")
+ * ).pipe(Effect.provide(Budgets.layerMemory([daily])))
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Budgets from "./governed/Budgets.ts"
 
 /**
  * Keeps a program's tool calls under the tenant's limit, so that the gateway never has to turn one away.
@@ -174,12 +320,33 @@ export * as ChainVerifier from "./verify/ChainVerifier.ts"
 export * as Checkpoints from "./verify/Checkpoints.ts"
 
 /**
+ * The name under which a process claims decisions, and whether a process of another name has certainly ended: what it had
+ * claimed is then taken over at once, not after the lease.
+ *
+ * @since 0.2.0
+ */
+export * as ClaimHolder from "./reviews/ClaimHolder.ts"
+
+/**
  * A governed call as toolkits and MCP servers make it: submitted, waited for, performed by the handler or taken from the
  * gateway, with the span of a tool call.
  *
  * @since 0.1.0
  */
 export * as Clearance from "./governed/Clearance.ts"
+
+/**
+ * Exports as CloudEvents 1.0 over HTTP: in batches, or one by one.
+ *
+ * **Details**
+ *
+ * `type` is `ai.vargate.audit.record`, `.gap`, `.finding` or `.refused`, `source` names the tenant, `id` is the event's: source
+ * and id together tell duplicates. The extensions `sequence` (the count of records, in 20 digits, so that it sorts as a text)
+ * and `partitionkey` (the tenant) keep the order in queues. `data` is what a line of `JsonlSink` is, or OCSF.
+ *
+ * @since 0.2.0
+ */
+export * as CloudEventsSink from "./export/CloudEventsSink.ts"
 
 /**
  * The package that the gateway puts together for an auditor.
@@ -215,6 +382,53 @@ export * as ComplianceExport from "./operator/ComplianceExport.ts"
  * @since 0.1.0
  */
 export * as Credentials from "./operator/Credentials.ts"
+
+/**
+ * One decision per call: a memory of what was asked and decided, so that an agent that repeats itself neither fills the
+ * queue nor asks again what a reviewer has just rejected.
+ *
+ * **Details**
+ *
+ * Two calls are the same where agent, tool, method and the bytes of the params are; `same` of a call says otherwise about
+ * the params. While a call is pending, the same call of the same agent is not submitted: it joins the wait of the first
+ * one, whose handler alone runs, and fails with the reason `Joined`, which has the first one's action and what became of
+ * it. After a rejection the same call is refused here for a while with the reason `RefusedAgain`, which has the
+ * reviewer's note. What was executed is never joined: to ask for it once more is a second action. Nor is a call with
+ * `allowDuplicate`.
+ *
+ * `Governed`, toolkits, MCP servers and workflows use the service where it is in context. Without it nothing changes.
+ *
+ * **Gotchas**
+ *
+ * The memory is no fence: where its store cannot be reached, calls are submitted as without it, and that is logged. One
+ * store is for the agents of one tenant.
+ *
+ * **Example** (A model that asks twice)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Decisions, Governed } from "effect-vargate"
+ *
+ * const refund = Governed.run(
+ *   { tool: "stripe", method: "create_refund", params: { charge: "ch_1", amount: 5000 } },
+ *   Effect.succeed("refunded")
+ * )
+ *
+ * const program = Effect.all([refund, Effect.exit(refund)], { concurrency: 2 }).pipe(
+ *   Effect.provide(Decisions.layerMemory())
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Decisions from "./governed/Decisions.ts"
+
+/**
+ * What channels have announced: of all processes that would announce the same step of a ballot on a channel, one does.
+ *
+ * @since 0.2.0
+ */
+export * as Deliveries from "./reviews/Deliveries.ts"
 
 /**
  * Erasing the data of a subject from a log that cannot change: the values were encrypted under a key of their own, and
@@ -263,6 +477,41 @@ export * as EvidenceReport from "./verify/EvidenceReport.ts"
 export * as Execution from "./model/Execution.ts"
 
 /**
+ * How far an export has got: a checkpoint of the log, moved after the sink has acknowledged what is before it. Each pair of
+ * log and sink has its own. `FileExportCursor` keeps it in a file, with a lock.
+ *
+ * @since 0.2.0
+ */
+export * as ExportCursor from "./export/ExportCursor.ts"
+
+/**
+ * What an export hands to a sink: records that were verified, and whatever stands in the way of that.
+ *
+ * @since 0.2.0
+ */
+export * as ExportEvent from "./export/ExportEvent.ts"
+
+/**
+ * Where an export delivers to. Any object with `send` will do.
+ *
+ * **Example** (A sink of one's own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { ExportSink } from "effect-vargate"
+ *
+ * const lines: Array<string> = []
+ * const sink: ExportSink.Sink = {
+ *   name: "memory",
+ *   send: (events) => Effect.sync(() => void lines.push(...events.map((event) => JSON.stringify(event))))
+ * }
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as ExportSink from "./export/ExportSink.ts"
+
+/**
  * The flow of a governed call: submit, wait for approval where one is needed, act once, and return who executed it.
  *
  * **Example** (A refund that may need an approval)
@@ -287,12 +536,57 @@ export * as Execution from "./model/Execution.ts"
 export * as Governed from "./governed/Governed.ts"
 
 /**
+ * Standing approvals: a reviewer answers "always" within a scope, and the panel votes for the reviewer from then on.
+ *
+ * **Details**
+ *
+ * A grant is about one agent, tool and method, and names what each field of the params may be: a call with a field that it
+ * does not name is not covered. It always expires, may have a count, and budgets (the sum of a field an hour, a day, or in
+ * all). The panel signs it. Where a pending action is covered, the panel casts the vote of the reviewer who made the grant,
+ * with the grant's id, in its next look: the action still passes the gateway, is pending there, and is approved with
+ * the panel's key once its rule is met. A rule that asks two reviewers still asks two. Each use is recorded under the grant
+ * before the vote is cast.
+ *
+ * Only a panel applies grants, where this service is in its context; an agent's process never does. Revocation counts from
+ * the next look on, in all processes that share the store.
+ *
+ * **Example** (Refunds of up to 50, for a week)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Grants, type Reviewer } from "effect-vargate"
+ *
+ * const always = (ann: Reviewer.Reviewer) =>
+ *   Grants.Grants.use(({ grant }) =>
+ *     grant(ann, {
+ *       agentId: "refund-bot",
+ *       tool: "stripe",
+ *       method: "create_refund",
+ *       params: { charge: Grants.any, amount: Grants.range(0, 50) },
+ *       budgets: [{ sum: "amount", per: "day", max: 500 }],
+ *       expiresIn: "7 days"
+ *     })
+ *   )
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Grants from "./reviews/Grants.ts"
+
+/**
  * SHA-256 for everything that is verified here. By default Web Crypto computes it, so that verification runs wherever
  * JavaScript does; on Node, `NodeHasher` is several times faster and computes the same.
  *
  * @since 0.1.0
  */
 export * as Hasher from "./verify/Hasher.ts"
+
+/**
+ * Remembers which head of each log was signed last, before it is signed: so that no key ever tells two stories.
+ *
+ * @since 0.2.0
+ */
+export * as HeadStore from "./verify/witness/HeadStore.ts"
 
 /**
  * The gateway's health.
@@ -314,6 +608,27 @@ export * as KeyProvider from "./transport/KeyProvider.ts"
  * @since 0.1.0
  */
 export * as KeyScope from "./model/KeyScope.ts"
+
+/**
+ * Heads of a log: how many records it has, and the root of a tree over them, signed. Two parties that have heads of the same
+ * size compare one line; a later head is proved to be a continuation of an earlier one.
+ *
+ * **Details**
+ *
+ * The tree is that of RFC 6962 over the record hashes in the order of the chain, and a head is a C2SP checkpoint: origin,
+ * size and root, a line each. Record hashes survive an erasure, so heads do as well.
+ *
+ * @since 0.2.0
+ */
+export * as LogHead from "./verify/witness/LogHead.ts"
+
+/**
+ * Reviewers who are written to: each gets one-time links, which show an action and take one vote on it. `MailChannel` sends
+ * them, `MailRoute` has the page.
+ *
+ * @since 0.2.0
+ */
+export * as MailLinks from "./reviews/MailLinks.ts"
 
 /**
  * What wipes or copies the gateway's own state.
@@ -371,6 +686,7 @@ export * as MetricFamily from "./operator/MetricFamily.ts"
  * | metric | kind | meaning |
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
+ * | `vargate_interventions` | frequency | calls that were not sent: `joined`, `refused_again`, `suspended`, `over_budget` |
  * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
@@ -389,6 +705,51 @@ export * as Metrics from "./transport/Metrics.ts"
  * @since 0.1.0
  */
 export * as MonitorEvent from "./verify/MonitorEvent.ts"
+
+/**
+ * Signed notes and the keys of those who sign them, as Go's `sumdb/note` and C2SP write them: Ed25519 for logs, timestamped
+ * cosignatures for witnesses.
+ *
+ * **Details**
+ *
+ * Keys are texts: `name+id+key` for verification, `PRIVATE+KEY+name+id+seed` for signing. Ed25519 comes from Web Crypto, so
+ * that it runs wherever JavaScript does.
+ *
+ * @since 0.2.0
+ */
+export * as Note from "./verify/witness/Note.ts"
+
+/**
+ * Events in the Open Cybersecurity Schema Framework, version 1.5.0: a record as API Activity (class 6003, with the profile
+ * `security_control` for the decision), a gap, a finding or a refused record as Detection Finding (class 2004).
+ *
+ * **Details**
+ *
+ * `metadata.uid` is the event's id, `metadata.tenant_uid` the tenant, `metadata.sequence` the count of records. What OCSF has
+ * no field for is in `unmapped`, under the gateway's names.
+ *
+ * @since 0.2.0
+ */
+export * as Ocsf from "./export/Ocsf.ts"
+
+/**
+ * Exports as OpenTelemetry logs: OTLP over HTTP, as JSON, to a collector or whatever speaks it.
+ *
+ * **Details**
+ *
+ * Each event is a log record with an event name (`vargate.audit.record`, `.gap`, `.finding`, `.refused`), the time of the
+ * action, and attributes: `gen_ai.operation.name`, `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` and
+ * `gen_ai.agent.id`; `gen_ai.tool.call.arguments` where the redaction lets params out; and `vargate.event.id`,
+ * `vargate.tenant.id`, `vargate.log.count`, `vargate.record.id`, `.hash` and `.prev_hash`, `vargate.action.id`,
+ * `vargate.tool`, `vargate.method`, `vargate.decision`, `vargate.severity`, `vargate.violations`,
+ * `vargate.bundle_revision`, `vargate.redacted`.
+ *
+ * OTLP has no way to tell duplicates: `vargate.event.id` is the same whenever an event comes again. What a receiver refuses
+ * for good (`partialSuccess`) is found by halves.
+ *
+ * @since 0.2.0
+ */
+export * as OtlpSink from "./export/OtlpSink.ts"
 
 /**
  * The policies in force: templates to choose from, rules, and the bundle that the policy engine runs. To choose among
@@ -411,6 +772,19 @@ export * as PolicyRules from "./operator/PolicyRules.ts"
  * @since 0.1.0
  */
 export * as PolicyTemplate from "./model/PolicyTemplate.ts"
+
+/**
+ * What reviewers propose instead of pending actions, for the process of an agent: it reads a proposal, claims it, and
+ * submits it once.
+ *
+ * **When to use**
+ *
+ * Provide this service beside `Governed` or a governed toolkit, and a call that is rejected with a proposal continues with the
+ * proposed params. Without it such a call fails with `Rejected`, like any other.
+ *
+ * @since 0.2.0
+ */
+export * as Proposals from "./reviews/Proposals.ts"
 
 /**
  * Finding out what became of a call whose answer was lost. The gateway has no idempotency key, but its audit log knows
@@ -448,6 +822,31 @@ export * as Reconcile from "./calls/Reconcile.ts"
  * @since 0.1.0
  */
 export * as RecordHash from "./model/RecordHash.ts"
+
+/**
+ * What of a call's params leaves for another system. An export or a channel of reviews without a redaction withholds them.
+ *
+ * **Details**
+ *
+ * The audit log holds the params of every call: names, amounts, texts of customers. A system that collects logs has more
+ * readers than the audit log has, and so has a chat. So {@link withheld} is the default everywhere: `params` and
+ * `pii_subject_id` leave as `null`, and the event says that it is redacted. The hash of a record stays, so that it can be
+ * found in the log and verified there.
+ *
+ * Everything here is applied before a sink or a channel sees anything. What a redaction cannot handle (its function throws,
+ * params nest deeper than the stack) is withheld.
+ *
+ * **Example** (Only what is on the list, and no card numbers in it)
+ *
+ * ```ts
+ * import { Redaction } from "effect-vargate"
+ *
+ * const redact = Redaction.all(Redaction.only(["amount", "currency", "note"]), Redaction.patterns([/\b\d{13,19}\b/]))
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Redaction from "./export/Redaction.ts"
 
 /**
  * What a model is told when a governed action was not performed, or when its outcome is unknown: in plain words, so
@@ -490,12 +889,95 @@ export * as ReplayReport from "./audit/ReplayReport.ts"
 export * as RetryPolicy from "./transport/RetryPolicy.ts"
 
 /**
+ * Where reviewers hear of pending actions: a channel announces each action, tells how its ballot stands, and how it ended.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewChannel from "./reviews/ReviewChannel.ts"
+
+/**
+ * To which actions a rule applies: conditions over a pending action, each with its words.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewCondition from "./reviews/ReviewCondition.ts"
+
+/**
+ * Who decides: reviewers by name, with the groups that rules speak of.
+ *
+ * @since 0.2.0
+ */
+export * as Reviewer from "./reviews/Reviewer.ts"
+
+/**
+ * Why a reviewer or a vote is refused.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewError from "./reviews/ReviewError.ts"
+
+/**
+ * One-time links for reviewers who are written to: each is for one reviewer and one action as it was shown. Their tokens
+ * are kept hashed.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewLinks from "./reviews/ReviewLinks.ts"
+
+/**
+ * The panel: authenticated reviewers vote on pending actions, and their votes make the decision at the gateway.
+ *
+ * **Details**
+ *
+ * The panel alone has a key that may approve. It opens a ballot for every pending action, counts what reviewers vote under
+ * the rule of that action, and tells the gateway once, with a note that has the digest of the votes. Several processes
+ * may run one panel on one store.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewPanel from "./reviews/ReviewPanel.ts"
+
+/**
+ * By which rules a panel decides: which rule applies to an action, who asked for it, who represents whom.
+ *
+ * **Example** (Two for large refunds)
+ *
+ * ```ts
+ * import { ReviewCondition, ReviewRules } from "effect-vargate"
+ *
+ * const rules = ReviewRules.make({
+ *   rules: [{
+ *     when: ReviewCondition.and(ReviewCondition.tool("stripe"), ReviewCondition.amountAbove(1000, "amount")),
+ *     rule: ReviewRules.escalateAfter("15 minutes", "board")(ReviewRules.quorum(2, "finance"))
+ *   }],
+ *   otherwise: ReviewRules.anyOf("support", "finance"),
+ *   requesters: ReviewRules.ownersOf({ "support-bot": ["ann"] })
+ * })
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as ReviewRules from "./reviews/ReviewRules.ts"
+
+/**
  * Decisions of reviewers over pending actions. A service of its own, so that a program which is not given it cannot
  * approve its own actions.
  *
  * @since 0.1.0
  */
 export * as Reviews from "./approvals/Reviews.ts"
+
+/**
+ * Verifies ballots against the audit log, by the panel's public keys alone: every vote, every signature, every rule, and
+ * whether each approval in the log is what the votes decided.
+ *
+ * **Details**
+ *
+ * This says whether ballots and log agree. Whether the log itself is what it was is for `ChainVerifier` to say.
+ *
+ * @since 0.2.0
+ */
+export * as ReviewVerifier from "./reviews/ReviewVerifier.ts"
 
 /**
  * Accounts: signing up, keys, sessions, and the tenants of one account.
@@ -517,6 +999,86 @@ export * as SessionReport from "./operator/SessionReport.ts"
  * @since 0.1.0
  */
 export * as SettingsPlan from "./operator/SettingsPlan.ts"
+
+/**
+ * Makes a reviewer of a user of Slack, whom a checked request of Slack's names by team and id. A display name is never
+ * believed.
+ *
+ * @since 0.2.0
+ */
+export * as SlackAuthenticator from "./reviews/SlackAuthenticator.ts"
+
+/**
+ * A channel in Slack: a message for each pending action, with buttons. The message is edited after votes and at the end;
+ * reminders are in its thread. `SlackInteractions` takes what reviewers press.
+ *
+ * **Details**
+ *
+ * The bot needs the scopes `chat:write` and, to find a message again that it posted just before its process ended,
+ * `channels:history` (`groups:history` in a private channel). It has to be in the channel.
+ *
+ * @since 0.2.0
+ */
+export * as SlackChannel from "./reviews/SlackChannel.ts"
+
+/**
+ * What reviewers press in Slack: checks that a request is Slack's, makes the vote of it, and tells the reviewer what became
+ * of it. `SlackRoute` brings requests from an open port, `SlackSocket` where there is none.
+ *
+ * @since 0.2.0
+ */
+export * as SlackInteractions from "./reviews/SlackInteractions.ts"
+
+/**
+ * Takes interactions of Slack over a connection of our own (socket mode), where no port is open to Slack.
+ *
+ * @since 0.2.0
+ */
+export * as SlackSocket from "./reviews/SlackSocket.ts"
+
+/**
+ * Exports to Splunk's HTTP Event Collector.
+ *
+ * **Details**
+ *
+ * With `acknowledge`, events count as taken only once the indexer says so (`/services/collector/ack`); without it, when the
+ * collector has accepted them. `event` is what a line of `JsonlSink` is, or OCSF; `fields` has `vargate_event_id`, by which
+ * `dedup` tells duplicates.
+ *
+ * @since 0.2.0
+ */
+export * as SplunkSink from "./export/SplunkSink.ts"
+
+/**
+ * The kill switch: an operator stops an agent, a tool, or everything, at once for all processes that share the store.
+ *
+ * **Details**
+ *
+ * Where {@link Suspension} is in context, a governed call looks at the store before it is submitted, just before its first
+ * byte, and before the agent's own action begins: what is suspended is not sent and not begun. Calls that wait for a
+ * reviewer look every second (`every`), and end with the reason `Suspended`; their actions stay pending at the gateway,
+ * where they may still be approved, or rejected. Where the store cannot be read nothing is sent or begun
+ * (`GuardUnavailable`).
+ *
+ * To suspend and to lift is for operators: {@link KillSwitch}, a service of its own that no agent needs. Every act is
+ * logged, and kept with its author.
+ *
+ * **Example** (Stop one agent)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Suspension } from "effect-vargate"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { lift, suspend } = yield* Suspension.KillSwitch
+ *   const { id } = yield* suspend({ agentId: "refund-bot", by: "ann", note: "it refunds too much" })
+ *   yield* lift(id, { by: "ann", note: "fixed" })
+ * }).pipe(Effect.provide(Suspension.layerMemory()))
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Suspension from "./governed/Suspension.ts"
 
 /**
  * The gateway itself, as every client may see it.
@@ -568,6 +1130,13 @@ export * as TenantProfile from "./operator/TenantProfile.ts"
  * @since 0.1.0
  */
 export * as TenantSettings from "./model/TenantSettings.ts"
+
+/**
+ * Proofs that records are in a log, in files that are verified offline: `c2sp.org/tlog-proof@v1`.
+ *
+ * @since 0.2.0
+ */
+export * as TlogProof from "./verify/witness/TlogProof.ts"
 
 /**
  * Governed tool calls: ask first, act only on a yes.
@@ -654,6 +1223,32 @@ export * as VargateApi from "./VargateApi.ts"
 export * as VargateError from "./errors/VargateError.ts"
 
 /**
+ * The record hashes of a verified log, oldest first: what heads are made of.
+ *
+ * @since 0.2.0
+ */
+export * as VerifiedRecords from "./verify/witness/VerifiedRecords.ts"
+
+/**
+ * Signs votes with a key of the panel's (Ed25519), so that a vote that was not cast at the panel is told from one that was.
+ *
+ * @since 0.2.0
+ */
+export * as VoteSigner from "./reviews/VoteSigner.ts"
+
+/**
+ * A channel that posts signed JSON, or an Adaptive Card, to a URL.
+ *
+ * **Details**
+ *
+ * Signed as Standard Webhooks says: `webhook-id`, `webhook-timestamp` and `webhook-signature` (`v1,` and the base64
+ * HMAC-SHA256 of `{id}.{timestamp}.{body}`). A delivery that is tried again has the same id.
+ *
+ * @since 0.2.0
+ */
+export * as WebhookChannel from "./reviews/WebhookChannel.ts"
+
+/**
  * What a gateway tells by webhook.
  *
  * @since 0.1.0
@@ -684,3 +1279,24 @@ export * as WebhookRoute from "./webhooks/WebhookRoute.ts"
  * @since 0.1.0
  */
 export * as Webhooks from "./webhooks/Webhooks.ts"
+
+/**
+ * Asks witnesses to cosign a head (`add-checkpoint` of C2SP's tlog-witness): each of them has seen every earlier head of the
+ * log, and signs only one that continues it.
+ *
+ * @since 0.2.0
+ */
+export * as WitnessClient from "./verify/witness/WitnessClient.ts"
+
+/**
+ * Whose signatures a head needs: the log's, and those of enough witnesses. A policy is a file that is kept by the one who
+ * verifies, offline.
+ *
+ * **Details**
+ *
+ * Lines are `log VKEY [URL]`, `witness NAME VKEY [URL]`, `group NAME all|any|N MEMBER...` and `quorum NAME|none`; `#` begins
+ * a comment. A group counts its members, witnesses or earlier groups, of which so many must have cosigned.
+ *
+ * @since 0.2.0
+ */
+export * as WitnessPolicy from "./verify/witness/WitnessPolicy.ts"

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { AuditLog, Tenant, ToolCalls, Vargate } from "effect-vargate"
+import { Effect, Redacted } from "effect"
+import { Approvals, AuditLog, Tenant, ToolCalls, Transport, Vargate } from "effect-vargate"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 
 const tenants = [{ id: "acme", apiKey: "acme-key" }, { id: "globex", apiKey: "globex-key" }]
@@ -19,6 +19,20 @@ it.effect("so does one of operators", () =>
     const inner = Vargate.layerOperator({ apiKey: "globex-key" })
     assert.deepStrictEqual(yield* Effect.provide(Effect.all([tenant, operated]), inner), ["globex", "globex"])
     assert.deepStrictEqual(yield* Effect.all([tenant, operated]), ["acme", "acme"])
+  }).pipe(Effect.provide(GatewayMemory.layer({ tenants }))))
+
+it.effect("so does one of named services, which is over one transport", () =>
+  Effect.gen(function*() {
+    const transport = Transport.layer({ apiKey: "globex-key" })
+    const inner = Vargate.layerOf(transport, AuditLog.layer, Approvals.layer)
+    assert.strictEqual(yield* tenant, "acme")
+    const key = Transport.Transport.use(({ key }) => key)
+    const [found, pending, own] = yield* Effect.all([tenant, Approvals.Approvals.use(({ pending }) => pending), key])
+      .pipe(Effect.provide(inner))
+    assert.strictEqual(found, "globex")
+    assert.deepStrictEqual(pending.pending, [])
+    assert.strictEqual(Redacted.value(own), "globex-key")
+    assert.strictEqual(yield* tenant, "acme")
   }).pipe(Effect.provide(GatewayMemory.layer({ tenants }))))
 
 it.effect("a gateway inside another has a ledger of its own", () =>

@@ -18,13 +18,37 @@ describe("exports", () => {
   it("has an open module in every folder, and a closed one in every folder that holds machinery", () => {
     const folders = (isOpen: boolean) =>
       new Set(paths.filter((path) => path.isOpen === isOpen).map(({ path }) => path.split("/")[0]))
-    const expected = ["model", "errors", "transport", "audit", "verify", "webhooks", "calls", "approvals", "operator"]
+    const expected = [
+      "model",
+      "errors",
+      "transport",
+      "audit",
+      "verify",
+      "webhooks",
+      "calls",
+      "approvals",
+      "operator",
+      "export",
+      "reviews"
+    ]
     for (
-      const folder of [...expected, "governed", "gateway", "ai", "workflow", "http", "mcp", "node", "testing", "cli"]
+      const folder of [
+        ...expected,
+        "governed",
+        "gateway",
+        "ai",
+        "workflow",
+        "http",
+        "policy",
+        "mcp",
+        "node",
+        "testing",
+        "cli"
+      ]
     ) {
       assert.isTrue(folders(true).has(folder), folder)
     }
-    for (const folder of [...expected.slice(1), "gateway", "workflow", "mcp", "node", "cli", "internal"]) {
+    for (const folder of [...expected.slice(1), "gateway", "workflow", "policy", "mcp", "node", "cli", "internal"]) {
       assert.isTrue(folders(false).has(folder), folder)
     }
   })

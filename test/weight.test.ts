@@ -48,10 +48,36 @@ const folderOf = (path: string) => path.split("/")[0]!
 
 describe("what is loaded", () => {
   it("by the core is effect, and nothing of Node", async () => {
-    const core = open.filter((path) => !["gateway", "node", "testing", "cli", "mcp"].includes(folderOf(path)))
+    const core = open.filter((path) => !["gateway", "policy", "node", "testing", "cli", "mcp"].includes(folderOf(path)))
     const loaded = await loadedBy(["index", ...core])
     assert.strictEqual(loaded.size, core.length + 1)
     for (const [path, packages] of loaded) assert.deepStrictEqual(packages, [], path)
+  })
+
+  it("by Vargate.layerOf are the services that it names", async () => {
+    const { metafile } = await build({
+      stdin: {
+        contents: `
+          import * as Approvals from "./src/approvals/Approvals.ts"
+          import * as ToolCalls from "./src/calls/ToolCalls.ts"
+          import * as Transport from "./src/transport/Transport.ts"
+          import * as Vargate from "./src/Vargate.ts"
+          console.log(Vargate.layerOf(Transport.layerConfig(), ToolCalls.layer, Approvals.layer))`,
+        resolveDir: root
+      },
+      absWorkingDir: root,
+      write: false,
+      bundle: true,
+      format: "esm",
+      packages: "external",
+      metafile: true
+    })
+    const folders = Object.values(metafile.outputs)
+      .flatMap(({ inputs }) => Object.entries(inputs))
+      .filter(([path, { bytesInOutput }]) => path.startsWith("src/") && bytesInOutput > 0)
+      .map(([path]) => path.split("/")[1]!)
+    assert.includeMembers(folders, ["calls", "approvals", "transport"])
+    for (const other of ["operator", "verify", "governed", "webhooks"]) assert.notInclude(folders, other)
   })
 
   it("by every other module is as docs/runtimes.md says", async () => {

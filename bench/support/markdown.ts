@@ -1,4 +1,5 @@
 import type { Cell, Report, Table, Target } from "./report.ts"
+import { columnBefore, figureBefore, reasonOf } from "./targetNotes.ts"
 
 /** Three significant digits are what such measurements are worth. */
 export const format = (cell: Cell): string => {
@@ -31,10 +32,11 @@ const verdict = (target: Target) =>
 
 const targetTable = (targets: ReadonlyArray<Target>) =>
   tableOf({
-    columns: ["what", "target", "measured", "", "unit"],
+    columns: ["what", "target", columnBefore, "measured", "", "unit"],
     rows: targets.map((target) => [
       target.what,
       `${target.bound} ${Number(target.limit.toPrecision(3))}`,
+      figureBefore(target),
       target.measured,
       verdict(target),
       target.unit
@@ -45,7 +47,18 @@ const targetTable = (targets: ReadonlyArray<Target>) =>
 export const targetSection = (reports: ReadonlyArray<Report>): string => {
   const targets = reports.flatMap(({ targets = [] }) => targets)
   const reached = targets.filter(isReached).length
-  return [`## Targets`, `${reached} of ${targets.length} are reached in this run.`, targetTable(targets)].join("\n\n")
+  const missed = targets.filter((target) => target.measured !== undefined && !isReached(target))
+  const reasons = new Set(missed.map(reasonOf).filter((reason) => reason !== undefined))
+  const why = Array.from(reasons, (reason) => {
+    const names = missed.filter((target) => reasonOf(target) === reason).map(({ what }) => what)
+    return `- ${[...new Set(names)].join("; ")}: ${reason}`
+  })
+  return [
+    `## Targets`,
+    `${reached} of ${targets.length} are reached in this run.`,
+    targetTable(targets),
+    ...(why.length === 0 ? [] : ["What is in the way of those that are missed:", why.join("\n")])
+  ].join("\n\n")
 }
 
 export const reportSection = ({ about, skipped = [], tables, title }: Report): string =>

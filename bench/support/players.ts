@@ -52,8 +52,8 @@ export const startPlayer = async (name: ClientName, url: string): Promise<Player
 }
 
 /** V8 compiles what it runs often, and again once it knows it better: a client is itself after some 20,000 calls. */
-const warmUpCalls = thorough(20_000, 2_000)
-const warmUpSeconds = thorough(8, 1)
+const warmUpCalls = thorough(20_000, 1_000)
+const warmUpSeconds = thorough(4, 0.4)
 
 export const warmUp = async ({ name, play }: Player, tools: ReadonlyArray<string>): Promise<void> => {
   const end = performance.now() + warmUpSeconds * 1000

@@ -1,3 +1,5 @@
+import { isLate } from "./settings.ts"
+
 export const median = (values: ReadonlyArray<number>): number => percentile(values, 0.5)
 
 export const percentile = (values: ReadonlyArray<number>, part: number): number =>
@@ -7,13 +9,16 @@ export const percentile = (values: ReadonlyArray<number>, part: number): number 
 export const medianRatio = (values: ReadonlyArray<number>, base: ReadonlyArray<number>): number =>
   median(values.map((value, round) => value / base[round]!))
 
-/** Each row in its turn, round after round, so that ratios mean something; the first round warms up. */
+/**
+ * Each row in its turn, round after round, so that ratios mean something; the first round warms up. There are fewer rounds
+ * where the time is over.
+ */
 export const inTurns = async <A>(
   rounds: number,
   rows: Readonly<Record<string, () => A | Promise<A>>>
 ): Promise<Readonly<Record<string, ReadonlyArray<A>>>> => {
   const taken: Record<string, Array<A>> = Object.fromEntries(Object.keys(rows).map((name) => [name, []]))
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -1; round < rounds && (round < 1 || !isLate()); round++) {
     for (const [name, run] of Object.entries(rows)) {
       const result = await run()
       if (round >= 0) taken[name]!.push(result)

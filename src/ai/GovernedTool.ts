@@ -17,13 +17,14 @@ import type * as SchemaAST from "effect/SchemaAST"
 import type * as Approvals from "../approvals/Approvals.ts"
 import type * as ToolCalls from "../calls/ToolCalls.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { type FieldIssue, type PendingApproval, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
+import { type FieldIssue, PendingApproval, ResultUnusable, type VargateError } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import * as Governed from "../governed/Governed.ts"
 import { begun } from "../governed/internal/begun.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import type { Refused } from "../governed/Refusal.ts"
 import { sha256 } from "../internal/sha256.ts"
+import type { ActionId } from "../model/ActionId.ts"
 import { Agent } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as AskedCalls from "./AskedCalls.ts"
@@ -193,7 +194,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
   }
-  const { allowDuplicate, isBusinessHours, onPending, reconcile, reference, retry } = options
+  const { allowDuplicate, isBusinessHours, onPending, reconcile, reference, retry, same } = options
   const named = actionName(tool)
   const name: ActionName = { tool: options.tool ?? named.tool, method: options.method ?? named.method }
   const operation = `${name.tool}/${name.method}`
@@ -204,23 +205,33 @@ export const make = Effect.fnUntraced(function*(
   const prepare = Effect.fnUntraced(function*(given: unknown): Effect.fn.Return<Prepared, VargateError> {
     const { id, type, version } = yield* Agent
     const snapshot = yield* codecs.form === "plain" ? params.snapshot(given) : params.encode(given, codecs.toJson)
-    const { digest, value } = snapshot
+    const { value } = snapshot
     const agent = { id, type, version }
-    const call = { ...name, params: value, agent, isBusinessHours, reference, allowDuplicate, retry, reconcile }
-    const prepared = { call, digest: sha256(JSON.stringify([id, name.tool, name.method, digest])) }
-    if (codecs.form === "plain") return { ...prepared, approved: value, encoded: value }
+    const call = { ...name, params: value, agent, isBusinessHours, reference, allowDuplicate, retry, reconcile, same }
+    const digest = () => sha256(JSON.stringify([id, name.tool, name.method, snapshot.digest]))
+    if (codecs.form === "plain") return { call, digest, approved: value, encoded: value }
     const approved = yield* params.checked(() => codecs.fromJson(value))
     const encoded = codecs.form === "json" ? value : yield* params.checked(() => codecs.encode(approved))
-    return { ...prepared, approved, encoded }
+    return { call, digest, approved, encoded }
+  })
+
+  /** What the handler gets of params that a reviewer proposes: read before they are submitted. */
+  const changed: Clearance.Changed<Acting, never, Clearance.Services> = Effect.fnUntraced(function*(value) {
+    const approved = codecs.form === "plain"
+      ? yield* codecs.decode(value)
+      : yield* params.checked(() => codecs.fromJson(value))
+    const encoded = codecs.form === "other" ? yield* params.checked(() => codecs.encode(approved)) : value
+    return () => Effect.succeed({ params: approved, encoded })
   })
 
   const decided = new DecidedCalls()
 
   const resume = (
     ask: Ask,
-    { approved, call, digest, encoded }: Prepared,
+    { approved, call, digest: digestOf, encoded }: Prepared,
     toolCallId: string
   ): Effect.Effect<Clear, Refused, Clearance.Services> => {
+    const digest = digestOf()
     const act = Effect.succeed({ params: approved, encoded })
     const decision = decided.take(toolCallId, digest)
     if (decision !== undefined) {
@@ -230,12 +241,11 @@ export const make = Effect.fnUntraced(function*(
       )
     }
     return AskedCalls.claiming(toolCallId, digest, (asked): Effect.Effect<Clear, Refused, Clearance.Services> => {
-      if (Option.isNone(asked)) return Clearance.run({ ...call, onPending: { ...ask, _tag: "Wait" } }, () => act)
+      const waiting = { ...call, onPending: { ...ask, _tag: "Wait" } } as const
+      if (Option.isNone(asked)) return Clearance.run(waiting, () => act, changed)
       const { actionId, forget } = asked.value
-      return Clearance.wait(actionId, ask).pipe(
-        Effect.flatMap((approved) =>
-          Governed.settle(approved, { act: () => Effect.andThen(forget, begun(actionId, act)), hold: Effect.fail })
-        ),
+      const acting = Effect.andThen(forget, begun(actionId, act))
+      return Clearance.settle(pendingAs(actionId), waiting, { act: () => acting, changed }).pipe(
         // What the gateway executed is not executed again, remembered or not.
         Effect.tap(({ executedBy }) => executedBy === "gateway" ? Effect.ignore(forget) : Effect.void),
         Effect.tapError(({ _tag }) => isUndecided(_tag) ? Effect.void : Effect.ignore(forget))
@@ -264,9 +274,13 @@ export const make = Effect.fnUntraced(function*(
       const { approved, call, encoded } = prepared
       const act = () => Effect.succeed({ params: approved, encoded })
       const done = onPending?._tag !== "Ask"
-        ? yield* Clearance.run({ ...call, onPending: onPending?._tag === "Detach" ? Governed.fail : onPending }, act)
+        ? yield* Clearance.run(
+          { ...call, onPending: onPending?._tag === "Detach" ? Governed.fail : onPending },
+          act,
+          changed
+        )
         : toolCallId === undefined
-        ? yield* Clearance.run({ ...call, onPending: { ...onPending, _tag: "Wait" } }, act)
+        ? yield* Clearance.run({ ...call, onPending: { ...onPending, _tag: "Wait" } }, act, changed)
         : yield* resume(onPending, prepared, toolCallId)
       return yield* clearedBy(done)
     }),
@@ -274,7 +288,8 @@ export const make = Effect.fnUntraced(function*(
       params,
       detached
     ): Effect.fn.Return<Cleared | Waiting | DetachedCall, Refused, Clearance.Services> {
-      const { approved, call, digest, encoded } = yield* prepare(params)
+      const { approved, call, digest: digestOf, encoded } = yield* prepare(params)
+      const digest = digestOf()
       const known = detached.find(digest)
       if (known !== undefined) return known
       const act = () => Effect.succeed({ params: approved, encoded })
@@ -297,7 +312,8 @@ export const make = Effect.fnUntraced(function*(
       const prepared = yield* Effect.result(prepare(params))
       // The call itself says what is wrong with them.
       if (Result.isFailure(prepared)) return false
-      const { call, digest } = prepared.success
+      const { call, digest: digestOf } = prepared.success
+      const digest = digestOf()
       const asking = Effect.gen(function*() {
         const decision = yield* Clearance.decide(call)
         if (decision._tag !== "PendingApproval") return decision
@@ -350,13 +366,22 @@ interface DecidedCall {
   readonly askedBy: Fiber.Fiber<unknown, unknown>
 }
 
-type Clear = Governed.Done<{ readonly params: unknown; readonly encoded: unknown }>
+/** What the handler gets. */
+interface Acting {
+  readonly params: unknown
+  readonly encoded: unknown
+}
+
+type Clear = Governed.Done<Acting>
+
+const pendingAs = (actionId: ActionId) =>
+  new PendingApproval({ actionId, message: `The action waits for a reviewer as ${actionId}.` })
 
 /** A call as it is submitted, and what the handler gets. */
 interface Prepared {
   readonly call: Call
-  /** Tells agent, tool, method and params. */
-  readonly digest: string
+  /** Tells agent, tool, method and params, to those who must know them again: most calls are not asked for it. */
+  readonly digest: () => string
   readonly approved: unknown
   readonly encoded: unknown
 }

@@ -218,8 +218,16 @@ const providing = <R>(): Effect.Effect<Provide, never, R | Clearance.Services> =
     const own = Array.from(services.mapUnsafe)
     const others = Array.from(context.mapUnsafe.keys())
     // Mostly the caller has it all, and merging contexts costs more than everything else here.
-    const isHere = ({ mapUnsafe }: Context.Context<never>) =>
+    const hasAll = ({ mapUnsafe }: Context.Context<never>) =>
       own.every(([key, service]) => mapUnsafe.get(key) === service) && others.every((key) => mapUnsafe.has(key))
+    /** Contexts never change, and the calls of a program come with few of them. */
+    const complete = new WeakSet<Context.Context<never>>()
+    const isHere = (caller: Context.Context<never>) => {
+      if (complete.has(caller)) return true
+      const isComplete = hasAll(caller)
+      if (isComplete) complete.add(caller)
+      return isComplete
+    }
     return <A, E>(effect: Effect.Effect<A, E, Clearance.Services>) =>
       Effect.contextWith((caller: Context.Context<never>) =>
         isHere(caller)

@@ -32,6 +32,7 @@ import { type Approved, type DecidedAction, type PendingList, Waiting } from "./
 import * as ApprovalLook from "./internal/approvalLook.ts"
 import * as ApprovalPoller from "./internal/approvalPoller.ts"
 import { CurrentLedger, reaches } from "./internal/ledgers.ts"
+import { offersWatching, type Watching } from "./internal/watching.ts"
 import { ApprovalsApi } from "./wire/ApprovalsApi.ts"
 
 /**
@@ -162,10 +163,20 @@ export const make = Effect.fnUntraced(function*(
   const { history, outcome, pending, source } = makeReader(transport)
   const fuse = fuseOf(transport)
   const look = ApprovalLook.make(source)
+  const looked = new Set<(position: ApprovalLook.LogPosition) => void>()
   const poller = yield* ApprovalPoller.make(
     (watches) => Effect.retry(look(watches), RetryPolicy.reads),
-    options.poll ?? Schedule.spaced("1 second")
+    options.poll ?? Schedule.spaced("1 second"),
+    () => {
+      const position = look.position()
+      if (position !== undefined) { for (const hear of looked) hear(position) }
+    }
   )
+
+  const decided: Watching["decided"] = (actionId, outcome, seconds, context) => {
+    approvalWaitOf(outcome._tag).updateUnsafe(seconds, context)
+    fuse.decided(actionId, outcome._tag)
+  }
 
   // Ten thousand of these may wait at once, so a wait is one callback, and no span but for a tracer.
   const wait = (actionId: ActionId, timeout: Duration.Duration): Effect.Effect<Approved, ApprovalError> =>
@@ -175,17 +186,18 @@ export const make = Effect.fnUntraced(function*(
       return Effect.callback<Approved, ApprovalError>((resume) => {
         const end = (outcome: Approved | ApprovalError) => {
           const seconds = (monotonicMillisOf(clock) - now) / 1000
-          approvalWaitOf(outcome._tag).updateUnsafe(seconds, fiber.context)
-          fuse.decided(actionId, outcome._tag)
+          decided(actionId, outcome, seconds, fiber.context)
           annotate(fiber, () => ({ "vargate.approval.outcome": outcome._tag }))
           resume(outcome._tag === "Approved" ? Effect.succeed(outcome) : Effect.fail(outcome))
         }
-        return Effect.sync(poller.enter(actionId, {
+        const waiter: ApprovalPoller.Waiter = {
           deadline: Duration.isFinite(timeout) ? now + Duration.toMillis(timeout) : undefined,
           onVerdict: end,
           onDeadline: (lastFailure) => end(new ApprovalTimeout({ actionId, waited: timeout, lastFailure })),
           onClose: () => resume(Effect.interrupt)
-        }))
+        }
+        poller.enter(actionId, waiter)
+        return Effect.sync(() => poller.leave(actionId, waiter))
       })
     })
 
@@ -202,6 +214,21 @@ export const make = Effect.fnUntraced(function*(
         : Effect.raceFirst(waiting, Effect.andThen(Effect.repeat(pulse(poller), options.poll), Effect.never))
     },
     nudge: poller.nudge
+  })
+  offersWatching(approvals, {
+    enter: poller.enter,
+    leave: poller.leave,
+    afterLook: (f) =>
+      Effect.callback((resume) => {
+        const hear = (position: ApprovalLook.LogPosition) => {
+          looked.delete(hear)
+          resume(Effect.succeed(f(position)))
+        }
+        looked.add(hear)
+        return Effect.sync(() => looked.delete(hear))
+      }),
+    resume: look.resume,
+    decided
   })
   return reaches(approvals, yield* CurrentLedger)
 })

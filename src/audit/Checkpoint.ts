@@ -45,5 +45,7 @@ export class Checkpoint extends Schema.Class<Checkpoint>("effect-vargate/Checkpo
   /** When it was verified, by the clock of the verifier. */
   at: Schema.DateTimeUtcFromString,
   /** Roots of stored trees that were seen with it, newest last. */
-  roots: Schema.Array(KnownRoot)
+  roots: Schema.Array(KnownRoot),
+  /** The root of the tree over all records up to this one, as heads have it (`LogHead`), where it was computed. */
+  head: Schema.optional(RecordHash)
 }) {}

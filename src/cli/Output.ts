@@ -19,14 +19,23 @@ import * as Schema from "effect/Schema"
 import { ApprovalStats, Approved, PendingAction, Waiting } from "../approvals/Approval.ts"
 import { AuditRecord, ChainStatus } from "../audit/AuditRecord.ts"
 import { Checkpoint } from "../audit/Checkpoint.ts"
-import { DriftReport, ReplayReport } from "../audit/ReplayReport.ts"
+import { DriftReport, ReplayedDecision, ReplayReport } from "../audit/ReplayReport.ts"
 import { Denied, Expired, LimitSource, PendingApproval, Rejected, SideEffect } from "../errors/VargateError.ts"
+import { SuspensionEntry } from "../governed/Suspension.ts"
+import { Review } from "../http/ReviewGroup.ts"
+import { Pin } from "../mcp/ToolPins.ts"
+import { ActionId } from "../model/ActionId.ts"
 import { Allowed } from "../model/Allowed.ts"
 import { SettingName, TenantSettings } from "../model/TenantSettings.ts"
 import { Credential, CredentialAccess } from "../operator/Credential.ts"
 import { Health } from "../operator/Health.ts"
 import { Membership } from "../operator/Session.ts"
 import { SettingsPlan } from "../operator/SettingsPlan.ts"
+import { Excess, Explanation, TrialReport } from "../policy/TrialReport.ts"
+import { Ballot } from "../reviews/Ballots.ts"
+import { GrantStatus } from "../reviews/Grants.ts"
+import { ReviewReport } from "../reviews/ReviewVerifier.ts"
+import { AnchorsReport } from "../verify/anchors/AnchorsReport.ts"
 import { ChainReport } from "../verify/ChainReport.ts"
 import { EvidenceReport } from "../verify/EvidenceReport.ts"
 import { MerkleProof, MerkleTree } from "../verify/MerkleProof.ts"
@@ -39,11 +48,11 @@ import { GovernedExecution, Request } from "../workflow/Journal.ts"
  * | code | meaning |
  * | --- | --- |
  * | 0 | good |
- * | 1 | a bad verdict: a broken chain, a proof or evidence that does not hold, drift, a failed doctor |
+ * | 1 | a bad verdict: a broken chain, a proof or evidence that does not hold, drift, a policy over its limits, a failed doctor |
  * | 2 | a wrong command line, no key, or a request that the gateway would not accept |
  * | 3 | denied by policy, rejected by a reviewer, or expired |
  * | 4 | pending: a reviewer must decide |
- * | 5 | the gateway cannot be reached, or what answers is no gateway |
+ * | 5 | the gateway cannot be reached, or what answers is no gateway; or too few nodes of a chain were heard |
  * | 6 | the outcome is unknown: the answer was lost |
  * | 7 | the key is not accepted, or may not do this |
  * | 8 | there is no such thing, or another reviewer decided before |
@@ -219,7 +228,9 @@ export const Verdict = Schema.toCodecJson(Schema.Union([
     seconds: Schema.Finite,
     /** Whether the checkpoint was written to the file of `--checkpoint`. */
     isKept: Schema.Boolean,
-    report: ChainReport
+    report: ChainReport,
+    /** With `--anchors`. */
+    anchors: Schema.optionalKey(AnchorsReport)
   })
 ]))
 
@@ -256,6 +267,46 @@ export const Replayed = Schema.toCodecJson(Schema.Struct({
 export const Drift = Schema.toCodecJson(DriftReport)
 
 /**
+ * `policy try`. It ends with 1 where a limit is exceeded.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const PolicyTried = Schema.toCodecJson(Schema.Struct({
+  report: TrialReport,
+  exceeded: Schema.Array(Excess)
+}))
+
+/**
+ * `policy explain`. `agrees` says whether these rules decide as was recorded.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const PolicyExplained = Schema.toCodecJson(Schema.Struct({
+  actionId: ActionId,
+  candidate: Schema.String,
+  recorded: ReplayedDecision,
+  explanation: Explanation,
+  agrees: Schema.Boolean
+}))
+
+/**
+ * What `audit export` has done. `checkpoint` is where the next export begins.
+ *
+ * @category output
+ * @since 0.2.0
+ */
+export const AuditExported = Schema.toCodecJson(Schema.Struct({
+  records: Schema.Int,
+  skipped: Schema.Int,
+  gaps: Schema.Int,
+  findings: Schema.Int,
+  refused: Schema.Int,
+  checkpoint: Schema.optional(Checkpoint)
+}))
+
+/**
  * `evidence export FILE`.
  *
  * @category stdout
@@ -269,7 +320,76 @@ export const Exported = Schema.toCodecJson(Schema.Struct({ path: Schema.String, 
  * @category stdout
  * @since 0.1.0
  */
-export const EvidenceVerdict = Schema.toCodecJson(Schema.Struct({ file: Schema.String, report: EvidenceReport }))
+export const EvidenceVerdict = Schema.toCodecJson(Schema.Struct({
+  file: Schema.String,
+  report: EvidenceReport,
+  /** Of the ballots in it, where keys of the panel were passed. */
+  reviews: Schema.optionalKey(ReviewReport)
+}))
+
+/**
+ * `head keygen`.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const HeadKey = Schema.toCodecJson(Schema.Struct({
+  path: Schema.String,
+  origin: Schema.String,
+  /** The key for verification, as policies have it. */
+  verifier: Schema.String
+}))
+
+/**
+ * `head sign` and `head cosign`.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const SignedHead = Schema.toCodecJson(Schema.Struct({
+  path: Schema.String,
+  origin: Schema.String,
+  size: Schema.Int,
+  root: Schema.String,
+  /** Witnesses that have cosigned it, by their names in the policy. */
+  cosigners: Schema.optionalKey(Schema.Array(Schema.String)),
+  isQuorum: Schema.optionalKey(Schema.Boolean),
+  missing: Schema.optionalKey(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    why: Schema.String,
+    seen: Schema.optional(Schema.Int)
+  })))
+}))
+
+/**
+ * `head prove`, for each record.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ProvedRecord = Schema.toCodecJson(Schema.Struct({
+  path: Schema.String,
+  recordHash: Schema.String,
+  /** Counted from 0. */
+  index: Schema.Int
+}))
+
+/**
+ * `head verify`.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const HeadVerdict = Schema.toCodecJson(Schema.Struct({
+  file: Schema.String,
+  valid: Schema.Boolean,
+  reason: Schema.optionalKey(Schema.Literals(["NotANote", "NotAProof", "UnknownLog", "NoQuorum", "NotIncluded"])),
+  origin: Schema.optionalKey(Schema.String),
+  size: Schema.optionalKey(Schema.Int),
+  root: Schema.optionalKey(Schema.String),
+  index: Schema.optionalKey(Schema.Int),
+  witnesses: Schema.Array(Schema.Struct({ name: Schema.String, seconds: Schema.Int }))
+}))
 
 /**
  * `settings get`: the settings, as `settings plan` and `settings apply` take them.
@@ -375,6 +495,35 @@ export const Serving = Schema.toCodecJson(Schema.Struct({
   webhookSecret: Schema.optionalKey(Schema.String)
 }))
 
+/**
+ * `inbox`: where the page of the panel is. It holds no key and no token.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const PanelServing = Schema.toCodecJson(Schema.Struct({
+  url: Schema.String,
+  /** The SQLite file with the ballots. */
+  data: Schema.String,
+  /** For `reviews verify --key`. */
+  publicKey: Schema.String,
+  /** How many have tokens. */
+  reviewers: Schema.Int,
+  /** The issuer at which reviewers log in. */
+  provider: Schema.NullOr(Schema.String)
+}))
+
+/**
+ * `reviews token`: a new token for a reviewer, and what the panel's file gets of it.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ReviewerToken = Schema.toCodecJson(Schema.Struct({
+  token: Schema.String,
+  tokenHash: Schema.String
+}))
+
 const Copy = Schema.Struct({
   /** The file that was written. Its head is beside it, in `{filename}.head`. */
   filename: Schema.String,
@@ -416,6 +565,62 @@ export const Archived = Schema.toCodecJson(Schema.Struct({
   })),
   checkpoints: Schema.optional(Schema.String)
 }))
+
+/**
+ * `reviews list` and `reviews status`: one ballot.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const BallotEntry = Schema.toCodecJson(Ballot)
+
+/**
+ * `reviews pending` and `reviews vote`: one action at a panel, as it stands.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ReviewEntry = Schema.toCodecJson(Review)
+
+/**
+ * `reviews verify`: whether the ballots and the log agree.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ReviewVerdict = Schema.toCodecJson(ReviewReport)
+
+/**
+ * `mcp-pins list`: what a server was approved to say of a tool, and what it says now where that is something else.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const McpPinEntry = Schema.toCodecJson(Schema.Struct({ name: Schema.String, ...Pin.fields }))
+
+/**
+ * `mcp-pins accept`: a change that is approved now.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const McpPinAccepted = Schema.toCodecJson(Schema.Struct({ name: Schema.String, digest: Schema.String }))
+
+/**
+ * `grants list`, `grants show` and `grants revoke`: one standing approval.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const GrantLine = Schema.toCodecJson(GrantStatus)
+
+/**
+ * `suspension list`, `suspension stop` and `suspension lift`: one suspension.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const SuspensionLine = Schema.toCodecJson(SuspensionEntry)
 
 /**
  * `workflows list` and `workflows show`: one execution.

@@ -12,11 +12,12 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { AuditLog } from "../audit/AuditLog.ts"
 import type { AuditRecord } from "../audit/AuditRecord.ts"
+import * as Export from "./audit/export.ts"
 import { type Filter, flags, goesOn, matches } from "./audit/filter.ts"
 import { progressing } from "./audit/find.ts"
 import { columns, rowOf } from "./audit/record.ts"
 import * as Show from "./audit/show.ts"
-import { connected } from "./core/connection.ts"
+import { connected } from "./core/connected.ts"
 import { duration, positive } from "./core/flags.ts"
 import { enduring } from "./core/waiting.ts"
 import { Record } from "./Output.ts"
@@ -116,7 +117,7 @@ export const command = Command.make(
   ({ every, follow, limit, ...filter }) => connected(run(filter, limit, follow, every))
 ).pipe(
   Command.withDescription("The records of the log, the newest last"),
-  Command.withSubcommands([Show.command]),
+  Command.withSubcommands([Show.command, Export.command]),
   Command.withExamples([
     { command: "effect-vargate audit --decision deny --since 2h" },
     { command: "effect-vargate audit --follow --json | jq -r .actionId" },

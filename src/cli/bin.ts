@@ -35,4 +35,10 @@ const saysVersion = async (): Promise<boolean> => {
   }
 }
 
-if (!await saysVersion()) await import("./start.ts")
+/** Only a published package has it. */
+const bundle = new URL("bundle/start.js", import.meta.url)
+
+if (!await saysVersion()) {
+  const [{ existsSync }, { isBundled }] = await Promise.all([import("node:fs"), import("./apart.ts")])
+  await (isBundled(process.argv.slice(2)) && existsSync(bundle) ? import(bundle.href) : import("./start.ts"))
+}

@@ -12,13 +12,15 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import type { VargateError } from "../errors/VargateError.ts"
 import type { GatewayServer, Options } from "../gateway/GatewayServer.ts"
+import * as Note from "../verify/witness/Note.ts"
 import { readKeyFile } from "./core/connection.ts"
 import { FileFailed, Usage } from "./core/failure.ts"
 import { KeyFile } from "./core/flags.ts"
 import { readText } from "./core/readText.ts"
+import { aboutPolicy, regoPolicy } from "./core/rego.ts"
 import { assignment } from "./environment.ts"
+import { readSigner } from "./head/files.ts"
 import { Serving } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { facts } from "./screen/table.ts"
@@ -60,25 +62,34 @@ const flags = {
     Flag.withDescription("Send every event there, and print the secret: https, or http on this machine"),
     Flag.optional
   ),
+  logKey: Flag.String("log-key").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("Make the log public, with heads signed by this key (`head keygen`)"),
+    Flag.optional
+  ),
   opa: Flag.String("opa").pipe(
     Flag.withMetavar("<url>"),
     Flag.withDescription("Ask this OPA server instead of the built-in engine"),
     Flag.optional
+  ),
+  rego: Flag.String("rego").pipe(
+    Flag.withMetavar("<path>"),
+    Flag.withDescription("Decide by this Rego or compiled bundle instead of the built-in engine"),
+    Flag.optional
   )
 }
-
-const notAnOpa = ({ reason }: VargateError) =>
-  new Usage({
-    message: `--opa: ${
-      reason._tag === "InvalidRequest" ? reason.issues.map(({ message }) => message).join("; ") : reason.message
-    }.`
-  })
 
 /** Loaded only here, since no other command serves anything. */
 const policyOf = Effect.fnUntraced(function*(url: string) {
   const OpaEngine = yield* Effect.promise(() => import("../gateway/policy/OpaEngine.ts"))
   const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/policy/PolicyEngine.ts"))
-  return Layer.succeed(PolicyEngine, yield* Effect.mapError(OpaEngine.make({ url }), notAnOpa))
+  return Layer.succeed(PolicyEngine, yield* Effect.mapError(OpaEngine.make({ url }), aboutPolicy("--opa")))
+})
+
+const compiledPolicyOf = Effect.fnUntraced(function*(path: string) {
+  const { PolicyEngine } = yield* Effect.promise(() => import("../gateway/policy/PolicyEngine.ts"))
+  const { engine } = yield* regoPolicy(path, "--rego")
+  return Layer.succeed(PolicyEngine, engine)
 })
 
 const AgentRegistration = Schema.Struct({
@@ -143,6 +154,16 @@ const announce = Effect.fnUntraced(function*({ isNew, tenant, url }: GatewayServ
   yield* printer.note(dim("Ctrl-C ends it; requests in flight are finished first."))
 })
 
+/** The tenant of a new ledger. */
+const localTenant = "local"
+
+const announceLog = (url: string, { verifier }: Note.SignerKey) =>
+  Printer.use(({ note }) =>
+    note(
+      `The log is public at ${url}/tlog/${verifier.id}/ for those who have its key: ${Note.formatVerifier(verifier)}`
+    )
+  )
+
 const webhooks = { client: FetchHttpClient.layer, allowLoopbackHttp: true }
 
 /** Such a URL may hold a secret, so it is not repeated. */
@@ -161,12 +182,17 @@ const isLoopback = (host: string) => /^(localhost|::1|127\.[\d.]+)$/.test(host)
 export const command = Command.make(
   "dev",
   flags,
-  Effect.fnUntraced(function*({ businessHours, data, host, opa, port, registration, template, webhook }) {
+  Effect.fnUntraced(function*({ logKey, ...given }) {
+    const { businessHours, data, host, opa, port, registration, rego, template, webhook } = given
     const printer = yield* Printer
     const keyFile = Option.getOrUndefined(yield* KeyFile)
+    if (Option.isSome(opa) && Option.isSome(rego)) {
+      return yield* new Usage({ message: "Say either --opa or --rego: one engine decides." })
+    }
     if (!isLoopback(host)) {
       yield* printer.warn(`keys and params that are sent to ${host} can be read on the way: put TLS in front of it`)
     }
+    const key = Option.isNone(logKey) ? undefined : yield* readSigner(logKey.value)
     const options: Options = {
       port,
       host,
@@ -176,13 +202,21 @@ export const command = Command.make(
       registration: Option.isNone(registration) ? undefined : yield* readRegistration(registration.value),
       webhookUrl: Option.isNone(webhook) ? undefined : yield* checkWebhook(webhook.value),
       webhooks,
-      policy: Option.isNone(opa) ? undefined : yield* policyOf(opa.value),
+      heads: key === undefined ? undefined : { tenants: { [localTenant]: { key } } },
+      policy: Option.isSome(rego)
+        ? yield* compiledPolicyOf(rego.value)
+        : Option.isSome(opa)
+        ? yield* policyOf(opa.value)
+        : undefined,
       // Not that of the environment, which may open some other gateway.
       apiKey: keyFile === undefined ? undefined : yield* readKeyFile(keyFile)
     }
     const { run } = yield* Effect.promise(() => import("../gateway/GatewayServer.ts"))
-    return yield* run(options, (server) => announce(server, data))
-  })
+    return yield* run(
+      options,
+      (server) => Effect.andThen(announce(server, data), key === undefined ? Effect.void : announceLog(server.url, key))
+    )
+  }, Effect.scoped)
 ).pipe(
   Command.withDescription("Serve a gateway on this machine, with its ledger in a file"),
   Command.withExamples([

@@ -18,59 +18,25 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { version } from "../internal/version.ts"
 import * as NodeHasher from "../node/NodeHasher.ts"
-import * as Approvals from "./approvals.ts"
-import * as Audit from "./audit.ts"
-import * as Call from "./call.ts"
+import { commandsFor } from "./commands.ts"
 import { type CommandError, describe } from "./core/failure.ts"
 import * as Flags from "./core/flags.ts"
 import { isVerbose } from "./core/variables.ts"
-import * as Credentials from "./credentials.ts"
-import * as Dev from "./dev.ts"
-import * as Doctor from "./doctor.ts"
-import * as Evidence from "./evidence.ts"
-import * as Init from "./init.ts"
-import * as Ledger from "./ledger.ts"
-import * as McpProxy from "./mcpProxy.ts"
 import { ExitCode } from "./Output.ts"
-import * as Proof from "./proof.ts"
-import * as Replay from "./replay.ts"
 import { foldHelp } from "./screen/help.ts"
 import * as Printer from "./screen/Printer.ts"
 import { Screen } from "./screen/Screen.ts"
 import { dim } from "./screen/text.ts"
-import * as Session from "./session.ts"
-import * as Settings from "./settings.ts"
-import * as Status from "./status.ts"
-import * as Verify from "./verify.ts"
-import * as Workflows from "./workflows.ts"
 
-const root = Command.make("effect-vargate").pipe(
-  Command.withDescription(
-    "Vargate from the terminal: ask for calls, decide on them, verify the log."
-  ),
-  Command.withSubcommands([
-    Init.command,
-    Status.command,
-    Doctor.command,
-    Call.command,
-    Approvals.command,
-    Audit.command,
-    Verify.command,
-    Proof.command,
-    Replay.command,
-    Evidence.command,
-    Settings.command,
-    Credentials.command,
-    Session.command,
-    Workflows.command,
-    McpProxy.command,
-    Dev.command,
-    Ledger.backup,
-    Ledger.restore,
-    Ledger.archive
-  ]),
-  Command.withGlobalFlags(Flags.all)
-)
+const rootFor = (args: ReadonlyArray<string>) =>
+  Effect.map(commandsFor(args), (commands) =>
+    Command.make("effect-vargate").pipe(
+      Command.withDescription(
+        "Vargate from the terminal: ask for calls, decide on them, verify the log."
+      ),
+      Command.withSubcommands(commands),
+      Command.withGlobalFlags(Flags.all)
+    ))
 
 // --- what the parser says --------------------------------------------------------------------------------------------
 
@@ -173,7 +139,7 @@ const wantsJson = (args: ReadonlyArray<string>) => {
  * @internal
  */
 export const run = (args: ReadonlyArray<string>) =>
-  Command.runWith(root, { version })(args).pipe(
+  Effect.flatMap(rootFor(args), (root) => Command.runWith(root, { version })(args)).pipe(
     Effect.as<number>(ExitCode.good),
     // The parser's own screens (help, version) cannot fail, so that it is looked at here.
     Effect.tap(Effect.flatMap(Printer.Printer, ({ broken }) => {

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { version } from "../internal/version.ts"
 import { Agent } from "../model/Agent.ts"
-import { connected } from "./core/connection.ts"
+import { connected } from "./core/connected.ts"
 import { Concluded, Usage } from "./core/failure.ts"
 import { duration, KeyFile } from "./core/flags.ts"
 import { wholeTime } from "./core/waiting.ts"
@@ -23,8 +23,7 @@ const flags = {
   ),
   tool: Flag.String("tool").pipe(
     Flag.withMetavar("<name>"),
-    Flag.withDescription("The server's name for policies (its own name)"),
-    Flag.optional
+    Flag.withDescription("The server's name for policies")
   ),
   allow: Flag.String("allow").pipe(
     Flag.withMetavar("<tool>"),
@@ -40,6 +39,28 @@ const flags = {
     Flag.withDefault(false),
     Flag.withDescription("Answer pending calls at once, and offer a tool to ask again")
   ),
+  govern: Flag.Literals("govern", ["resources/read", "prompts/get", "completion/complete"]).pipe(
+    Flag.withDescription("Ask for this too; may be given again"),
+    Flag.atLeast(0)
+  ),
+  withhold: Flag.Literals("withhold", ["sampling", "elicitation", "roots"]).pipe(
+    Flag.withDescription("Hide this capability of the client from the server; may be given again"),
+    Flag.atLeast(0)
+  ),
+  pins: Flag.String("pins").pipe(
+    Flag.withMetavar("<file>"),
+    Flag.withDescription("Remember the tools here, and refuse one that changes what it says of itself"),
+    Flag.optional
+  ),
+  pinAlso: Flag.Literals("pin", ["instructions", "prompts"]).pipe(
+    Flag.withDescription("Remember this too, with --pins; may be given again"),
+    Flag.atLeast(0)
+  ),
+  inbox: Flag.String("inbox").pipe(
+    Flag.withMetavar("<url>"),
+    Flag.withDescription("Where reviewers decide, to show to users of clients that can open addresses"),
+    Flag.optional
+  ),
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("<id>"),
     Flag.withDescription("The agent's id (mcp-agent)"),
@@ -47,38 +68,58 @@ const flags = {
   )
 }
 
+/** The client may keep its ends of the pipes open, and read nothing: the process ends all the same. */
+const leave = () => {
+  process.stdin.destroy()
+  setTimeout(() => process.exit(), 2000).unref()
+}
+
 /** @internal */
 export const command = Command.make(
   "mcp-proxy",
   flags,
-  Effect.fnUntraced(function*({ agent, allow, answer, command: [command, ...args], tool, wait }) {
-    if (Option.contains(yield* KeyFile, "-")) {
-      return yield* new Usage({
-        message: "Standard input is the MCP client's: pass a file to --key-file, or set VARGATE_API_KEY."
-      })
-    }
-    // Loaded only here, since no other command speaks MCP.
-    const GovernedMcpProxy = yield* Effect.promise(() => import("../mcp/GovernedMcpProxy.ts"))
-    yield* connected(
-      GovernedMcpProxy.stdio({
-        command: command!,
-        args,
-        tool: Option.getOrUndefined(tool),
-        allow: allow.length === 0 ? undefined : allow,
-        onPending: answer
-          ? GovernedMcpProxy.answer()
-          : { _tag: "Wait", timeout: Option.getOrUndefined(wait) }
-      }).pipe(
-        Effect.provideService(Agent, { id: agent, type: "mcp", version }),
-        // It is said already.
-        Effect.mapError(() => new Concluded({ exitCode: ExitCode.toolFailed }))
+  Effect.fnUntraced(
+    function*(
+      { agent, allow, answer, command: [command, ...args], govern, inbox, pinAlso, pins, tool, wait, withhold }
+    ) {
+      if (Option.contains(yield* KeyFile, "-")) {
+        return yield* new Usage({
+          message: "Standard input is the MCP client's: pass a file to --key-file, or set VARGATE_API_KEY."
+        })
+      }
+      if (pinAlso.length > 0 && Option.isNone(pins)) {
+        return yield* new Usage({ message: "--pin remembers in the file that --pins names: pass that as well." })
+      }
+      // Loaded only here, since no other command speaks MCP.
+      const GovernedMcpProxy = yield* Effect.promise(() => import("../mcp/GovernedMcpProxy.ts"))
+      const ToolPins = yield* Effect.promise(() => import("../mcp/ToolPins.ts"))
+      yield* connected(
+        GovernedMcpProxy.stdio({
+          command: command!,
+          args,
+          tool,
+          allow: allow.length === 0 ? undefined : allow,
+          govern,
+          withhold,
+          pinAlso,
+          pins: Option.isSome(pins) ? yield* ToolPins.fromFile(pins.value) : undefined,
+          ...Option.match(inbox, { onNone: () => ({}), onSome: (url) => ({ inbox: () => url }) }),
+          onPending: answer
+            ? GovernedMcpProxy.answer()
+            : { _tag: "Wait", timeout: Option.getOrUndefined(wait) }
+        }).pipe(
+          Effect.provideService(Agent, { id: agent, type: "mcp", version }),
+          // It is said already.
+          Effect.mapError(() => new Concluded({ exitCode: ExitCode.toolFailed })),
+          Effect.ensuring(Effect.sync(leave))
+        )
       )
-    )
-  })
+    }
+  )
 ).pipe(
   Command.withDescription("Govern an MCP server: ask before each call"),
   Command.withExamples([
-    { command: "effect-vargate mcp-proxy -- npx @modelcontextprotocol/server-filesystem ." },
-    { command: "effect-vargate mcp-proxy --tool files --answer -- npx some-server" }
+    { command: "effect-vargate mcp-proxy --tool files -- npx server-of-files ." },
+    { command: "effect-vargate mcp-proxy --tool notes --answer -- npx some-server" }
   ])
 )

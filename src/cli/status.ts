@@ -6,14 +6,16 @@
 import * as Command from "effect/cli/Command"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { Approvals } from "../approvals/Approvals.ts"
-import { AuditLog } from "../audit/AuditLog.ts"
+import * as Approvals from "../approvals/Approvals.ts"
+import * as AuditLog from "../audit/AuditLog.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
 import type { Health } from "../operator/Health.ts"
-import { System } from "../operator/System.ts"
-import { Tenant } from "../operator/Tenant.ts"
-import { connectedAsOperator, Connection, keyWords } from "./core/connection.ts"
+import * as System from "../operator/System.ts"
+import * as Tenant from "../operator/Tenant.ts"
+import * as Transport from "../transport/Transport.ts"
+import { connectedTo, Connection, keyWords } from "./core/connection.ts"
 import { Concluded } from "./core/failure.ts"
 import { ExitCode, Status } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
@@ -25,10 +27,10 @@ const patience = "5 seconds"
 
 const look = Effect.gen(function*() {
   const { keyFrom, url } = yield* Connection
-  const system = yield* System
-  const approvals = yield* Approvals
-  const auditLog = yield* AuditLog
-  const tenant = yield* Tenant
+  const system = yield* System.System
+  const approvals = yield* Approvals.Approvals
+  const auditLog = yield* AuditLog.AuditLog
+  const tenant = yield* Tenant.Tenant
   const timedHealth = Effect.gen(function*() {
     const started = yield* monotonicMillis
     const health = yield* system.health
@@ -78,8 +80,15 @@ const run = Effect.gen(function*() {
   if (status.chain?.valid === false) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
 })
 
+/** Not all of an operator's services: to load those takes as long as all else. */
+const connectedToParts = connectedTo((options) =>
+  Layer.fresh(Layer.mergeAll(System.layer, Approvals.layer, AuditLog.layer, Tenant.layer)).pipe(
+    Layer.provideMerge(Transport.layer(options))
+  )
+)
+
 /** @internal */
-export const command = Command.make("status", {}, () => connectedAsOperator(run)).pipe(
+export const command = Command.make("status", {}, () => connectedToParts(run)).pipe(
   Command.withDescription("The gateway, the queue and the log at a glance")
 )
 

@@ -8,16 +8,13 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
 import { type GovernedExecution, Journal, State } from "../workflow/Journal.ts"
-import { FileFailed, NotConfigured, Usage } from "./core/failure.ts"
+import { cannotRead, database } from "./core/database.ts"
+import { Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
 import { shortId } from "./core/outcome.ts"
-import { variable } from "./core/variables.ts"
 import { ExecutionEntry, ExecutionRequested } from "./Output.ts"
 import { Printer } from "./screen/Printer.ts"
 import { facts, table } from "./screen/table.ts"
@@ -30,39 +27,11 @@ const data = Flag.String("data").pipe(
   Flag.optional
 )
 
-const cannotRead = ({ message }: { readonly message: string }) =>
-  new FileFailed({ message: `The executions cannot be read: ${message.split("\n")[0]}` })
-
-/** Opening a file that is not there would make it. */
-const sqlite = Effect.fnUntraced(function*(filename: string) {
-  const files = yield* FileSystem.FileSystem
-  yield* Effect.mapError(files.access(filename), FileFailed.of("read", filename))
-  const SqliteClient = yield* Effect.promise(() => import("../internal/sqliteClient.ts"))
-  return SqliteClient.layer({ filename })
-})
-
-const postgres = Effect.gen(function*() {
-  const url = yield* variable("VARGATE_POSTGRES_URL")
-  if (url === undefined) {
-    return yield* new NotConfigured({
-      message: "Pass --data FILE, or set VARGATE_POSTGRES_URL, to say where the executions are."
-    })
-  }
-  const PgClient = yield* Effect.tryPromise({
-    try: () => import("@effect/sql-pg/PgClient"),
-    catch: () =>
-      new NotConfigured({ message: "Postgres needs the package @effect/sql-pg: install it beside this one." })
-  })
-  return PgClient.layer({ url })
-})
-
-/** The database is opened only here, since no other command needs one. */
 const withJournal = <A, E, R>(file: Option.Option<string>, effect: Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.gen(function*() {
     const JournalSql = yield* Effect.promise(() => import("../workflow/JournalSql.ts"))
-    const database = Option.isSome(file) ? yield* sqlite(file.value) : yield* postgres
-    const journal = Layer.provide(JournalSql.layer, database as Layer.Layer<SqlClient, SqlError>)
-    return yield* Effect.provide(effect, yield* Effect.mapError(Layer.build(journal), cannotRead))
+    const journal = Layer.provide(JournalSql.layer, yield* database(file, "executions"))
+    return yield* Effect.provide(effect, yield* Effect.mapError(Layer.build(journal), cannotRead("executions")))
   }))
 
 // --- screens ---------------------------------------------------------------------------------------------------------

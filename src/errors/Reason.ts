@@ -14,11 +14,18 @@
  * | `Timeout`, `ConnectionLost`, `GatewayFault` | no answer, or a 5xx | where `sideEffect` is "none" |
  * | `UnexpectedResponse` | an answer that cannot be read | no: look at the URL |
  * | `WebhookUndelivered` | the tenant's webhook did not take a test event | no: look at the receiver |
+ * | `Joined` | the same call was pending already, and this one was not submitted (`Decisions`) | no: see `outcome` |
+ * | `Suspended` | an operator has stopped the agent, the tool or everything (`Suspension`) | no: not before it is lifted |
+ * | `OverBudget` | a limit has no room for the call, or its amount cannot be read (`Budgets`) | no: not in this period |
+ * | `GuardUnavailable` | suspensions or budgets cannot be looked up | yes |
+ * | `RefusedAgain` | a reviewer has rejected the same call just now (`Decisions`) | no: not before `until` |
  *
  * @since 0.1.0
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { ActionId } from "../model/ActionId.ts"
 import { KeyScope } from "../model/KeyScope.ts"
 import { sendsNoWebhooks } from "./internal/sendsNoWebhooks.ts"
 
@@ -401,6 +408,152 @@ export class WebhookUndelivered extends Schema.TaggedError<WebhookUndelivered>("
   }
 }
 
+/** What became of the action that a call has joined, in words. */
+const joinedOutcomes = {
+  pending: "It waits for a reviewer.",
+  approved: "It was approved, and the first one performs it.",
+  performed: "It was performed then.",
+  failed: "It was begun then, and failed: part of it may have been done.",
+  rejected: "A reviewer rejected it.",
+  expired: "No reviewer decided in time, and it can no longer be approved."
+} as const
+
+/**
+ * The same call of the same agent was pending already: this one was not submitted, and its handler did not run. It joined
+ * the wait of the first one, and `outcome` is what became of that.
+ *
+ * **Details**
+ *
+ * `pending`: the wait has ended before the decision, or there was none. `approved`: the first one is to perform it, in
+ * another process or later. `performed` and `failed`: by the first one, or by the gateway; `result` is there where the
+ * first one ran in this process, or the gateway's answer is known. It stays out of `toJSON`.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class Joined extends Schema.TaggedError<Joined>("effect-vargate/Joined")("Joined", {
+  /** The first one's. */
+  actionId: ActionId,
+  outcome: Schema.Literals(["pending", "approved", "performed", "failed", "rejected", "expired"]),
+  /** The reviewer's, where it was rejected. */
+  note: Schema.optional(Schema.NullOr(Schema.String)),
+  result: Schema.optional(Schema.Unknown)
+}) implements Verdict {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  get sideEffect(): SideEffect {
+    return this.outcome === "rejected" || this.outcome === "expired" ? "none" : "possible"
+  }
+  override get message() {
+    const note = this.note ? ` (${this.note})` : ""
+    return `The same call is ${this.actionId} already, and was not submitted again. ${
+      joinedOutcomes[this.outcome]
+    }${note} Take that for what became of it.`
+  }
+  override toJSON() {
+    const { actionId, outcome, sideEffect } = this
+    return { _tag: this._tag, actionId, outcome, sideEffect, message: this.message }
+  }
+}
+
+/**
+ * A reviewer has rejected the same call of the same agent a short time ago: it was not submitted again.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class RefusedAgain extends Schema.TaggedError<RefusedAgain>("effect-vargate/RefusedAgain")("RefusedAgain", {
+  /** The rejected one. */
+  actionId: ActionId,
+  note: Schema.NullOr(Schema.String),
+  /** Until when it is refused here. */
+  until: Schema.DateTimeUtc
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return `A reviewer rejected the same call as ${this.actionId}${
+      this.note ? ` (${this.note})` : ""
+    }. It was not submitted again: do not ask for it before ${DateTime.formatIso(this.until)}, or ask for another one.`
+  }
+}
+
+/**
+ * An operator has stopped the agent, the tool, or everything: the call was not sent, its action not begun, or the wait for
+ * its approval has ended.
+ *
+ * **Details**
+ *
+ * `sideEffect` is `"possible"` where the wait has ended: the action is pending still, and may be approved, and executed by
+ * the gateway.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class Suspended extends Schema.TaggedError<Suspended>("effect-vargate/Suspended")("Suspended", {
+  /** What is stopped, in words. */
+  scope: Schema.String,
+  note: Schema.NullOr(Schema.String),
+  since: Schema.DateTimeUtc,
+  sideEffect: SideEffect,
+  /** Where the call was submitted before. */
+  actionId: Schema.optional(ActionId)
+}) implements Verdict {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const { actionId, note, scope, sideEffect, since } = this
+    const done = actionId === undefined
+      ? "The call was not sent."
+      : sideEffect === "none"
+      ? `${actionId} was not begun.`
+      : `${actionId} is pending still, and is not waited for: reject it, or resume it once the suspension is lifted.`
+    return `An operator has suspended ${scope} since ${DateTime.formatIso(since)}${note ? ` (${note})` : ""}. ${done}`
+  }
+}
+
+/**
+ * A limit of `Budgets` has no room for the call, or its amount cannot be read. Nothing was sent.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class OverBudget extends Schema.TaggedError<OverBudget>("effect-vargate/OverBudget")("OverBudget", {
+  /** The limit, in words. */
+  budget: Schema.String,
+  max: Schema.Finite,
+  problem: Schema.Literals(["exceeded", "unreadable"]),
+  detail: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    return this.problem === "exceeded"
+      ? `There is no room for the call in the budget of ${this.budget} (${this.detail}). It was not sent: ask for less, or in the next period.`
+      : `The call cannot be counted in the budget of ${this.budget}: ${this.detail}. It was not sent.`
+  }
+}
+
+/**
+ * It could not be looked up whether the call is suspended, or within its budgets. Nothing was sent.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class GuardUnavailable extends Schema.TaggedError<GuardUnavailable>("effect-vargate/GuardUnavailable")(
+  "GuardUnavailable",
+  { guard: Schema.Literals(["suspension", "budgets"]), detail: Schema.String }
+) implements Verdict {
+  readonly sideEffect = "none"
+  readonly isRetryable = true
+  readonly retryAfter = undefined
+  override get message() {
+    return `The store of ${this.guard} cannot be reached (${this.detail}). Nothing was done by this call: see that the store can be read and written, then try again.`
+  }
+}
+
 const whatNow = (sideEffect: SideEffect) =>
   sideEffect === "none"
     ? "Nothing was changed by this request: it can be sent again."
@@ -428,7 +581,12 @@ export const Reason = Schema.Union([
   ConnectionLost,
   GatewayFault,
   UnexpectedResponse,
-  WebhookUndelivered
+  WebhookUndelivered,
+  Joined,
+  RefusedAgain,
+  Suspended,
+  OverBudget,
+  GuardUnavailable
 ])
 
 /**

@@ -239,7 +239,18 @@ export class Rejected extends Schema.TaggedError<Rejected>("effect-vargate/Rejec
     const reviewer = this.reviewer === null || this.reviewer === "unknown" ? "a reviewer" : this.reviewer
     return `Action ${this.actionId} was rejected by ${reviewer}${
       this.note ? ` (${this.note})` : ""
-    }. It was not executed.`
+    }. It was not executed.${
+      this.proposal === undefined ? "" : " The reviewer proposes other params: provide `Proposals` to submit them."
+    }`
+  }
+  /**
+   * What the reviewer would approve instead, where the note of a review panel names that: `Proposals.find` has it. The
+   * digest is that of the action with the proposed params.
+   */
+  get proposal(): { readonly id: string; readonly digest: string } | undefined {
+    const [, id, digest] =
+      /^review-panel\/1 reject sha256:([0-9a-f]{64}) proposal:([0-9a-f]{64}) /.exec(this.note ?? "") ?? []
+    return id === undefined || digest === undefined ? undefined : { id, digest }
   }
 }
 
@@ -308,7 +319,8 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>("effect-vargate/T
 }
 
 /**
- * The gateway executed the action, and its result cannot be used: it was lost, or it does not fit the schema of the tool.
+ * The action was executed, and its result cannot be used. The gateway executed it, and its result was lost or does not fit
+ * the schema of the tool; or the agent did, in a durable call, and its result or its failure cannot be stored.
  *
  * @category errors
  * @since 0.1.0
@@ -321,7 +333,7 @@ export class ResultUnusable extends Schema.TaggedError<ResultUnusable>("effect-v
   readonly isRetryable = false
   readonly retryAfter = undefined
   override get message() {
-    return `The gateway executed ${this.actionId}, but its result cannot be used: ${this.detail}. Do not submit it again; correct the tool's schema, or look the action up in the audit log.`
+    return `${this.actionId} was executed, but its result cannot be used: ${this.detail}. Do not submit it again; correct the schema of its result, or look the action up in the audit log.`
   }
 }
 

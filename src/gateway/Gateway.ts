@@ -33,10 +33,12 @@ import * as ReviewDesk from "./calls/ReviewDesk.ts"
 import * as Submissions from "./calls/Submissions.ts"
 import * as ToolRunner from "./calls/ToolRunner.ts"
 import * as WebhookSender from "./calls/WebhookSender.ts"
+import * as Callers from "./http/Callers.ts"
 import * as ChainVerdicts from "./http/ChainVerdicts.ts"
 import { addressList, TrustedProxies } from "./http/clientAddress.ts"
 import * as Closing from "./http/Closing.ts"
 import type { Hosts } from "./http/crossSite.ts"
+import * as Entrance from "./http/entrance.ts"
 import * as AccountHandlers from "./http/handlers/account.ts"
 import * as AgentsHandlers from "./http/handlers/agents.ts"
 import * as AnchorsHandlers from "./http/handlers/anchors.ts"
@@ -56,16 +58,21 @@ import * as SystemHandlers from "./http/handlers/system.ts"
 import * as TenantHandlers from "./http/handlers/tenant.ts"
 import * as TenantsHandlers from "./http/handlers/tenants.ts"
 import * as ToolCallsHandlers from "./http/handlers/toolCalls.ts"
+import * as LogTiles from "./http/logTiles.ts"
 import * as Middleware from "./http/middleware.ts"
+import * as ClientShares from "./http/shares.ts"
+import * as TenantRequests from "./http/TenantRequests.ts"
 import * as WholeLog from "./http/wholeLog.ts"
 import * as Broadcast from "./inbox/Broadcast.ts"
 import * as Feed from "./inbox/Feed.ts"
 import { InboxApi } from "./inbox/InboxApi.ts"
 import * as InboxPage from "./inbox/InboxPage.ts"
 import type { AgentHistory } from "./ledger/AgentHistory.ts"
+import * as Anchoring from "./ledger/Anchoring.ts"
 import type { Ledger } from "./ledger/Ledger.ts"
 import * as LedgerMemory from "./ledger/LedgerMemory.ts"
 import * as MerkleTrees from "./ledger/MerkleTrees.ts"
+import * as SignedHeads from "./ledger/SignedHeads.ts"
 import * as SubjectKeys from "./ledger/SubjectKeys.ts"
 import * as ManagedSessions from "./managed/ManagedSessions.ts"
 import * as ManagedStore from "./managed/ManagedStore.ts"
@@ -128,6 +135,10 @@ export interface Options {
    * believed about the client's address (`X-Forwarded-For`). Default: none, so that the address is the socket's.
    */
   readonly trustedProxies?: ReadonlyArray<string> | undefined
+  /** Where the roots of the hourly trees are written, outside of the gateway. Default: nowhere. */
+  readonly anchors?: Anchoring.Options | undefined
+  /** Whose logs are public, with heads that this gateway signs. Default: none. */
+  readonly heads?: SignedHeads.Options | undefined
   /** Whether `GET /` is the approval inbox. `false` leaves `/` to other routes of the same server. Default: true. */
   readonly inbox?: boolean | undefined
 }
@@ -198,6 +209,8 @@ const knownOptions: Readonly<Record<keyof Options, true>> = {
   webhooks: true,
   hosts: true,
   trustedProxies: true,
+  anchors: true,
+  heads: true,
   inbox: true
 }
 
@@ -272,9 +285,12 @@ const services = (options: Options) =>
     ManagedSessions.layer(options.managedAgent),
     ReviewDesk.layer,
     MerkleTrees.layer,
-    CallWindow.layer,
-    Layer.succeed(PdfPrinter, options.printPdf)
+    Layer.succeed(PdfPrinter, options.printPdf),
+    SignedHeads.layer(options.heads),
+    Layer.provide(Anchoring.layer(options.anchors), MerkleTrees.layer)
   ).pipe(
+    Layer.provideMerge(ToolCallsHandlers.layerReplies),
+    Layer.provideMerge(CallWindow.layer),
     Layer.provideMerge(Submissions.layer),
     Layer.provideMerge(ToolRunner.layer(options.tools ?? {})),
     Layer.provide(Layer.succeed(CurrentBusinessHours, options.businessHours ?? "weekdays")),
@@ -285,7 +301,10 @@ const services = (options: Options) =>
       GatewayMetrics.layer,
       Sessions.layer,
       Signups.layer(options.sendMail),
-      WebhookSender.layer(options.webhooks)
+      WebhookSender.layer(options.webhooks),
+      Callers.layer,
+      ClientShares.layer,
+      TenantRequests.layer
     ))
   )
 
@@ -301,9 +320,9 @@ export const routes = (options: Options = {}) =>
     HttpApiBuilder.layer(InboxApi),
     HttpApiBuilder.layer(KeysApi),
     options.inbox === false ? Layer.empty : InboxPage.layer,
+    options.heads === undefined ? Layer.empty : LogTiles.layer(options.heads),
     Middleware.noRoute,
-    Middleware.guard(options.hosts ?? "any"),
-    GatewayMetrics.meter
+    Entrance.layer(options.hosts ?? "any")
   ).pipe(
     Layer.provide(handlers),
     Layer.provide(Layer.sync(TrustedProxies, () => addressList(options.trustedProxies ?? []))),
@@ -329,6 +348,7 @@ export const layerClient = (options: Options = {}): Layer.Layer<HttpClient.HttpC
     HttpClient.HttpClient,
     Effect.gen(function*() {
       const app = yield* HttpRouter.toHttpEffect(routes(options))
+      const localUrl = makeLocalUrl()
       const answer = (
         request: HttpClientRequest.HttpClientRequest
       ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
@@ -350,9 +370,16 @@ export const layerClient = (options: Options = {}): Layer.Layer<HttpClient.HttpC
     })
   ).pipe(Layer.provide(HttpServer.layerServices))
 
-const localUrl = (url: string) => {
-  const { pathname, search } = new URL(url)
-  return `http://localhost${pathname.replace(/^\/api(?=\/)/, "")}${search}`
+/** Reads a URL, or knows it from the call before: nearly all calls of a client go to one address. */
+const makeLocalUrl = () => {
+  let [last, local] = ["", ""]
+  return (url: string) => {
+    if (url === last) return local
+    const { pathname, search } = new URL(url)
+    local = `http://localhost${pathname.replace(/^\/api(?=\/)/, "")}${search}`
+    last = url
+    return local
+  }
 }
 
 /**

@@ -30,6 +30,7 @@ import { isAcceptable } from "./calls/WebhookSender.ts"
 import * as Gateway from "./Gateway.ts"
 import { BoundedServer } from "./http/BoundedServer.ts"
 import { addressList } from "./http/clientAddress.ts"
+import { DirectRequests } from "./http/DirectRequests.ts"
 import { NodeHttpServer } from "./http/nodePlatform.ts"
 import { ListenError } from "./ListenError.ts"
 import type { StorageError } from "./sqlite/StorageError.ts"
@@ -246,6 +247,7 @@ export const layer = (
     // Finalizers run in reverse: what is built over all the rest begins its end.
     const drain = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.drain())))
     return Layer.provideMerge(drain, Gateway.serve(options)).pipe(
+      Layer.provide(Layer.succeed(DirectRequests, (take) => server.handOver(take))),
       Layer.provide(hangUp),
       Layer.provideMerge(gatewayServer(options)),
       Layer.provide(listen(server, options)),

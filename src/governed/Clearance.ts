@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type { Approved } from "../approvals/Approval.ts"
@@ -20,7 +21,8 @@ import {
   type PendingApproval,
   ResultUnusable,
   type SubmitError,
-  type ToolFailed
+  type ToolFailed,
+  type VargateError
 } from "../errors/VargateError.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
 import { isTraced } from "../internal/spans.ts"
@@ -30,6 +32,10 @@ import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import * as Governed from "./Governed.ts"
 import { begun } from "./internal/begun.ts"
+import { CurrentRound } from "./internal/currentRound.ts"
+import { decide as submit } from "./internal/decide.ts"
+import { guardedWait, withGuardsOf } from "./internal/guards.ts"
+import { reviserOf } from "./internal/proposed.ts"
 
 /**
  * The services that asking needs.
@@ -68,11 +74,21 @@ export type ClearanceError = SubmitError | Denied | PendingApproval | ApprovalEr
  */
 export const decide = (
   request: ToolCallRequest & Governed.Submission
+): Effect.Effect<ToolCalls.Decision, SubmitError, Services> => deciding(request)
+
+const deciding = (
+  request: ToolCallRequest & Governed.Submission,
+  join?: Approvals.AwaitOptions
 ): Effect.Effect<ToolCalls.Decision, SubmitError, Services> =>
-  Effect.tap(
-    Governed.decide(request),
-    ({ _tag, actionId }) => Effect.annotateCurrentSpan({ "vargate.action_id": actionId, "vargate.decision": _tag })
-  )
+  Effect.withFiber((fiber) => {
+    const deciding = submit(request, join)
+    return isTraced(fiber)
+      ? Effect.tap(
+        deciding,
+        ({ _tag, actionId }) => Effect.annotateCurrentSpan({ "vargate.action_id": actionId, "vargate.decision": _tag })
+      )
+      : deciding
+  })
 
 /**
  * Submits a call, waits for the reviewer's decision where it is pending, and then has `act` run once or returns the
@@ -83,18 +99,102 @@ export const decide = (
  * Writes on the current span: `vargate.action_id`, `vargate.decision`, and after a wait `vargate.approval.outcome` and
  * `vargate.approval.wait_ms`.
  *
+ * Where a reviewer proposes other params, `changed` says what to do with these, and `Proposals` is provided, they are
+ * submitted once. Everywhere else that is a rejection like any other.
+ *
  * @category asking
  * @since 0.1.0
  */
 export const run = <A, E, R>(
   request: Request,
-  act: (actionId: ActionId) => Effect.Effect<A, E, R>
+  act: (actionId: ActionId) => Effect.Effect<A, E, R>,
+  changed?: Changed<A, E, R>
 ): Effect.Effect<Governed.Done<A>, ClearanceError | ToolFailed | E, Services | R> =>
-  Effect.flatMap(decide(request), (decision) =>
-    Governed.settle(decision, {
-      act: decision._tag === "PendingApproval" ? (actionId) => begun(actionId, act(actionId)) : act,
-      hold: hold(request)
-    }))
+  Effect.flatMap(CurrentRound, (current) => {
+    const round = current?.take() === true ? current : undefined
+    const waiting = hold(request)
+    const { onPending = Governed.wait() } = request
+    // A round that is cut off by its client is no wait that another call can join.
+    const join = onPending._tag === "Wait" && round === undefined ? onPending : undefined
+    return Effect.flatMap(
+      round?.resumes === undefined ? deciding(request, join) : resumed(round.resumes),
+      (decision) =>
+        decision._tag === "PendingApproval" && changed !== undefined && round === undefined
+          ? settle(decision, request, { hold: waiting, act: (actionId) => begun(actionId, act(actionId)), changed })
+          : Governed.settle(decision, {
+            act: decision._tag === "PendingApproval"
+              ? (actionId) => Effect.andThen(round?.claim(actionId) ?? Effect.void, begun(actionId, act(actionId)))
+              : act,
+            hold: round === undefined ? waiting : (pending) => round.wait(pending, waiting(pending))
+          })
+    )
+  })
+
+/**
+ * What to do with params that a reviewer proposes instead of those that were submitted. What it fails with is a rejection
+ * of the call.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export type Changed<A, E, R> = (
+  params: Readonly<Record<string, unknown>>
+) => Effect.Effect<(actionId: ActionId) => Effect.Effect<A, E, R>, unknown, R>
+
+/**
+ * Waits for the decision on a pending call, and continues with it, or once with what a reviewer proposes instead. `act` begins
+ * the action that is pending.
+ *
+ * @category asking
+ * @since 0.2.0
+ */
+export const settle = Effect.fnUntraced(function*<A, E, R>(
+  pending: PendingApproval,
+  request: Request,
+  steps: {
+    readonly act: (actionId: ActionId) => Effect.Effect<A, E | VargateError, R | Approvals.Approvals>
+    readonly changed: Changed<A, E, R>
+    /** Default: as the request says. */
+    readonly hold?:
+      | ((pending: PendingApproval) => Effect.Effect<Approved, PendingApproval | ApprovalError, Approvals.Approvals>)
+      | undefined
+  }
+): Effect.fn.Return<Governed.Done<A>, ClearanceError | ToolFailed | E, Services | R> {
+  const { changed, hold: waiting = hold(request) } = steps
+  const revise = yield* reviserOf(request, (changes) => decide({ ...request, ...changes, ...onceOnly(request) }))
+  const go = (
+    decision: ToolCalls.Decision,
+    act: (actionId: ActionId) => Effect.Effect<A, E | VargateError, R | Approvals.Approvals>
+  ): Effect.Effect<Governed.Done<A>, ClearanceError | ToolFailed | E, Services | R> => {
+    if (decision._tag !== "PendingApproval") return Governed.settle(decision, { act, hold: () => Effect.never })
+    return Effect.flatMap(Effect.result(waiting(decision)), (result) => {
+      if (Result.isSuccess(result)) return Governed.settle(result.success, { act })
+      const error = result.failure
+      if (error._tag !== "Rejected" || error.proposal === undefined) return Effect.fail(error)
+      return Effect.flatMap(
+        revise(error, changed),
+        ({ decision, proposal, read }) =>
+          Effect.map(
+            go(decision, (actionId) => begun(actionId, read(actionId))),
+            (done) => ({ proposal, ...done })
+          )
+      )
+    })
+  }
+  return yield* go(pending, steps.act)
+})
+
+/** Of a proposal at most one action lives. */
+const onceOnly = ({ reconcile }: Governed.Submission): Governed.Submission => ({
+  reconcile: reconcile === false ? false : { ...reconcile, resend: false }
+})
+
+/** An action that was submitted before: it may have been decided, and it is not submitted again. */
+const resumed = (pending: PendingApproval) =>
+  Effect.as(
+    Effect.annotateCurrentSpan({ "vargate.action_id": pending.actionId, "vargate.decision": pending._tag }),
+    pending
+  )
 
 /** Waits, and runs `whileWaiting` meanwhile, or fails at once. */
 const hold = ({ onPending = Governed.wait(), whileWaiting }: Pick<Request, "onPending" | "whileWaiting">) =>
@@ -120,7 +220,7 @@ export const wait = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Approved, ApprovalError, Approvals.Approvals> {
   const approvals = yield* Approvals.Approvals
   const since = yield* monotonicMillis
-  return yield* approvals.await(actionId, options).pipe(
+  return yield* guardedWait(actionId, approvals.await(actionId, options)).pipe(
     Effect.tap((approved) => annotateOutcome(approved._tag, since)),
     Effect.tapError((error) => annotateOutcome(error._tag, since))
   )
@@ -164,8 +264,9 @@ export const services: Effect.Effect<Context.Context<Services>, never, Services>
     Context.add(Approvals.Approvals, yield* Approvals.Approvals),
     Context.add(AuditLog.AuditLog, yield* AuditLog.AuditLog)
   )
+  const guarded = withGuardsOf(yield* Effect.context<never>(), context)
   // A lost call is looked up with the transport's care for the key.
-  return Option.isSome(transport) ? Context.add(context, Transport.Transport, transport.value) : context
+  return Option.isSome(transport) ? Context.add(guarded, Transport.Transport, transport.value) : guarded
 })
 
 // --- the span of a call ----------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -29,26 +28,31 @@ import * as Approvals from "../approvals/Approvals.ts"
 import * as AuditLog from "../audit/AuditLog.ts"
 import { capture } from "../calls/internal/capturedRequest.ts"
 import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
-import * as Reconcile from "../calls/Reconcile.ts"
 import * as ToolCalls from "../calls/ToolCalls.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   type ApprovalError,
   type Denied,
   type OperationError,
-  type PendingApproval,
+  PendingApproval,
+  type Rejected,
   type SubmitError,
-  ToolFailed
+  ToolFailed,
+  type VargateError
 } from "../errors/VargateError.ts"
 import { sameParams } from "../internal/sameParams.ts"
 import { annotate, inSpan, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
+import type { Proposal } from "../reviews/Proposal.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import { begun } from "./internal/begun.ts"
+import { decide as submit, type Submission } from "./internal/decide.ts"
+import { guardedAct, guardedWait } from "./internal/guards.ts"
 import { makeOnce } from "./internal/makeOnce.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
+import { type Params, type Reader, type Reviser, reviserOf } from "./internal/proposed.ts"
 
 // --- results ---------------------------------------------------------------------------------------------------------
 
@@ -62,6 +66,8 @@ export interface DoneByAgent<A> {
   readonly executedBy: "agent"
   readonly actionId: ActionId
   readonly result: A
+  /** Where a reviewer changed the params: what was executed is this, and not the call that was rejected for it. */
+  readonly proposal?: Proposal | undefined
 }
 
 /**
@@ -80,6 +86,8 @@ export interface DoneByGateway {
   readonly actionId: ActionId
   readonly result: unknown
   readonly isResultLost: boolean
+  /** Where a reviewer changed the params: what was executed is this, and not the call that was rejected for it. */
+  readonly proposal?: Proposal | undefined
 }
 
 /**
@@ -104,7 +112,7 @@ export type Done<A> = DoneByAgent<A> | DoneByGateway
 export interface Detached<A, E, R> {
   readonly executedBy: "none"
   readonly actionId: ActionId
-  readonly await: Effect.Effect<Done<A>, ApprovalError | ToolFailed | E, R>
+  readonly await: Effect.Effect<Done<A>, ApprovalError | SubmitError | Denied | ToolFailed | E, R>
   readonly outcome: Effect.Effect<Approvals.Outcome, OperationError>
 }
 
@@ -189,24 +197,7 @@ type PendingError<P extends OnPending> = P extends Wait ? ApprovalError : P exte
 
 // --- run -------------------------------------------------------------------------------------------------------------
 
-/**
- * How a call is submitted.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Submission {
-  /**
-   * When to submit again. Default: `RetryPolicy.standard`, which repeats only what certainly did nothing. Whatever is given
-   * is made safe (`RetryPolicy.make`).
-   */
-  readonly retry?: RetryPolicy.RetryPolicy | undefined
-  /**
-   * How to find out what became of a call whose answer was lost. Default: as `Reconcile.reconcile` does; `false` leaves it
-   * unknown.
-   */
-  readonly reconcile?: Reconcile.Options | false | undefined
-}
+export type { Submission } from "./internal/decide.ts"
 
 /**
  * How a governed action is submitted, and what to do when it is pending.
@@ -232,24 +223,7 @@ export interface Options<P extends OnPending = Wait> extends Submission {
  */
 export const decide = (
   request: ToolCallRequest & Submission
-): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
-  Effect.withFiber((fiber) => {
-    const { reconcile, retry = RetryPolicy.standard } = request
-    const toolCalls = Context.get(fiber.context as Context.Context<ToolCalls.ToolCalls>, ToolCalls.ToolCalls)
-    // Read here, once: however often it is submitted, it is this call of this agent.
-    const submit = toolCalls.decide(capture(request, fiber.getRef(Agent)) ?? request)
-    // Only a call that fails pays for what follows.
-    return Effect.catch(submit, (error) => {
-      let isFirst = true
-      const submitAgain = Effect.suspend(() => {
-        if (!isFirst) return submit
-        isFirst = false
-        return Effect.fail(error)
-      })
-      const retried = Effect.retry(submitAgain, RetryPolicy.ensureSafe(retry))
-      return reconcile === false ? retried : Reconcile.reconcileDecision(reconcile)(retried)
-    })
-  })
+): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> => submit(request)
 
 /**
  * Submits a call and, if it is allowed or approved, sees it done exactly once: by the gateway where it executed the call,
@@ -260,44 +234,122 @@ export const decide = (
  * `action` never runs after a denial, a rejection, an expiry, a failed execution or an unknown outcome, and at most once
  * otherwise.
  *
+ * A reviewer may propose other params where the rules of a panel allow that. Where `action` is a function of the params, and
+ * `Proposals` is provided, the proposal is submitted once, as an action of its own, and `action` gets the params that were
+ * decided. Everywhere else that is a rejection like any other.
+ *
  * @category running
  * @since 0.1.0
  */
 export const run: <A, E, R, P extends OnPending = Wait>(
   request: ToolCallRequest & Options<P>,
-  action: Effect.Effect<A, E, R>
+  action: Effect.Effect<A, E, R> | ((params: Params) => Effect.Effect<A, E, R>)
 ) => Effect.Effect<
   Done<A> | PendingResult<P, A, E, R>,
   SubmitError | Denied | ToolFailed | PendingError<P> | E,
   ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
-> = (<A, E, R>(request: ToolCallRequest & Options<OnPending>, action: Effect.Effect<A, E, R>) =>
-  inSpan(
-    "Governed.run",
-    () =>
-      Effect.flatMap(decide(request), (decision): Effect.Effect<unknown, unknown, unknown> => {
-        const strategy = request.onPending ?? wait()
-        return decision._tag === "PendingApproval" && strategy._tag !== "Fail"
-          ? hold(decision, strategy, action)
-          : settle(decision, { act: (actionId) => act(actionId, action), hold: Effect.fail })
-      })
-  )) as never
+> = (<A, E, R>(
+  request: ToolCallRequest & Options<OnPending>,
+  action: Effect.Effect<A, E, R> | ((params: Params) => Effect.Effect<A, E, R>)
+) =>
+  inSpan("Governed.run", (fiber) => {
+    if (typeof action !== "function") return runWith(request, { act: action })
+    // Read here, once: the action gets what is submitted.
+    const captured = capture(request, fiber.getRef(Agent))
+    return captured === undefined ? runWith(request, { act: Effect.die("never submitted") }) : runWith(
+      { ...request, ...captured },
+      {
+        act: Effect.suspend(() => action(captured.params ?? {})),
+        changed: (params) => Effect.succeed(Effect.suspend(() => action(params)))
+      }
+    )
+  })) as never
+
+/** What to do with a call once it may be done, and with what a reviewer has made of it. */
+interface Acting<A, E, R, R2 = never> {
+  readonly act: Effect.Effect<A, E, R>
+  /** Where it is absent, a proposal is a rejection. */
+  readonly changed?: Reader<Effect.Effect<A, E, R>, R2> | undefined
+}
+
+const runWith = <A, E, R, R2>(request: ToolCallRequest & Options<OnPending>, acting: Acting<A, E, R, R2>) =>
+  Effect.flatMap(submit(request, joinOf(request)), (decision): Effect.Effect<unknown, unknown, unknown> => {
+    const strategy = request.onPending ?? wait()
+    return decision._tag === "PendingApproval" && strategy._tag !== "Fail"
+      ? hold(decision, strategy, request, acting)
+      : settle(decision, { act: (actionId) => act(actionId, acting.act), hold: Effect.fail })
+  })
+
+/** A call that joins another one's wait waits as it would for its own decision. */
+const joinOf = ({ onPending = wait() }: Options<OnPending>) => onPending._tag === "Wait" ? onPending : undefined
 
 /** Waits for the decision on a pending call, or returns a handle that does. */
-const hold = Effect.fnUntraced(function*<A, E, R>(
+const hold = Effect.fnUntraced(function*<A, E, R, R2>(
   pending: PendingApproval,
   strategy: Wait | Detach,
-  action: Effect.Effect<A, E, R>
+  request: ToolCallRequest & Submission,
+  acting: Acting<A, E, R, R2>
 ) {
   const { actionId } = pending
   const approvals = yield* Approvals.Approvals
-  const acting = yield* makeOnce(() => begun(actionId, action))
-  const settled = settle(pending, {
-    act: () => act(actionId, acting()),
-    hold: () => approvals.await(actionId, strategy._tag === "Wait" ? strategy : {})
-  })
+  const revise = acting.changed === undefined ? undefined : yield* reviserOf(request, yield* submitting(request))
+  const settled = yield* settling(pending, acting, { options: strategy._tag === "Wait" ? strategy : {}, revise })
   return strategy._tag === "Wait"
     ? yield* settled
     : { executedBy: "none" as const, actionId, await: settled, outcome: approvals.outcome(actionId) }
+})
+
+/** Submits a call with other params, with the services of now: a handle is awaited anywhere. */
+const submitting = Effect.fnUntraced(function*(request: ToolCallRequest & Submission) {
+  const toolCalls = yield* ToolCalls.ToolCalls
+  const log = yield* AuditLog.AuditLog
+  const { isBusinessHours, method, reconcile, reference, retry, same, tool } = request
+  const call = { tool, method, isBusinessHours, reference, retry, same }
+  return (changed: Pick<ToolCallRequest, "agent" | "allowDuplicate" | "params">) =>
+    submit({ ...call, ...changed, reconcile: reconcile === false ? false : { ...reconcile, resend: false } }).pipe(
+      Effect.provideService(ToolCalls.ToolCalls, toolCalls),
+      Effect.provideService(AuditLog.AuditLog, log)
+    )
+})
+
+/**
+ * What a decision leads to, and where it is pending the reviewers'. However often the result is run, the agent acts once,
+ * and what a reviewer proposes is submitted once.
+ */
+const settling = Effect.fnUntraced(function*<A, E, R, R2>(
+  decision: ToolCalls.Decision,
+  { act: action, changed }: Acting<A, E, R, R2>,
+  given: { readonly options: Approvals.AwaitOptions; readonly revise: Reviser<never> | undefined },
+  proposal?: Proposal
+): Effect.fn.Return<
+  Effect.Effect<Done<A>, ApprovalError | SubmitError | Denied | ToolFailed | E, Approvals.Approvals | R | R2>,
+  never,
+  Approvals.Approvals
+> {
+  const { options, revise } = given
+  const { actionId } = decision
+  const approvals = yield* Approvals.Approvals
+  const acting = yield* makeOnce(() => begun(actionId, action))
+  const steps = { act: () => act(actionId, acting()) }
+  const done = <E2, R2>(settled: Effect.Effect<Done<A>, E2, R2>) =>
+    proposal === undefined ? settled : Effect.map(settled, (done): Done<A> => ({ ...done, proposal }))
+  if (decision._tag !== "PendingApproval") return done(settle(decision, { ...steps, hold: () => Effect.never }))
+  const revising = yield* makeOnce((rejected: Rejected) =>
+    changed === undefined || revise === undefined
+      ? Effect.fail(rejected)
+      : Effect.flatMap(
+        revise(rejected, changed),
+        ({ decision, proposal, read }) => settling(decision, { act: read, changed }, given, proposal)
+      )
+  )
+  return Effect.flatMap(
+    Effect.result(guardedWait(actionId, approvals.await(actionId, options))),
+    Result.match({
+      onSuccess: (approved) => done(settle(approved, steps)),
+      onFailure: (error) =>
+        error._tag === "Rejected" && error.proposal !== undefined ? Effect.flatten(revising(error)) : Effect.fail(error)
+    })
+  )
 })
 
 /**
@@ -332,15 +384,15 @@ export const settle: {
   <A, E, R>(
     approved: Approved,
     steps: { readonly act: (actionId: ActionId) => Effect.Effect<A, E, R> }
-  ): Effect.Effect<Done<A>, ToolFailed | E, R>
+  ): Effect.Effect<Done<A>, ToolFailed | VargateError | E, R>
   <A, E, R, E2 = never, R2 = never>(
     decision: ToolCalls.Decision | Approved,
     steps: Steps<A, E, R, E2, R2>
-  ): Effect.Effect<Done<A>, Denied | ToolFailed | E | E2, R | R2>
+  ): Effect.Effect<Done<A>, Denied | ToolFailed | VargateError | E | E2, R | R2>
 } = <A, E, R, E2, R2>(
   decision: ToolCalls.Decision | Approved,
   steps: Pick<Steps<A, E, R, E2, R2>, "act"> & Partial<Steps<A, E, R, E2, R2>>
-): Effect.Effect<Done<A>, Denied | ToolFailed | E | E2, R | R2> => {
+): Effect.Effect<Done<A>, Denied | ToolFailed | VargateError | E | E2, R | R2> => {
   switch (decision._tag) {
     case "Denied":
       return Effect.fail(decision)
@@ -351,7 +403,10 @@ export const settle: {
       const { actionId, execution } = decision
       switch (execution._tag) {
         case "NotExecuted":
-          return Effect.map(steps.act(actionId), (result) => ({ executedBy: "agent", actionId, result }))
+          return Effect.map(
+            guardedAct(actionId, steps.act(actionId)),
+            (result) => ({ executedBy: "agent", actionId, result })
+          )
         case "Executed":
           return Effect.succeed({ executedBy: "gateway", actionId, result: execution.result, isResultLost: false })
         case "ExecutedUnseen":
@@ -387,6 +442,17 @@ export interface ResumeOptions extends Approvals.AwaitOptions {
 }
 
 /**
+ * How to resume an action whose params a reviewer may change.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface ResumeCallOptions extends Approvals.AwaitOptions, Submission {
+  /** The call, as in {@link ResumeOptions}. Proposed params are submitted with the rest of it. */
+  readonly call: ToolCallRequest
+}
+
+/**
  * Continues a pending action by its id, in whatever process: waits for the decision, and then acts like {@link run}.
  *
  * **Details**
@@ -416,27 +482,59 @@ export interface ResumeOptions extends Approvals.AwaitOptions {
  * @category running
  * @since 0.1.0
  */
-export const resume: <A, E, R>(
+export const resume: {
+  <A, E, R>(
+    actionId: ActionId,
+    action: Effect.Effect<A, E, R>,
+    options?: ResumeOptions
+  ): Effect.Effect<
+    Done<A>,
+    ApprovalError | OperationError | ToolFailed | E,
+    Approvals.Approvals | AuditLog.AuditLog | R
+  >
+  /** `action` gets the params that were decided: those of the call, or what a reviewer has proposed (`Proposals`). */
+  <A, E, R>(
+    actionId: ActionId,
+    action: (params: Params) => Effect.Effect<A, E, R>,
+    options: ResumeCallOptions
+  ): Effect.Effect<
+    Done<A>,
+    ApprovalError | OperationError | SubmitError | Denied | ToolFailed | E,
+    ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
+  >
+} = Effect.fn("Governed.resume")(function*<A, E, R>(
   actionId: ActionId,
-  action: Effect.Effect<A, E, R>,
-  options?: ResumeOptions
-) => Effect.Effect<
-  Done<A>,
-  ApprovalError | OperationError | ToolFailed | E,
-  Approvals.Approvals | AuditLog.AuditLog | R
-> = Effect.fn("Governed.resume")(function*<A, E, R>(
-  actionId: ActionId,
-  action: Effect.Effect<A, E, R>,
-  options: ResumeOptions = {}
+  action: Effect.Effect<A, E, R> | ((params: Params) => Effect.Effect<A, E, R>),
+  options: ResumeOptions | ResumeCallOptions = {}
 ) {
   yield* Effect.annotateCurrentSpan({ "vargate.action_id": actionId })
+  if (typeof action === "function") return yield* resumeCall(actionId, action, options as ResumeCallOptions)
   if (options.call !== undefined) yield* expectCall(actionId, options.call)
   const approvals = yield* Approvals.Approvals
-  const approved = yield* approvals.await(actionId, options)
+  const approved = yield* guardedWait(actionId, approvals.await(actionId, options))
   return yield* settle(approved, {
     act: () => act(actionId, begun(actionId, action))
   })
 }) as never
+
+const resumeCall = Effect.fnUntraced(function*<A, E, R>(
+  actionId: ActionId,
+  action: (params: Params) => Effect.Effect<A, E, R>,
+  { call, poll, reconcile, retry, timeout }: ResumeCallOptions
+) {
+  const request = capture(call, yield* Agent)
+  if (request === undefined || Result.isFailure(request.snapshot)) {
+    return yield* invalidRequest("Governed.resume", [{ path: ["call"], message: "Expected the call, with its params" }])
+  }
+  const params = request.snapshot.success.value
+  yield* expectCall(actionId, request)
+  const pending = new PendingApproval({ actionId, message: `The action waits for a reviewer as ${actionId}.` })
+  const strategy: Wait = { _tag: "Wait", timeout, poll }
+  return yield* hold(pending, strategy, { ...request, retry, reconcile }, {
+    act: Effect.suspend(() => action(params)),
+    changed: (params) => Effect.succeed(Effect.suspend(() => action(params)))
+  })
+})
 
 const expectCall = Effect.fnUntraced(function*(actionId: ActionId, call: NonNullable<ResumeOptions["call"]>) {
   const log = yield* AuditLog.AuditLog
@@ -493,6 +591,9 @@ export interface Definition<S extends Schema.Constraint, A, E, R, P extends OnPe
  * The params that were approved are the params that run: they are read once, encoded to JSON and submitted, and the handler
  * receives what that very JSON decodes to. Its digest stands on the span as `vargate.params_digest`.
  *
+ * Where a reviewer proposes other params, and `Proposals` is provided, these are submitted once, and the handler receives
+ * what they decode to.
+ *
  * @category tools
  * @since 0.1.0
  */
@@ -523,11 +624,12 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
         // Decoded before anything is sent: a handler that could not read its params must not be approved.
         Effect.flatMap(params.checked(() => decode(submitted.value)), (decoded) => {
           annotate(fiber, () => ({ "vargate.params_digest": submitted.digest }))
-          return run(
-            { ...options, params: submitted.value },
-            Effect.suspend(() => handler(decoded as S["Type"]))
-          )
-        })))
+          const acting = (decoded: unknown) => Effect.suspend(() => handler(decoded as S["Type"]))
+          return runWith({ ...options, params: submitted.value }, {
+            act: acting(decoded),
+            changed: (params) => Effect.map(decode(params), acting)
+          })
+        }))) as never
 }
 
 // --- many ------------------------------------------------------------------------------------------------------------

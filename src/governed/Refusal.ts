@@ -7,7 +7,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
-import type { ResultUnusable, StorageFailed, ToolFailed } from "../errors/VargateError.ts"
+import type { Joined, Reason, ResultUnusable, StorageFailed, ToolFailed } from "../errors/VargateError.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import type { ClearanceError } from "./Clearance.ts"
 
@@ -49,14 +49,18 @@ export const make = (error: Refused, words: (error: Refused) => string = reasonO
  * @category accessors
  * @since 0.1.0
  */
-export const actionIdOf = (error: Refused): ActionId | undefined => "actionId" in error ? error.actionId : undefined
+export const actionIdOf = (error: Refused): ActionId | undefined => {
+  const about = error._tag === "VargateError" ? error.reason : error
+  return "actionId" in about ? about.actionId : undefined
+}
 
 const notDone = "Do not report it as done."
 const notAgain = "Do not call the tool again for it: that would be a second action."
 
 /**
  * Says what happened, what did not, and what the model must not make of it. Every text begins with the verdict in capital
- * letters: `NOT PERFORMED`, `NOT PERFORMED YET`, `FAILED`, `OUTCOME UNKNOWN` or `PERFORMED, RESULT UNKNOWN`.
+ * letters: `NOT PERFORMED`, `NOT PERFORMED YET`, `NOT PERFORMED AGAIN`, `PERFORMED BEFORE`, `FAILED`, `OUTCOME UNKNOWN` or
+ * `PERFORMED, RESULT UNKNOWN`.
  *
  * @category constructors
  * @since 0.1.0
@@ -73,9 +77,11 @@ export function reasonOf(error: Refused): string {
       return `NOT PERFORMED: the policy denied this action (${why}). ${notDone} ${when} Action id: ${error.actionId}.`
     }
     case "Rejected":
-      return `NOT PERFORMED: a reviewer rejected this action${
-        error.note ? ` (${error.note})` : ""
-      }. ${notDone} Do not try the same again. Action id: ${error.actionId}.`
+      return error.proposal === undefined
+        ? `NOT PERFORMED: a reviewer rejected this action${
+          error.note ? ` (${error.note})` : ""
+        }. ${notDone} Do not try the same again. Action id: ${error.actionId}.`
+        : `NOT PERFORMED: a reviewer rejected this action as it is, and would approve it with other params, which an operator can look up. ${notDone} Do not try the same again. Action id: ${error.actionId}.`
     case "Expired":
       return `NOT PERFORMED: no reviewer approved this action in time, and it can no longer be approved. ${notDone} Ask for it anew only if it is still wanted. Action id: ${error.actionId}.`
     case "PendingApproval":
@@ -104,13 +110,60 @@ export function reasonOf(error: Refused): string {
     case "StorageFailed":
       return `NOT PERFORMED: it could not be looked up whether this action was approved. ${notDone} ${notAgain}`
     case "VargateError":
-      return error.sideEffect === "possible"
+      return ofReason(error.reason) ?? (error.sideEffect === "possible"
         ? `OUTCOME UNKNOWN: this action may or may not have been performed. Report it neither as done nor as not done, and do not repeat it. (${error.message})`
         : error.reason._tag === "InvalidRequest"
         ? `NOT PERFORMED: this action cannot be submitted as it is. ${notDone} (${error.reason.message})`
         : error.reason._tag === "Conflict"
         ? `NOT PERFORMED AGAIN: this action was begun before, and its approval allows it once. Take the answer to that for what became of it, and do not repeat it. (${error.reason.detail})`
-        : `NOT PERFORMED: the gateway could not be asked for permission. ${notDone} (${error.message})`
+        : `NOT PERFORMED: the gateway could not be asked for permission. ${notDone} (${error.message})`)
+  }
+}
+
+/** What kept the call from being submitted, where it was something before the gateway. */
+const ofReason = (reason: Reason): string | undefined => {
+  switch (reason._tag) {
+    case "Joined":
+      return joined(reason)
+    case "RefusedAgain":
+      return `NOT PERFORMED: a reviewer rejected this very action a short time ago${
+        reason.note ? ` (${reason.note})` : ""
+      }, and it was not asked for again. ${notDone} Do not try the same again. Action id: ${reason.actionId}.`
+    case "Suspended": {
+      const why = reason.note ? ` (${reason.note})` : ""
+      return reason.sideEffect === "none"
+        ? `NOT PERFORMED: an operator has suspended ${reason.scope}${why}. ${notDone} Do not try it again by yourself.`
+        : `NOT PERFORMED YET: this action waits for a reviewer's approval as ${reason.actionId}, and an operator has suspended ${reason.scope}${why}. ${notDone} ${notAgain}`
+    }
+    case "OverBudget":
+      return reason.problem === "exceeded"
+        ? `NOT PERFORMED: there is no room for this action in a budget of ${reason.budget} (${reason.detail}). ${notDone} Do not try the same again, and do not split it into parts.`
+        : `NOT PERFORMED: this action cannot be counted in a budget of ${reason.budget}: ${reason.detail}. ${notDone}`
+    case "GuardUnavailable":
+      return `NOT PERFORMED: it could not be looked up whether this action may be asked for now. ${notDone} It may be tried again later.`
+    default:
+      return undefined
+  }
+}
+
+const joined = ({ actionId, note, outcome, result }: Joined): string => {
+  switch (outcome) {
+    case "pending":
+      return `NOT PERFORMED YET: this very action was asked for before and waits for a reviewer's approval as ${actionId}. ${notDone} ${notAgain}`
+    case "approved":
+      return `NOT PERFORMED AGAIN: this very action was asked for before and was approved as ${actionId}; that call performs it. Take the answer to that for what became of it, and do not repeat it.`
+    case "performed":
+      return `PERFORMED BEFORE: this very action was asked for before and was performed as ${actionId}, once. Do not repeat it.${
+        result === undefined ? "" : ` Its result: ${wordsOf(result)}`
+      }`
+    case "failed":
+      return `FAILED: this very action was asked for before as ${actionId}, was begun, and failed. It may have done part of its work. ${notDone} Do not repeat it before its effect is known.`
+    case "rejected":
+      return `NOT PERFORMED: a reviewer rejected this action${
+        note ? ` (${note})` : ""
+      }. ${notDone} Do not try the same again. Action id: ${actionId}.`
+    case "expired":
+      return `NOT PERFORMED: no reviewer approved this action in time, and it can no longer be approved. ${notDone} Ask for it anew only if it is still wanted. Action id: ${actionId}.`
   }
 }
 
@@ -129,12 +182,21 @@ const wordsOf = (error: unknown): string => {
  */
 export const report = (tool: string, error: Refused): Effect.Effect<void> =>
   Effect.andThen(
-    Effect.annotateCurrentSpan("error.type", error._tag),
+    Effect.annotateCurrentSpan("error.type", ofReasonName(error)),
     isDecision(error)
       ? Effect.logDebug(`${tool}: ${error.message}`)
       : Effect.logWarning(`${tool}: ${error.message}`)
   )
 
-const isDecision = ({ _tag }: Refused): boolean =>
+/** Of what stands before the gateway, the reason says more. */
+const ofReasonName = (error: Refused): string =>
+  error._tag === "VargateError" && ofReason(error.reason) !== undefined ? error.reason._tag : error._tag
+
+const isDecision = (error: Refused): boolean =>
+  error._tag === "VargateError" ? decisionReasons.has(error.reason._tag) : isAnswer(error)
+
+const decisionReasons: ReadonlySet<string> = new Set<Reason["_tag"]>(["Joined", "RefusedAgain"])
+
+const isAnswer = ({ _tag }: Refused): boolean =>
   _tag === "Denied" || _tag === "Rejected" || _tag === "Expired" || _tag === "PendingApproval" ||
   _tag === "ApprovalTimeout"

@@ -5,14 +5,14 @@
  * | error | status | stands for |
  * | --- | --- | --- |
  * | `ActionInvalid` | 400 | a request that the gateway does not take (`InvalidRequest`, `PayloadTooLarge`) |
- * | `ActionRefused` | 403 | `Denied`, `Rejected` |
+ * | `ActionRefused` | 403 | `Denied`, `Rejected`, `RefusedAgain` |
  * | `ActionNotFound` | 404 | `NotFound` |
  * | `ActionPending` | 409 | `PendingApproval`, `ApprovalTimeout`, `NeverQueued`, a `DuplicateSubmission` of what is pending |
- * | `ActionConflict` | 409 | `Conflict` |
+ * | `ActionConflict` | 409 | `Conflict`, a call that has `Joined` one that was performed |
  * | `ActionUnknown` | 409 | `OutcomeUnknown`, every other `DuplicateSubmission`, and every `VargateError` that may have had an effect |
  * | `ActionExpired` | 410 | `Expired` |
  * | `ActionFailed` | 424 | `ToolFailed`, `ResultUnusable` |
- * | `ActionLimited` | 429 | `RateLimited`, `QuotaExceeded` |
+ * | `ActionLimited` | 429 | `RateLimited`, `QuotaExceeded`, `OverBudget` |
  * | `ActionUnavailable` | 503 | `OpaUnavailable`, `StorageFailed`, and every other `VargateError` |
  *
  * **Details**
@@ -51,6 +51,7 @@ import {
   Denied,
   DuplicateSubmission,
   Expired,
+  type Joined,
   NeverQueued,
   OpaUnavailable,
   OutcomeUnknown,
@@ -260,9 +261,13 @@ interface Forms {
   readonly StorageFailed: ActionUnavailable
   readonly VargateError:
     | ActionInvalid
+    | ActionRefused
     | ActionNotFound
+    | ActionPending
     | ActionConflict
     | ActionUnknown
+    | ActionExpired
+    | ActionFailed
     | ActionLimited
     | ActionUnavailable
 }
@@ -277,7 +282,43 @@ export type Exposed<E> = E extends Failure ? Forms[E["_tag"]] : E
 
 const unavailable = "The action could not be decided; nothing was done. Try again later."
 
+const rejected = (actionId: ActionId, note: string | null | undefined) => {
+  const message = `A reviewer rejected the action${note ? ` (${note})` : ""}; nothing was done.`
+  return new ActionRefused({ actionId, by: "reviewer", violations: [], message })
+}
+
+const expired = (actionId: ActionId) => {
+  const message = "No reviewer decided in time; nothing was done. Ask for the action anew if it is still wanted."
+  return new ActionExpired({ actionId, message })
+}
+
+const failed = (actionId: ActionId) => {
+  const message = "The action was begun and failed: part of it may have been done. Do not repeat it unseen."
+  return new ActionFailed({ actionId, message })
+}
+
+/** The same call was asked for before. */
+const ofJoined = ({ actionId, note, outcome }: Joined) => {
+  switch (outcome) {
+    case "pending":
+    case "approved":
+      return pending(actionId)
+    case "performed":
+      return new ActionConflict({ message: "The same action was performed before; this request did nothing." })
+    case "failed":
+      return failed(actionId)
+    case "rejected":
+      return rejected(actionId, note)
+    case "expired":
+      return expired(actionId)
+  }
+}
+
 const ofVargateError = ({ reason }: VargateError): Forms["VargateError"] => {
+  if (reason._tag === "Joined") return ofJoined(reason)
+  if (reason._tag === "Suspended" && reason.sideEffect === "possible" && reason.actionId !== undefined) {
+    return pending(reason.actionId)
+  }
   if (reason.sideEffect === "possible") return unknown
   switch (reason._tag) {
     case "InvalidRequest":
@@ -290,6 +331,10 @@ const ofVargateError = ({ reason }: VargateError): Forms["VargateError"] => {
       return new ActionNotFound({ message: "There is no such action." })
     case "Conflict":
       return new ActionConflict({ message: "Another decision came first; this one had no effect." })
+    case "RefusedAgain":
+      return rejected(reason.actionId, reason.note)
+    case "OverBudget":
+      return new ActionLimited({ message: "There is no room for the action in its budget; nothing was done." })
     case "QuotaExceeded":
       return new ActionLimited({ message: "The allowed number is reached; nothing was done." })
     default:
@@ -321,11 +366,8 @@ export const of = (error: Failure): PublicError => {
       const message = `The policy denied the action${why}; nothing was done.`
       return new ActionRefused({ actionId, by: "policy", violations, message })
     }
-    case "Rejected": {
-      const { actionId, note } = error
-      const message = `A reviewer rejected the action${note ? ` (${note})` : ""}; nothing was done.`
-      return new ActionRefused({ actionId, by: "reviewer", violations: [], message })
-    }
+    case "Rejected":
+      return rejected(error.actionId, error.note)
     case "PendingApproval":
     case "ApprovalTimeout":
       return pending(error.actionId)
@@ -335,14 +377,10 @@ export const of = (error: Failure): PublicError => {
       const message = "The action needs an approval, and was not queued for one; nothing was done."
       return new ActionPending({ actionId: error.actionId, message })
     }
-    case "Expired": {
-      const message = "No reviewer decided in time; nothing was done. Ask for the action anew if it is still wanted."
-      return new ActionExpired({ actionId: error.actionId, message })
-    }
-    case "ToolFailed": {
-      const message = "The action was begun and failed: part of it may have been done. Do not repeat it unseen."
-      return new ActionFailed({ actionId: error.actionId, message })
-    }
+    case "Expired":
+      return expired(error.actionId)
+    case "ToolFailed":
+      return failed(error.actionId)
     case "ResultUnusable": {
       const message = "The action was performed, and its result cannot be used. Do not repeat it."
       return new ActionFailed({ actionId: error.actionId, message })

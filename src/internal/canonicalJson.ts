@@ -20,8 +20,14 @@ interface Open {
  * @internal
  */
 export const asciiString = (text: string): string =>
-  // `JSON.stringify` already escapes controls and lone surrogates in lower-case hex; only U+007F and up is left raw.
-  JSON.stringify(text).replace(/[\x7f-\uffff]/g, (unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0"))
+  // Most texts are written as they are.
+  /^[ !#-[\]-~]*$/.test(text)
+    ? `"${text}"`
+    // `JSON.stringify` already escapes controls and lone surrogates in lower-case hex; only U+007F and up is left raw.
+    : JSON.stringify(text).replace(
+      /[\x7f-\uffff]/g,
+      (unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")
+    )
 
 const scalar = (value: unknown): string => {
   switch (typeof value) {

@@ -45,12 +45,11 @@ const compress = (state: Int32Array, view: DataView, offset: number): void => {
 }
 
 /**
- * The lower-case hex SHA-256 of the UTF-8 bytes of a text.
+ * The SHA-256 of bytes.
  *
  * @internal
  */
-export const sha256 = (text: string): string => {
-  const bytes = new TextEncoder().encode(text)
+export const sha256Of = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
   const { length } = bytes
   // A one bit, and the length in bits as the last 64 of a block.
   const padded = new Uint8Array(Math.ceil((length + 9) / 64) * 64)
@@ -63,5 +62,12 @@ export const sha256 = (text: string): string => {
   for (let offset = 0; offset < padded.length; offset += 64) compress(state, view, offset)
   const digest = new DataView(new ArrayBuffer(32))
   state.forEach((word, i) => digest.setInt32(4 * i, word))
-  return Hex.encode(new Uint8Array(digest.buffer))
+  return new Uint8Array(digest.buffer)
 }
+
+/**
+ * The lower-case hex SHA-256 of the UTF-8 bytes of a text.
+ *
+ * @internal
+ */
+export const sha256 = (text: string): string => Hex.encode(sha256Of(new TextEncoder().encode(text)))

@@ -14,11 +14,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { classifySqliteError, ConnectionError, SqlError } from "effect/sql/SqlError"
+import { classifySqliteError, ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
@@ -50,6 +51,22 @@ export const primaryCode = (error: SqlError): number | undefined => {
   const code = Predicate.hasProperty(cause, "cause") ? resultCode(cause.cause) : undefined
   return code === undefined ? undefined : code & 0xff
 }
+
+/** SQLite's number for a file that another connection writes to, beyond the time that one waits for it. */
+const busy = 5
+
+/**
+ * Runs again, for some seconds, what SQLite refused because another connection was writing. Only for one statement, or one
+ * transaction: what was refused was not done.
+ *
+ * @internal
+ */
+export const whileBusy = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, {
+    schedule: Schedule.spaced("50 millis"),
+    times: 40,
+    while: (error) => isSqlError(error) && primaryCode(error) === busy
+  })
 
 class ForeignFile extends Error {
   override readonly message = "the file belongs to another program"
@@ -212,6 +229,8 @@ export interface Direct {
   readonly run: (sql: string, ...params: ReadonlyArray<SQLInputValue>) => void
   /** An effect that fails where the statements throw. */
   readonly attempt: <A>(statements: () => A) => Effect.Effect<A, SqlError>
+  /** A transaction that is over at once. Throws what the statements throw, and then nothing of them is kept. */
+  readonly transaction: <A>(statements: () => A) => A
 }
 
 /** The texts are the program's own, so that there are few of them, and each statement is kept. */
@@ -224,11 +243,24 @@ const directOf = (db: DatabaseSync): Direct => {
     statements.set(sql, statement)
     return statement
   }
+  const run = (sql: string, ...params: ReadonlyArray<SQLInputValue>) => void prepare(sql).run(...params)
   return {
     isTransaction: () => db.isTransaction,
     all: <Row extends object>(sql: string, ...params: ReadonlyArray<SQLInputValue>) =>
       prepare(sql).all(...params) as unknown as ReadonlyArray<Row>,
-    run: (sql, ...params) => void prepare(sql).run(...params),
+    run,
+    transaction: (statements) => {
+      run("BEGIN IMMEDIATE")
+      try {
+        const result = statements()
+        run("COMMIT")
+        return result
+      } catch (cause) {
+        // Some failures, such as a full disk, have ended it already.
+        if (db.isTransaction) run("ROLLBACK")
+        throw cause
+      }
+    },
     attempt: (statements) => Effect.try({ try: statements, catch: sqlError("execute a statement") })
   }
 }

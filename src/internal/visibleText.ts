@@ -110,3 +110,36 @@ export const withVisible = (text: string, write: (character: string) => string):
   }
   return visible + text.slice(from)
 }
+
+const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
+
+const escape = (character: string): string => {
+  const short = shortEscapes[character]
+  if (short !== undefined) return short
+  const point = character.codePointAt(0)!
+  if (point < 0x100) return `\\x${point.toString(16).padStart(2, "0")}`
+  return point < 0x10000 ? `\\u${point.toString(16).padStart(4, "0")}` : `\\u{${point.toString(16)}}`
+}
+
+/**
+ * Writes out every character that a terminal would obey instead of showing it, or that shows as nothing or as a blank:
+ * `\x1b`, `\n`, `\u202e`, `\u2800`.
+ *
+ * @internal
+ */
+export const visible = (text: string): string => withVisible(text, escape)
+
+/**
+ * JSON that is safe on a screen too: what stands bare in its strings is escaped, which means the same. Between its
+ * tokens JSON may have line ends and tabs, which do no harm.
+ *
+ * @internal
+ */
+export const visibleJson = (json: string): string =>
+  withVisible(json, (character) =>
+    /[\t\r\n]/.test(character)
+      ? character
+      : Array.from(
+        { length: character.length },
+        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`
+      ).join(""))

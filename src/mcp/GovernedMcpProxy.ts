@@ -25,20 +25,21 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import { LogToStderr } from "effect/Logger"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { errorReported } from "effect/Runtime"
 import type { Stdio } from "effect/Stdio"
+import type { VargateError } from "../errors/VargateError.ts"
 import type * as Clearance from "../governed/Clearance.ts"
-import type { Answer, Options } from "./internal/relay.ts"
-import * as relay from "./internal/relay.ts"
-import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
+import { makeShared } from "./internal/conversation.ts"
+import { converse } from "./internal/converse.ts"
+import type { ChannelFailed, McpChannel } from "./McpChannel.ts"
 import * as McpStdio from "./McpStdio.ts"
+import type { Answer, Options } from "./ProxyOptions.ts"
 
 // --- options ---------------------------------------------------------------------------------------------------------
 
-export type { Answer, Options } from "./internal/relay.ts"
+export type { Answer, Options, Rounds } from "./ProxyOptions.ts"
 
 /**
  * Answers a pending call at once with the id of the action, instead of waiting, and offers one more tool, which takes
@@ -66,8 +67,8 @@ export const answer = (
 // --- run -------------------------------------------------------------------------------------------------------------
 
 /**
- * Passes messages between the two until one of them ends: succeeds when the client has gone, and fails when the server
- * has.
+ * Passes messages between the two until one of them ends: succeeds when the client has ended, and fails when the server
+ * has. Fails at once with `InvalidRequest` where `tool` is missing, or another option is not what it has to be.
  *
  * **Details**
  *
@@ -77,10 +78,17 @@ export const answer = (
  * before it has answered a call, the client is told that the outcome is unknown. A call that the client cancels is
  * forgotten while it waits, and cancelled at the server afterwards. Nothing is repeated.
  *
- * Everything else passes unchanged, both ways: `tools/list` but for the allow-list, resources, prompts, sampling,
- * elicitation, progress, logging, and what later revisions of the protocol may add. What is not passed: text that is not
- * JSON, a `tools/call` without an id, since a refusal of it could not be answered, and a message with a member that a
- * reader without regard to case takes for another one (`Method` beside `method`). Batches are taken apart.
+ * Both eras of the protocol may come over one connection; each request says which one it belongs to. A pending call of a
+ * legacy client waits, or is answered at once (`onPending`). A modern one (revision 2026-07-28) waits for a while, then is
+ * answered with `input_required`, so that the client asks again with a state that the proxy has sealed, and in the end the
+ * model is told to ask later. However often a state comes back, it continues its action and begins none, and each hand-over
+ * to the server happens once (`HandOverClaims`).
+ *
+ * Everything else passes as the text that it was, both ways: `tools/list` but for the allow-list and the tool to ask after
+ * an approval, resources, prompts, sampling, elicitation, progress, logging. What is not passed: text that is not JSON,
+ * messages of more than 16 MB, methods that the protocol does not have (`methods` allows more), calls without an id, members
+ * that stand twice where something is decided on them, and a message with a member that a reader without regard to case
+ * takes for another one (`Method` beside `method`). Batches are taken apart.
  *
  * Each call is a span, `execute_tool NAME` (see `Clearance`). The agent is the ambient one.
  *
@@ -90,27 +98,12 @@ export const answer = (
 export const run = (
   client: McpChannel,
   server: McpChannel,
-  options: Options = {}
-): Effect.Effect<void, ChannelFailed, Clearance.Services> =>
-  Effect.scoped(Effect.gen(function*() {
-    const { abandon, fromClient, fromServer, serverHasGone } = yield* relay.make(client, server, options)
-    const serving = yield* Effect.forkScoped(fromServer)
-    const isClientGone = yield* Effect.raceFirst(
-      Effect.as(Effect.exit(fromClient), true),
-      Effect.as(Fiber.await(serving), false)
-    )
-    if (isClientGone) {
-      yield* abandon
-      yield* server.end
-      // What it was doing, it may finish; and who pipes in a few lines wants the answers.
-      yield* Effect.timeoutOption(Fiber.await(serving), "2 seconds")
-      return yield* client.end
-    }
-    yield* serverHasGone
-    yield* client.end
-    yield* Fiber.join(serving)
-    return yield* new ChannelFailed({ detail: "the server has ended" })
-  }))
+  options: Options
+): Effect.Effect<void, ChannelFailed | VargateError, Clearance.Services> =>
+  Effect.flatMap(
+    makeShared("GovernedMcpProxy.run", options),
+    (shared) => converse(client, server, options, shared, null)
+  )
 
 /**
  * Starts a server as a child process and stands between it and the client that started this process: what an MCP client's
@@ -121,7 +114,7 @@ export const run = (
  */
 export const stdio = (
   { args, command, cwd, env, ...options }: Options & McpStdio.Command
-): Effect.Effect<void, ChannelFailed, Clearance.Services | ChildProcessSpawner | Stdio> =>
+): Effect.Effect<void, ChannelFailed | VargateError, Clearance.Services | ChildProcessSpawner | Stdio> =>
   Effect.gen(function*() {
     const server = yield* McpStdio.server({ command, args, env, cwd })
     return yield* run(yield* McpStdio.client, server, options)

@@ -84,7 +84,8 @@ export const member = (message: Message, name: string): Readonly<Record<string, 
 }
 
 /**
- * Codes of errors: those of JSON-RPC itself, and the one that MCP implementations use for a lost connection.
+ * Codes of errors: those of JSON-RPC itself, the one that MCP implementations use for a lost connection, and those of
+ * revision 2026-07-28.
  *
  * @category models
  * @since 0.1.0
@@ -92,9 +93,13 @@ export const member = (message: Message, name: string): Readonly<Record<string, 
 export const ErrorCode = {
   parseError: -32700,
   invalidRequest: -32600,
+  methodNotFound: -32601,
   invalidParams: -32602,
   internalError: -32603,
-  connectionClosed: -32000
+  connectionClosed: -32000,
+  headerMismatch: -32020,
+  missingClientCapability: -32021,
+  unsupportedProtocolVersion: -32022
 } as const
 
 /**

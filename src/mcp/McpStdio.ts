@@ -1,5 +1,6 @@
 /**
- * MCP over standard input and output: one JSON message per line.
+ * MCP over standard input and output: one JSON message per line, at most 16 MB long. Messages are carried as they came; a
+ * line break within one becomes a blank.
  *
  * @since 0.1.0
  */
@@ -13,6 +14,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { Stdio } from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { LineFraming } from "./internal/lineFraming.ts"
+import { oneLine } from "./internal/rawMessage.ts"
 import { windowsScript } from "./internal/windowsCommand.ts"
 import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
 
@@ -31,7 +34,7 @@ export const client: Effect.Effect<McpChannel, never, Stdio | Scope.Scope> = Eff
   const lines = yield* Queue.unbounded<string, Cause.Done>()
   const writer = yield* Effect.forkScoped(Stream.run(Stream.fromQueue(lines), stdio.stdout()))
   return {
-    incoming: parsed(stdio.stdin),
+    incoming: framed(stdio.stdin),
     send: sendTo(lines),
     end: Effect.andThen(Queue.end(lines), Effect.asVoid(Fiber.await(writer)))
   }
@@ -56,8 +59,9 @@ const isWindows = () =>
   (globalThis as { readonly process?: { readonly platform?: string } }).process?.platform === "win32"
 
 /**
- * Starts a server as a child process, and stops it with the scope: its input ends, then it is sent SIGTERM, and two
- * seconds later SIGKILL. Its standard error is that of this process.
+ * Starts a server as a child process, and stops it with the scope: its input ends, then it is sent SIGTERM, and a second
+ * later SIGKILL. Its standard error is that of this process. Where this process is killed itself, so is the server, a moment
+ * after its input has ended; on Windows its end is only the end of its input.
  *
  * @category constructors
  * @since 0.1.0
@@ -85,43 +89,58 @@ export const server = Effect.fnUntraced(function*(
       extendEnv: true,
       stdin: { stream: Stream.encodeText(Stream.fromQueue(lines)) },
       stderr: "inherit",
-      forceKillAfter: "2 seconds"
+      forceKillAfter: "1 second"
     })
   ).pipe(failed)
-  const ended = Effect.flatMap(
-    failed(child.exitCode),
-    (code) =>
+  if (!isWindows()) yield* guard(spawner, child.pid)
+  const ended = Effect.matchEffect(child.exitCode, {
+    // Of its command line nothing is shown.
+    onFailure: () => Effect.fail(new ChannelFailed({ detail: "the server was ended by a signal" })),
+    onSuccess: (code) =>
       code === 0 ? Effect.void : Effect.fail(new ChannelFailed({ detail: `the server ended with exit code ${code}` }))
-  )
+  })
+  // A process that it has started may keep its output open.
+  const hasEnded = Effect.andThen(Effect.exit(child.exitCode), Effect.sleep("1 second"))
   return {
-    incoming: Stream.concat(parsed(child.stdout), Stream.drain(Stream.fromEffect(ended))),
+    incoming: Stream.concat(
+      Stream.interruptWhen(framed(child.stdout), hasEnded),
+      Stream.drain(Stream.fromEffect(ended))
+    ),
     send: sendTo(lines),
     end: Effect.asVoid(Queue.end(lines))
   }
 })
 
-const sendTo = (lines: Queue.Queue<string, Cause.Done>): McpChannel["send"] => (message) =>
-  Effect.flatMap(
-    Effect.try({
-      try: () => `${JSON.stringify(message)}\n`,
-      catch: () => new ChannelFailed({ detail: "the message nests too deep, or contains itself, and has no JSON" })
-    }),
-    (line) => Effect.asVoid(Queue.offer(lines, line))
+/**
+ * Kills the server's process group when this process has been killed, which can then do nothing itself: a shell waits for the
+ * end of its input. Where there is no shell, a server that ignores the end of its own input outlives this process.
+ */
+const guard = (spawner: ChildProcessSpawner.ChildProcessSpawner["Service"], pid: number) =>
+  Effect.ignore(
+    spawner.spawn(
+      ChildProcess.make("/bin/sh", ["-c", `read -r _; sleep 1; kill -9 -${pid} 2>/dev/null`], {
+        env: { PATH: "/usr/bin:/bin" },
+        extendEnv: false,
+        stdin: { stream: Stream.never },
+        stdout: "ignore",
+        stderr: "ignore",
+        forceKillAfter: "1 second"
+      })
+    )
   )
+
+const sendTo = (lines: Queue.Queue<string, Cause.Done>): McpChannel["send"] => (message) =>
+  Effect.asVoid(Queue.offer(lines, `${oneLine(message)}\n`))
 
 const failed = Effect.mapError((error: PlatformError) => new ChannelFailed({ detail: error.message }))
 
-const parsed = (bytes: Stream.Stream<Uint8Array, PlatformError>): McpChannel["incoming"] =>
-  bytes.pipe(
-    Stream.decodeText,
-    Stream.splitLines,
-    Stream.filter((text) => text.trim() !== ""),
-    Stream.map((text) => {
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        return undefined
-      }
-    }),
-    Stream.mapError((error) => new ChannelFailed({ detail: error.message }))
-  )
+const framed = (bytes: Stream.Stream<Uint8Array, PlatformError>): McpChannel["incoming"] =>
+  Stream.suspend(() => {
+    const framing = new LineFraming()
+    return bytes.pipe(
+      Stream.mapError((error) => new ChannelFailed({ detail: error.message })),
+      Stream.map((chunk) => framing.feed(chunk)),
+      Stream.concat(Stream.sync(() => [...framing.end()])),
+      Stream.flatMap((messages) => Stream.fromIterable(messages))
+    )
+  })

@@ -7,6 +7,35 @@ import * as Schema from "effect/Schema"
 import { RecordHash } from "../model/RecordHash.ts"
 
 /**
+ * A chain as the gateway describes it. What it does not say of it is left out.
+ *
+ * **Gotchas**
+ *
+ * The name is the gateway's configuration: a measured gateway calls Polygon's test network `polygon`. Only `chainId` says
+ * which chain it is.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const AnchorNetwork = Schema.Struct({
+  isConnected: Schema.optional(Schema.Boolean),
+  chainId: Schema.optional(Schema.NullOr(Schema.Int)),
+  contract: Schema.optional(Schema.NullOr(Schema.String)),
+  deployer: Schema.optional(Schema.NullOr(Schema.String)),
+  anchors: Schema.optional(Schema.NullOr(Schema.Int)),
+  /** The contract's page on a block explorer. */
+  explorer: Schema.optional(Schema.NullOr(Schema.String))
+})
+
+/**
+ * The type of {@link AnchorNetwork}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type AnchorNetwork = typeof AnchorNetwork.Type
+
+/**
  * What the gateway says about its chains (GET /anchor/status).
  *
  * **Details**
@@ -33,8 +62,8 @@ export class AnchorStatus extends Schema.Class<AnchorStatus>("effect-vargate/Anc
   /** `full`: each anchor covers the whole log. `incremental`: what is new since the last. */
   mode: Schema.optional(Schema.String),
   trees: Schema.optional(Schema.Struct({ total: Schema.Int, anchored: Schema.NullOr(Schema.Int) })),
-  /** By name, each as the gateway describes it. */
-  chains: Schema.optional(Schema.Record(Schema.String, Schema.Unknown))
+  /** By name. */
+  chains: Schema.optional(Schema.Record(Schema.String, AnchorNetwork))
 }) {}
 
 /**
@@ -80,6 +109,7 @@ export class Anchor extends Schema.Class<Anchor>("effect-vargate/Anchor")({
   prevRoot: Schema.optional(Schema.NullOr(Schema.String)),
   /** SHA-256 over the bytes of `prevRoot` and `root`. */
   rootChainHash: Schema.optional(Schema.NullOr(Schema.String)),
+  /** Left out where the gateway links to the explorer of another chain than the anchor's. */
   explorerUrl: Schema.optional(Schema.NullOr(Schema.String)),
   /** Which of the gateway's mechanisms wrote it. */
   source: Schema.optional(Schema.String)

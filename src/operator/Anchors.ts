@@ -41,7 +41,10 @@ export class Anchors extends Context.Service<Anchors, {
   readonly status: Effect.Effect<AnchorStatus, OperationError>
   /** Whether the log's root is the one on the chain (GET /anchor/verify). */
   readonly verify: Effect.Effect<AnchorCheck, OperationError>
-  /** All anchors, newest first (GET /anchor/log). */
+  /**
+   * All anchors, newest first (GET /anchor/log). A measured gateway lists each twice, once for an older mechanism: it is
+   * here once.
+   */
   readonly log: Effect.Effect<ReadonlyArray<Anchor>, OperationError>
   /** What the gateway says about the chain of its anchors (GET /anchor/chain-verify): a claim, not a proof. */
   readonly verifyChain: Effect.Effect<AnchorChain, OperationError>
@@ -101,7 +104,7 @@ export const make = Effect.gen(function*() {
   )
 
   const log = request("log", "none", client.anchors.log({})).pipe(
-    Effect.map(({ anchors }) => anchors),
+    Effect.map(({ anchors }) => once(anchors)),
     Effect.withSpan("Anchors.log")
   )
 
@@ -132,6 +135,14 @@ export const make = Effect.gen(function*() {
 
   return Anchors.of({ status, verify, log, verifyChain, proof, consistency, trigger, roots })
 })
+
+const legacy = "hardhat_legacy"
+
+/** One of each transaction: that of the mechanism which is in use. */
+const once = (anchors: ReadonlyArray<Anchor>): ReadonlyArray<Anchor> => {
+  const current = new Set(anchors.flatMap(({ source, tx }) => source === legacy || tx === null ? [] : [tx]))
+  return anchors.filter(({ source, tx }) => source !== legacy || tx === null || !current.has(tx))
+}
 
 const isFailure = (answer: object): answer is Failure => "error" in answer
 

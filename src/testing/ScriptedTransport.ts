@@ -220,6 +220,14 @@ const transportError = (request: HttpClientRequest.HttpClientRequest, code: stri
     reason: new HttpClientError.TransportError({ request, cause: Object.assign(new Error(message), { code }) })
   })
 
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 const readRequest = (request: HttpClientRequest.HttpClientRequest): SentRequest => {
   const { body } = request
   const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""
@@ -229,6 +237,6 @@ const readRequest = (request: HttpClientRequest.HttpClientRequest): SentRequest 
     method: request.method,
     path: query === "" ? path : `${path}?${query}`,
     text,
-    body: text === "" ? undefined : JSON.parse(text)
+    body: parsed(text)
   }
 }

@@ -5,6 +5,7 @@
  * | metric | kind | meaning |
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
+ * | `vargate_interventions` | frequency | calls that were not sent: `joined`, `refused_again`, `suspended`, `over_budget` |
  * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
@@ -29,6 +30,18 @@ import type { Verdict } from "../errors/Reason.ts"
 export const decisions = Metric.frequency("vargate_decisions", {
   description: "What the policy decided",
   preregisteredWords: ["Allowed", "Denied", "PendingApproval"]
+})
+
+/**
+ * What kept calls from being sent or begun: `joined` and `refused_again` are those of `Decisions`, `suspended` of
+ * `Suspension`, `over_budget` of `Budgets`.
+ *
+ * @category metrics
+ * @since 0.2.0
+ */
+export const interventions = Metric.frequency("vargate_interventions", {
+  description: "What kept calls from being sent",
+  preregisteredWords: ["joined", "refused_again", "suspended", "over_budget"]
 })
 
 /**

@@ -26,7 +26,10 @@ import { Checkpoint } from "../audit/Checkpoint.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import { type OperationError, type StorageFailed } from "../errors/VargateError.ts"
 import { monotonicMillis } from "../internal/elapsed.ts"
-import { ChainVerifier } from "./ChainVerifier.ts"
+import { AnchorsReport } from "./anchors/AnchorsReport.ts"
+import { AnchorVerifier, type Options as AnchorOptions } from "./anchors/AnchorVerifier.ts"
+import type { ChainReport } from "./ChainReport.ts"
+import { ChainVerifier, type VerifyOptions } from "./ChainVerifier.ts"
 import { CheckpointStore } from "./Checkpoints.ts"
 import { Alert, type MonitorEvent, Verified } from "./MonitorEvent.ts"
 
@@ -58,6 +61,8 @@ export interface WatchOptions extends Omit<CheckOptions, "full"> {
   readonly fullEvery?: Duration.Input | undefined
   /** How long nothing may be verifiable before that is an alert. Default: 15 minutes. */
   readonly silence?: Duration.Input | undefined
+  /** Anchors are looked for, by {@link layerAnchored}, when the last time is longer ago than this. Default: one hour. */
+  readonly anchorsEvery?: Duration.Input | undefined
 }
 
 /**
@@ -87,14 +92,13 @@ export class AuditMonitor extends Context.Service<AuditMonitor, {
   readonly watch: (options?: WatchOptions) => Stream.Stream<MonitorEvent>
 }>()("effect-vargate/AuditMonitor") {}
 
-/**
- * Builds the service over the verifier and the store in context.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.gen(function*() {
-  const verifier = yield* ChainVerifier
+/** Reads and verifies the log, and looks for its anchors where they are to be looked for. */
+type Look = (
+  options: Pick<VerifyOptions, "since" | "checkpoints">,
+  how: { readonly trees: boolean; readonly anchors: boolean }
+) => Effect.Effect<{ readonly report: ChainReport; readonly anchors?: AnchorsReport | undefined }, OperationError>
+
+const makeWith = Effect.fnUntraced(function*(verify: Look, hasAnchors: boolean) {
   const store = yield* CheckpointStore
 
   const tenantOf = Effect.fnUntraced(function*(tenantId: string | undefined) {
@@ -105,39 +109,60 @@ export const make = Effect.gen(function*() {
     return yield* invalidRequest("AuditMonitor.check", [issue])
   })
 
-  const check = Effect.fn("AuditMonitor.check")(function*(options: CheckOptions = {}) {
+  const look = Effect.fnUntraced(function*(options: CheckOptions, withAnchors: boolean) {
     const tenantId = yield* tenantOf(options.tenantId)
     const latest = tenantId === undefined ? undefined : yield* store.latest(tenantId)
     const isFull = latest === undefined || options.full === true
-    const report = yield* verifier.verify({
-      trees: options.trees ?? true,
-      ...(isFull ? { checkpoints: latest === undefined ? [] : [latest] } : { since: latest })
-    })
+    const { anchors, report } = yield* verify(
+      isFull ? { checkpoints: latest === undefined ? [] : [latest] } : { since: latest },
+      { trees: options.trees ?? true, anchors: withAnchors }
+    )
     const at = yield* DateTime.now
-    if (!report.valid) return new Alert({ at, reason: "Tampered", report })
+    if (!report.valid) return new Alert({ at, reason: "Tampered", report, anchors })
+    if (anchors !== undefined && anchors.findings.length > 0) {
+      return new Alert({ at, reason: "Anchors", report, anchors })
+    }
     const { checkpoint } = report
     // Without the trees, their roots must not be forgotten.
     const roots = checkpoint?.roots.length === 0 ? latest?.roots ?? [] : checkpoint?.roots
     if (checkpoint !== undefined) yield* store.keep(new Checkpoint({ ...checkpoint, roots: roots ?? [] }))
-    return new Verified({ at, isFull, report })
+    return new Verified({ at, isFull, report, anchors })
   })
+
+  const check = Effect.fn("AuditMonitor.check")((options: CheckOptions = {}) => look(options, hasAnchors))
 
   const watch = (options: WatchOptions = {}): Stream.Stream<MonitorEvent> =>
     Stream.unwrap(Effect.map(monotonicMillis, (started) => {
       const fullEvery = Duration.toMillis(options.fullEvery ?? "1 day")
       const silence = Duration.toMillis(options.silence ?? "15 minutes")
+      const anchorsEvery = Duration.toMillis(options.anchorsEvery ?? "1 hour")
       let lastFull = -Infinity
+      let lastAnchors = -Infinity
+      let anchorsSeen = started
       let lastSeen = started
       let isAlerted = false
 
-      const look = Effect.gen(function*() {
+      const next = Effect.gen(function*() {
         const now = yield* monotonicMillis
         const full = now - lastFull >= fullEvery
-        const event = yield* check({ tenantId: options.tenantId, trees: options.trees, full })
+        const withAnchors = hasAnchors && now - lastAnchors >= anchorsEvery
+        const event = yield* look({ tenantId: options.tenantId, trees: options.trees, full }, withAnchors)
         if (full && event._tag === "Verified") lastFull = now
         lastSeen = now
-        isAlerted = false
-        return [event]
+        if (event.anchors === undefined || event.anchors.isChecked) {
+          if (event.anchors !== undefined) lastAnchors = now
+          anchorsSeen = now
+          isAlerted = false
+          return [event]
+        }
+        // Nodes that cannot be asked are asked again with the next look.
+        if (isAlerted || now - anchorsSeen < silence) return [event]
+        isAlerted = true
+        const failure = event.anchors.nodes.flatMap(({ label, why }) =>
+          why === undefined ? [] : [`node ${label} ${why}`]
+        )
+          .join("; ")
+        return [event, new Alert({ at: event.at, reason: "Unverifiable", anchors: event.anchors, failure })]
       })
 
       const survive = Effect.fnUntraced(function*(error: CheckError) {
@@ -148,7 +173,7 @@ export const make = Effect.gen(function*() {
       })
 
       return Stream.fromEffectSchedule(
-        Effect.catch(look, survive),
+        Effect.catch(next, survive),
         options.schedule ?? Schedule.spaced("1 minute")
       ).pipe(Stream.flattenIterable)
     }))
@@ -157,12 +182,51 @@ export const make = Effect.gen(function*() {
 })
 
 /**
+ * Builds the service over the verifier and the store in context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.flatMap(
+  ChainVerifier,
+  (verifier) =>
+    makeWith(
+      (options, { trees }) => Effect.map(verifier.verify({ ...options, trees }), (report) => ({ report })),
+      false
+    )
+)
+
+/**
  * The service over a verifier and a store.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<AuditMonitor, never, ChainVerifier | CheckpointStore> = Layer.effect(AuditMonitor, make)
+
+/**
+ * The same, which also looks for the anchors of the trees, at nodes of a chain.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerAnchored = (
+  options: AnchorOptions
+): Layer.Layer<AuditMonitor, never, ChainVerifier | CheckpointStore | AnchorVerifier> =>
+  Layer.effect(
+    AuditMonitor,
+    Effect.gen(function*() {
+      const verifier = yield* ChainVerifier
+      const anchors = yield* AnchorVerifier
+      return yield* makeWith((range, how) =>
+        how.anchors
+          ? Effect.map(anchors.verify({ ...options, ...range }), (found) => ({
+            report: found.chain!,
+            anchors: new AnchorsReport({ ...found, chain: undefined })
+          }))
+          : Effect.map(verifier.verify({ ...range, trees: how.trees }), (report) => ({ report })), true)
+    })
+  )
 
 /**
  * `AuditMonitor.watch` of the service in context.

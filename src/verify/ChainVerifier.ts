@@ -38,20 +38,17 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { Checkpoint } from "../audit/Checkpoint.ts"
-import { forEachPage } from "../audit/internal/logPages.ts"
-import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
-import { type OperationError, UnexpectedResponse, VargateError } from "../errors/VargateError.ts"
+import type { OperationError, VargateError } from "../errors/VargateError.ts"
 import { BadGzip, gunzip, TooLarge } from "../internal/gunzip.ts"
-import { maxPageSize } from "../internal/limits.ts"
 import * as Transport from "../transport/Transport.ts"
 import type { ChainReport } from "./ChainReport.ts"
 import { invalid, startCheck } from "./internal/chain/chainReport.ts"
+import { chainReader, storedTrees } from "./internal/chain/readChain.ts"
 import { MalformedJson } from "./internal/json/jsonReader.ts"
 import { scanInParallel } from "./internal/scan/parallelScan.ts"
 import { readBytes, type ReadPage, readPage, readStream } from "./internal/scan/readLog.ts"
 import { inMemory, NotBytes, sizeLimits, textOf, type Unpacking, wordOf } from "./internal/scan/savedText.ts"
 import type { MerkleTree } from "./MerkleProof.ts"
-import { MerkleApi } from "./wire/MerkleApi.ts"
 
 /**
  * What a log is compared with.
@@ -123,10 +120,6 @@ export class ChainVerifier extends Context.Service<ChainVerifier, {
   readonly verify: (options?: VerifyOptions) => Effect.Effect<ChainReport, OperationError>
 }>()("effect-vargate/ChainVerifier") {}
 
-/** Since a checkpoint there are often few records, so the first page is a small one. */
-const firstPageSince = 100
-const maxRoots = 500
-
 /**
  * Builds the service over the transport in context.
  *
@@ -135,51 +128,13 @@ const maxRoots = 500
  */
 export const make = Effect.gen(function*() {
   const transport = yield* Transport.Transport
-  const client = transport.client(MerkleApi)
   const operation = "ChainVerifier.verify"
 
-  const storedTrees = Effect.map(
-    transport.request(
-      { name: operation, sideEffect: "none" },
-      client.merkle.roots({ query: { limit: maxRoots } })
-    ),
-    ({ trees }) => trees
+  const read = chainReader(transport, operation)
+
+  const verify = Effect.fn("ChainVerifier.verify")(({ trees = false, ...options }: VerifyOptions = {}) =>
+    read({ ...options, trees: trees ? storedTrees(transport, operation) : undefined })
   )
-
-  const read = rawPageReader(transport, operation)
-
-  const verify = Effect.fn("ChainVerifier.verify")(function*(options: VerifyOptions = {}) {
-    const { pageSize = maxPageSize, since, trees = false } = options
-    if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > maxPageSize) {
-      return yield* invalid(operation, ["pageSize"], `must be between 1 and ${maxPageSize}`)
-    }
-    const check = yield* startCheck(operation, { ...options, trees: trees ? yield* storedTrees : undefined })
-    const { assembly } = check
-    const firstPageSize = since === undefined ? pageSize : Math.min(pageSize, firstPageSince)
-    const takePage = (text: Uint8Array) =>
-      readPage(assembly, text, check.hasher).pipe(
-        Effect.mapError(notAPage),
-        Effect.tap(check.afterPage),
-        Effect.map(({ rows, total }) => {
-          const { lowest } = assembly
-          return { rows, total, isEnough: since !== undefined && lowest !== undefined && lowest.id <= since.id }
-        })
-      )
-    yield* forEachPage(read, { firstPageSize, pageSize }, { gap: () => void assembly.unreadable++, page: takePage })
-    return yield* check.finish
-  })
-
-  const notAPage = ({ expected, position }: MalformedJson) =>
-    new VargateError({
-      operation,
-      reason: new UnexpectedResponse({
-        status: 200,
-        contentType: "application/json",
-        excerpt: "",
-        detail: `it is not a page of an audit log: ${expected} was expected at byte ${position}`,
-        sideEffect: "none"
-      })
-    })
 
   return ChainVerifier.of({ verify })
 })

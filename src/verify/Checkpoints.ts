@@ -115,8 +115,8 @@ export const fromJson = (json: string): Effect.Effect<ReadonlyArray<Checkpoint>,
  */
 export interface Contradiction {
   readonly tenantId: string
-  /** The record's id, or the tree's index. */
-  readonly at: { readonly id: number } | { readonly tree: number }
+  /** The record's id, the tree's index, or the size of a head. */
+  readonly at: { readonly id: number } | { readonly tree: number } | { readonly head: number }
   readonly ours: string
   readonly theirs: string
 }
@@ -165,9 +165,12 @@ interface Place {
 }
 
 /** A checkpoint speaks of its record, by its id and by its place in the log, and of some roots. */
-const placesOf = ({ count, id, recordHash, roots, tenantId }: Checkpoint): ReadonlyArray<Place> => [
+const placesOf = ({ count, head, id, recordHash, roots, tenantId }: Checkpoint): ReadonlyArray<Place> => [
   { key: JSON.stringify([tenantId, "record", id]), tenantId, at: { id }, hash: recordHash },
   { key: JSON.stringify([tenantId, "place", count]), tenantId, at: { id }, hash: recordHash },
+  ...(head === undefined
+    ? []
+    : [{ key: JSON.stringify([tenantId, "head", count]), tenantId, at: { head: count }, hash: head }]),
   ...roots.map(({ index, root }) => ({
     key: JSON.stringify([tenantId, "tree", index]),
     tenantId,
@@ -243,7 +246,9 @@ export const make = (storage: Storage): Effect.Effect<CheckpointStore["Service"]
   })
 
 const contradicts = ({ at, ours, theirs }: Contradiction) =>
-  `${"id" in at ? `record ${at.id}` : `tree ${at.tree}`} was shown as ${ours} and is now shown as ${theirs}`
+  `${
+    "id" in at ? `record ${at.id}` : "tree" in at ? `tree ${at.tree}` : `the head of ${at.head} records`
+  } was shown as ${ours} and is now shown as ${theirs}`
 
 /** By tenant and place, of two of the same place the later one. */
 const merge = (kept: ReadonlyArray<Checkpoint>, added: ReadonlyArray<Checkpoint>): ReadonlyArray<Checkpoint> => {

@@ -31,19 +31,18 @@ import * as Schema from "effect/Schema"
 import type { Checkpoint } from "../audit/Checkpoint.ts"
 import { forEachPage } from "../audit/internal/logPages.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
-import { fieldIssues } from "../errors/internal/fieldIssues.ts"
-import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import type { OperationError, VargateError } from "../errors/VargateError.ts"
 import { maxPageSize } from "../internal/limits.ts"
 import { version } from "../internal/version.ts"
 import { RecordHash } from "../model/RecordHash.ts"
 import * as Transport from "../transport/Transport.ts"
+import type { AnchorEvidence } from "./anchors/AnchorEvidence.ts"
+import { checkPins, type Pins } from "./anchors/internal/anchorOptions.ts"
 import type { SizeOptions } from "./ChainVerifier.ts"
 import { EvidenceReport } from "./EvidenceReport.ts"
 import { invalid } from "./internal/chain/chainReport.ts"
-import { contradictionsOf, decodeFile, encodeFile, examine, treeOf } from "./internal/evidenceFile.ts"
+import { contradictionsOf, encodeFile, examine, openFile, treeOf } from "./internal/evidenceFile.ts"
 import { scanAuditPage } from "./internal/scan/auditScanner.ts"
-import { inMemory, sizeLimits, textOf, wordOf } from "./internal/scan/savedText.ts"
 import type { MerkleProof } from "./MerkleProof.ts"
 import { MerkleApi } from "./wire/MerkleApi.ts"
 
@@ -67,6 +66,12 @@ export interface Range {
   readonly proofs?: "all" | "ends" | "none" | undefined
   /** A checkpoint kept earlier, to be stored in the file and compared with the log. */
   readonly checkpoint?: Checkpoint | undefined
+  /** What nodes of a chain answered about the trees, from `AnchorVerifier.gather`. */
+  readonly anchors?: AnchorEvidence | undefined
+  /** Ballots of a review panel, from `ReviewVerifier.encodeBallots`. */
+  readonly ballots?: ReadonlyArray<unknown> | undefined
+  /** Standing approvals under which some of their votes were cast, from `ReviewVerifier.encodeGrants`. */
+  readonly grants?: ReadonlyArray<unknown> | undefined
 }
 
 /**
@@ -149,7 +154,7 @@ export const make = Effect.gen(function*() {
     if (records.length === 0 && !isWhole) {
       return yield* invalid(operation, ["fromId", "toId"], "no record is in this range")
     }
-    const { checkpoint, proofs = "ends" } = range
+    const { anchors, ballots, checkpoint, grants, proofs = "ends" } = range
     const ends = new Set([records[0], records.at(-1)].flatMap((record) => record === undefined ? [] : [record]))
     const chosen = proofs === "none" ? [] : proofs === "all" ? records : [...ends]
     const content = {
@@ -159,11 +164,14 @@ export const make = Effect.gen(function*() {
       trees,
       proofs: (yield* proofsOf(chosen.map(({ recordHash }) => recordHash)))
         .filter((proof) => treeOf(proof, trees) !== undefined),
-      checkpoint: checkpoint ?? null
+      checkpoint: checkpoint ?? null,
+      ...(anchors === undefined ? {} : { anchors }),
+      ...(ballots === undefined ? {} : { ballots }),
+      ...(grants === undefined ? {} : { grants })
     }
     return encodeFile({
       format: "vargate-evidence",
-      version: 1,
+      version: anchors === undefined && ballots === undefined && grants === undefined ? 1 : 2,
       writtenBy,
       writtenAt: yield* DateTime.now,
       source: transport.baseUrl,
@@ -210,6 +218,8 @@ export const exportFile = (
 export interface Trusted extends SizeOptions {
   /** Your own checkpoints: their records, where they fall into the range, and their tree roots must be there. */
   readonly checkpoints?: ReadonlyArray<Checkpoint> | undefined
+  /** What you know about the chain of the anchors. Default: what the file says of it. */
+  readonly anchors?: Pins | undefined
   /** The oldest so many findings are kept, the others counted. Default: 100. */
   readonly maxFindings?: number | undefined
 }
@@ -226,6 +236,11 @@ export interface Trusted extends SizeOptions {
  *
  * **Gotchas**
  *
+ * What nodes answered about anchors is what the exporter was told. Where `isChecked` of `anchors` is false, too few of them
+ * had answered, and the file says nothing about anchors: that alone does not make it invalid.
+ *
+ * Ballots of a review panel are counted only: `ReviewVerifier.verifyEvidence` verifies them, by the keys of the panel.
+ *
  * A file from which the newest records were cut, and whose counts were corrected, is like one that was exported earlier:
  * only your own checkpoint shows the difference.
  *
@@ -240,24 +255,14 @@ export const verify: (
   trusted: Trusted = {}
 ) {
   const operation = "Evidence.verify"
-  const limits = yield* sizeLimits(operation, trusted, inMemory)
-  const text = typeof content === "string" ? content : yield* textOf(content, limits).pipe(
-    Effect.mapError((error) => invalid(operation, [], wordOf(error))),
-    Effect.flatMap((bytes) =>
-      Effect.try({
-        try: () => decoder.decode(bytes),
-        catch: () => invalid(operation, [], `holds ${bytes.length} bytes, which are too many for one text`)
-      })
-    )
-  )
-  const file = yield* decodeFile(text).pipe(
-    Effect.mapError(({ issue }) => invalidRequest(operation, fieldIssues(issue, [])))
-  )
-  const { chain, contradictions: own, proofs } = yield* examine(operation, file, trusted)
+  const file = yield* openFile(operation, content, trusted)
+  const pins = trusted.anchors === undefined ? undefined : yield* checkPins(operation, trusted.anchors)
+  const { anchors, chain, contradictions: own, proofs } = yield* examine(operation, file, { ...trusted, pins })
   const contradictions = [...own, ...contradictionsOf(file.report, chain)]
   const valid = chain.valid && chain.isComplete && contradictions.length === 0 &&
+    (anchors === undefined || anchors.findings.length === 0) &&
     proofs.every(({ inclusion, isInPages }) => isInPages && (inclusion.valid || inclusion.reason === "ErasedLeaves"))
   // Trees and checkpoints may contradict records of which none is missing.
   const isWhole = file.isWhole && chain.isComplete && own.length === 0
-  return new EvidenceReport({ valid, isWhole, chain, proofs, contradictions })
+  return new EvidenceReport({ valid, isWhole, chain, proofs, contradictions, anchors, ballots: file.ballots?.length })
 })

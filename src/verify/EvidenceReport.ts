@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { RecordHash } from "../model/RecordHash.ts"
+import { AnchorsReport } from "./anchors/AnchorsReport.ts"
 import { ChainReport } from "./ChainReport.ts"
 import { Inclusion } from "./TreesReport.ts"
 
@@ -52,5 +53,9 @@ export class EvidenceReport extends Schema.Class<EvidenceReport>("effect-vargate
   chain: ChainReport,
   proofs: Schema.Array(CheckedProof),
   /** Where the report in the file says something else than what was found now. */
-  contradictions: Schema.Array(Schema.String)
+  contradictions: Schema.Array(Schema.String),
+  /** What the nodes' answers in the file say about the anchors of the trees, where they are in it. */
+  anchors: Schema.optional(AnchorsReport),
+  /** How many ballots of a review panel are in the file. Nothing is said about them here. */
+  ballots: Schema.optional(Schema.Int)
 }) {}

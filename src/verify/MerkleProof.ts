@@ -12,8 +12,8 @@ import { RecordHash } from "../model/RecordHash.ts"
  *
  * **Details**
  *
- * `prevRoot` of the first tree is SHA-256 of `VARGATE_GENESIS`. `anchor` names the blockchain transaction, where one
- * exists.
+ * `prevRoot` of the first tree is SHA-256 of `VARGATE_GENESIS`. `anchorTx`, `anchorChain` and `anchorBlock` name the
+ * blockchain transaction, where one exists: a claim, which `AnchorVerifier` checks.
  *
  * @category models
  * @since 0.1.0
@@ -30,7 +30,9 @@ export class MerkleTree extends Schema.Class<MerkleTree>("effect-vargate/MerkleT
   createdAt: Schema.optional(Schema.DateTimeUtc),
   prevRoot: Schema.optional(Schema.NullOr(RecordHash)),
   anchorTx: Schema.optional(Schema.NullOr(Schema.String)),
-  anchorChain: Schema.optional(Schema.NullOr(Schema.String))
+  anchorChain: Schema.optional(Schema.NullOr(Schema.String)),
+  /** The block of that transaction, as the gateway noted it. */
+  anchorBlock: Schema.optional(Schema.NullOr(Schema.Int))
 }) {}
 
 /**

@@ -50,27 +50,30 @@ import { type WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowE
 import { Approved } from "../approvals/Approval.ts"
 import type { AuditLog } from "../audit/AuditLog.ts"
 import { writeHead } from "../calls/internal/callHead.ts"
-import type { ToolCalls } from "../calls/ToolCalls.ts"
+import type { Decision, ToolCalls } from "../calls/ToolCalls.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   ApprovalTimeout,
   Denied,
   Expired,
+  Joined,
   OpaUnavailable,
   OutcomeUnknown,
   RateLimited,
   Rejected,
+  ResultUnusable,
   type StorageFailed,
   ToolFailed,
   VargateError
 } from "../errors/VargateError.ts"
 import * as Governed from "../governed/Governed.ts"
+import { guardsOf, type Submitting } from "../governed/internal/guards.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
 import { atOnce } from "./internal/executionIds.ts"
-import { LostByRunner, untilReachable, within } from "./internal/reachable.ts"
+import { LostByRunner, unanswered, untilReachable, within } from "./internal/reachable.ts"
 import { type Registered, registry } from "./internal/registry.ts"
 import {
   actOnce,
@@ -114,7 +117,7 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
   readonly method: string
   /** Must encode to a JSON object. */
   readonly params: Schema.Codec<P, unknown>
-  /** What `run` returns: it is stored. */
+  /** What `run` returns: it is stored. What cannot be, as JSON of at most 1,000 levels, is `ResultUnusable`. */
   readonly success: Schema.Codec<A, unknown>
   /** What `run` may fail with: it is stored. Default: nothing. */
   readonly error?: Schema.Codec<E, unknown> | undefined
@@ -134,6 +137,8 @@ export interface Definition<Name extends string, P, A, E, R> extends SubmitOptio
   readonly isBusinessHours?: boolean | undefined
   /** How long to wait for a decision. Default: 65 minutes, a little more than the gateway's own hour. */
   readonly timeout?: Duration.Input | undefined
+  /** What makes two calls the same, where `Decisions` is in context. Default: the bytes of the params. */
+  readonly same?: Governed.Submission["same"]
   /** Names this state of the definition. It stands in the journal of each execution that begins with it. */
   readonly version?: string | undefined
   /**
@@ -176,6 +181,7 @@ export const Failure = Schema.Union([
   Expired,
   ApprovalTimeout,
   ToolFailed,
+  ResultUnusable,
   OutcomeUnknown,
   RateLimited,
   OpaUnavailable,
@@ -438,7 +444,7 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
       const { vargate_reference, ...submitted } = call.params
       const context = { actionId, reference: String(vargate_reference) }
       const params = yield* readable(executionId, submitted, begun, actionId)
-      const error = Schema.Union([OutcomeUnknown, VargateError, actionError])
+      const error = Schema.Union([ResultUnusable, OutcomeUnknown, VargateError, actionError])
       return yield* untilReachable(Activity.make({
         name: "act",
         success: definition.success,
@@ -452,7 +458,7 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
               Effect.suspend(() => definition.run(params, context)),
               definition.recover && Effect.suspend(() => definition.recover!(params, context)),
               permit,
-              writtenAs(definition.success, error),
+              writtenAs(definition.success, error, (detail) => new ResultUnusable({ actionId, detail })),
               departure
             )
           ))
@@ -477,6 +483,24 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
         ]
       }))
     })
+
+    /** Under what stands before calls. The same execution is the same call, however often it is submitted. */
+    const guarded = <R>(
+      executionId: string,
+      { agent, method, tool }: DurableCall,
+      params: typeof Payload.Type["params"],
+      submitting: Effect.Effect<Decision, typeof SubmitFailure.Type, R>
+    ): Effect.Effect<Decision, typeof SubmitFailure.Type, R> =>
+      Effect.withFiber((fiber) => {
+        const guards = guardsOf(fiber)
+        if (guards === undefined) return submitting
+        return Effect.flatMap(paramsOf.snapshot(params), ({ digest }) => {
+          const call = { agentId: agent.id, tool, method, params, digest, same: definition.same }
+          const submission = { ...call, allowDuplicate: false, token: executionId, join: undefined }
+          // The journal prevents duplicates, so that there is no such failure.
+          return guards.submit(submission, submitting as Submitting) as typeof submitting
+        })
+      })
 
     const running: Layer.Layer<never, never, WorkflowEngine | Journal | ToolCalls | AuditLog | R> = workflow.toLayer((
       { agent, isBusinessHours, params },
@@ -503,12 +527,18 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
           error: SubmitFailure,
           execute: Effect.flatMap(
             departure,
-            (departure) => submitOnce(executionId, call, definition, permitted, departure)
+            (departure) =>
+              guarded(executionId, call, params, submitOnce(executionId, call, definition, permitted, departure))
           )
-        }))
+        })).pipe(
+          Effect.catchReason("VargateError", "Joined", (joined, error) =>
+            joined.outcome === "pending"
+              ? becameOf(joined.actionId, hold(executionId, joined.actionId))
+              : Effect.fail(error))
+        )
         return yield* Governed.settle(answer, {
           act: (actionId) => act(executionId, call, begun, actionId, permitted),
-          hold: ({ actionId }) => hold(executionId, actionId)
+          hold: ({ actionId }) => telling(hold(executionId, actionId))
         })
       }).pipe(
         Effect.tap(({ executedBy }) => finish(executionId, executedBy)),
@@ -522,7 +552,7 @@ export const make = <const Name extends string, P, A, E = never, R = never, Enco
   }))
 
   const patiently = (operation: string, patience: Duration.Input | undefined) =>
-    within(`${name}.${operation}`, patience ?? "5 minutes")
+    within(`${name}.${operation}`, patience ?? defaultPatience)
 
   /** Ends where the execution is blocked, for callers that wait for its end. */
   const blocked = ({ changedAt, executionId, state }: GovernedExecution) =>
@@ -560,7 +590,8 @@ and continues in the code that it was begun with, or with migrate`
     name,
     layer,
     execute: Effect.fn(`${name}.execute`)(function*(start) {
-      return yield* patiently("execute", start.patience)(
+      // It waits for reviewers too, so what takes long is no sign: whether the journal answers is.
+      return yield* within(`${name}.execute`, start.patience ?? defaultPatience, unanswered)(
         Effect.flatMap(begin(start), ({ begun, payload }) =>
           Effect.andThen(
             // The code here may be able to read it.
@@ -588,6 +619,58 @@ and continues in the code that it was begun with, or with migrate`
     resume: (executionId) => patiently("resume", undefined)(workflow.resume(executionId))
   }
 }
+
+/** Tells what stands before calls of a decision that an execution has learned. */
+const telling = <E extends { readonly _tag: string }, R>(
+  waiting: Effect.Effect<Approved, E | Rejected | Expired, R>
+): Effect.Effect<Approved, E | Rejected | Expired, R> => {
+  const tell = (decision: Approved | Rejected | Expired) =>
+    Effect.withFiber((fiber) => guardsOf(fiber)?.decided(decision) ?? Effect.void)
+  return waiting.pipe(
+    Effect.tap(tell),
+    Effect.tapError((error) => error instanceof Rejected || error instanceof Expired ? tell(error) : Effect.void)
+  )
+}
+
+/** The end of an execution that waits with another one. */
+const becameOf = <R>(
+  actionId: ActionId,
+  waiting: Effect.Effect<Approved, Rejected | Expired | ApprovalTimeout | VargateError, R>
+): Effect.Effect<never, VargateError, R> => {
+  const joined = (reason: Pick<Joined, "outcome"> & Partial<Pick<Joined, "note" | "result">>) =>
+    Effect.fail(
+      new VargateError({ operation: "Decisions.join", reason: new Joined({ actionId, ...reason }) })
+    )
+  return Effect.matchEffect(telling(waiting), {
+    onSuccess: ({ execution }) => {
+      switch (execution._tag) {
+        case "NotExecuted":
+          return joined({ outcome: "approved" })
+        case "Executed":
+          return joined({ outcome: "performed", result: execution.result })
+        case "ExecutedUnseen":
+          return joined({ outcome: "performed" })
+        case "ExecutionFailed":
+          return joined({ outcome: "failed" })
+      }
+    },
+    onFailure: (error) => {
+      switch (error._tag) {
+        case "Rejected":
+          return joined({ outcome: "rejected", note: error.note })
+        case "Expired":
+          return joined({ outcome: "expired" })
+        case "ApprovalTimeout":
+          return joined({ outcome: "pending" })
+        case "VargateError":
+          return Effect.fail(error)
+      }
+    }
+  })
+}
+
+/** How long to wait for a database. */
+const defaultPatience = "5 minutes"
 
 const problemOf = ({ reason }: VargateError) =>
   reason._tag === "InvalidRequest"

@@ -107,8 +107,39 @@ export interface News {
   readonly position: number
   /** How the executions stand that have changed, and perhaps a few more. */
   readonly changes: ReadonlyArray<
-    Pick<GovernedExecution, "executionId" | "workflow" | "state" | "actionId" | "changedAt">
+    Pick<GovernedExecution, "executionId" | "workflow" | "state" | "actionId" | "changedAt"> & {
+      /**
+       * When the gateway gives up on it, as `noteLog` was told; undefined where the gateway's log is still to be read for
+       * it from its own record on. A look with a position has none.
+       */
+      readonly timeoutAt?: DateTime.Utc | undefined
+    }
   >
+}
+
+/**
+ * How far the gateway's log was read: its newest record that was.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface LogPosition {
+  readonly recordId: number
+  /** Where the log has another record in its place, it is another log. */
+  readonly recordHash: string
+}
+
+/**
+ * What was found in the gateway's log up to a position.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface LogReading extends LogPosition {
+  /** Executions on which nothing was decided up to there, and when the gateway gives up on them. */
+  readonly open: ReadonlyArray<{ readonly executionId: string; readonly timeoutAt: DateTime.Utc }>
+  /** Executions of which that is said no longer. */
+  readonly closed: ReadonlyArray<string>
 }
 
 /**
@@ -162,13 +193,16 @@ export class Journal extends Context.Service<Journal, {
   readonly lease: Duration.Duration
   /**
    * Claims a key until it is released. Of all who ask meanwhile, exactly one gets it. One who asks again with the same
-   * `token`, because the first answer was lost, has what it got. Default: a token of this claim's own.
+   * `token`, because the first answer was lost, has what it got. Default: a token of this claim's own. Where `until` is
+   * given, the claim need not outlive the latest of those times (`expire`).
    */
-  readonly claim: (key: string, token?: string) => Effect.Effect<Claim, StorageFailed>
+  readonly claim: (key: string, token?: string, until?: DateTime.Utc) => Effect.Effect<Claim, StorageFailed>
   /** What stands beside a key, without claiming it. */
   readonly look: (key: string) => Effect.Effect<Claimed | undefined, StorageFailed>
   /** Writes the result of a claimed key beside it, and returns the one that stands there: the first one stays. */
   readonly settle: (key: string, result: string) => Effect.Effect<string, StorageFailed>
+  /** Deletes claims whose `until` is before this time, those without one never. Returns how many: at most `limit`. */
+  readonly expire: (before: DateTime.Utc, limit: number) => Effect.Effect<number, StorageFailed>
   /** Writes down that an execution has begun; a second time returns the first entry and changes nothing. */
   readonly begin: (execution: NewExecution) => Effect.Effect<GovernedExecution, StorageFailed>
   /** Writes down how far an execution has come. One that is done stays so. */
@@ -191,6 +225,13 @@ export class Journal extends Context.Service<Journal, {
   readonly requested: Effect.Effect<ReadonlyArray<GovernedExecution>, StorageFailed>
   /** What has changed since a look whose position this is; without one, every execution that waits for a reviewer. */
   readonly news: (since?: number) => Effect.Effect<News, StorageFailed>
+  /**
+   * Begins to read the gateway's log under a name, and returns how far it was read before. What earlier readers note from
+   * then on does not count: they may not know of every execution.
+   */
+  readonly readLog: (reader: string) => Effect.Effect<LogPosition | undefined, StorageFailed>
+  /** Notes how far the log was read, and returns whether that counts: not where another reader has begun. */
+  readonly noteLog: (reader: string, reading: LogReading) => Effect.Effect<boolean, StorageFailed>
   /**
    * Deletes executions that ended before this time, with everything that is stored of them, and leaves their tombstones.
    * Returns how many: at most `limit`.
@@ -215,11 +256,18 @@ export class Journal extends Context.Service<Journal, {
  */
 export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const claims = new Map<string, Claimed & { readonly token: string }>()
+  const expiries = new Map<string, DateTime.Utc>()
   const executions = new Map<string, GovernedExecution>()
   const tombstones = new Map<string, Tombstone>()
   /** The latest change of each execution, the latest last. */
   const changed = new Map<string, number>()
   let position = 0
+  const log: { reader?: string; position?: LogPosition; readonly open: Map<string, DateTime.Utc> } = { open: new Map() }
+
+  const forget = (key: string) => {
+    claims.delete(key)
+    expiries.delete(key)
+  }
 
   const put = (execution: GovernedExecution) => {
     executions.set(execution.executionId, execution)
@@ -231,10 +279,17 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
 
   return Journal.of({
     lease: Duration.zero,
-    claim: (key, token = crypto.randomUUID()) =>
+    claim: (key, token = crypto.randomUUID(), until) =>
       Effect.map(DateTime.now, (at) => {
-        const claimed = claims.get(key) ?? { token, at, result: undefined, beat: 0 }
+        const present = claims.get(key)
+        const claimed = present ?? { token, at, result: undefined, beat: 0 }
         claims.set(key, claimed)
+        const expiry = expiries.get(key)
+        if (
+          until !== undefined && (expiry === undefined ? present === undefined : DateTime.isLessThan(expiry, until))
+        ) {
+          expiries.set(key, until)
+        }
         const whereOurs = (change: (claimed: Claimed) => void) =>
           Effect.sync(() => {
             const present = claims.get(key)
@@ -243,7 +298,9 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
         return {
           ...claimed,
           isOurs: claimed.token === token,
-          release: whereOurs(({ result }) => void (result === undefined && claims.delete(key))),
+          release: whereOurs(({ result }) => {
+            if (result === undefined) forget(key)
+          }),
           renew: whereOurs(({ beat }) => claims.set(key, { ...claims.get(key)!, beat: beat + 1 }))
         }
       }),
@@ -253,6 +310,12 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
         const claimed = claims.get(key)
         if (claimed !== undefined) claims.set(key, { ...claimed, result: claimed.result ?? result })
         return claimed?.result ?? result
+      }),
+    expire: (before, limit) =>
+      Effect.sync(() => {
+        const over = [...expiries].filter(([, until]) => DateTime.isLessThan(until, before)).slice(0, limit)
+        for (const [key] of over) forget(key)
+        return over.length
       }),
     begin: (execution) =>
       Effect.map(DateTime.now, (now) => {
@@ -295,9 +358,25 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
       Effect.sync(() => ({
         position,
         changes: since === undefined
-          ? newest().filter(({ state }) => state === "held")
+          ? newest().filter(({ state }) => state === "held").map((execution) => ({
+            ...execution,
+            timeoutAt: log.open.get(execution.executionId)
+          }))
           : [...changed].filter(([, change]) => change > since).map(([executionId]) => executions.get(executionId)!)
       })),
+    readLog: (reader) =>
+      Effect.sync(() => {
+        log.reader = reader
+        return log.position
+      }),
+    noteLog: (reader, { closed, open, recordHash, recordId }) =>
+      Effect.sync(() => {
+        if (log.reader !== reader) return false
+        log.position = { recordId, recordHash }
+        for (const executionId of closed) log.open.delete(executionId)
+        for (const { executionId, timeoutAt } of open) log.open.set(executionId, timeoutAt)
+        return true
+      }),
     retire: (before, limit) =>
       Effect.sync(() => {
         const ended = [...executions.values()].filter(({ changedAt, state }) =>
@@ -307,6 +386,7 @@ export const layerMemory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
           tombstones.set(executionId, { outcome: outcome ?? "", endedAt: changedAt })
           executions.delete(executionId)
           changed.delete(executionId)
+          log.open.delete(executionId)
           for (const key of claims.keys()) if (key.includes(`/${executionId}/`)) claims.delete(key)
         }
         return ended.length

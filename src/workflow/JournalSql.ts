@@ -62,6 +62,22 @@ const migrations = Migrator.make({})({
         outcome TEXT NOT NULL,
         ended_at TEXT NOT NULL
       )`
+    }),
+    "0004_log": Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      // One row: who reads the gateway's log, and how far it was read.
+      yield* sql`CREATE TABLE vargate_log (
+        id INTEGER PRIMARY KEY,
+        reader TEXT NOT NULL,
+        record_id BIGINT,
+        record_hash TEXT
+      )`
+      yield* sql`CREATE TABLE vargate_log_open (execution_id TEXT PRIMARY KEY, timeout_at TEXT NOT NULL)`
+    }),
+    "0005_claims_expire": Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`ALTER TABLE vargate_claims ADD COLUMN expires_at TEXT`
+      yield* sql`CREATE INDEX vargate_claims_expires ON vargate_claims (expires_at) WHERE expires_at IS NOT NULL`
     })
   })
 })
@@ -135,6 +151,7 @@ interface ChangeRow {
   readonly state: typeof State.Type
   readonly action_id: ActionId | null
   readonly changed_at: string
+  readonly timeout_at?: string | null
 }
 
 interface ClaimRow {
@@ -143,6 +160,9 @@ interface ClaimRow {
   readonly result: string | null
   readonly beat: number
 }
+
+/** Rows of one statement. */
+const noteAtOnce = 500
 
 const make = Effect.fnUntraced(function*(options: Options) {
   const sql = yield* SqlClient.SqlClient
@@ -166,7 +186,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
       workflow: row.workflow,
       state: row.state,
       actionId: row.action_id,
-      changedAt: DateTime.makeUnsafe(row.changed_at)
+      changedAt: DateTime.makeUnsafe(row.changed_at),
+      ...(row.timeout_at ? { timeoutAt: DateTime.makeUnsafe(row.timeout_at) } : {})
     }))
 
   const deleteClaims = (executionIds: ReadonlyArray<string>) =>
@@ -207,12 +228,17 @@ const make = Effect.fnUntraced(function*(options: Options) {
   })
 
   // Two owners never have the same token, so an owner that reads its own back knows that the key is its own.
-  const claim = Effect.fnUntraced(function*(key: string, token: string): Effect.fn.Return<Claim, SqlError> {
-    yield* sql`INSERT INTO vargate_claims (claim_key, token, claimed_at)
-      VALUES (${key}, ${token}, ${yield* now}) ON CONFLICT (claim_key) DO NOTHING`
+  const claim = Effect.fnUntraced(function*(
+    key: string,
+    token: string,
+    until: string | null
+  ): Effect.fn.Return<Claim, SqlError> {
+    yield* sql`INSERT INTO vargate_claims (claim_key, token, claimed_at, expires_at)
+      VALUES (${key}, ${token}, ${yield* now}, ${until}) ON CONFLICT (claim_key) DO UPDATE
+      SET expires_at = excluded.expires_at WHERE vargate_claims.expires_at < excluded.expires_at`
     const claimed = yield* look(key)
     // Released by another owner between the two statements.
-    if (claimed === undefined) return yield* claim(key, token)
+    if (claimed === undefined) return yield* claim(key, token, until)
     return {
       ...claimed,
       isOurs: claimed.token === token,
@@ -233,12 +259,20 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   return Journal.of({
     lease: Duration.fromInputUnsafe(options.lease ?? "60 seconds"),
-    claim: (key, token = crypto.randomUUID()) => storageFailed("Journal.claim")(claim(key, token)),
+    claim: (key, token = crypto.randomUUID(), until) =>
+      storageFailed("Journal.claim")(claim(key, token, until === undefined ? null : DateTime.formatIso(until))),
     look: (key) => storageFailed("Journal.look")(look(key)),
     settle: Effect.fnUntraced(function*(key, result) {
       yield* sql`UPDATE vargate_claims SET result = ${result} WHERE claim_key = ${key} AND result IS NULL`
       return (yield* look(key))?.result ?? result
     }, storageFailed("Journal.settle")),
+    expire: Effect.fnUntraced(function*(before, limit) {
+      const rows = yield* sql`DELETE FROM vargate_claims WHERE claim_key IN (
+        SELECT claim_key FROM vargate_claims
+        WHERE expires_at IS NOT NULL AND expires_at < ${DateTime.formatIso(before)} ORDER BY expires_at LIMIT ${limit}
+      ) RETURNING claim_key`
+      return rows.length
+    }, storageFailed("Journal.expire")),
     begin: Effect.fnUntraced(function*({ agentId, executionId, method, paramsDigest, tool, version, workflow }) {
       const at = yield* now
       yield* sql`INSERT INTO vargate_executions
@@ -279,7 +313,9 @@ const make = Effect.fnUntraced(function*(options: Options) {
       if (since === undefined) {
         const from = yield* position
         const rows = yield* sql<ChangeRow>`
-          SELECT execution_id, workflow, state, action_id, changed_at FROM vargate_executions WHERE state = 'held'`
+          SELECT e.execution_id, e.workflow, e.state, e.action_id, e.changed_at, o.timeout_at
+          FROM vargate_executions e LEFT JOIN vargate_log_open o ON o.execution_id = e.execution_id
+          WHERE e.state = 'held'`
         return { position: from, changes: changesOf(rows) }
       }
       const rows = yield* sql<ChangeRow & { readonly change: number | string }>`
@@ -290,6 +326,35 @@ const make = Effect.fnUntraced(function*(options: Options) {
         changes: changesOf(rows)
       }
     }, storageFailed("Journal.news")),
+    readLog: Effect.fnUntraced(function*(reader) {
+      yield* sql`INSERT INTO vargate_log (id, reader) VALUES (1, ${reader})
+        ON CONFLICT (id) DO UPDATE SET reader = ${reader}`
+      const [row] = yield* sql<{ record_id: number | string | null; record_hash: string | null }>`
+        SELECT record_id, record_hash FROM vargate_log WHERE id = 1`
+      return row === undefined || row.record_id === null || row.record_hash === null
+        ? undefined
+        : { recordId: Number(row.record_id), recordHash: row.record_hash }
+    }, storageFailed("Journal.readLog")),
+    noteLog: Effect.fnUntraced(function*(reader, { closed, open, recordHash, recordId }) {
+      return yield* sql.withTransaction(Effect.gen(function*() {
+        // A reader that begins meanwhile waits for this row.
+        const own = yield* sql`UPDATE vargate_log SET record_id = ${recordId}, record_hash = ${recordHash}
+          WHERE id = 1 AND reader = ${reader} RETURNING id`
+        if (own.length === 0) return false
+        for (const ids of Arr.chunksOf(closed, noteAtOnce)) {
+          yield* sql`DELETE FROM vargate_log_open WHERE ${sql.in("execution_id", ids)}`
+        }
+        for (const rows of Arr.chunksOf(open, noteAtOnce)) {
+          yield* sql`INSERT INTO vargate_log_open ${
+            sql.insert(Arr.map(rows, ({ executionId, timeoutAt }) => ({
+              execution_id: executionId,
+              timeout_at: DateTime.formatIso(timeoutAt)
+            })))
+          } ON CONFLICT (execution_id) DO UPDATE SET timeout_at = excluded.timeout_at`
+        }
+        return true
+      }))
+    }, storageFailed("Journal.noteLog")),
     retire: Effect.fnUntraced(function*(before, limit) {
       const rows = yield* sql<{ execution_id: string; outcome: string | null; changed_at: string }>`
         SELECT execution_id, outcome, changed_at FROM vargate_executions
@@ -307,6 +372,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         } ON CONFLICT (execution_id) DO NOTHING`
         if (withMessages) yield* deleteMessages(ids)
         yield* deleteClaims(ids)
+        yield* sql`DELETE FROM vargate_log_open WHERE ${sql.in("execution_id", ids)}`
         yield* sql`DELETE FROM vargate_executions WHERE ${sql.in("execution_id", ids)}`
       }))
       return rows.length

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Fiber, Layer, Ref, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, Logger, Ref, References, Schedule } from "effect"
 import { CallLimiter, RetryPolicy, ToolCalls, Vargate, VargateError } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import * as RateLimiter from "effect/persistence/RateLimiter"
@@ -152,8 +152,12 @@ describe("CallLimiter", () => {
       yield* limiter.admit
     }).pipe(Effect.provide(CallLimiter.layerMemory({ maxWait: "10 seconds" }))))
 
-  it.effect("a call that would wait too long is refused before anything is sent", () =>
-    Effect.gen(function*() {
+  it.effect("a call that would wait too long is refused before anything is sent", () => {
+    const lines: Array<string> = []
+    const logger = Logger.layer([
+      Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String([message].flat()[0])}`))
+    ])
+    return Effect.gen(function*() {
       const limiter = yield* CallLimiter.CallLimiter
       const calls = yield* Effect.forEach(
         Array.from({ length: 20 }),
@@ -164,7 +168,18 @@ describe("CallLimiter", () => {
       const refused = results.flatMap((result) => result._tag === "Failure" ? [result.failure._tag] : [])
       // One at once and 0.85 a second.
       assert.deepStrictEqual(refused, Array.from({ length: 11 }, () => "RateLimited"))
-    }).pipe(Effect.provide(CallLimiter.layerMemory({ burst: 1, maxWait: "10 seconds" }))))
+      // Those that are refused are seen, those that waited are found where one looks for them.
+      assert.deepStrictEqual(
+        [/^Warn A tool call was not sent: no turn within /, /^Debug A tool call waited .* for its turn$/].map((said) =>
+          lines.filter((line) => said.test(line)).length
+        ),
+        [11, 8]
+      )
+    }).pipe(
+      Effect.provide([CallLimiter.layerMemory({ burst: 1, maxWait: "10 seconds" }), logger]),
+      Effect.provideService(References.MinimumLogLevel, "Debug")
+    )
+  })
 
   it.effect("who gives up takes no turn", () =>
     Effect.gen(function*() {

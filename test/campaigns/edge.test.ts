@@ -1,6 +1,6 @@
 /**
- * The core runs where there is no Node: everything outside `src/node`, `src/gateway` and `src/cli`, and of `src/testing`
- * what needs neither gateway nor sockets.
+ * The core runs where there is no Node: everything outside `src/node`, `src/gateway`, `src/policy` and `src/cli`, and of
+ * `src/testing` what needs neither gateway nor sockets.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as esbuild from "esbuild"
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-const needsNode = /^src\/(?:node|gateway|cli)\//
+const needsNode = /^src\/(?:node|gateway|policy|cli)\//
 /** Tools for tests that need the gateway, or sockets. */
 const testToolsOfNode = ["src/testing/GatewayMemory.ts", "src/testing/TcpFaults.ts"]
 

@@ -69,11 +69,33 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /agent: transferring 1500/,
     /rejected by a reviewer \(ask your manager\)/
   ],
+  "53_panel.ts": [
+    /ann: refused: Requester/,
+    /bob: 2 of finance: approved by bob\./,
+    /cid: Approved by bob and cid\./,
+    /log: review-panel\/1 approve sha256:\.\.\. bob, cid/,
+    /agent: transferring 4000/
+  ],
+  "54_grants.ts": [
+    /refunding 1500\nrefunding 1800/,
+    /log: review-panel\/1 approve sha256:\.\.\. ann \(grant \.\.\.\)/,
+    /uses: 1/,
+    /after the revocation: a reviewer is asked again/
+  ],
   "60_verify.ts": [
     /An honest ledger\n.*valid\n.*valid, 4 records\n.*valid, 4 records/,
     /One amount changed\n.*broken at (\S+)\n.*HashMismatch at \1\n.*HashMismatch at \1/,
     /computed anew\n.*says: +valid\n.*valid, 4 records\n.*checkpoint: RewrittenSince at/,
     /cut off\n.*says: +valid\n.*valid, 2 records\n.*checkpoint: TruncatedSince at/
+  ],
+  "61_anchors.ts": [/the log: {2}valid, 3 records\nanchors: {2}not checked\n {2}node mine could not be reached/],
+  "62_witness.ts": [
+    /a head of 5 records, true\nrecord 2 is in it: true\nrecord 3 is not at its place: NotIncluded/,
+    /a head of 5 records was signed, and now there are 4/
+  ],
+  "63_export.ts": [
+    /2 new records are on the disk\n1 new records are on the disk/,
+    /3 stripe \{ amount: 30, email: '<redacted>' \}/
   ],
   "65_ledger-on-disk.ts": [
     /first life:\n1 records, the newest after GENESIS; recomputed: true/,
@@ -98,6 +120,12 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /agent: 400 EUR, allow\n(?:.*\n)*agent: 1600 EUR, deny/,
     /operator: [567] calls, [234] denied\n/,
     /simulated: true\n(?:.*\n)*operator: .*may continue to act.*\ninterrupted: 2 records, 0 decisions/
+  ],
+  "75_policy-trial.ts": [
+    /^7 decisions: 2 newly denied, 1 newly pending, 0 newly allowed, 4 the same, 0 undecided, 0 failed\n/,
+    /buyer with stripe: pending, would be denied by transaction_exceeds_limit\n/,
+    /shop with stripe: allowed, would be pending by financial\n/,
+    /too many newly denied: 2, and at most 1\.4 may be\n/
   ],
   "80_toolkit.ts": [
     /the handler refunds 20 of ch_0\n {2}the handler refunds 2000 of ch_1\nthe model was told/,

@@ -65,6 +65,25 @@ describe("dev", () => {
       yield* stop(second)
     }))
 
+  it.live("makes its log public where it is given a key for that", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const keyFile = join(path, "log.key")
+      assert.strictEqual((yield* runProcess(["head", "keygen", keyFile])).code, 0)
+      const server = yield* startProcess(["dev", "--port", "0", "--data", join(path, "v.db"), "--log-key", keyFile])
+      yield* untilSaid(server, /The log is public at http:\S+/)
+      const [, prefix] = /public at (http:\S+)/.exec(server.said())!
+      let note = ""
+      while (!note.includes("\n0\n")) {
+        note = yield* Effect.promise(() => fetch(`${prefix}checkpoint`).then((response) => response.text()))
+      }
+      assert.match(note, /^\S+\n0\n\S+\n\n\u2014 \S+ \S+\n$/)
+      yield* server.interrupt
+      yield* server.end
+      const refused = yield* runProcess(["dev", "--log-key", join(path, "v.db")])
+      assert.match(refused.err, /holds no key for signing/)
+    }))
+
   it.live("takes the key that it is given, and tells people how to use it", () =>
     Effect.gen(function*() {
       const path = yield* folder
@@ -219,4 +238,47 @@ describe.skipIf(opa === undefined)(`dev with an OPA server${needsOpa}`, () => {
         yield* stop(server)
       }))
   })
+
+  it.live("decides by Rego in its own process, and says what is wrong with it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const policy = join(path, "policy.rego")
+      writeFileSync(
+        policy,
+        `package vargate.policy
+        decision := {"allow": input.action.method == "read", "requires_human": false, "violations": [],
+          "severity": "none", "alert_tier": "none"}`
+      )
+      const process = yield* startProcess([
+        "dev",
+        "--port",
+        "0",
+        "--json",
+        "--data",
+        join(path, "v.db"),
+        "--rego",
+        policy
+      ], {
+        env: { VARGATE_OPA: opa! }
+      })
+      yield* untilSaid(process, /\n/)
+      const [serving] = decodeLines(Serving, process.said())
+      const env = { VARGATE_URL: serving!.url, VARGATE_API_KEY: serving!.apiKey }
+      const codes = []
+      for (const method of ["read", "write"]) codes.push((yield* runProcess(["call", "db", method], { env })).code)
+      assert.deepStrictEqual(codes, [0, 3])
+      yield* process.interrupt
+      assert.strictEqual((yield* process.end).code, 130)
+
+      writeFileSync(policy, "package vargate.policy\ndecision := ")
+      const attempts = yield* Effect.all([
+        runProcess(["dev", "--rego", policy], { env: { VARGATE_OPA: opa! } }),
+        runProcess(["dev", "--rego", join(path, "none.wasm")]),
+        runProcess(["dev", "--rego", policy, "--opa", "http://127.0.0.1:1"])
+      ])
+      assert.deepStrictEqual(attempts.map(({ code }) => code), [2, 2, 2])
+      assert.match(attempts[0].err, /^error: --rego: OPA cannot compile it: .*rego_parse_error/)
+      assert.match(attempts[1].err, /^error: --rego: .*none\.wasm cannot be read/)
+      assert.match(attempts[2].err, /either --opa or --rego/)
+    }))
 })

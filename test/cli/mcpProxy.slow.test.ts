@@ -62,6 +62,8 @@ describe("effect-vargate mcp-proxy", () => {
     Effect.gen(function*() {
       const path = yield* folder
       const client = yield* connect([
+        "--tool",
+        "files",
         "--allow",
         "read_text_file",
         "--allow",
@@ -93,10 +95,13 @@ describe("effect-vargate mcp-proxy", () => {
         assert.notInclude(ended.err, env["VARGATE_API_KEY"]!)
       })
       yield* ends([], 2, /command/)
-      yield* ends(["--wait", "soon", "--", "some-server"], 2, /--wait/)
-      yield* ends(["--key-file", "-", "--", "some-server"], 2, /Standard input is the MCP client's/)
-      yield* ends(["--", "some-server"], 2, /VARGATE_API_KEY is set, but to nothing/, { VARGATE_API_KEY: "" })
-      yield* ends(["--", "no-such-server-at-all"], 9, /MCP connection failed/)
+      yield* ends(["--", "some-server"], 2, /--tool/)
+      yield* ends(["--tool", "x", "--wait", "soon", "--", "some-server"], 2, /--wait/)
+      yield* ends(["--tool", "x", "--key-file", "-", "--", "some-server"], 2, /Standard input is the MCP client's/)
+      yield* ends(["--tool", "x", "--", "some-server"], 2, /VARGATE_API_KEY is set, but to nothing/, {
+        VARGATE_API_KEY: ""
+      })
+      yield* ends(["--tool", "x", "--", "no-such-server-at-all"], 9, /MCP connection failed/)
     })
   )
 
@@ -107,7 +112,20 @@ describe("effect-vargate mcp-proxy", () => {
       const all = yield* runProcess(["--help"], { env })
       assert.match(all.out, /mcp-proxy +Govern an MCP server/)
       const own = yield* runProcess(["mcp-proxy", "--help"], { env })
-      for (const word of ["--tool", "--allow", "--wait", "--answer", "--agent", "<command...>"]) {
+      for (
+        const word of [
+          "--tool",
+          "--allow",
+          "--wait",
+          "--answer",
+          "--govern",
+          "--withhold",
+          "--pins",
+          "--inbox",
+          "--agent",
+          "<command...>"
+        ]
+      ) {
         assert.include(own.out, word)
       }
     })

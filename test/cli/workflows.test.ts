@@ -87,6 +87,7 @@ describe("workflows", () => {
       )
       const entry = decodeLines(ExecutionEntry, (yield* workflows(["show", "aaaa2", "--data", filename, "--json"])).out)
       assert.deepStrictEqual(entry.map(({ params, state }) => [state, params]), [["blocked", params]])
+      assert.match((yield* workflows(["list", "--data", filename])).out, /aaaa2222 .* blocked/)
       assert.strictEqual((yield* workflows(["resume", "aaaa2", "--data", filename])).code, 0)
     }).pipe(Effect.provide(GatewayMemory.layer())))
 

@@ -55,7 +55,8 @@ suite({
         periodStart: time(tree["period_start"]),
         periodEnd: time(tree["period_end"]),
         anchorTx: tree["anchor_tx_hash"],
-        anchorChain: tree["anchor_chain"]
+        anchorChain: tree["anchor_chain"],
+        anchorBlock: tree["anchor_block"]
       })),
       anchors: rows(body, "blockchain_anchors"),
       proofs: rows(body, "inclusion_proofs").map((row) => ({

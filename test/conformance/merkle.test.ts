@@ -17,7 +17,8 @@ suite({
       createdAt: time(tree["created_at"]),
       prevRoot: tree["prev_tree_root"],
       anchorTx: tree["anchor_tx_hash"],
-      anchorChain: tree["anchor_chain"]
+      anchorChain: tree["anchor_chain"],
+      anchorBlock: tree["anchor_block"]
     }))
 })
 

@@ -37,7 +37,12 @@ interface Story {
   readonly method: string
   readonly handle: Governed.Detached<string, never, never> | undefined
   readonly runs: { count: number }
-  fiber: Fiber.Fiber<Exit.Exit<Governed.Done<string>, VargateError.ApprovalError | VargateError.ToolFailed>>
+  fiber: Fiber.Fiber<
+    Exit.Exit<
+      Governed.Done<string>,
+      VargateError.ApprovalError | VargateError.SubmitError | VargateError.Denied | VargateError.ToolFailed
+    >
+  >
 }
 
 /** Runs to the end while time goes on: what is tried again after a lost answer pauses first. */

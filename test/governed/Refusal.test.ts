@@ -9,6 +9,70 @@ const actionId = ActionId.make("a-1")
 const timeout = new VargateError.Timeout({ after: Duration.seconds(1), sideEffect: "possible" })
 const names = { agentId: "a", tool: "t", method: "m" }
 
+const joinedAs = (
+  outcome: VargateError.Joined["outcome"],
+  type: Refusal.Refusal["type"],
+  words: RegExp,
+  more: { readonly note?: string; readonly result?: unknown } = {}
+) => {
+  const reason = new VargateError.Joined({ actionId, outcome, ...more })
+  return [new VargateError.VargateError({ operation: "o", reason }), type, words] as const
+}
+
+const joined = [
+  joinedAs("pending", "execution-interrupted", /^NOT PERFORMED YET: this very action .*as a-1.*second action/),
+  joinedAs("approved", "execution-interrupted", /^NOT PERFORMED AGAIN: .*approved as a-1.*do not repeat it/),
+  joinedAs("performed", "execution-interrupted", /^PERFORMED BEFORE: .*as a-1, once.*Do not repeat it\.$/),
+  joinedAs("performed", "execution-interrupted", /^PERFORMED BEFORE: .*Its result: \{"paid":5\}$/, {
+    result: { paid: 5 }
+  }),
+  joinedAs("failed", "execution-interrupted", /^FAILED: .*as a-1.*part of its work.*Do not report it as done/),
+  joinedAs("rejected", "execution-denied", /^NOT PERFORMED: a reviewer rejected this action \(no\).*a-1/, {
+    note: "no"
+  }),
+  joinedAs("expired", "execution-denied", /^NOT PERFORMED: no reviewer approved.*a-1/),
+  [
+    new VargateError.VargateError({
+      operation: "o",
+      reason: new VargateError.RefusedAgain({ actionId, note: "ask finance", until: DateTime.makeUnsafe(0) })
+    }),
+    "execution-denied",
+    /^NOT PERFORMED: a reviewer rejected this very action a short time ago \(ask finance\).*Do not try the same again.*a-1/
+  ]
+] as const
+
+const since = DateTime.makeUnsafe(0)
+const failed = (reason: VargateError.Reason, type: Refusal.Refusal["type"], words: RegExp) =>
+  [new VargateError.VargateError({ operation: "o", reason }), type, words] as const
+
+const stopped = [
+  failed(
+    new VargateError.Suspended({ scope: "agent a", note: "why", since, sideEffect: "none" }),
+    "execution-denied",
+    /^NOT PERFORMED: an operator has suspended agent a \(why\)\..*Do not try it again by yourself/
+  ),
+  failed(
+    new VargateError.Suspended({ scope: "everything", note: null, since, sideEffect: "possible", actionId }),
+    "execution-interrupted",
+    /^NOT PERFORMED YET: .*as a-1, and an operator has suspended everything\..*second action/
+  ),
+  failed(
+    new VargateError.OverBudget({ budget: "5 calls per day", max: 5, problem: "exceeded", detail: "5 is spent" }),
+    "execution-denied",
+    /^NOT PERFORMED: there is no room .*5 calls per day \(5 is spent\).*do not split it/
+  ),
+  failed(
+    new VargateError.OverBudget({ budget: "5 of x per day", max: 5, problem: "unreadable", detail: "x is none" }),
+    "execution-denied",
+    /^NOT PERFORMED: this action cannot be counted .*x is none/
+  ),
+  failed(
+    new VargateError.GuardUnavailable({ guard: "budgets", detail: "away" }),
+    "execution-denied",
+    /^NOT PERFORMED: it could not be looked up whether this action may be asked for now/
+  )
+]
+
 const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["type"], words: RegExp]> = [
   [
     new VargateError.Denied({ actionId, violations: ["r1", "r2"], severity: "high", alertTier: "none" }),
@@ -103,7 +167,9 @@ const cases: ReadonlyArray<readonly [Refusal.Refused, type: Refusal.Refusal["typ
     new VargateError.VargateError({ operation: "o", reason: new VargateError.Unauthenticated({ detail: "no" }) }),
     "execution-denied",
     /^NOT PERFORMED: the gateway could not be asked/
-  ]
+  ],
+  ...joined,
+  ...stopped
 ]
 
 describe("Refusal.make", () => {
@@ -114,6 +180,10 @@ describe("Refusal.make", () => {
       assert.match(refusal.reason, words)
     })
   }
+
+  it("names the action that an error is about, also where a reason has it", () => {
+    for (const [error] of joined) assert.strictEqual(Refusal.actionIdOf(error), actionId)
+  })
 
   it("cuts a tool's long words short", () => {
     const { reason } = Refusal.make(new VargateError.ToolFailed({ actionId, error: "x".repeat(10_000) }))

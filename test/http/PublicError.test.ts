@@ -92,7 +92,40 @@ const failures: ReadonlyArray<readonly [error: PublicError.Failure, form: Public
     ),
     "ActionUnknown"
   ],
-  [failed(new Errors.WebhookUndelivered({ origin: secret, detail: secret })), "ActionUnknown"]
+  [failed(new Errors.WebhookUndelivered({ origin: secret, detail: secret })), "ActionUnknown"],
+  [failed(new Errors.Joined({ actionId, outcome: "pending" })), "ActionPending"],
+  [failed(new Errors.Joined({ actionId, outcome: "approved" })), "ActionPending"],
+  [failed(new Errors.Joined({ actionId, outcome: "performed", result: secret })), "ActionConflict"],
+  [failed(new Errors.Joined({ actionId, outcome: "failed" })), "ActionFailed"],
+  [failed(new Errors.Joined({ actionId, outcome: "rejected", note: "no" })), "ActionRefused"],
+  [failed(new Errors.Joined({ actionId, outcome: "expired" })), "ActionExpired"],
+  [
+    failed(
+      new Errors.Suspended({ scope: secret, note: secret, since: DateTime.makeUnsafe(0), sideEffect: "none" })
+    ),
+    "ActionUnavailable"
+  ],
+  [
+    failed(
+      new Errors.Suspended({
+        scope: secret,
+        note: secret,
+        since: DateTime.makeUnsafe(0),
+        sideEffect: "possible",
+        actionId
+      })
+    ),
+    "ActionPending"
+  ],
+  [
+    failed(new Errors.OverBudget({ budget: secret, max: 1, problem: "exceeded", detail: secret })),
+    "ActionLimited"
+  ],
+  [failed(new Errors.GuardUnavailable({ guard: "budgets", detail: secret })), "ActionUnavailable"],
+  [
+    failed(new Errors.RefusedAgain({ actionId, note: "no", until: DateTime.makeUnsafe(0) })),
+    "ActionRefused"
+  ]
 ]
 
 const endpoint = HttpApiEndpoint.post("act", "/act", { error: PublicError.schemas })

@@ -7,7 +7,7 @@ import * as WorkflowHandlers from "effect-vargate/http/WorkflowHandlers"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import * as Engine from "effect-vargate/workflow/Engine"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
-import type { Journal } from "effect-vargate/workflow/Journal"
+import { Journal } from "effect-vargate/workflow/Journal"
 import { HttpClient, HttpClientResponse, HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiClient, HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { TestClock } from "effect/testing"
@@ -175,6 +175,30 @@ layer(world)("WorkflowHandlers", (it) => {
       yield* statusOf("p-6", "alice", "Waiting")
       yield* Pay.interrupt(yield* Pay.executionId(JSON.stringify(["alice", "p-6"])))
       assert.strictEqual((yield* statusOf("p-6", "alice", "Interrupted")).text, `{"_tag":"Interrupted"}`)
+    }))
+
+  it.effect("shows one that no code can read as one that waits, or runs", () =>
+    Effect.gen(function*() {
+      const journal = yield* Journal
+      yield* start("p-11", 3000)
+      const { body } = yield* statusOf("p-11", "alice", "Waiting")
+      const executionId = yield* Pay.executionId(JSON.stringify(["alice", "p-11"]))
+      const params = JSON.stringify({ amount: 3000 })
+      yield* journal.advance(executionId, { state: "blocked", problem: "params.at: Missing key", params })
+      const blocked = yield* statusOf("p-11", "alice", "Waiting")
+      assert.strictEqual(blocked.body.actionId, body.actionId)
+      // Before anything was decided there is no action that it could wait for.
+      const other = yield* Pay.executionId(JSON.stringify(["alice", "p-12"]))
+      yield* journal.begin({
+        executionId: other,
+        workflow: "Pay",
+        agentId: "bot",
+        tool: "bank",
+        method: "pay",
+        paramsDigest: "d"
+      })
+      yield* journal.advance(other, { state: "blocked", problem: "params.at: Missing key", params })
+      assert.strictEqual((yield* statusOf("p-12", "alice", "Running")).text, `{"_tag":"Running"}`)
     }))
 
   it.effect("keeps the executions of owners apart", () =>

@@ -5,7 +5,7 @@ import type { Message } from "effect-vargate/mcp/JsonRpc"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import { gateway, scripted } from "../support/mcp.ts"
 
-const start = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options = {}) {
+const start = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Options> = {}) {
   const client = yield* scripted
   const server = yield* scripted
   yield* Effect.forkChild(GovernedMcpProxy.run(client.channel, server.channel, { tool: "words", ...options }), {

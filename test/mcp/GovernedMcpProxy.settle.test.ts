@@ -24,7 +24,7 @@ const request = (id: number, name: string, given: unknown) => ({
   params: { name, arguments: given }
 })
 
-const converse = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options) {
+const converse = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Options>) {
   const client = yield* scripted
   const server = yield* scripted
   yield* Effect.forkChild(GovernedMcpProxy.run(client.channel, server.channel, { tool: "bank", ...options }))

@@ -12,7 +12,7 @@ import { decide, GatewayUrl, overSocket, published, textOf, waitingFor } from ".
 
 const program = fileURLToPath(new URL("../support/mcpProxy.ts", import.meta.url))
 
-const node = (...args: ReadonlyArray<string>) => ({ command: process.execPath, args })
+const node = (...args: ReadonlyArray<string>) => ({ command: process.execPath, args, tool: "everything" })
 
 /** The official client, and a proxy that it has started in front of a server. */
 const connect = Effect.fnUntraced(function*(options: Readonly<Record<string, unknown>>) {
@@ -82,14 +82,14 @@ describe("GovernedMcpProxy over stdio, before @modelcontextprotocol/server-every
       assert.isTrue(denied.isError)
       assert.match(textOf(denied), /^NOT PERFORMED: the policy denied this action \(forbidden_word\)/)
       assert.deepStrictEqual(yield* asked, [
-        "mcp-servers/everything/echo: deny",
-        "mcp-servers/everything/get-sum: allow"
+        "everything/echo: deny",
+        "everything/get-sum: allow"
       ])
     }))
 
   live("waits with progress, and performs what is approved and not what is rejected", () =>
     Effect.gen(function*() {
-      const { call } = yield* connect({ ...everything, tool: "everything" })
+      const { call } = yield* connect(everything)
       const progress: Array<Progress> = []
       const approved = yield* Effect.forkChild(
         call("echo", { message: "delicate a" }, undefined, (step) => void progress.push(step))
@@ -215,7 +215,7 @@ describe("GovernedMcpProxy over stdio, before a server that fails", () => {
 
   live("ends when it cannot be started", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(connect({ command: "no-such-server", args: [] }))
+      const error = yield* Effect.flip(connect({ command: "no-such-server", args: [], tool: "x" }))
       assert.match(error.message, /Connection closed/)
     }))
 })

@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import { decide, gateway, scripted, waitingFor } from "../support/mcp.ts"
 import { recording, told } from "../support/recording.ts"
 
-const start = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options = {}) {
+const start = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Options> = {}) {
   const client = yield* scripted
   const server = yield* scripted
   const proxy = yield* Effect.forkChild(
@@ -202,8 +202,8 @@ describe("GovernedMcpProxy", () => {
         yield* call(1, "delicate e")
         yield* waitingFor("delicate e")
         yield* client.says({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 1 } })
-        yield* client.says({ jsonrpc: "2.0", method: "notifications/after" })
-        yield* server.hears(({ method }) => method === "notifications/after")
+        yield* client.says({ jsonrpc: "2.0", method: "notifications/roots/list_changed" })
+        yield* server.hears(({ method }) => method === "notifications/roots/list_changed")
         yield* decide("approve", "delicate e")
         yield* TestClock.adjust("10 seconds")
         assert.deepStrictEqual(callsOf(), [])
@@ -259,14 +259,14 @@ describe("GovernedMcpProxy", () => {
         yield* client.says([
           request(1, "tools/call", { name: "echo", arguments: { message: "forbidden" } }),
           request(2, "tools/call", { name: "echo", arguments: { message: "hello" } }),
-          { jsonrpc: "2.0", method: "notifications/x" }
+          { jsonrpc: "2.0", method: "notifications/initialized" }
         ])
         assert.match(toldBy(yield* answerOf(1)), /^NOT PERFORMED/)
         yield* serve(2)
         yield* answerOf(2)
         assert.sameDeepMembers(server.sent.map(({ id, method }) => [id, method]), [
           [2, "tools/call"],
-          [undefined, "notifications/x"]
+          [undefined, "notifications/initialized"]
         ])
       }))
 
@@ -424,7 +424,7 @@ describe("GovernedMcpProxy", () => {
   describe("everything else", () => {
     live("passes unchanged, both ways", () =>
       Effect.gen(function*() {
-        const { client, server } = yield* start()
+        const { client, server } = yield* start({ methods: ["future/method"] })
         const fromClient = [
           request(1, "resources/read", { uri: "x", odd: { deep: [null] } }),
           { jsonrpc: "2.0", method: "notifications/initialized" },
@@ -445,16 +445,43 @@ describe("GovernedMcpProxy", () => {
         assert.deepStrictEqual(client.sent, fromServer)
       }))
 
-    live("takes the server's name from its own words where none is given", () =>
+    live(
+      "does not include methods that the protocol does not have, unless they are allowed",
+      () =>
+        Effect.gen(function*() {
+          const { answerOf, client, server } = yield* start({ methods: ["notifications/own"] })
+          yield* client.says(request(1, "future/method", {}))
+          yield* client.says({ jsonrpc: "2.0", method: "notifications/future" })
+          yield* client.says({ jsonrpc: "2.0", method: "notifications/own" })
+          assert.deepInclude((yield* answerOf(1))["error"], { code: -32601 })
+          yield* server.hears(({ method }) => method === "notifications/own")
+          assert.strictEqual(server.sent.length, 1)
+        })
+    )
+  })
+
+  describe("the name", () => {
+    live("is the operator's, whatever the server calls itself", () =>
       Effect.gen(function*() {
-        const { client, server, serve, call } = yield* start({ tool: undefined })
+        const { client, server, serve, call } = yield* start()
         yield* client.says(request(1, "initialize", {}))
         yield* server.hears(({ id }) => id === 1)
-        yield* server.says({ jsonrpc: "2.0", id: 1, result: { serverInfo: { name: "My words!", version: "1" } } })
-        yield* client.hears(({ id }) => id === 1)
+        const serverInfo = { name: "other", version: "1" }
+        yield* server.says({ jsonrpc: "2.0", id: 1, result: { serverInfo } })
+        assert.deepInclude((yield* client.hears(({ id }) => id === 1))["result"], { serverInfo })
         yield* call(2, "hello")
         yield* serve(2)
-        assert.strictEqual((yield* records).at(-1)!.call, "My-words-/echo")
+        assert.strictEqual((yield* records).at(-1)!.call, "words/echo")
+      }))
+
+    live("is required", () =>
+      Effect.gen(function*() {
+        for (const tool of [undefined, "", "a name", 5]) {
+          const { client, proxy, server } = yield* start({ tool: tool as string })
+          const error = yield* Effect.flip(Fiber.join(proxy))
+          assert.match(error.message, /tool: Expected the name that policies know the server by/)
+          assert.deepStrictEqual([client.sent, server.sent], [[], []])
+        }
       }))
   })
 

@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import type { Progress } from "@modelcontextprotocol/sdk/types.js"
 import { type Cause, Context, Effect, Fiber, Layer, Queue, type Scope, Stream } from "effect"
-import { ChannelFailed, fromTransport, type McpChannel } from "effect-vargate/mcp/McpChannel"
+import { ChannelFailed, fromTransport, fromValue, type Incoming, type McpChannel } from "effect-vargate/mcp/McpChannel"
 import * as McpHttpProxy from "effect-vargate/mcp/McpHttpProxy"
 import * as McpStdio from "effect-vargate/mcp/McpStdio"
 import { HttpRouter, HttpServer } from "effect/http"
@@ -16,7 +16,7 @@ class ProxyUrl extends Context.Service<ProxyUrl, URL>()("test/ProxyUrl") {}
 
 const everything = McpStdio.server({ command: process.execPath, args: [published("server-everything"), "stdio"] })
 
-const serve = <R>(route: Layer.Layer<never, never, R>) =>
+const serve = <E, R>(route: Layer.Layer<never, E, R>) =>
   Layer.effect(
     ProxyUrl,
     Effect.map(
@@ -107,7 +107,7 @@ describe("McpHttpProxy", () => {
         )
       assert.strictEqual(yield* post({ "mcp-session-id": "unknown" }), 404)
       assert.strictEqual(yield* post({ origin: "https://evil.example" }), 403)
-      assert.strictEqual(yield* post({}, "GET"), 400)
+      assert.strictEqual(yield* post({}, "GET"), 405)
       assert.strictEqual(yield* post({}), 400)
     }))
 
@@ -155,7 +155,7 @@ describe("McpHttpProxy", () => {
 const makeServers = () => {
   const counts = { open: 0, opened: 0, most: 0, asked: 0 }
   const server = Effect.gen(function*() {
-    const incoming = yield* Queue.unbounded<unknown, Cause.Done>()
+    const incoming = yield* Queue.unbounded<Incoming, Cause.Done>()
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         counts.opened++
@@ -165,12 +165,17 @@ const makeServers = () => {
     )
     const channel: McpChannel = {
       incoming: Stream.fromQueue(incoming),
-      send: (message) =>
-        message["method"] === "tools/list"
+      send: (text) => {
+        const message = JSON.parse(text) as Record<string, unknown>
+        return message["method"] === "tools/list"
           ? Effect.sync(() => void counts.asked++)
           : message["id"] === undefined
           ? Effect.void
-          : Queue.offer(incoming, { jsonrpc: "2.0", id: message["id"], result: { protocolVersion: "2025-06-18" } }),
+          : Queue.offer(
+            incoming,
+            fromValue({ jsonrpc: "2.0", id: message["id"], result: { protocolVersion: "2025-06-18" } })
+          )
+      },
       end: Effect.asVoid(Queue.end(incoming))
     }
     return channel
@@ -230,9 +235,9 @@ const settled = (isSo: () => boolean) =>
 describe("sessions of McpHttpProxy", () => {
   const within = <A, E>(
     { server }: ReturnType<typeof makeServers>,
-    options: McpHttpProxy.Options,
+    options: Partial<McpHttpProxy.Options>,
     test: Effect.Effect<A, E, ProxyUrl | Scope.Scope>
-  ) => Effect.provide(Effect.scoped(test), serve(McpHttpProxy.layer("/mcp", server, options)))
+  ) => Effect.provide(Effect.scoped(test), serve(McpHttpProxy.layer("/mcp", server, { tool: "t", ...options })))
 
   it.effect("that hundreds of clients have left make room for the next, and no more servers run than may", () => {
     const servers = makeServers()

@@ -77,4 +77,65 @@ describe("Anchors", () => {
       const error = yield* Effect.flip(anchors(({ trigger }) => trigger))
       assert.deepInclude(error, { _tag: "VargateError", operation: "Anchors.trigger", sideEffect: "possible" })
     }).pipe(Effect.provide(answering(ScriptedTransport.disconnect))))
+
+  it.effect("lists an anchor once that the gateway lists for two mechanisms", () =>
+    Effect.gen(function*() {
+      const row = (source: string, tx: string) => ({ source, tx_hash: tx, merkle_root: "aa", anchor_index: 3 })
+      const log = yield* anchors(({ log }) => log).pipe(over(200, {
+        anchors: [row("hardhat_legacy", "0x02"), row("sepolia_merkle", "0x02"), row("hardhat_legacy", "0x01")]
+      }))
+      assert.deepStrictEqual(log.map(({ source, tx }) => [source, tx]), [
+        ["sepolia_merkle", "0x02"],
+        ["hardhat_legacy", "0x01"]
+      ])
+    }))
+
+  it.effect("shows no link to the explorer of another chain", () =>
+    Effect.gen(function*() {
+      const url = "https://sepolia.etherscan.io/tx/0x01"
+      const link = (row: object) =>
+        anchors(({ log }) => log).pipe(
+          over(200, { anchors: [{ merkle_root: "aa", tx_hash: "0x01", ...row }] }),
+          Effect.map(([anchor]) => anchor?.explorerUrl)
+        )
+      assert.strictEqual(yield* link({ chain: "sepolia", sepolia_explorer_url: url }), url)
+      assert.isUndefined(yield* link({ chain: "polygon", sepolia_explorer_url: url }))
+      assert.isUndefined(yield* link({ sepolia_explorer_url: url }))
+      assert.strictEqual(
+        yield* link({ chain: "polygon", explorer_url: "https://p", sepolia_explorer_url: url }),
+        "https://p"
+      )
+    }))
+
+  it.effect("describes each chain by its id", () =>
+    Effect.gen(function*() {
+      const { chains } = yield* anchors(({ status }) => status).pipe(over(200, {
+        blockchain_connected: true,
+        network: "polygon",
+        connected_chains: ["polygon"],
+        anchor_count: 7,
+        chains: {
+          polygon: {
+            connected: true,
+            chain_id: 80002,
+            contract: "0xc0",
+            deployer: "0xde",
+            anchor_count: 7,
+            explorer: "https://amoy"
+          },
+          sepolia: { connected: false }
+        }
+      }))
+      assert.deepStrictEqual({ ...chains }, {
+        polygon: {
+          isConnected: true,
+          chainId: 80002,
+          contract: "0xc0",
+          deployer: "0xde",
+          anchors: 7,
+          explorer: "https://amoy"
+        },
+        sepolia: { isConnected: false }
+      })
+    }))
 })

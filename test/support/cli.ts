@@ -21,10 +21,14 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { commands } from "../../src/cli/commands.ts"
 import { run as runMain } from "../../src/cli/main.ts"
 import { BrokenPipe, type Channel, Screen } from "../../src/cli/screen/Screen.ts"
 
 // --- in this process -------------------------------------------------------------------------------------------------
+
+// A test clock does not wait for a command to be loaded.
+await Promise.all(Object.values(commands).map(({ load }) => load()))
 
 /** What a command line says, and with which code it ends. */
 export interface Result {
@@ -186,12 +190,20 @@ export interface Started {
   readonly end: Effect.Effect<Result>
 }
 
+export interface ProcessOptions extends Pick<RunOptions, "env" | "stdin"> {
+  /** The file to run, where it is not the program's source. */
+  readonly file?: string
+}
+
 export const startProcess = (
   args: ReadonlyArray<string>,
-  { env = {}, stdin = "" }: Pick<RunOptions, "env" | "stdin"> = {}
+  { env = {}, file, stdin = "" }: ProcessOptions = {}
 ): Effect.Effect<Started> =>
   Effect.sync(() => {
-    const child = spawn(process.execPath, nodeArguments(args), { env: environment(env), timeout: 50_000 })
+    const child = spawn(process.execPath, file === undefined ? nodeArguments(args) : [file, ...args], {
+      env: environment(env),
+      timeout: 50_000
+    })
     let out = ""
     let err = ""
     child.stdout.on("data", (chunk) => void (out += chunk))
@@ -210,7 +222,7 @@ export const startProcess = (
   })
 
 /** Starts a process, gives it its stdin, and waits for its end. */
-export const runProcess = (args: ReadonlyArray<string>, options?: Pick<RunOptions, "env" | "stdin">) =>
+export const runProcess = (args: ReadonlyArray<string>, options?: ProcessOptions) =>
   Effect.flatMap(startProcess(args, options), ({ end }) => end)
 
 /** Waits for a process to have said something. */

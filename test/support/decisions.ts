@@ -10,6 +10,8 @@ const executions = {
   "not executed": new Execution.NotExecuted(),
   executed: new Execution.Executed({ result: { paid: 7 }, latency: {} }),
   "executed unseen": new Execution.ExecutedUnseen(),
+  "cut off": new Execution.ExecutedUnseen({ isCutOff: true }),
+  "too deep": new Execution.ExecutedUnseen({ isTooDeep: true }),
   "execution failed": new Execution.ExecutionFailed({ error: "no funds", latency: {} })
 }
 
@@ -25,6 +27,8 @@ const endings = {
   "not executed": "performed",
   executed: "executed",
   "executed unseen": "result lost",
+  "cut off": "result lost",
+  "too deep": "result lost",
   "execution failed": "ToolFailed"
 } as const
 

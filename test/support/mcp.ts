@@ -6,7 +6,7 @@ import { type Cause, Context, Effect, Layer, Queue, Schedule, Stream } from "eff
 import { Approvals, AuditLog, Reviews, Vargate, type VargateError } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import type * as JsonRpc from "effect-vargate/mcp/JsonRpc"
-import { ChannelFailed, type McpChannel } from "effect-vargate/mcp/McpChannel"
+import { ChannelFailed, fromValue, type Incoming, type McpChannel } from "effect-vargate/mcp/McpChannel"
 import { FetchHttpClient, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
@@ -27,12 +27,17 @@ export const gateway: Gateway.Options = {
 
 /** A channel whose other side is a test. */
 export const scripted = Effect.gen(function*() {
-  const incoming = yield* Queue.unbounded<unknown, Cause.Done | ChannelFailed>()
+  const incoming = yield* Queue.unbounded<Incoming, Cause.Done | ChannelFailed>()
+  const texts: Array<string> = []
   const sent: Array<JsonRpc.Message> = []
   let isEnded = false
   const channel: McpChannel = {
     incoming: Stream.fromQueue(incoming) as McpChannel["incoming"],
-    send: (message) => Effect.sync(() => void sent.push(message)),
+    send: (message) =>
+      Effect.sync(() => {
+        texts.push(message)
+        sent.push(JSON.parse(message) as JsonRpc.Message)
+      }),
     end: Effect.sync(() => {
       isEnded = true
     })
@@ -40,8 +45,11 @@ export const scripted = Effect.gen(function*() {
   return {
     channel,
     sent,
+    /** The same, as they were written. */
+    texts,
     isEnded: () => isEnded,
-    says: (message: unknown) => Queue.offer(incoming, message),
+    says: (message: unknown) => Queue.offer(incoming, fromValue(message)),
+    saysText: (message: Incoming) => Queue.offer(incoming, message),
     leaves: Queue.end(incoming),
     breaks: (detail: string) => Queue.fail(incoming, new ChannelFailed({ detail })),
     hears: (test: (message: JsonRpc.Message) => boolean) => eventually(Effect.sync(() => sent.find(test)))

@@ -4,15 +4,20 @@
  * Arguments: the options as JSON.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, References, Schedule } from "effect"
 import { Approvals, Vargate } from "effect-vargate"
+import type * as Clearance from "effect-vargate/governed/Clearance"
 import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
-import { FetchHttpClient } from "effect/http"
+import * as McpHttp from "effect-vargate/mcp/McpHttp"
+import * as McpStdio from "effect-vargate/mcp/McpStdio"
+import { FetchHttpClient, type HttpClient } from "effect/http"
 
-const { isAnswering = false, ...options } = JSON.parse(process.argv[2]!) as {
+const { isAnswering = false, url, ...given } = JSON.parse(process.argv[2]!) as {
   readonly command: string
   readonly args: ReadonlyArray<string>
-  readonly tool?: string
+  /** Of a server over HTTP, in place of a command. */
+  readonly url?: string
+  readonly tool: string
   readonly allow?: ReadonlyArray<string>
   readonly isAnswering?: boolean
 }
@@ -22,8 +27,23 @@ const services = Approvals.layerWith({ poll: Schedule.spaced("50 millis") }).pip
   Layer.provide(FetchHttpClient.layer)
 )
 
-GovernedMcpProxy.stdio({
-  ...options,
+const options = {
+  ...given,
   progressEvery: "20 millis",
   ...(isAnswering ? { onPending: GovernedMcpProxy.answer() } : {})
-}).pipe(Effect.provide([services, NodeServices.layer]), NodeRuntime.runMain)
+} as const
+
+const overHttp = (url: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const server = yield* McpHttp.server({ url })
+    return yield* GovernedMcpProxy.run(yield* McpStdio.client, server, options)
+  }))
+
+const proxy: Effect.Effect<void, unknown, Clearance.Services | NodeServices.NodeServices | HttpClient.HttpClient> =
+  url === undefined ? GovernedMcpProxy.stdio(options) : overHttp(url)
+
+proxy.pipe(
+  Effect.provide([services, NodeServices.layer, FetchHttpClient.layer]),
+  Effect.provideService(References.LogToStderr, true),
+  NodeRuntime.runMain
+)

@@ -3,10 +3,10 @@
  * program and gateway sits a wiretap that counts requests and can lose answers.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Clock, Context, Duration, Effect, Layer, Struct } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Struct } from "effect"
 import { Approvals, Reviews, Vargate } from "effect-vargate"
 import * as Gateway from "effect-vargate/gateway/Gateway"
-import { FetchHttpClient, HttpClient, HttpClientError, HttpServer } from "effect/http"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpServer, UrlParams } from "effect/http"
 import { createServer } from "node:http"
 
 export class Wiretap extends Context.Service<Wiretap, {
@@ -14,15 +14,21 @@ export class Wiretap extends Context.Service<Wiretap, {
   readonly requests: Array<string>
   /** Paths whose next answer is lost after the gateway has acted. */
   readonly lost: Array<string>
+  /** How many records each read of the log asked for. */
+  readonly pages: Array<number>
 }>()("test/Wiretap") {}
 
 const wiretap = Layer.effectContext(Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
   const requests: Array<string> = []
   const lost: Array<string> = []
+  const pages: Array<number> = []
   const tapped = HttpClient.transform(client, (effect, request) => {
     const { pathname } = new URL(request.url)
     requests.push(`${request.method} ${pathname}`)
+    if (pathname.endsWith("/audit/log")) {
+      pages.push(Number(Option.getOrNull(UrlParams.getFirst(request.urlParams, "limit"))))
+    }
     const index = lost.findIndex((path) => pathname.startsWith(path))
     if (index < 0) return effect
     lost.splice(index, 1)
@@ -34,7 +40,7 @@ const wiretap = Layer.effectContext(Effect.gen(function*() {
       )
     )
   })
-  return Context.make(Wiretap, { requests, lost }).pipe(Context.add(HttpClient.HttpClient, tapped))
+  return Context.make(Wiretap, { requests, lost, pages }).pipe(Context.add(HttpClient.HttpClient, tapped))
 }))
 
 export interface WorldOptions extends Gateway.Options {

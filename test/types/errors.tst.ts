@@ -4,7 +4,7 @@ import { type Cause, Effect, type Layer, type Redacted, Schedule, type Schema, t
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import { expect, test } from "tstyche"
-import type * as Approvals from "../../src/approvals/Approvals.ts"
+import * as Approvals from "../../src/approvals/Approvals.ts"
 import * as Reviews from "../../src/approvals/Reviews.ts"
 import type * as AuditLog from "../../src/audit/AuditLog.ts"
 import type * as Replay from "../../src/audit/Replay.ts"
@@ -40,9 +40,10 @@ import type * as Credentials from "../../src/operator/Credentials.ts"
 import type * as Maintenance from "../../src/operator/Maintenance.ts"
 import type * as ManagedAgents from "../../src/operator/ManagedAgents.ts"
 import type * as Policies from "../../src/operator/Policies.ts"
-import type * as System from "../../src/operator/System.ts"
+import * as System from "../../src/operator/System.ts"
 import type * as Tenant from "../../src/operator/Tenant.ts"
 import type * as TenantDirectory from "../../src/operator/TenantDirectory.ts"
+import type * as KeyProvider from "../../src/transport/KeyProvider.ts"
 import * as RetryPolicy from "../../src/transport/RetryPolicy.ts"
 import * as Transport from "../../src/transport/Transport.ts"
 import * as Vargate from "../../src/Vargate.ts"
@@ -198,6 +199,23 @@ test("settings are typed to the letter", () => {
   tenant.apply({ webhookEvents: ["nope"] })
   // @ts-expect-error webhookURL
   tenant.apply({ webhookURL: "https://hooks.example" })
+})
+
+test("layerOf provides the services that it names, and no others", () => {
+  const transport = Transport.layer({ apiKey: "k" })
+  expect(Vargate.layerOf(transport, ToolCalls.layer, Approvals.layer)).type.toBe<
+    Layer.Layer<
+      Transport.Transport | ToolCalls.ToolCalls | Approvals.Approvals,
+      VargateError,
+      HttpClient.HttpClient
+    >
+  >()
+  expect(Vargate.layerOf(Transport.layerKeyProvider(), System.layer)).type.toBe<
+    Layer.Layer<Transport.Transport | System.System, VargateError, HttpClient.HttpClient | KeyProvider.KeyProvider>
+  >()
+  // A transport alone is no service, and a service is no transport.
+  expect(Vargate.layerOf).type.not.toBeCallableWith(transport)
+  expect(Vargate.layerOf).type.not.toBeCallableWith(ToolCalls.layer, Approvals.layer)
 })
 
 test("a credential that is no Redacted is not taken", () => {

@@ -1,17 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Layer, Ref, Stream } from "effect"
+import { Clock, Effect, Fiber, Layer, Ref, Schedule, Stream } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { AuditRecord } from "../../src/audit/AuditRecord.ts"
+import { ToolCalls } from "../../src/calls/ToolCalls.ts"
 import { GatewayMemory } from "../../src/testing/GatewayMemory.ts"
+import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
+import * as Transport from "../../src/transport/Transport.ts"
 import * as Vargate from "../../src/Vargate.ts"
+import * as AnchorVerifier from "../../src/verify/anchors/AnchorVerifier.ts"
 import * as AuditMonitor from "../../src/verify/AuditMonitor.ts"
 import * as ChainVerifier from "../../src/verify/ChainVerifier.ts"
 import * as Checkpoints from "../../src/verify/Checkpoints.ts"
+import { Merkle } from "../../src/verify/Merkle.ts"
 import type { MonitorEvent } from "../../src/verify/MonitorEvent.ts"
 import { seeded } from "../support/generateJson.ts"
 import { gateway, submitSome } from "../support/rawLog.ts"
 import { hour, settableClock } from "../support/wallClock.ts"
+import { chainId, contract, nodes, ScriptedChain } from "./anchors/scriptedChain.ts"
 
 /** The monitor over a connection that can be cut. */
 const monitored = Effect.fnUntraced(function*() {
@@ -188,5 +194,95 @@ describe("watch", () => {
       yield* advance(1)
       assert.deepStrictEqual(events.map(short), ["full", "Tampered", "Tampered", "new"])
       yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(gateway())))
+})
+
+describe("with anchors", () => {
+  /** A monitor that also asks a node, which answers or does not. */
+  const anchored = Effect.fnUntraced(function*(options: AuditMonitor.WatchOptions) {
+    const toolCalls = yield* ToolCalls
+    yield* toolCalls.decide({ tool: "files", method: "read" })
+    yield* TestClock.adjust("70 minutes")
+    const chain = new ScriptedChain()
+    chain.anchor(yield* Merkle.use((merkle) => merkle.roots()))
+    chain.mine(4200)
+    const node = { isOut: false, asked: 0 }
+    const wire = nodes({
+      a: {
+        chain,
+        answer: (_, __, honest) => {
+          node.asked++
+          return node.isOut ? ScriptedTransport.json(403, {}) : honest()
+        }
+      }
+    })
+    const context = yield* Layer.build(
+      AuditMonitor.layerAnchored({
+        nodes: [{ label: "a", url: "http://127.0.0.1/a" }],
+        chainId,
+        contract,
+        finality: "finalized",
+        maxDelay: "1 hour",
+        maxLag: "1 day",
+        retries: 0
+      }).pipe(
+        Layer.provideMerge(Layer.fresh(Checkpoints.layerMemory)),
+        Layer.provide(Layer.fresh(ChainVerifier.layer)),
+        Layer.provide(Layer.fresh(AnchorVerifier.layer)),
+        Layer.provide(Layer.merge(Layer.effect(Transport.Transport, Transport.Transport), wire))
+      )
+    )
+    const events: Array<MonitorEvent> = []
+    yield* AuditMonitor.watch({ schedule: Schedule.spaced("5 minutes"), ...options }).pipe(
+      Stream.runForEach((event) => Effect.sync(() => events.push(event))),
+      Effect.provideContext(context),
+      Effect.forkChild({ startImmediately: true })
+    )
+    const advance = Effect.fnUntraced(function*(minutes: number) {
+      for (let i = 0; i < minutes; i++) {
+        yield* TestClock.adjust("1 minute")
+        for (let turn = 0; turn < 20; turn++) {
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+      }
+    })
+    yield* advance(0)
+    return { advance, chain, events, node }
+  })
+
+  it.effect("looks for them every hour, and says when the chain tells another story", () =>
+    Effect.gen(function*() {
+      const { advance, chain, events } = yield* anchored({})
+      yield* advance(20)
+      assert.deepStrictEqual(events.map((event) => event.anchors?.valid), [
+        true,
+        undefined,
+        undefined,
+        undefined,
+        undefined
+      ])
+      // What the contract has of an hour that the gateway does not show.
+      const first = chain.submissions[0]!.anchoring
+      chain.submit({ ...first, root: "00".repeat(32), prevRoot: first.root, fromRecord: 900 }, 4201)
+      yield* advance(45)
+      const alert = events.at(-2)!
+      assert(alert._tag === "Alert", alert._tag)
+      assert.strictEqual(alert.reason, "Anchors")
+      assert.deepStrictEqual(alert.anchors?.findings.map(({ _tag }) => _tag), ["ForkedTree"])
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("asks again with every look while nodes are away, and says once when that lasts", () =>
+    Effect.gen(function*() {
+      const { advance, events, node } = yield* anchored({ anchorsEvery: "10 minutes" })
+      node.isOut = true
+      yield* advance(60)
+      const alerts = events.filter((event) => event._tag === "Alert")
+      assert.deepStrictEqual(alerts.map(({ failure, reason }) => [reason, failure]), [
+        ["Unverifiable", "node a answered 403 to eth_chainId"]
+      ])
+      node.isOut = false
+      yield* advance(10)
+      assert.isTrue(events.some((event) => event._tag === "Verified" && event.anchors?.valid === true))
+      assert.strictEqual(events.filter((event) => event._tag === "Alert").length, 1)
     }).pipe(Effect.provide(gateway())))
 })

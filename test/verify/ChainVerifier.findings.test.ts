@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as NodeHasher from "../../src/node/NodeHasher.ts"
 import * as ChainVerifier from "../../src/verify/ChainVerifier.ts"
+import { Hasher, type HasherService } from "../../src/verify/Hasher.ts"
 import { seeded } from "../support/generateJson.ts"
 import { gateway, rawPage, submitSome } from "../support/rawLog.ts"
 
@@ -62,6 +63,24 @@ describe("findings say why", () => {
         assert.deepStrictEqual(yield* findingsOf(pageOf(manipulate(yield* rows))), expected)
       }))
   }
+
+  it.effect("and cost no second hash of any record", () =>
+    Effect.gen(function*() {
+      const all = yield* rows
+      for (const [name, manipulate] of cases) {
+        const manipulated = manipulate(all)
+        let hashed = 0
+        const counting: HasherService = {
+          ...NodeHasher.make,
+          hash: (text) => {
+            hashed++
+            return NodeHasher.make.hash!(text)
+          }
+        }
+        yield* ChainVerifier.verifyPages([pageOf(manipulated)]).pipe(Effect.provideService(Hasher, counting))
+        assert.strictEqual(hashed, manipulated.length, name)
+      }
+    }))
 
   it.effect("a mismatch may be a dropped key only where the neighbours link to it", () =>
     Effect.gen(function*() {

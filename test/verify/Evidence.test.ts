@@ -357,7 +357,7 @@ describe("what is no evidence", () => {
         "[]",
         "{\"format\":\"vargate-evidence\"}",
         changed(text, (file) => Reflect.set(file, "pages", ["{}"])),
-        changed(text, (file) => Reflect.set(file, "version", 2)),
+        changed(text, (file) => Reflect.set(file, "version", 3)),
         new Uint8Array([0x1f, 0x8b, 0]),
         new Uint8Array([0xff])
       ]

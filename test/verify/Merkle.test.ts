@@ -400,3 +400,25 @@ describe("prove and awaitProof", () => {
       assert(error._tag === "VargateError" && error.reason._tag === "NotFound")
     }).pipe(Effect.provide(gateway())))
 })
+
+describe("a stored tree", () => {
+  const row = {
+    tree_index: 0,
+    merkle_root: "ab".repeat(32),
+    record_count: 1,
+    period_start: "2026-11-23T09:00:00",
+    period_end: "2026-11-23T10:00:00"
+  }
+
+  it.effect.each(
+    [[12, 12], ["12", 12], [null, null], [undefined, undefined], ["0x12", null], [1.5, null], [{}, null]] as const
+  )("that names block %o has block %o", ([anchor_block, expected]) =>
+    Effect.gen(function*() {
+      const tree = yield* Schema.decodeUnknownEffect(TreeRow)(
+        anchor_block === undefined ? row : { ...row, anchor_block }
+      )
+      assert.strictEqual(tree.anchorBlock, expected)
+      const written = yield* Schema.encodeEffect(TreeRow)(tree)
+      assert.strictEqual(written.anchor_block, expected ?? null)
+    }))
+})

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer } from "effect"
+import { Effect, Exit, Layer, Option } from "effect"
 import { ActionId, Approvals, VargateError } from "effect-vargate"
 import * as ApprovalReconciler from "effect-vargate/workflow/ApprovalReconciler"
 import { Journal, layerMemory } from "effect-vargate/workflow/Journal"
 import { TestClock } from "effect/testing"
+import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { type Registered, registry } from "../../src/workflow/internal/registry.ts"
 
 const count = 500
 
@@ -13,7 +15,13 @@ const actionOf = (n: number) => ActionId.ActionId.make(`action-${n}`)
 /** What the reconciler asks for and does. */
 const world = Effect.gen(function*() {
   const journal = yield* Journal
-  const seen = { rows: 0, looks: 0, waits: new Set<string>(), told: [] as Array<string> }
+  const seen = {
+    rows: 0,
+    looks: 0,
+    waits: new Set<string>(),
+    told: [] as Array<string>,
+    continued: [] as Array<string>
+  }
   const decided = new Map<string, (exit: Exit.Exit<never, VargateError.ApprovalError>) => void>()
   for (let n = 0; n < count; n++) {
     yield* journal.begin({
@@ -45,7 +53,9 @@ const world = Effect.gen(function*() {
   } as unknown as Approvals.Approvals["Service"]
   const engine = {
     deferredDone: (_: unknown, { executionId }: { readonly executionId: string }) =>
-      Effect.sync(() => void seen.told.push(executionId))
+      Effect.sync(() => void seen.told.push(executionId)),
+    poll: () => Effect.succeed(Option.some(new Workflow.Suspended({}))),
+    resume: (_: unknown, executionId: string) => Effect.sync(() => void seen.continued.push(executionId))
   } as unknown as WorkflowEngine["Service"]
   yield* Effect.forkChild(
     ApprovalReconciler.run().pipe(
@@ -70,6 +80,24 @@ describe("ApprovalReconciler", () => {
       assert.isFalse(seen.waits.has(actionOf(7)))
       assert.isAtMost(seen.rows, count + 5)
     }).pipe(Effect.provide(Layer.fresh(layerMemory))))
+
+  it.effect("continues an execution that has taken its decision, and was suspended all the same", () =>
+    Effect.gen(function*() {
+      registry.set("Pay", {} as Registered)
+      const { decided, journal, seen } = yield* world
+      decided.get(actionOf(3))!(Exit.fail(new VargateError.Expired({ actionId: actionOf(3), timeoutAt: null })))
+      yield* TestClock.adjust("14 seconds")
+      // It has its time.
+      assert.deepStrictEqual([seen.told, seen.continued], [["e3"], []])
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual([seen.told, seen.continued], [["e3", "e3"], ["e3"]])
+      yield* journal.advance("e3", { state: "done", outcome: "Expired" })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(seen.continued, ["e3"])
+    }).pipe(
+      Effect.ensuring(Effect.sync(() => registry.delete("Pay"))),
+      Effect.provide(Layer.fresh(layerMemory))
+    ))
 
   it.effect("finds what no look has shown, and tells each execution until it goes on", () =>
     Effect.gen(function*() {

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import * as VargateError from "effect-vargate/errors/VargateError"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
+import * as TestReviewer from "effect-vargate/testing/TestReviewer"
 import * as Engine from "effect-vargate/workflow/Engine"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Journal } from "effect-vargate/workflow/Journal"
@@ -10,8 +11,8 @@ import { PersistenceError } from "effect/cluster/ClusterError"
 import { TestClock } from "effect/testing"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 
-/** It is away, or turns every other request of an engine away. */
-const away = { isAway: false, isFlaky: false, asked: 0, failures: 0 }
+/** It is away, turns every other request of an engine away, or does not answer, as a connection that has stalled. */
+const away = { isAway: false, isFlaky: false, isStalled: false, asked: 0, failures: 0 }
 const ran: Array<unknown> = []
 
 const Pay = GovernedWorkflow.make({
@@ -21,6 +22,15 @@ const Pay = GovernedWorkflow.make({
   params: Schema.Struct({ n: Schema.Int }),
   success: Schema.String,
   run: (params) => Effect.sync(() => (ran.push(params), "paid"))
+})
+
+const Delete = GovernedWorkflow.make({
+  name: "away/Delete",
+  tool: "bank",
+  method: "delete",
+  params: Schema.Struct({}),
+  success: Schema.String,
+  run: () => Effect.sync(() => (ran.push("deleted"), "deleted"))
 })
 
 const whileAway = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -58,7 +68,9 @@ const inDatabase = Layer.merge(
     Effect.map(Journal, (journal) => {
       const stored = <A>(effect: Effect.Effect<A, VargateError.StorageFailed>) =>
         Effect.suspend(() =>
-          away.isAway
+          away.isStalled
+            ? Effect.uninterruptible(Effect.never)
+            : away.isAway
             ? Effect.fail(new VargateError.StorageFailed({ operation: "Journal", detail: "connect ECONNREFUSED" }))
             : effect
         )
@@ -76,9 +88,9 @@ const inDatabase = Layer.merge(
 )
 
 const world = Layer.suspend(() => {
-  Object.assign(away, { isAway: false, isFlaky: false, asked: 0, failures: 0 })
+  Object.assign(away, { isAway: false, isFlaky: false, isStalled: false, asked: 0, failures: 0 })
   ran.length = 0
-  return Pay.layer.pipe(
+  return Layer.merge(Pay.layer, Delete.layer).pipe(
     Layer.provideMerge(inDatabase),
     Layer.provideMerge(Engine.layerMemory()),
     Layer.provideMerge(GatewayMemory.layer({ tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }] }))
@@ -125,6 +137,45 @@ describe("a database that is away", () => {
         assert(error instanceof VargateError.StorageFailed, String(error))
         assert.include(error.message, "ECONNREFUSED")
       }
+    }).pipe(Effect.provide(world)))
+
+  it.effect("and does not answer, is StorageFailed when the caller's patience is over", () =>
+    Effect.gen(function*() {
+      away.isStalled = true
+      const calls = [
+        Pay.execute({ key: "1", params: { n: 1 }, patience: "10 seconds" }),
+        Pay.executeDetached({ key: "2", params: { n: 2 }, patience: "10 seconds" })
+      ]
+      for (const call of calls) {
+        const fiber = yield* start(call as Effect.Effect<unknown, unknown, Engine.Engine>)
+        yield* TestClock.adjust("9 seconds")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("2 seconds")
+        const error = yield* Effect.flip(Fiber.join(fiber))
+        assert(error instanceof VargateError.StorageFailed, String(error))
+        assert.include(error.message, "it does not answer")
+      }
+      away.isStalled = false
+      const fiber = yield* start(Pay.execute({ key: "1", params: { n: 1 } }))
+      assert(Exit.isSuccess(yield* ended(fiber)))
+      assert.deepStrictEqual(ran, [{ n: 1 }])
+    }).pipe(Effect.provide(world)))
+
+  it.effect("is told from a reviewer who takes longer than the caller's patience", () =>
+    Effect.gen(function*() {
+      const pay = Delete.execute({ key: "1", params: {}, patience: "10 seconds" })
+      const first = yield* start(pay)
+      yield* TestClock.adjust("20 minutes")
+      assert.isUndefined(first.pollUnsafe())
+      away.isStalled = true
+      yield* TestClock.adjust("13 seconds")
+      const error = yield* Effect.flip(Fiber.join(first))
+      assert(error instanceof VargateError.StorageFailed, String(error))
+      away.isStalled = false
+      const second = yield* start(pay)
+      yield* TestReviewer.approveNext()
+      assert(Exit.isSuccess(yield* ended(second)))
+      assert.deepStrictEqual(ran, ["deleted"])
     }).pipe(Effect.provide(world)))
 
   it.effect("while an execution runs, is not what the execution ends with", () =>

@@ -49,6 +49,29 @@ for (const [name, layer] of Object.entries(journals)) {
         assert.isFalse((yield* journal.claim("k")).isOurs, "given back twice, it is not taken from the next owner")
       }))
 
+    test("a claim with a time is deleted after the latest time that it was asked for with, and another one never", (journal) =>
+      Effect.gen(function*() {
+        const at = (minutes: number) => DateTime.makeUnsafe(minutes * 60_000)
+        yield* journal.claim("for good")
+        for (const key of ["a", "b", "c"]) yield* journal.claim(key, undefined, at(10))
+        yield* journal.claim("b", undefined, at(30))
+        yield* journal.claim("c", undefined, at(5))
+        yield* journal.claim("for good", undefined, at(5))
+        yield* journal.settle("b", "done")
+        assert.strictEqual(yield* journal.expire(at(10), 100), 0)
+        assert.strictEqual(yield* journal.expire(at(20), 1), 1)
+        assert.strictEqual(yield* journal.expire(at(20), 100), 1)
+        assert.deepStrictEqual(
+          yield* Effect.forEach(["a", "b", "c"], (key) => Effect.map(journal.look(key), (found) => found?.result)),
+          [undefined, "done", undefined]
+        )
+        assert.isTrue((yield* journal.claim("a")).isOurs)
+        assert.strictEqual(yield* journal.expire(at(1e6), 100), 1)
+        assert.isUndefined(yield* journal.look("b"))
+        assert.isDefined(yield* journal.look("for good"))
+        assert.isDefined(yield* journal.look("a"))
+      }))
+
     test("an execution begins once, advances, and stays done", (journal) =>
       Effect.gen(function*() {
         const begun = yield* journal.begin(execution("e1"))
@@ -116,6 +139,28 @@ for (const [name, layer] of Object.entries(journals)) {
         assert.isUndefined(yield* journal.tombstone("e2"))
         assert.deepStrictEqual((yield* journal.list()).map(({ executionId }) => executionId).toSorted(), ["e2", "e3"])
         assert.isString((yield* journal.look("act/e3/1"))?.result)
+      }))
+
+    test("knows what is under way: everything that neither waits for a reviewer nor has ended", (journal) =>
+      Effect.gen(function*() {
+        for (const executionId of ["e1", "e2", "e3", "e4", "e5"]) {
+          yield* journal.begin(execution(executionId))
+          yield* TestClock.adjust("1 second")
+        }
+        yield* journal.advance("e2", { state: "held", actionId })
+        yield* journal.advance("e3", { state: "acting", actionId })
+        yield* TestClock.adjust("1 second")
+        yield* journal.advance("e4", { state: "blocked", actionId, problem: "params.n: Missing key", params: "{}" })
+        yield* journal.advance("e5", { state: "done", outcome: "agent" })
+        const underWay = yield* journal.underWay
+        assert.deepStrictEqual(
+          underWay.map(({ executionId, problem, state }) => [executionId, state, problem]),
+          [["e1", "submitting", null], ["e3", "acting", null], ["e4", "blocked", "params.n: Missing key"]]
+        )
+        // One that goes on is blocked no more.
+        yield* journal.advance("e4", { state: "acting", actionId })
+        const found = yield* journal.find("e4")
+        assert.deepStrictEqual([found?.state, found?.problem, found?.params], ["acting", null, null])
       }))
 
     test("lists the latest first, and by state", (journal) =>

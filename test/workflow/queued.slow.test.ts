@@ -18,6 +18,7 @@ import {
 } from "./support/world.ts"
 
 const payments = isFull ? 250 : 60
+const burst = isFull ? 5 : 2
 
 const submitted = Effect.map(
   Ledger.use((ledger) => ledger.records("t")),
@@ -31,12 +32,14 @@ describe("calls in the queue of a limiter", () => {
         const folder = yield* temporaryFolder
         const start = (burst: number) =>
           Effect.flatMap(url, (url) => machine("./queueWorker.ts", [url, folder, ...[payments, burst].map(String)]))
-        const first = yield* start(2)
+        const first = yield* start(burst)
         yield* Effect.repeat(Effect.andThen(Effect.sleep("100 millis"), submitted), {
-          until: ({ length }) => length >= 4
+          until: ({ length }) => length >= 2 * burst
         })
+        const at = Date.now()
         first.kill(signal)
         yield* exit(first)
+        console.log(`${payments} behind burst ${burst}, ${signal}: ended after ${Date.now() - at} ms`)
         // Had it waited for its queue, all would be submitted.
         assert.isBelow((yield* submitted).length, payments / 2)
         yield* deciding(1)
@@ -47,13 +50,18 @@ describe("calls in the queue of a limiter", () => {
         )
         const all = Array.from({ length: payments }, (_, n) => n)
         const outcomes = outcomesIn(folder)
-        for (const n of all) {
+        const sent = (yield* submitted).toSorted((a, b) => a - b)
+        // A machine that is killed between a claim and the first byte cannot say that it has sent nothing.
+        const unknown = all.filter((n) => outcomes.get(n)!.has("OutcomeUnknown"))
+        assert.isAtMost(unknown.length, signal === "SIGKILL" ? burst : 0)
+        const known = all.filter((n) => !unknown.includes(n))
+        for (const n of known) {
           assert.deepStrictEqual([...outcomes.get(n)!], [isApproved(n) ? "agent" : "Rejected"], `${n}`)
         }
-        assert.deepStrictEqual((yield* submitted).toSorted((a, b) => a - b), all)
+        assert.deepStrictEqual(sent, known)
         assert.deepStrictEqual(
           linesOf(join(folder, "executed")).map(Number).toSorted((a, b) => a - b),
-          all.filter(isApproved)
+          known.filter(isApproved)
         )
       }).pipe(Effect.scoped, Effect.provide(world)))
   }

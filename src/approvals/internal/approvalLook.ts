@@ -30,19 +30,48 @@ export interface Watch {
   readonly actionId: ActionId
   /** When the gateway gives up on it, in epoch milliseconds. */
   timeoutAt: number | undefined
-  /** Its own record was found: every decision on it is in what is newer, and none was there so far. */
+  /** No decision on it is in the log up to the look's position: its own record was found, or it was pending then. */
   anchored: boolean
+  /** That is what an earlier process found, which read the log up to the position that was resumed. */
+  inherited: boolean
   /** The history's row that says approved, and since when (monotonic) its audit record is awaited. */
   approved: { readonly row: DecidedAction; readonly since: number } | undefined
 }
 
-/** @internal */
-export const makeWatch = (actionId: ActionId): Watch => ({
+/**
+ * Watches an action. `timeoutAt` stands for an earlier process that has looked for it up to its position in the log.
+ *
+ * @internal
+ */
+export const makeWatch = (actionId: ActionId, timeoutAt?: number): Watch => ({
   actionId,
-  timeoutAt: undefined,
-  anchored: false,
+  timeoutAt,
+  anchored: timeoutAt !== undefined,
+  inherited: timeoutAt !== undefined,
   approved: undefined
 })
+
+/**
+ * The newest record of the log that was read.
+ *
+ * @internal
+ */
+export interface LogPosition {
+  readonly recordId: number
+  readonly recordHash: string
+}
+
+/**
+ * A look, and where in the log it has arrived.
+ *
+ * @internal
+ */
+export interface Look {
+  (watches: ReadonlyMap<string, Watch>): Effect.Effect<ReadonlyMap<Watch, Verdict>, OperationError>
+  readonly position: () => LogPosition | undefined
+  /** Begins no further on than an earlier process has arrived, whose watches are watched from now on. */
+  readonly resume: (position: LogPosition) => void
+}
 
 /** @internal */
 export const timeoutAt = ({ timeoutAt }: Watch): DateTime.Utc | null =>
@@ -88,30 +117,45 @@ const maxPages = 500
  *
  * @internal
  */
-export const make = (source: Source) => {
-  let lastId = 0
+export const make = (source: Source): Look => {
+  let last: LogPosition | undefined
+  /** Where an earlier process had arrived, until its record was found again; and where this one had before. */
+  let resumed: { readonly from: LogPosition; readonly before: LogPosition | undefined } | undefined
   let lastCounts = ""
   let changedAt = 0
 
-  /** Whether nothing was decided for so long that history and log cannot tell more of these than they did before. */
-  const isQuiet = (gone: ReadonlyArray<Watch>, stats: PendingList["stats"], { elapsed, now }: Moment) => {
+  /** Whether nothing was decided for so long that history and log cannot tell more of those that are not listed. */
+  const isQuiet = (
+    watches: ReadonlyMap<string, Watch>,
+    listed: ReadonlySet<string>,
+    stats: PendingList["stats"],
+    { elapsed, now }: Moment
+  ) => {
     const counts = JSON.stringify(stats)
     if (stats === undefined || counts !== lastCounts) {
       lastCounts = counts
       changedAt = elapsed
     }
-    return elapsed - changedAt > patience &&
-      gone.every((watch) => watch.anchored && !watch.approved && !isOver(watch, now))
+    if (elapsed - changedAt <= patience) return false
+    for (const [actionId, watch] of watches) {
+      const isOpen = !watch.anchored || watch.approved !== undefined || isOver(watch, now)
+      if (isOpen && !listed.has(actionId)) return false
+    }
+    return true
   }
 
   const readLog = Effect.fnUntraced(function*(
     watches: ReadonlyMap<string, Watch>,
-    unanchored: ReadonlyArray<Watch>,
+    open: ReadonlyArray<Watch>,
     verdicts: Map<Watch, Verdict>
-  ) {
+  ): Effect.fn.Return<void, OperationError> {
+    const lastId = last?.recordId ?? 0
+    const resuming = resumed
+    const unanchored = open.filter(({ anchored }) => !anchored)
     let gapsSeen = 0
     let isAtStart = false
-    let newestId = lastId
+    let isConfirmed = false
+    let newest = last
     // Taken over only when the whole read has ended: half of it would hide what is further back.
     const anchors = new Map<Watch, number>()
     const found = new Map<Watch, Verdict>()
@@ -119,13 +163,26 @@ export const make = (source: Source) => {
     for (let offset = 0; offset < pageSize * maxPages; offset += limit, limit = pageSize) {
       const { gaps, records, total } = yield* readStepping(source.page, limit, offset)
       for (const record of records) {
-        newestId = Math.max(newestId, record.id)
+        if (record.id > (newest?.recordId ?? 0)) newest = { recordId: record.id, recordHash: record.recordHash }
+        isConfirmed ||= record.id === resuming?.from.recordId && record.recordHash === resuming.from.recordHash
         readRecord(record, watches, anchors, found)
       }
       gapsSeen += gaps.length
-      const open = unanchored.filter((watch) => !anchors.has(watch) && !found.has(watch))
+      const left = unanchored.filter((watch) => !anchors.has(watch) && !found.has(watch))
       isAtStart = total !== undefined ? offset + limit >= total : records.length + gaps.length === 0
-      if (isAtStart || (open.length === 0 && (lastId === 0 || (records.at(-1)?.id ?? Infinity) <= lastId))) break
+      if (isAtStart || (left.length === 0 && (lastId === 0 || (records.at(-1)?.id ?? Infinity) <= lastId))) break
+    }
+    if (resuming !== undefined && resuming === resumed && !isConfirmed) {
+      // It is another log, or the record cannot be shown: what was found in it says nothing of this one.
+      last = resuming.before
+      resumed = undefined
+      for (const watch of watches.values()) {
+        if (!watch.inherited) continue
+        watch.inherited = false
+        watch.anchored = false
+        watch.timeoutAt = undefined
+      }
+      return yield* readLog(watches, open, verdicts)
     }
     for (const [watch, timeoutAt] of anchors) {
       watch.anchored = true
@@ -137,10 +194,13 @@ export const make = (source: Source) => {
       if (!watch.anchored && !found.has(watch) && isAtStart && gapsSeen === 0) verdicts.set(watch, unknownAction(watch))
       watch.anchored = true
     }
-    lastId = newestId
+    // What was resumed meanwhile has not been looked for.
+    if (resumed !== resuming) return
+    resumed = undefined
+    last = newest
   })
 
-  return Effect.fnUntraced(function*(
+  const look = Effect.fnUntraced(function*(
     watches: ReadonlyMap<string, Watch>
   ): Effect.fn.Return<ReadonlyMap<Watch, Verdict>, OperationError> {
     const verdicts = new Map<Watch, Verdict>()
@@ -151,27 +211,46 @@ export const make = (source: Source) => {
       const watch = watches.get(row.actionId)
       if (watch !== undefined && row.timeoutAt !== undefined) watch.timeoutAt = row.timeoutAt.epochMilliseconds
     }
-    const gone = [...watches.values()].filter(({ actionId }) => !listed.has(actionId))
     const moment = { now: yield* Clock.currentTimeMillis, elapsed: yield* monotonicMillis }
-    if (isQuiet(gone, stats, moment) || gone.length === 0) return verdicts
-
-    const history = new Map((yield* source.history).map((row) => [row.actionId, row]))
-    for (const watch of gone) {
-      const row = history.get(watch.actionId)
-      if (row !== undefined) readHistory(row, watch, moment, verdicts)
+    const gone: Array<Watch> = []
+    if (!isQuiet(watches, listed, stats, moment)) {
+      for (const [actionId, watch] of watches) if (!listed.has(actionId)) gone.push(watch)
     }
-    const open = gone.filter((watch) => !verdicts.has(watch))
+    if (gone.length > 0) {
+      const history = new Map((yield* source.history).map((row) => [row.actionId, row]))
+      for (const watch of gone) {
+        const row = history.get(watch.actionId)
+        if (row !== undefined) readHistory(row, watch, moment, verdicts)
+      }
+      const open = gone.filter((watch) => !verdicts.has(watch))
 
-    // A listed action may be decided before the log is read, so the log is read for all.
-    if (open.length > 0) yield* readLog(watches, open.filter(({ anchored }) => !anchored), verdicts)
-    for (const watch of open) {
-      if (!verdicts.has(watch)) readSilence(watch, moment, verdicts)
+      // A listed action may be decided before the log is read, so the log is read for all.
+      if (open.length > 0) yield* readLog(watches, open, verdicts)
+      for (const watch of open) {
+        if (!verdicts.has(watch)) readSilence(watch, moment, verdicts)
+      }
+    }
+    if (last !== undefined) {
+      // What was pending when this look began is decided by records that are newer than what was read before it.
+      for (const actionId of listed) {
+        const watch = watches.get(actionId)
+        if (watch !== undefined) watch.anchored = true
+      }
     }
     for (const [watch, verdict] of verdicts) {
       if (verdict._tag === "Rejected") verdicts.set(watch, redacted(verdict, source.redact))
     }
     return verdicts
   }, Effect.onError(() => Effect.sync(() => lastCounts = "")))
+
+  return Object.assign(look, {
+    position: () => last,
+    resume: (position: LogPosition) => {
+      resumed = { from: position, before: last }
+      // Nothing may be left out between the two.
+      if (last === undefined || position.recordId < last.recordId) last = position
+    }
+  })
 }
 
 const readHistory = (row: DecidedAction, watch: Watch, { elapsed }: Moment, verdicts: Map<Watch, Verdict>) => {

@@ -34,8 +34,9 @@ export interface Waiter {
 
 /** @internal */
 export interface ApprovalPoller {
-  /** Adds a waiter, and returns how to remove it. */
-  readonly enter: (actionId: ActionId, waiter: Waiter) => () => void
+  /** Adds a waiter, and returns what it watches. `timeoutAt` is that of `makeWatch`. */
+  readonly enter: (actionId: ActionId, waiter: Waiter, timeoutAt?: number) => Watch
+  readonly leave: (actionId: string, waiter: Waiter) => void
   /** Looks at once, or again when a look is under way. The next tick comes a whole pause later. */
   readonly nudge: Effect.Effect<void>
   /** How many looks have begun. */
@@ -44,11 +45,6 @@ export interface ApprovalPoller {
 
 /** Timers of more than 24 days overflow; the next one takes over. */
 const longestTimer = 2 ** 31 - 1
-
-interface Subscription {
-  readonly watch: Watch
-  readonly waiters: Set<Waiter>
-}
 
 /**
  * Makes a poller in the current scope. `look` asks for verdicts on the watched actions; a look that fails is only noted,
@@ -60,9 +56,13 @@ export const make = Effect.fnUntraced(function*(
   look: (
     watches: ReadonlyMap<string, Watch>
   ) => Effect.Effect<ReadonlyMap<Watch, Verdict>, { readonly message: string }>,
-  rhythm: Schedule.Schedule<unknown>
+  rhythm: Schedule.Schedule<unknown>,
+  /** Runs when what a look has found was handed over. */
+  onLooked: () => void = () => {}
 ): Effect.fn.Return<ApprovalPoller, never, Scope.Scope> {
-  const subscriptions = new Map<string, Subscription>()
+  /** Both have the same keys. */
+  const watches = new Map<string, Watch>()
+  const waitersOf = new Map<string, Set<Waiter>>()
   const occupied = Latch.makeUnsafe()
   const nudged = Latch.makeUnsafe()
   const deadlineSet = Latch.makeUnsafe()
@@ -79,19 +79,28 @@ export const make = Effect.fnUntraced(function*(
     return Metric.update(pollLag, lag)
   })
 
-  const lookOnce = Effect.suspend(() => look(new Map([...subscriptions].map(([id, { watch }]) => [id, watch])))).pipe(
+  const forget = (actionId: string) => {
+    watched = undefined
+    watches.delete(actionId)
+    waitersOf.delete(actionId)
+  }
+
+  /** What is watched at the beginning of a look: twenty thousand are copied only where one has come or gone. */
+  let watched: ReadonlyMap<string, Watch> | undefined
+  const lookOnce = Effect.suspend(() => look(watched ??= new Map(watches))).pipe(
     Effect.map((verdicts) => {
       lastFailure = undefined
       const served = [...verdicts].map(([{ actionId }, verdict]) => {
-        const waiters = subscriptions.get(actionId)?.waiters ?? []
-        subscriptions.delete(actionId)
+        const waiters = waitersOf.get(actionId) ?? []
+        forget(actionId)
         return { waiters, verdict }
       })
       // Before the waiters are called: one that comes back at once is the first of a new round.
-      const isEmptied = subscriptions.size === 0
+      const isEmptied = watches.size === 0
       for (const { waiters, verdict } of served) {
         for (const waiter of waiters) waiter.onVerdict(verdict)
       }
+      onLooked()
       return isEmptied
     }),
     Effect.catchCauseIf(
@@ -111,7 +120,7 @@ export const make = Effect.fnUntraced(function*(
     const step = yield* Schedule.toStep(rhythm)
     seenAt = yield* monotonicMillis
     let pause: Duration.Duration | undefined
-    while (subscriptions.size > 0) {
+    while (watches.size > 0) {
       nudged.closeUnsafe()
       looks++
       const isEmptied = yield* lookOnce
@@ -124,14 +133,14 @@ export const make = Effect.fnUntraced(function*(
       // A nudge takes no step: it would wear out a rhythm that grows or ends.
       if (Option.isNone(yield* Effect.timeoutOption(nudged.await, pause))) pause = undefined
     }
-    if (subscriptions.size === 0) occupied.closeUnsafe()
+    if (watches.size === 0) occupied.closeUnsafe()
   })
 
   const keepingDeadlines = Effect.gen(function*() {
     const now = yield* monotonicMillis
     deadlineSet.closeUnsafe()
     nextDeadline = Infinity
-    for (const [actionId, { waiters }] of subscriptions) {
+    for (const [actionId, waiters] of waitersOf) {
       for (const waiter of waiters) {
         if (waiter.deadline === undefined) continue
         if (waiter.deadline > now) nextDeadline = Math.min(nextDeadline, waiter.deadline)
@@ -145,11 +154,11 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const leave = (actionId: string, waiter: Waiter) => {
-    const subscription = subscriptions.get(actionId)
-    if (subscription?.waiters.delete(waiter) !== true || subscription.waiters.size > 0) return
-    subscriptions.delete(actionId)
+    const waiters = waitersOf.get(actionId)
+    if (waiters?.delete(waiter) !== true || waiters.size > 0) return
+    forget(actionId)
     // Without waiters there is nothing to look for: let the looking fiber rest.
-    if (subscriptions.size === 0) nudged.openUnsafe()
+    if (watches.size === 0) nudged.openUnsafe()
   }
 
   yield* Effect.forkScoped(Effect.forever(looking))
@@ -157,29 +166,35 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       isClosed = true
-      for (const { waiters } of subscriptions.values()) {
+      for (const waiters of waitersOf.values()) {
         for (const waiter of waiters) waiter.onClose()
       }
-      subscriptions.clear()
+      watches.clear()
+      watched = undefined
+      waitersOf.clear()
     })
   )
 
   return {
-    enter: (actionId, waiter) => {
+    enter: (actionId, waiter, timeoutAt) => {
+      const watch = watches.get(actionId) ?? makeWatch(actionId, timeoutAt)
       if (isClosed) {
         waiter.onClose()
-        return () => {}
+        return watch
       }
-      const subscription = subscriptions.get(actionId) ?? { watch: makeWatch(actionId), waiters: new Set() }
-      subscriptions.set(actionId, subscription)
-      subscription.waiters.add(waiter)
+      if (!watches.has(actionId)) watched = undefined
+      watches.set(actionId, watch)
+      const waiters = waitersOf.get(actionId) ?? new Set()
+      waitersOf.set(actionId, waiters)
+      waiters.add(waiter)
       if (waiter.deadline !== undefined && waiter.deadline < nextDeadline) {
         nextDeadline = waiter.deadline
         deadlineSet.openUnsafe()
       }
       occupied.openUnsafe()
-      return () => leave(actionId, waiter)
+      return watch
     },
+    leave,
     nudge: Effect.sync(() => void nudged.openUnsafe()),
     looks: () => looks
   }

@@ -183,6 +183,24 @@ export const readAllowed = (body: typeof AllowedBody.Type): Allowed =>
 const notExecuted = new NotExecuted()
 
 /**
+ * Writes the body of a 200.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const writeAllowed = (
+  { actionId, execution }: Pick<Allowed, "actionId" | "execution">
+): typeof AllowedBody.Type => ({
+  status: "allowed",
+  action_id: actionId,
+  ...(execution._tag === "NotExecuted" || execution._tag === "ExecutedUnseen" ? {} : {
+    execution_mode: "vargate_brokered",
+    execution_result: writeToolAnswer(execution),
+    latency: writeLatency(execution.latency)
+  })
+})
+
+/**
  * 200: allowed, with or without an execution by the gateway.
  *
  * @category codecs
@@ -191,18 +209,7 @@ const notExecuted = new NotExecuted()
 export const Allowed200 = AllowedBody.pipe(
   Schema.decodeTo(
     Schema.toType(Allowed),
-    SchemaTransformation.transform({
-      decode: readAllowed,
-      encode: ({ actionId, execution }): typeof AllowedBody.Type => ({
-        status: "allowed" as const,
-        action_id: actionId,
-        ...(execution._tag === "NotExecuted" || execution._tag === "ExecutedUnseen" ? {} : {
-          execution_mode: "vargate_brokered",
-          execution_result: writeToolAnswer(execution),
-          latency: writeLatency(execution.latency)
-        })
-      })
-    })
+    SchemaTransformation.transform({ decode: readAllowed, encode: writeAllowed })
   )
 )
 

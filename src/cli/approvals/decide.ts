@@ -14,13 +14,15 @@ import { Approvals } from "../../approvals/Approvals.ts"
 import { Reviews } from "../../approvals/Reviews.ts"
 import { Rejected } from "../../errors/VargateError.ts"
 import type { ActionId } from "../../model/ActionId.ts"
-import { connectedAsOperator } from "../core/connection.ts"
+import { isPanelInForce } from "../../reviews/internal/panelInForce.ts"
+import { connectedAsOperator } from "../core/connected.ts"
 import { Concluded } from "../core/failure.ts"
 import { conclude, screen } from "../core/outcome.ts"
 import { sayingMeanwhile } from "../core/waiting.ts"
 import { ExitCode, Outcome } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { ask, canAsk } from "../screen/prompts.ts"
+import * as Words from "../screen/words.ts"
 import { actionArgument, resolve } from "./find.ts"
 import { details } from "./queue.ts"
 
@@ -39,6 +41,17 @@ const flags = {
     Flag.withDescription("Do not ask")
   )
 }
+
+/** A decision of this key alone is one that the panel's verification finds. */
+const warnOfPanel = Effect.gen(function*() {
+  if (!(yield* isPanelInForce(yield* Approvals))) return
+  yield* Printer.use(({ note }) =>
+    note([
+      Words.attention,
+      " A review panel decides here. This approval is by a key alone: effect-vargate reviews verify will find it."
+    ])
+  )
+})
 
 /** A reviewer at a terminal sees once more what is decided. */
 const confirm = Effect.fnUntraced(function*(verb: string, actionId: ActionId) {
@@ -94,6 +107,7 @@ const tell = Effect.fnUntraced(function*(outcome: Approved | Rejected, isEarlier
 
 const approve = Effect.fnUntraced(function*(id: string, note: string | undefined, yes: boolean) {
   const reviews = yield* Reviews
+  yield* warnOfPanel
   const actionId = yield* prepare("Approve", id, yes)
   const { earlier, execution, reviewedAt, reviewer } = yield* deciding(
     `approve ${actionId}`,

@@ -13,7 +13,7 @@ import type { DecidedAction, PendingAction, PendingList } from "../../approvals/
 import { Approvals } from "../../approvals/Approvals.ts"
 import { newcomers } from "../../approvals/internal/newcomers.ts"
 import type { ActionId } from "../../model/ActionId.ts"
-import { connected } from "../core/connection.ts"
+import { connected } from "../core/connected.ts"
 import { duration } from "../core/flags.ts"
 import { shortId } from "../core/outcome.ts"
 import { enduring } from "../core/waiting.ts"

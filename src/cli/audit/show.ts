@@ -6,7 +6,7 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import { connected } from "../core/connection.ts"
+import { connected } from "../core/connected.ts"
 import { Record } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { findRecord } from "./find.ts"

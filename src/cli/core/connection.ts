@@ -12,7 +12,6 @@ import * as Redacted from "effect/Redacted"
 import { VargateError } from "../../errors/VargateError.ts"
 import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import * as Transport from "../../transport/Transport.ts"
-import * as Vargate from "../../Vargate.ts"
 import { Printer } from "../screen/Printer.ts"
 import * as ConfigFile from "./configFile.ts"
 import { FileFailed, NotConfigured } from "./failure.ts"
@@ -127,9 +126,6 @@ const configured = <Services>(build: Build<Services>) =>
     return key === undefined ? yield* noKey(rest.path) : layerOf(build, { ...rest, key })
   })))
 
-const forAgents = configured(Vargate.layer)
-const forOperators = configured(Vargate.layerOperator)
-
 /**
  * Where a key came from, in words.
  *
@@ -154,17 +150,11 @@ const tellingWhichKey = <A, E, R>(command: Effect.Effect<A, E, R>) =>
       : Effect.void)
 
 /**
- * Provides a command that speaks to the gateway as an agent may.
+ * Provides a command with services over the configured gateway.
  *
  * @internal
  */
-export const connected = <A, E, R>(command: Effect.Effect<A, E, R>) =>
-  Effect.provide(tellingWhichKey(command), forAgents)
-
-/**
- * Provides a command of reviewers.
- *
- * @internal
- */
-export const connectedAsOperator = <A, E, R>(command: Effect.Effect<A, E, R>) =>
-  Effect.provide(tellingWhichKey(command), forOperators)
+export const connectedTo = <Services>(build: Build<Services>) => {
+  const layer = configured(build)
+  return <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.provide(tellingWhichKey(command), layer)
+}

@@ -11,6 +11,7 @@ import type {
   Denied,
   DuplicateSubmission,
   Expired,
+  Joined,
   OpaUnavailable,
   OutcomeUnknown,
   PendingApproval,
@@ -23,6 +24,8 @@ import type {
   ToolFailed,
   VargateError
 } from "../../errors/VargateError.ts"
+import type { LogContradicts } from "../../export/AuditExport.ts"
+import type { SinkFailed } from "../../export/ExportSink.ts"
 import type { ListenError } from "../../gateway/ListenError.ts"
 import type { StorageError } from "../../gateway/sqlite/StorageError.ts"
 import { ExitCode, type Failure } from "../Output.ts"
@@ -92,6 +95,8 @@ export type CommandError =
   | SettingNotApplied
   | RotationUnknown
   | StorageFailed
+  | SinkFailed
+  | LogContradicts
   | StorageError
   | ListenError
   | VargateError
@@ -112,7 +117,22 @@ const reasonCodes: Readonly<Record<Reason["_tag"], number>> = {
   ConnectionLost: ExitCode.unreachable,
   GatewayFault: ExitCode.unreachable,
   UnexpectedResponse: ExitCode.unreachable,
-  WebhookUndelivered: ExitCode.badVerdict
+  WebhookUndelivered: ExitCode.badVerdict,
+  Joined: ExitCode.pending,
+  RefusedAgain: ExitCode.denied,
+  Suspended: ExitCode.denied,
+  OverBudget: ExitCode.denied,
+  GuardUnavailable: ExitCode.file
+}
+
+/** What became of the call that was asked for before is what became of this one. */
+const joinedCodes: Readonly<Record<Joined["outcome"], number>> = {
+  pending: ExitCode.pending,
+  approved: ExitCode.pending,
+  performed: ExitCode.notFound,
+  failed: ExitCode.toolFailed,
+  rejected: ExitCode.denied,
+  expired: ExitCode.denied
 }
 
 const codes: Readonly<
@@ -134,6 +154,8 @@ const codes: Readonly<
   SettingNotApplied: ExitCode.badVerdict,
   RotationUnknown: ExitCode.unknown,
   StorageFailed: ExitCode.file,
+  SinkFailed: ExitCode.unreachable,
+  LogContradicts: ExitCode.badVerdict,
   StorageError: ExitCode.file,
   ListenError: ExitCode.file
 }
@@ -159,10 +181,20 @@ export const describe = (
       }
     case "VargateError": {
       const { reason, sideEffect } = error
-      const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered"
+      const isUnknown = sideEffect === "possible" && reason._tag !== "WebhookUndelivered" &&
+        reason._tag !== "Joined" && reason._tag !== "Suspended"
       const isUnsent = reason._tag === "WebhookUndelivered" && !reason.isSent
-      const exitCode = isUnknown ? ExitCode.unknown : isUnsent ? ExitCode.usage : reasonCodes[reason._tag]
-      return { exitCode, failure: { error: reason._tag, message: reason.message, exitCode, sideEffect } }
+      const exitCode = isUnknown
+        ? ExitCode.unknown
+        : isUnsent
+        ? ExitCode.usage
+        : reason._tag === "Joined"
+        ? joinedCodes[reason.outcome]
+        : reason._tag === "Suspended" && sideEffect === "possible"
+        ? ExitCode.pending
+        : reasonCodes[reason._tag]
+      const about = "actionId" in reason && reason.actionId !== undefined ? { actionId: reason.actionId } : {}
+      return { exitCode, failure: { error: reason._tag, message: reason.message, exitCode, ...about, sideEffect } }
     }
   }
   const exitCode = codes[error._tag]

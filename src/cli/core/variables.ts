@@ -15,7 +15,16 @@ import { NotConfigured } from "./failure.ts"
  * @internal
  */
 export const variable = (
-  name: "VARGATE_URL" | "VARGATE_API_KEY" | "VARGATE_POSTGRES_URL"
+  name:
+    | "VARGATE_URL"
+    | "VARGATE_API_KEY"
+    | "VARGATE_EXPORT_TOKEN"
+    | "VARGATE_OPA"
+    | "VARGATE_POSTGRES_URL"
+    | "VARGATE_PANEL_URL"
+    | "VARGATE_REVIEWER_TOKEN"
+    | "VARGATE_REVIEWS_KEY"
+    | "VARGATE_OIDC_CLIENT_SECRET"
 ): Effect.Effect<Redacted.Redacted | undefined, NotConfigured> =>
   Config.option(Config.Redacted(name)).pipe(
     Effect.mapError(({ message }) => new NotConfigured({ message })),

@@ -5,9 +5,16 @@
  */
 import { displayWidth } from "effect/cli/CliOutput"
 
+/** A flag, a command or an argument with the blanks before and behind it, at least two, and what it is for. */
+const halves = (line: string): readonly [left: string, description: string] => {
+  const gap = line.startsWith(" ") ? line.indexOf("  ", line.length - line.trimStart().length) : -1
+  const description = gap < 0 ? "" : line.slice(gap).trimStart()
+  return [line.slice(0, line.length - description.length), description]
+}
+
 const fold = (line: string, width: number): string => {
-  // A flag, a command or an argument, at least two blanks, and what it is for.
-  const [, left = "", description = ""] = /^( +\S(?:\S| (?! ))* {2,})(\S.*)$/.exec(line) ?? []
+  const [left, description] = halves(line)
+  if (description === "") return line
   const column = displayWidth(left)
   const rows = [""]
   for (const word of description.split(" ")) {
@@ -16,7 +23,7 @@ const fold = (line: string, width: number): string => {
     else if (column + displayWidth(`${row} ${word}`) <= width) rows[rows.length - 1] = `${row} ${word}`
     else rows.push(word)
   }
-  return left === "" ? line : left + rows.join(`\n${" ".repeat(column)}`)
+  return left + rows.join(`\n${" ".repeat(column)}`)
 }
 
 /** @internal */

@@ -6,7 +6,9 @@
  * @internal
  */
 import { displayWidth } from "effect/cli/CliOutput"
-import { withVisible } from "../../internal/visibleText.ts"
+import { visible, visibleJson } from "../../internal/visibleText.ts"
+
+export { visible, visibleJson }
 
 /** @internal */
 export type Style = keyof typeof codes
@@ -52,39 +54,6 @@ export const spansOf = (line: Line): ReadonlyArray<Span> => {
   const pieces = typeof line === "string" || !Array.isArray(line) ? [line as string | Span] : line
   return pieces.map((piece) => typeof piece === "string" ? { text: piece, styles: [] } : piece)
 }
-
-const shortEscapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
-
-const escape = (character: string): string => {
-  const short = shortEscapes[character]
-  if (short !== undefined) return short
-  const point = character.codePointAt(0)!
-  if (point < 0x100) return `\\x${point.toString(16).padStart(2, "0")}`
-  return point < 0x10000 ? `\\u${point.toString(16).padStart(4, "0")}` : `\\u{${point.toString(16)}}`
-}
-
-/**
- * Writes out every character that a terminal would obey instead of showing it, or shows as nothing or as a blank: `\x1b`,
- * `\n`, `\u202e`, `\u2800`.
- *
- * @internal
- */
-export const visible = (text: string): string => withVisible(text, escape)
-
-/**
- * JSON that is safe on a terminal too: what stands bare in its strings is escaped, which means the same. Between its
- * tokens JSON may have line ends and tabs, which do no harm.
- *
- * @internal
- */
-export const visibleJson = (json: string): string =>
-  withVisible(json, (character) =>
-    /[\t\r\n]/.test(character)
-      ? character
-      : Array.from(
-        { length: character.length },
-        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`
-      ).join(""))
 
 /**
  * One line of JSON that is safe on a terminal.

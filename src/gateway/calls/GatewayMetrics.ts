@@ -6,8 +6,8 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
@@ -122,14 +122,23 @@ const templateOf = (url: string): string => {
 }
 
 /**
- * Counts every request.
+ * Stands for the status of a request whose client did not wait for the answer.
  *
- * @category layers
- * @since 0.1.0
+ * @category constants
+ * @since 0.2.0
  */
-export const meter = HttpRouter.middleware(
-  Effect.map(GatewayMetrics, (metrics) => (handler) =>
-    Effect.gen(function*() {
+export const unanswered = 499
+
+/**
+ * Counts every request that a handler answers.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const meter = Effect.map(
+  GatewayMetrics,
+  (metrics) =>
+    Effect.fnUntraced(function*<E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) {
       const request = yield* HttpServerRequest.HttpServerRequest
       const started = yield* monotonicMillis
       const answered = (status: number) =>
@@ -143,9 +152,7 @@ export const meter = HttpRouter.middleware(
       yield* metrics.began
       return yield* handler.pipe(
         Effect.tap(({ status }) => answered(status)),
-        // 499: the client did not wait for the answer.
-        Effect.onError((cause) => answered(Cause.hasInterruptsOnly(cause) ? 499 : 500))
+        Effect.onError((cause) => answered(Cause.hasInterruptsOnly(cause) ? unanswered : 500))
       )
-    })),
-  { global: true }
+    })
 )

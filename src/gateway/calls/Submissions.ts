@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import { PendingAction } from "../../approvals/Approval.ts"
-import { ActionId } from "../../model/ActionId.ts"
+import { inSpan } from "../../internal/spans.ts"
+import type { ActionId } from "../../model/ActionId.ts"
 import { type Execution, NotExecuted } from "../../model/Execution.ts"
 import type { ToolCall } from "../../model/ToolCall.ts"
 import { AgentHistory } from "../ledger/AgentHistory.ts"
@@ -46,6 +47,14 @@ export interface Outcome {
 }
 
 /**
+ * A call that keeps the limits of the contract.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Call = typeof ToolCall.Encoded
+
+/**
  * The session of a managed agent in which a call is made.
  *
  * @category models
@@ -74,7 +83,7 @@ export class Submissions extends Context.Service<Submissions, {
    */
   readonly submit: (
     tenant: Tenant,
-    call: ToolCall,
+    call: Call,
     origin?: Origin
   ) => Effect.Effect<Outcome, PolicyUnavailable | LedgerUnavailable>
 }>()("effect-vargate/gateway/Submissions") {}
@@ -88,6 +97,8 @@ interface Asked {
 }
 
 const approvalHours = 1
+
+const notExecuted = new NotExecuted()
 
 const eventNames = { allow: "action.allowed", deny: "action.denied", pending_approval: "action.pending" } as const
 
@@ -106,7 +117,7 @@ const make = Effect.gen(function*() {
 
   const inputOf = Effect.fnUntraced(function*(
     tenant: Tenant,
-    call: ToolCall,
+    call: Call,
     { actionId, inFlight, now }: Asked
   ): Effect.fn.Return<PolicyInput> {
     return documentOf({
@@ -129,7 +140,7 @@ const make = Effect.gen(function*() {
   /** Decides, and keeps what was decided: as a record, or as an intent where the gateway has to execute it yet. */
   const decide = Effect.fnUntraced(function*(
     tenant: Tenant,
-    call: ToolCall,
+    call: Call,
     origin: Origin | undefined,
     asked: Asked
   ) {
@@ -178,15 +189,16 @@ const make = Effect.gen(function*() {
     return { entry, execute, requiresHuman: policy.requires_human }
   })
 
-  const submit = Effect.fn("Submissions.submit")(function*(tenant: Tenant, call: ToolCall, origin?: Origin) {
-    const actionId = ActionId.make(randomUUID())
+  const submit = Effect.fnUntraced(function*(tenant: Tenant, call: Call, origin?: Origin) {
+    // A UUID is an action id: there is nothing to check.
+    const actionId = randomUUID() as string as ActionId
     const now = yield* DateTime.now
     const { entry, execute, requiresHuman } = yield* beforeEffect(inFlight.among(
       { tenantId: tenant.id, agentId: call.agentId, actionId },
       (inFlight) => decide(tenant, call, origin, { actionId, inFlight, now })
     ))
     const { alertTier, decision, severity, violations } = entry
-    const execution = execute === undefined ? new NotExecuted() : yield* execute
+    const execution = execute === undefined ? notExecuted : yield* execute
     // The record comes after the execution, as on the measured gateway.
     if (execute !== undefined) yield* ledger.append(entry)
     yield* metrics.decided(tenant.id, decision)
@@ -210,10 +222,12 @@ const make = Effect.gen(function*() {
     return { actionId, decision, violations, severity, alertTier, execution } as const
   })
 
-  return Submissions.of({ submit })
+  return Submissions.of({
+    submit: (tenant, call, origin) => inSpan("Submissions.submit", () => submit(tenant, call, origin))
+  })
 })
 
-const heldAction = (call: ToolCall, actionId: ActionId, policy: PolicyDecision, now: DateTime.Utc) =>
+const heldAction = (call: Call, actionId: ActionId, policy: PolicyDecision, now: DateTime.Utc) =>
   new PendingAction({
     actionId,
     agentId: call.agentId,

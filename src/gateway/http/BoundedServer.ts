@@ -7,6 +7,7 @@
 import { type IncomingMessage, Server, type ServerOptions, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { addressOf, holderOf, type IsListed } from "./clientAddress.ts"
+import type { Take } from "./DirectRequests.ts"
 
 /**
  * The bounds of a server.
@@ -73,6 +74,7 @@ export class BoundedServer extends Server {
   private refused = 0
   private waiting = 0
   private isDraining = false
+  private take: Take = () => false
 
   constructor(options: ServerOptions, bounds: Bounds) {
     super(options)
@@ -87,6 +89,11 @@ export class BoundedServer extends Server {
    */
   override listenerCount(...[event, listener]: Parameters<Server["listenerCount"]>): number {
     return event === "upgrade" ? 0 : super.listenerCount(event, listener)
+  }
+
+  /** From now on these requests are answered by what takes them, and no listener sees them. */
+  handOver(take: Take = () => false): void {
+    this.take = take
   }
 
   /** Every event of Node's server passes here, so that none reaches a listener past the bounds. */
@@ -183,6 +190,8 @@ export class BoundedServer extends Server {
     connection.bytesTaken = -1
     if (this.isDraining) closeAfter(response)
     response.once("close", () => this.answered(connection))
+    // One that expects a word before its body needs the platform to give it.
+    if (event === "request" && this.take(request, response)) return true
     return super.emit(event as string, request, response)
   }
 

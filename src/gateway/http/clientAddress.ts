@@ -98,12 +98,24 @@ const maxHops = 32
  * @since 0.1.0
  */
 export const clientAddress = (
-  request: HttpServerRequest.HttpServerRequest,
+  { headers, remoteAddress }: HttpServerRequest.HttpServerRequest,
+  isTrusted: IsListed
+): string | undefined => addressBehind(Option.getOrUndefined(remoteAddress), headers["x-forwarded-for"], isTrusted)
+
+/**
+ * The same of a socket's address and the header.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const addressBehind = (
+  remoteAddress: string | undefined,
+  forwardedFor: string | undefined,
   isTrusted: IsListed
 ): string | undefined => {
-  let address = addressOf(Option.getOrUndefined(request.remoteAddress))
+  let address = addressOf(remoteAddress)
   if (address === undefined || !isTrusted(address)) return address
-  const hops = (request.headers["x-forwarded-for"] ?? "").slice(-2048).split(",").slice(-maxHops)
+  const hops = (forwardedFor ?? "").slice(-2048).split(",").slice(-maxHops)
   for (const hop of hops.toReversed()) {
     const before = addressOf(hop)
     // What a proxy did not write as an address names no client: the proxy's own address stands for it.

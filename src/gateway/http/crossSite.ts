@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as HttpMethod from "effect/http/HttpMethod"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { isLoopback } from "../../internal/loopback.ts"
 
 /**
@@ -50,7 +49,13 @@ const isOwnOrigin = (hosts: Hosts, origin: string, host: string | undefined) => 
  * @category refusing
  * @since 0.1.0
  */
-export const refusalOf = (request: HttpServerRequest.HttpServerRequest, hosts: Hosts): string | undefined => {
+export const refusalOf = (
+  request: {
+    readonly method: HttpMethod.HttpMethod | string
+    readonly headers: Readonly<Record<string, string | undefined>>
+  },
+  hosts: Hosts
+): string | undefined => {
   const { host, origin, "sec-fetch-site": site } = request.headers
   if (!isKnownHost(hosts, host)) {
     return "This gateway does not answer under this host name. Use localhost, or allow the name in the option hosts."

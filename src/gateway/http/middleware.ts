@@ -17,25 +17,19 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
-import { KeyScope } from "../../model/KeyScope.ts"
 import { ApiKey, type Bond, CurrentTenant, header } from "../../transport/wire/ApiKey.ts"
 import { Unauthorized401, Unprocessable422 } from "../../transport/wire/ErrorBodies.ts"
 import { RequestValidation } from "../../transport/wire/RequestValidation.ts"
 import { VargateApi } from "../../VargateApi.ts"
-import { hashOfKey } from "../tenants/internal/apiKeys.ts"
-import { ScopedKeys } from "../tenants/ScopedKeys.ts"
 import { Sessions } from "../tenants/Sessions.ts"
-import { Tenants } from "../tenants/Tenants.ts"
 import { maxBodyBytes, refusalOfBody } from "./bodyLimits.ts"
-import { Budget } from "./Budget.ts"
+import { Callers } from "./Callers.ts"
 import { clientAddress, holderOf, TrustedProxies } from "./clientAddress.ts"
 import { type Hosts, refusalOf } from "./crossSite.ts"
 import { missingScope } from "./routeScopes.ts"
-import { paced, Shares, tooMany } from "./shares.ts"
+import { ClientShares, paced, tooMany } from "./shares.ts"
+import { maxRequestsOfTenant, TenantRequests } from "./TenantRequests.ts"
 import { readsWholeLog, WholeLogs } from "./wholeLog.ts"
-
-/** Requests of one tenant at a time: more than its agents ever have, and too few to crowd out the others. */
-const maxRequestsOfTenant = 512
 
 /**
  * Requires the key of a registered tenant, or a session, with the scope that the route needs. A missing or unknown key is
@@ -45,29 +39,20 @@ const maxRequestsOfTenant = 512
  * @category layers
  * @since 0.1.0
  */
-export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions | WholeLogs> = Layer.effect(
+export const apiKey: Layer.Layer<ApiKey, never, Callers | Sessions | TenantRequests | WholeLogs> = Layer.effect(
   ApiKey,
   Effect.gen(function*() {
-    const tenants = yield* Tenants
-    const scopedKeys = yield* ScopedKeys
+    const callers = yield* Callers
     const sessions = yield* Sessions
-    const requests = new Budget({ perOwner: maxRequestsOfTenant })
+    const requests = yield* TenantRequests
     const wholeLogs = yield* WholeLogs
-
-    const keysRevision = () => tenants.revision() + scopedKeys.revision()
-
-    /** The hash of the key that has this name now. */
-    const hashNow = (tenantId: string, name: string | null) =>
-      name === null
-        ? Effect.map(tenants.byId(tenantId), (tenant) => tenant && hashOfKey(tenant.apiKey))
-        : Effect.map(scopedKeys.byName(tenantId, name), (key) => key?.hash)
 
     const inForce = Effect.fnUntraced(function*(token: Redacted.Redacted) {
       const claims = yield* sessions.read(token)
       if (claims === undefined) return undefined
       const bonds: Array<Bond> = []
       for (const bond of claims.bonds) {
-        const hash = yield* hashNow(bond.tenant_id, bond.name)
+        const hash = yield* callers.hashNow(bond.tenant_id, bond.name)
         if (hash === undefined || !sessions.isBoundTo(bond, hash)) return undefined
         bonds.push({ tenantId: bond.tenant_id, name: bond.name, hash })
       }
@@ -87,7 +72,7 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions 
         bonds,
         keyName: bonds.find(({ tenantId }) => tenantId === id)?.name ?? undefined,
         isStillGood: Effect.map(inForce(token), (session) => session !== undefined),
-        keysRevision
+        keysRevision: callers.revision
       }
     })
 
@@ -97,23 +82,9 @@ export const apiKey: Layer.Layer<ApiKey, never, Tenants | ScopedKeys | Sessions 
           Unauthorized401.make({ detail: "Authentication required — provide Bearer token or X-API-Key" })
         )
       }
-      const tenant = yield* tenants.byKey(apiKey)
-      const scoped = tenant === undefined ? yield* scopedKeys.byKey(apiKey) : undefined
-      const id = tenant?.id ?? scoped?.tenantId
-      if (id === undefined || (tenant === undefined && (yield* tenants.byId(id)) === undefined)) {
-        return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
-      }
-      const hash = hashOfKey(apiKey)
-      const name = scoped?.name ?? null
-      return {
-        id,
-        apiKey,
-        keyName: scoped?.name,
-        scopes: scoped?.scopes ?? KeyScope.literals,
-        bonds: [{ tenantId: id, name, hash }],
-        isStillGood: Effect.map(hashNow(id, name), (now) => now === hash),
-        keysRevision
-      }
+      const caller = yield* callers.byKey(Redacted.value(apiKey))
+      if (caller === undefined) return yield* Effect.fail(Unauthorized401.make({ detail: "Invalid API key" }))
+      return caller.identity
     })
 
     /** MCP clients send what they have as a bearer token: here alone, that may be a key. */
@@ -216,36 +187,54 @@ const isUnreadableBody = (cause: Cause.Cause<unknown>) => {
 const unreadableBody = HttpServerResponse.jsonUnsafe({ detail: "The body could not be read" }, { status: 400 })
 const failed = HttpServerResponse.text("Internal Server Error", { status: 500 })
 
-const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+/**
+ * The answer where a handler fails.
+ *
+ * @category answers
+ * @since 0.2.0
+ */
+export const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (isUnreadablePath(cause)) return Effect.succeed(notFound)
   return isUnreadableBody(cause)
     ? Effect.as(Effect.logDebug("A body could not be read to its end", cause), unreadableBody)
     : Effect.as(Effect.logError("The gateway failed to answer", cause), failed)
 }
 
-/** Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites. */
-const safely = (response: HttpServerResponse.HttpServerResponse) =>
+/**
+ * Answers hold what was decided about whom: no browser keeps them, guesses their type, or shows them to other sites.
+ *
+ * @category answers
+ * @since 0.2.0
+ */
+export const safeHeaders = {
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff"
+} as const
+
+/**
+ * A response with these headers.
+ *
+ * @category answers
+ * @since 0.2.0
+ */
+export const safely = (response: HttpServerResponse.HttpServerResponse) =>
   HttpServerResponse.setHeaders(response, {
-    "cache-control": "no-store",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
+    ...safeHeaders,
     // The page's own files hold nothing of that, and say what may become of them.
     ...(response.headers["cache-control"] === undefined ? {} : { "cache-control": response.headers["cache-control"] })
   })
 
 /** Whose key or session a request has, before anything of its body is read. What that may do is decided later. */
 const recognition = Effect.gen(function*() {
-  const tenants = yield* Tenants
-  const scopedKeys = yield* ScopedKeys
+  const callers = yield* Callers
   const sessions = yield* Sessions
   return Effect.fnUntraced(function*({ headers }: HttpServerRequest.HttpServerRequest) {
     const [, token = ""] = /^Bearer (.*)$/.exec(headers["authorization"] ?? "") ?? []
     for (const text of [headers[header] ?? "", token]) {
       if (text === "") continue
-      const key = Redacted.make(text)
-      const id = (yield* tenants.byKey(key))?.id ?? (yield* scopedKeys.byKey(key))?.tenantId ??
-        (yield* sessions.read(key))?.tenant_id
+      const id = (yield* callers.byKey(text))?.identity.id ?? (yield* sessions.read(Redacted.make(text)))?.tenant_id
       if (id !== undefined) return id
     }
     return undefined
@@ -258,26 +247,22 @@ const refuse = (detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { s
  * Refuses what pages of other sites make a browser send, bodies beyond the limits and clients beyond their shares, and
  * answers 500 with a plain text where a handler fails: the cause is logged, not sent.
  *
- * @category layers
+ * @category constructors
  * @since 0.1.0
  */
-export const guard = (hosts: Hosts) =>
-  HttpRouter.middleware(
-    Effect.gen(function*() {
-      const isTrusted = yield* TrustedProxies
-      const tenantOf = yield* recognition
-      const shares = new Shares()
-      return (handler) =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          const address = holderOf(clientAddress(request, isTrusted))
-          return shares.within(address, request, tenantOf(request), guarded(hosts, request, handler)).pipe(
-            Effect.map(safely),
-            Effect.flatMap((response) => shares.bounded(address, request, response))
-          )
-        }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes)))
-    }),
-    { global: true }
-  )
+export const guard = Effect.fnUntraced(function*(hosts: Hosts) {
+  const isTrusted = yield* TrustedProxies
+  const tenantOf = yield* recognition
+  const shares = yield* ClientShares
+  return <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const address = holderOf(clientAddress(request, isTrusted))
+      return shares.within(address, request, tenantOf(request), guarded(hosts, request, handler)).pipe(
+        Effect.map(safely),
+        Effect.flatMap((response) => shares.bounded(address, request, response))
+      )
+    }).pipe(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.fromInputUnsafe(maxBodyBytes)))
+})
 
 const guarded = <E, R>(
   hosts: Hosts,

@@ -4,12 +4,14 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpMethod from "effect/http/HttpMethod"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -36,8 +38,13 @@ export const tooMany = (detail: string): HttpServerResponse.HttpServerResponse =
  */
 export const maxRequests = 256
 
-/** A body up to here needs no share: a tool call is no longer. */
-const smallBody = 72 * 1024
+/**
+ * A body up to here needs no share: a tool call is no longer.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const smallBody = 72 * 1024
 
 /** What is written at a time: a slow reader holds no more of an answer in its connection. */
 const slice = 64 * 1024
@@ -74,7 +81,7 @@ export class Shares {
   ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> {
     if (address === undefined) return handler
     return Effect.suspend(() => {
-      if (!this.requests.take(address, 1)) {
+      if (!this.enter(address)) {
         return Effect.succeed(tooMany(`this address has ${maxRequests} requests under way, as many as it may have`))
       }
       const size = sizeOf(request)
@@ -82,9 +89,19 @@ export class Shares {
         size > smallBody
           ? Effect.flatMap(tenantId, (tenantId) => this.reading(address, tenantId, size, handler))
           : handler,
-        Effect.sync(() => this.requests.give(address, 1))
+        Effect.sync(() => this.leave(address))
       )
     })
+  }
+
+  /** Takes the share of a request with a small body. False where there is none left. */
+  enter(address: string | undefined): boolean {
+    return address === undefined || this.requests.take(address, 1)
+  }
+
+  /** Returns that share. */
+  leave(address: string | undefined): void {
+    if (address !== undefined) this.requests.give(address, 1)
   }
 
   private reading<E, R>(
@@ -135,6 +152,16 @@ export class Shares {
     })
   }
 
+  /**
+   * Counts an answer that is owed and written at once, if it is large. What comes out is to be run when it has gone out,
+   * or its reader has.
+   */
+  owe(address: string | undefined, bytes: number): (() => void) | undefined {
+    if (address === undefined || !(bytes > slice)) return undefined
+    this.answers.take(address, bytes, true)
+    return () => this.answers.give(address, bytes)
+  }
+
   private release(address: string, bytes: Uint8Array): void {
     const readers = this.readers.get(bytes)! - 1
     if (readers > 0) return void this.readers.set(bytes, readers)
@@ -142,6 +169,22 @@ export class Shares {
     this.answers.give(address, bytes.byteLength)
   }
 }
+
+/**
+ * The shares of the gateway at hand.
+ *
+ * @category services
+ * @since 0.2.0
+ */
+export class ClientShares extends Context.Service<ClientShares, Shares>()("effect-vargate/gateway/ClientShares") {}
+
+/**
+ * Fresh shares.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer: Layer.Layer<ClientShares> = Layer.sync(ClientShares, () => new Shares())
 
 /** How much of a large body must arrive in how long, so that it keeps its share. */
 const pace = { bytes: 16 * 1024, within: "5 seconds" } as const

@@ -25,6 +25,8 @@ import { Expired, type FeedEvent, Held, Recorded, Settled } from "./FeedEvent.ts
  */
 export class Feed extends Context.Service<Feed, {
   readonly publish: (tenantId: string, event: FeedEvent) => Effect.Effect<void>
+  /** Whether there was ever a listener to a tenant: until then there is nothing to publish. */
+  readonly isHeard: (tenantId: string) => boolean
   /** Listens from now on, until the scope closes. */
   readonly subscribe: (tenantId: string) => Effect.Effect<Stream.Stream<FeedEvent>, never, Scope.Scope>
 }>()("effect-vargate/gateway/Feed") {}
@@ -44,6 +46,7 @@ const make = Effect.gen(function*() {
   })
 
   return Feed.of({
+    isHeard: (tenantId) => channels.has(tenantId),
     publish: (tenantId, event) =>
       Effect.suspend(() => {
         const channel = channels.get(tenantId)
@@ -56,21 +59,23 @@ const make = Effect.gen(function*() {
 
 /** The same ledger, which also publishes what is written to it: its callers need not do so. */
 const telling = (ledger: Ledger["Service"], feed: Feed["Service"]): Ledger["Service"] => {
-  const tell = (tenantId: string, events: ReadonlyArray<FeedEvent>) =>
-    Effect.forEach(events, (event) => feed.publish(tenantId, event), { discard: true })
+  const tell = (tenantId: string, events: () => ReadonlyArray<FeedEvent>) =>
+    feed.isHeard(tenantId)
+      ? Effect.forEach(events(), (event) => feed.publish(tenantId, event), { discard: true })
+      : Effect.void
 
   return {
     ...ledger,
     append: (entry, hold) =>
-      Effect.tap(ledger.append(entry, hold), ({ actionId, decision }) =>
-        tell(entry.tenantId, [
-          new Recorded({ actionId, decision }),
+      Effect.tap(ledger.append(entry, hold), () =>
+        tell(entry.tenantId, () => [
+          new Recorded({ actionId: entry.actionId, decision: entry.decision }),
           ...(hold === undefined ? [] : [new Held({ actionId: hold.actionId })])
         ])),
     settle: (tenantId, actionId, settlement, entry, intent) =>
       Effect.tap(ledger.settle(tenantId, actionId, settlement, entry, intent), (isSettled) =>
         isSettled
-          ? tell(tenantId, [
+          ? tell(tenantId, () => [
             new Settled({ actionId, status: settlement.status }),
             ...(entry === undefined ? [] : [new Recorded({ actionId: entry.actionId, decision: entry.decision })])
           ])
@@ -78,7 +83,7 @@ const telling = (ledger: Ledger["Service"], feed: Feed["Service"]): Ledger["Serv
     expire: (tenantId, now) =>
       Effect.tap(
         ledger.expire(tenantId, now),
-        (expired) => tell(tenantId, expired.map((actionId) => new Expired({ actionId })))
+        (expired) => tell(tenantId, () => expired.map((actionId) => new Expired({ actionId })))
       )
   }
 }

@@ -11,19 +11,37 @@ import { hash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { brotliCompressSync, gzipSync } from "node:zlib"
 
+/** A file that is served. */
+interface Asset {
+  readonly path: HttpRouter.PathInput
+  readonly file: string
+  readonly contentType: string
+}
+
 /** All that is ever served from the disk. */
-const assets = [
+const assets: ReadonlyArray<Asset> = [
   { path: "/", file: "index.html", contentType: "text/html; charset=utf-8" },
   { path: "/inbox/app.js", file: "app.js", contentType: "text/javascript; charset=utf-8" },
   { path: "/inbox/inbox.css", file: "inbox.css", contentType: "text/css; charset=utf-8" },
   { path: "/inbox/icon.svg", file: "icon.svg", contentType: "image/svg+xml" }
-] as const
+]
 
-/** What the agents send is shown here: nothing runs but our script, and it connects to nothing but this gateway. */
+/** The same for the page of a review panel. */
+const panelAssets: ReadonlyArray<Asset> = [
+  { path: "/", file: "panel/index.html", contentType: "text/html; charset=utf-8" },
+  { path: "/inbox/panel.js", file: "panel/app.js", contentType: "text/javascript; charset=utf-8" },
+  { path: "/inbox/panel.css", file: "panel/panel.css", contentType: "text/css; charset=utf-8" },
+  { path: "/inbox/icon.svg", file: "icon.svg", contentType: "image/svg+xml" }
+]
+
+/**
+ * What the agents send is shown here: nothing runs but our script, and it connects to nothing but this gateway. It may
+ * compile WebAssembly, which reads records when the chain is verified; that permits no text to be run as a script.
+ */
 const policy = {
   "content-security-policy": [
     "default-src 'none'",
-    "script-src 'self'",
+    "script-src 'self' 'wasm-unsafe-eval'",
     "style-src 'self'",
     "img-src 'self'",
     "connect-src 'self'",
@@ -90,7 +108,7 @@ const notModified = ({ headers }: HttpServerResponse.HttpServerResponse) => {
 }
 
 /** The file is looked at again after a second, by one of those that ask for it; the others get what is in memory. */
-const serve = Effect.fnUntraced(function*(folder: URL, { contentType, file, path }: (typeof assets)[number]) {
+const serve = Effect.fnUntraced(function*(folder: URL, { contentType, file, path }: Asset) {
   let last: Loaded | undefined
   const [loaded, forget] = yield* Effect.cachedInvalidateWithTTL(
     Effect.tryPromise(() => readFile(new URL(file, folder))).pipe(
@@ -108,17 +126,21 @@ const serve = Effect.fnUntraced(function*(folder: URL, { contentType, file, path
     ))
 })
 
+const layerOf = (folder: URL, assets: ReadonlyArray<Asset>) =>
+  Layer.unwrap(Effect.map(
+    Effect.forEach(assets, (asset) => serve(folder, asset)),
+    (routes) => HttpRouter.addAll(routes)
+  ))
+
 /**
  * The page and its parts from a folder that ends in a slash.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerFrom = (folder: URL) =>
-  Layer.unwrap(Effect.map(
-    Effect.forEach(assets, (asset) => serve(folder, asset)),
-    (routes) => HttpRouter.addAll(routes)
-  ))
+export const layerFrom = (folder: URL) => layerOf(folder, assets)
+
+const built = new URL("../../../dist/gateway/inbox/page/", import.meta.url)
 
 /**
  * The page and its parts: a fixed table, so that no path leads anywhere else. They need no key; what they show does.
@@ -127,4 +149,12 @@ export const layerFrom = (folder: URL) =>
  * @category layers
  * @since 0.1.0
  */
-export const layer = layerFrom(new URL("../../../dist/gateway/inbox/page/", import.meta.url))
+export const layer = layerFrom(built)
+
+/**
+ * The page of a review panel and its parts, which need the panel's routes beside them.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const panelLayer = layerOf(built, panelAssets)

@@ -134,6 +134,42 @@ export interface Link {
 }
 
 /**
+ * The hash of a record, at its place in the chain.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface PlacedHash {
+  readonly place: number
+  readonly recordHash: string
+}
+
+/**
+ * The head of a log that was signed last, with its signature.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface SignedHead {
+  readonly origin: string
+  readonly size: number
+  readonly root: RecordHash
+  readonly note: string
+}
+
+/**
+ * A complete tile of the tree over a log: 256 hashes of 32 bytes.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface LogTile {
+  readonly level: number
+  readonly index: number
+  readonly hashes: Uint8Array<ArrayBuffer>
+}
+
+/**
  * Where a chain begins whose oldest records are in archives: the newest of those.
  *
  * @category models
@@ -239,4 +275,20 @@ export class Ledger extends Context.Service<Ledger, {
   /** Stored trees, oldest first. */
   readonly trees: (tenantId: string) => Effect.Effect<ReadonlyArray<MerkleTree>>
   readonly addTree: (tenantId: string, tree: MerkleTree) => Effect.Effect<void>
+  /** Notes where the root of a stored tree was anchored. One that has an anchor keeps it. */
+  readonly noteAnchor: (
+    tenantId: string,
+    treeIndex: number,
+    place: { readonly tx: string; readonly chain: string; readonly block?: number | undefined }
+  ) => Effect.Effect<void>
+
+  /** At most so many record hashes of a tenant after a place, oldest first. Those of erased records are among them. */
+  readonly hashes: (tenantId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<PlacedHash>>
+  readonly signedHead: (tenantId: string, origin: string) => Effect.Effect<SignedHead | undefined>
+  /** Keeps complete tiles. Those beyond the head that was signed last may be put again, until they are under one. */
+  readonly putTiles: (tenantId: string, tiles: ReadonlyArray<LogTile>) => Effect.Effect<void>
+  /** Keeps a head in the place of the one before. */
+  readonly putSignedHead: (tenantId: string, head: SignedHead) => Effect.Effect<void>
+  /** A complete tile. */
+  readonly tile: (tenantId: string, level: number, index: number) => Effect.Effect<Uint8Array | undefined>
 }>()("effect-vargate/gateway/Ledger") {}

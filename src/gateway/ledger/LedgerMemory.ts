@@ -14,22 +14,27 @@ import { AgentActivity } from "../../audit/AgentActivity.ts"
 import { AuditRecord } from "../../audit/AuditRecord.ts"
 import { Subject } from "../../audit/Erasure.ts"
 import type { ActionId } from "../../model/ActionId.ts"
-import type { MerkleTree } from "../../verify/MerkleProof.ts"
+import { MerkleTree } from "../../verify/MerkleProof.ts"
 import type { PolicyInput } from "../policy/PolicyInput.ts"
+import { writeJson } from "../sqlite/plainJson.ts"
 import { AgentHistory, makeMemory as makeHistory, withUnderway } from "./AgentHistory.ts"
 import { genesis, hashRecord, linked } from "./internal/chain.ts"
-import { type Entry, type HeldAction, Ledger, type Link, type SubjectKey } from "./Ledger.ts"
+import { type Entry, type HeldAction, Ledger, type Link, type SignedHead, type SubjectKey } from "./Ledger.ts"
 
 /** Oldest first. Each list is only ever appended to; `byAction` points into it. */
 interface TenantLedger {
   readonly records: Array<AuditRecord>
   readonly byAction: Map<string, number>
-  readonly inputs: Map<string, PolicyInput>
+  /** As JSON: a text is one thing to keep, and collecting garbage takes as long as there are things kept. */
+  readonly inputs: Map<string, string>
   /** By the action ids of the records to come. */
   readonly intents: Map<string, Entry>
   readonly held: Map<string, HeldAction>
   readonly trees: Array<MerkleTree>
   readonly keys: Map<string, ReadonlyArray<SubjectKey>>
+  readonly heads: Map<string, SignedHead>
+  /** By level and index. */
+  readonly tiles: Map<string, Uint8Array>
 }
 
 const listLimit = 50
@@ -49,7 +54,9 @@ const make = Effect.sync(() => {
       intents: new Map(),
       held: new Map(),
       trees: [],
-      keys: new Map()
+      keys: new Map(),
+      heads: new Map(),
+      tiles: new Map()
     }
     tenants.set(tenantId, created)
     return created
@@ -63,7 +70,7 @@ const make = Effect.sync(() => {
       prevHash: ledger.records.at(-1)?.recordHash ?? genesis
     })
     ledger.byAction.set(record.actionId, ledger.records.push(record) - 1)
-    if (entry.input !== undefined) ledger.inputs.set(record.actionId, entry.input)
+    if (entry.input !== undefined) ledger.inputs.set(record.actionId, writeJson(entry.input))
     if (entry.executed !== undefined) markBrokered(ledger, entry.executed)
     ledger.intents.delete(record.actionId)
     if (hold !== undefined) {
@@ -120,7 +127,11 @@ const make = Effect.sync(() => {
     findByHash: (tenantId, recordHash) =>
       Effect.sync(() => ledgerOf(tenantId).records.find((record) => record.recordHash === recordHash)),
 
-    inputOf: (tenantId, actionId) => Effect.sync(() => ledgerOf(tenantId).inputs.get(actionId)),
+    inputOf: (tenantId, actionId) =>
+      Effect.sync(() => {
+        const input = ledgerOf(tenantId).inputs.get(actionId)
+        return input === undefined ? undefined : JSON.parse(input) as PolicyInput
+      }),
 
     agents: (tenantId, limit) => Effect.sync(() => agentsOf(ledgerOf(tenantId).records).slice(0, limit)),
 
@@ -225,7 +236,34 @@ const make = Effect.sync(() => {
         )
       ),
     trees: (tenantId) => Effect.sync(() => ledgerOf(tenantId).trees.slice()),
-    addTree: (tenantId, tree) => Effect.sync(() => void ledgerOf(tenantId).trees.push(tree))
+    addTree: (tenantId, tree) => Effect.sync(() => void ledgerOf(tenantId).trees.push(tree)),
+    noteAnchor: (tenantId, treeIndex, { block, chain, tx }) =>
+      Effect.sync(() => {
+        const { trees } = ledgerOf(tenantId)
+        const place = trees.findIndex(({ anchorTx, index }) => index === treeIndex && typeof anchorTx !== "string")
+        if (place < 0) return
+        trees[place] = new MerkleTree({
+          ...trees[place]!,
+          anchorTx: tx,
+          anchorChain: chain,
+          ...block === undefined ? {} : { anchorBlock: block }
+        })
+      }),
+
+    hashes: (tenantId, after, limit) =>
+      Effect.sync(() =>
+        ledgerOf(tenantId).records.slice(after, after + limit).map(({ recordHash }, i) => ({
+          place: after + i + 1,
+          recordHash
+        }))
+      ),
+    signedHead: (tenantId, origin) => Effect.sync(() => ledgerOf(tenantId).heads.get(origin)),
+    putTiles: (tenantId, tiles) =>
+      Effect.sync(() => {
+        for (const { hashes, index, level } of tiles) ledgerOf(tenantId).tiles.set(`${level}/${index}`, hashes)
+      }),
+    putSignedHead: (tenantId, head) => Effect.sync(() => void ledgerOf(tenantId).heads.set(head.origin, head)),
+    tile: (tenantId, level, index) => Effect.sync(() => ledgerOf(tenantId).tiles.get(`${level}/${index}`))
   })
 
   const underway = (tenantId: string, agentId: string, inFlight: ReadonlyArray<ActionId>) => {

@@ -10,7 +10,7 @@
  *
  * @since 0.1.0
  */
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
 import type { ActionId } from "../../model/ActionId.ts"
 import type { ToolCall } from "../../model/ToolCall.ts"
 import type { AgentRegistration, Tenant } from "../tenants/Tenants.ts"
@@ -28,7 +28,7 @@ import { general, isCoolingDown } from "./PolicyTemplates.ts"
  */
 export interface Facts {
   readonly tenant: Tenant
-  readonly call: ToolCall
+  readonly call: typeof ToolCall.Encoded
   readonly actionId: ActionId
   readonly now: DateTime.Utc
   readonly businessHours: BusinessHours
@@ -64,7 +64,7 @@ export const documentOf = (
       tool: call.tool,
       method: call.method,
       params: call.params,
-      requested_at: DateTime.formatIso(now)
+      requested_at: context.time_utc
     },
     context: { ...context, approval: { required: false, granted: false, approver: null } },
     data: {

@@ -35,6 +35,18 @@ interface Name {
 
 const nameOf = (name: string): Name => ({ name, letters: skeleton(name) })
 
+/** Rules ask for the same few fields with every call: their own names are read once. */
+const knownNames = new Map<string, Name>()
+const maxKnownNames = 1000
+
+const wantedName = (name: string): Name => {
+  const known = knownNames.get(name)
+  if (known !== undefined) return known
+  const read = nameOf(name)
+  if (knownNames.size < maxKnownNames) knownNames.set(name, read)
+  return read
+}
+
 const isLike = (text: Name, { letters: wanted, name }: Name): boolean => {
   const { letters } = text
   if (wanted === "") return text.name === name
@@ -52,7 +64,7 @@ const isLike = (text: Name, { letters: wanted, name }: Name): boolean => {
  * @category predicates
  * @since 0.1.0
  */
-export const readsLike = (text: string, name: string): boolean => isLike(nameOf(text), nameOf(name))
+export const readsLike = (text: string, name: string): boolean => isLike(nameOf(text), wantedName(name))
 
 /** A key may be a path that stands for nested objects: `payment.amount`, `/payment/amount`, `payment[amount]`. */
 const partsOf = (key: string): ReadonlyArray<Name> =>
@@ -87,7 +99,7 @@ const objectsIn = (...values: ReadonlyArray<unknown>): ReadonlyArray<Readonly<Re
  */
 export const valuesOf = (params: unknown, ...names: ReadonlyArray<string>): ReadonlyArray<unknown> => {
   const values: Array<unknown> = []
-  const wanted = names.map(nameOf)
+  const wanted = names.map(wantedName)
   for (const object of objectsIn(params)) {
     for (const key of Object.keys(object)) {
       if (object[key] !== undefined && isKeyOf(key, wanted)) values.push(object[key])
@@ -104,7 +116,7 @@ export const valuesOf = (params: unknown, ...names: ReadonlyArray<string>): Read
  */
 export const unexpectedIn = (params: unknown, fields: Readonly<Record<string, Shape>>): ReadonlyArray<string> => {
   const unexpected = new Set<string>()
-  const expected = Object.entries(fields).map(([field, shape]) => ({ name: nameOf(field), shape }))
+  const expected = Object.entries(fields).map(([field, shape]) => ({ name: wantedName(field), shape }))
   for (const object of objectsIn(params)) {
     for (const key of Object.keys(object)) {
       const parts = partsOf(key)

@@ -106,7 +106,7 @@ const subjectKeys = ["customer_id", "subject_id", "user_id"]
  * @category detection
  * @since 0.1.0
  */
-export const subjectOf = ({ agentId, params }: Pick<ToolCall, "agentId" | "params">): string => {
+export const subjectOf = ({ agentId, params }: Pick<typeof ToolCall.Encoded, "agentId" | "params">): string => {
   const named = subjectKeys.map((key) => params[key]).find((value) =>
     (typeof value === "string" && value !== "") || typeof value === "number"
   )

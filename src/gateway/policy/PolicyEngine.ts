@@ -6,13 +6,14 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { type PolicyDecision, type PolicyInput, Severity } from "./PolicyInput.ts"
-import { type ApprovalRule, hasTool, type Parameters, parametersOf, type PolicyRule } from "./PolicyRule.ts"
+import { inSpan } from "../../internal/spans.ts"
+import { approval, decide, findingsOf, programRulesOf, type Rule } from "./internal/findings.ts"
+import type { PolicyDecision, PolicyInput } from "./PolicyInput.ts"
+import { type ApprovalRule, hasTool, parametersOf, type PolicyRule } from "./PolicyRule.ts"
 import * as PolicyTemplates from "./PolicyTemplates.ts"
 import { requiring } from "./RequiredFields.ts"
 
@@ -125,14 +126,11 @@ export interface Options {
  * @since 0.1.0
  */
 export const make = (options: Options = {}): PolicyEngine["Service"] => {
-  const programRules: ReadonlyArray<Rule> = [
-    ...options.rules ?? [],
-    ...(options.approvals ?? []).map((when, index) => approval(when.name || `approval_${index + 1}`, when))
-  ]
+  const programRules = programRulesOf(options)
   const requiredFields = options.requiredFields ?? []
   const revision = revisionOf(programRules, requiredFields)
 
-  const evaluate = Effect.fn("PolicyEngine.evaluate")(function*(input: PolicyInput) {
+  const evaluate = Effect.fnUntraced(function*(input: PolicyInput) {
     const template = PolicyTemplates.byId(input.tenant.policy_template)
     const isConcerned = template.tools === undefined || hasTool(input, ...template.tools)
     const templateRules = isConcerned ? [...template.rules, approval(template.id, template.approval)] : []
@@ -158,7 +156,10 @@ export const make = (options: Options = {}): PolicyEngine["Service"] => {
     }
   }
 
-  return PolicyEngine.of({ evaluate, describe })
+  return PolicyEngine.of({
+    evaluate: (input) => inSpan("PolicyEngine.evaluate", () => evaluate(input)),
+    describe
+  })
 }
 
 /**
@@ -221,54 +222,6 @@ export const layer: Layer.Layer<PolicyEngine> = Layer.sync(PolicyEngine, () => m
  * @since 0.1.0
  */
 export const layerWith = (options: Options): Layer.Layer<PolicyEngine> => Layer.sync(PolicyEngine, () => make(options))
-
-/** A rule of severity `none` violates nothing: it holds the call. */
-interface Rule extends Omit<PolicyRule, "severity"> {
-  readonly severity: Severity
-}
-
-interface Finding {
-  readonly name: string
-  readonly severity: Severity
-  readonly cause?: Cause.Cause<never>
-}
-
-const approval = (name: string, when: ApprovalRule): Rule => ({ name, severity: "none", when })
-
-const findingsOf = (rule: Rule, input: PolicyInput, parameters: Parameters): ReadonlyArray<Finding> => {
-  try {
-    const fired = rule.when(input, parameters)
-    const names = typeof fired === "boolean"
-      ? (fired ? [rule.name] : [])
-      : fired.map((thing) => `${rule.name}_${thing}`)
-    return names.map((name) => ({ name, severity: rule.severity }))
-  } catch (error) {
-    return [{ name: `policy_rule_failed_${rule.name}`, severity: "high", cause: Cause.die(error) }]
-  }
-}
-
-const alertTiers: Record<Severity, string> = {
-  none: "none",
-  low: "none",
-  medium: "slack_alert",
-  high: "soc_ticket",
-  critical: "soc_page"
-}
-
-const worst = (findings: ReadonlyArray<Finding>): Severity =>
-  Severity.literals.findLast((severity) => findings.some((finding) => finding.severity === severity)) ?? "none"
-
-const decide = (findings: ReadonlyArray<Finding>): PolicyDecision => {
-  const severity = worst(findings)
-  const violations = findings.filter((finding) => finding.severity !== "none").map(({ name }) => name)
-  return {
-    allow: violations.length === 0,
-    requires_human: violations.length === 0 && findings.length > 0,
-    violations: [...new Set(violations)].sort(),
-    severity,
-    alert_tier: alertTiers[severity]
-  }
-}
 
 const revisionOf = (programRules: ReadonlyArray<Rule>, requiredFields: ReadonlyArray<string>): string => {
   if (programRules.length === 0 && requiredFields.length === 0) return builtinRevision

@@ -162,11 +162,12 @@ export const contextAt = (
   now: DateTime.DateTime,
   override?: { readonly is_business_hours?: boolean | undefined } | undefined
 ): PolicyInput["context"] => {
-  const { hour, weekDay } = DateTime.toPartsUtc(now)
+  // The parts of a time would be kept with it, and so with each record.
+  const date = DateTime.toDateUtc(now)
   return {
-    time_utc: DateTime.formatIso(now),
-    hour_of_day: hour,
-    day_of_week: weekDay,
+    time_utc: date.toISOString(),
+    hour_of_day: date.getUTCHours(),
+    day_of_week: date.getUTCDay(),
     is_business_hours: override?.is_business_hours ?? isBusinessHours(now.epochMilliseconds)
   }
 }

@@ -142,13 +142,22 @@ export const template = <P extends Parameters>(definition: PolicyTemplate<P>): P
  * @category getters
  * @since 0.1.0
  */
-export const parametersOf = (template: PolicyTemplate, config: Readonly<Record<string, unknown>>): Parameters =>
-  Object.fromEntries(
+export const parametersOf = (template: PolicyTemplate, config: Readonly<Record<string, unknown>>): Parameters => {
+  const known = parametersBy.get(config)?.get(template)
+  if (known !== undefined) return known
+  const parameters = Object.fromEntries(
     Object.entries(template.defaults).map(([name, standard]) => {
       const value = config[name]
       return [name, isLike(standard, value) ? value : standard]
     })
   )
+  if (!parametersBy.has(config)) parametersBy.set(config, new Map())
+  parametersBy.get(config)!.set(template, parameters)
+  return parameters
+}
+
+/** By a tenant's configuration, which is never changed but replaced, and asked about with every call. */
+const parametersBy = new WeakMap<object, Map<PolicyTemplate, Parameters>>()
 
 const isLike = <A extends Parameters[string]>(standard: A, value: unknown): value is A =>
   Array.isArray(standard)

@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -35,15 +36,17 @@ export class Database extends Context.Service<Database, {
    * Runs a change, together with others that come at the same time, and answers once it is on the disk. It must do
    * nothing but queries, and is carried out even when its caller waits no longer.
    */
-  readonly commit: <A>(change: Effect.Effect<A, SqlError>) => Effect.Effect<A>
+  readonly commit: <A>(change: GroupCommit.Change<A>) => Effect.Effect<A>
   /** Statements that run at once, for the way of a tool call: inside `look` and `change`. */
   readonly direct: Pick<SqliteClient.Direct, "all" | "run">
   /** Several statements that read, as one step: no change comes between them. */
   readonly look: <A>(statements: () => A) => Effect.Effect<A>
   /** A change, or a part of one, made of statements that run at once. */
   readonly change: <A>(statements: () => A) => Effect.Effect<A, SqlError>
-  /** To be told inside a change: the newest record of a tenant, once the change is on the disk. */
-  readonly appended: (tenantId: string, head: Head) => void
+  /** To be told inside a change: the newest record of a tenant, and its id, once the change is on the disk. */
+  readonly appended: (tenantId: string, head: Head, id: number) => void
+  /** Inside a change: the newest record of a tenant, and the highest id of any. This gateway alone writes them. */
+  readonly newest: (tenantId: string) => { readonly head: Head | undefined; readonly id: number }
   /** The newest record that a tenant is known to have had. */
   readonly head: (tenantId: string) => Head | undefined
   /** Encrypts a text for one place in the database, named by its path. */
@@ -208,26 +211,46 @@ const unlock = Effect.fnUntraced(function*(path: string, sql: SqlClient.SqlClien
  * this one looks at first. And where the database or its write-ahead log has been removed, SQLite continues writing
  * into files that are lost: so what was committed counts only if both are still in their places.
  */
-const guarded = Effect.fnUntraced(function*(filename: string, path: string, sql: SqlClient.SqlClient) {
+const guarded = Effect.fnUntraced(function*(
+  filename: string,
+  path: string,
+  { direct, sql }: { readonly direct: SqliteClient.Direct; readonly sql: SqlClient.SqlClient }
+) {
   const mine = randomInt(1, 2 ** 31)
   yield* sql.unsafe(`PRAGMA user_version = ${mine}`)
   const lost = (detail: string) => new StorageError({ problem: "Lost", filename, detail })
 
-  const isMine = Effect.flatMap(
-    sql<{ readonly user_version: number }>`PRAGMA user_version`,
-    ([row]) => row?.user_version === mine ? Effect.void : Effect.fail(lost("was taken over by another gateway"))
-  )
+  const checkOwner = () => {
+    const [row] = direct.all<{ readonly user_version: number }>("PRAGMA user_version")
+    if (row?.user_version !== mine) throw lost("was taken over by another gateway")
+  }
 
   const places = isInMemory(path) ? [] : [path, `${path}-wal`].map((file) => [file, FileLock.identityOf(file)] as const)
-  const isInPlace = Effect.suspend(() =>
-    places.every(([file, identity]) => FileLock.identityOf(file) === identity)
-      ? Effect.void
-      : Effect.fail(lost("or its write-ahead log was removed or replaced"))
-  )
+  const checkPlaces = () => {
+    if (places.every(([file, identity]) => FileLock.identityOf(file) === identity)) return
+    throw lost("or its write-ahead log was removed or replaced")
+  }
+
+  const toError = (cause: unknown) =>
+    cause instanceof StorageError ? cause : SqliteClient.sqlError("execute a statement")(cause)
+  const check = (step: () => void) => Effect.try({ try: step, catch: toError })
 
   return {
     withTransaction: <A>(changes: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError | StorageError> =>
-      Effect.tap(sql.withTransaction(Effect.andThen(isMine, changes)), isInPlace)
+      Effect.tap(sql.withTransaction(Effect.andThen(check(checkOwner), changes)), check(checkPlaces)),
+    now: <A>(statements: () => A): Exit.Exit<A, SqlError | StorageError> | undefined => {
+      if (direct.isTransaction()) return undefined
+      try {
+        const result = direct.transaction(() => {
+          checkOwner()
+          return statements()
+        })
+        checkPlaces()
+        return Exit.succeed(result)
+      } catch (cause) {
+        return Exit.fail(toError(cause))
+      }
+    }
   }
 })
 
@@ -255,26 +278,43 @@ const notePlace = Effect.fnUntraced(function*(filename: string, path: string, sq
 const make = Effect.fnUntraced(function*({ filename }: Options) {
   const { known, path } = yield* take(filename)
   const toStorageError = storageError(filename)
-  const { direct, heads, key, sql, transactor } = yield* Effect.gen(function*() {
+  const { direct, heads, highestId, key, sql, transactor } = yield* Effect.gen(function*() {
     const { direct, sql } = yield* open(filename, path, known)
     const key = yield* unlock(path, sql)
-    const transactor = yield* guarded(filename, path, sql)
+    const transactor = yield* guarded(filename, path, { direct, sql })
     yield* notePlace(filename, path, sql)
     return {
       direct,
       sql,
       key,
       transactor,
+      highestId: (yield* sql<{ readonly id: number | null }>`SELECT max(id) AS id FROM records`)[0]?.id ?? 0,
       heads: yield* HeadFile.make(isInMemory(path) ? undefined : path, sql, known)
     }
   }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(toStorageError(error))))
   /** The newest records of the transaction that is open. */
   const appended = new Map<string, Head>()
+  let [lastId, committedId] = [highestId, highestId]
+  const begin = () => {
+    appended.clear()
+    lastId = committedId
+  }
+  const committed = () => {
+    heads.set(appended)
+    committedId = lastId
+  }
   const commit = yield* GroupCommit.make({
+    attempt: direct.attempt,
+    now: (statements) => {
+      begin()
+      const exit = transactor.now(statements)
+      if (exit !== undefined && Exit.isSuccess(exit)) committed()
+      return exit
+    },
     withTransaction: (changes) =>
       Effect.suspend(() => {
-        appended.clear()
-        return Effect.tap(transactor.withTransaction(changes), () => heads.set([...appended]))
+        begin()
+        return Effect.tap(transactor.withTransaction(changes), () => Effect.sync(committed))
       })
   })
   const labelOf = (place: ReadonlyArray<string>) => JSON.stringify(place)
@@ -294,7 +334,11 @@ const make = Effect.fnUntraced(function*({ filename }: Options) {
         )
       ),
     change: direct.attempt,
-    appended: (tenantId, head) => void appended.set(tenantId, head),
+    appended: (tenantId, head, id) => {
+      appended.set(tenantId, head)
+      lastId = Math.max(lastId, id)
+    },
+    newest: (tenantId) => ({ head: appended.get(tenantId) ?? heads.of(tenantId), id: lastId }),
     head: heads.of,
     read: orDie,
     commit: (change) => orDie(commit(change)),

@@ -31,7 +31,8 @@ const makeArrears = Effect.fnUntraced(function*(database: Database["Service"]) {
     while (entries.size > 0) {
       yield* Effect.sleep(pause)
       for (const [key, entry] of entries) {
-        const exit = yield* Effect.exit(database.commit(appendOnce(database, entry, yield* DateTime.now)))
+        const now = yield* DateTime.now
+        const exit = yield* Effect.exit(database.commit(() => appendOnce(database, entry, now)))
         if (Exit.isSuccess(exit)) entries.delete(key)
       }
     }
@@ -54,11 +55,11 @@ const make = Effect.gen(function*() {
   const ledger = Ledger.of({
     append: Effect.fnUntraced(function*(entry, hold) {
       const now = yield* DateTime.now
-      const appending = database.commit(append(database, entry, hold, now))
+      const appending = database.commit(() => append(database, entry, hold, now))
       // Its intent stays on the disk, for the case that this process ends before there is room for the record.
       return yield* isExecution(entry) ? Effect.onError(appending, () => arrears.add(entry)) : appending
     }),
-    intend: (entry) => database.commit(intend(database, entry)),
+    intend: (entry) => database.commit(() => intend(database, entry)),
     unrecorded: (tenantId) =>
       Effect.map(arrears.of(tenantId), (entries) => entries.map(({ actionId, executed }) => executed ?? actionId)),
     head: (tenantId) => Effect.sync(() => database.head(tenantId)),

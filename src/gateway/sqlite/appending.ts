@@ -5,8 +5,6 @@
  * @since 0.1.0
  */
 import type * as DateTime from "effect/DateTime"
-import type * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
 import type { PendingAction } from "../../approvals/Approval.ts"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import { canonicalJson } from "../../internal/canonicalJson.ts"
@@ -55,8 +53,7 @@ const insertInput = insertInto<{ readonly record_id: number; readonly input: str
 })
 
 /**
- * The change that appends an entry, and holds an action with it. Its statements run at once: each call that the gateway
- * decides comes this way.
+ * The statements that append an entry, and hold an action with it. Each call that the gateway decides comes this way.
  *
  * @category changes
  * @since 0.1.0
@@ -66,34 +63,19 @@ export const append = (
   entry: Entry,
   hold: PendingAction | undefined,
   createdAt: DateTime.Utc
-): Effect.Effect<AuditRecord, SqlError> => database.change(() => appendNow(database, entry, hold, createdAt))
-
-const appendNow = (
-  database: Database["Service"],
-  entry: Entry,
-  hold: PendingAction | undefined,
-  createdAt: DateTime.Utc
 ): AuditRecord => {
   const { direct } = database
   const { tenantId } = entry
-  const [last] = direct.all<
-    { readonly id: number | null; readonly position: number | null; readonly hash: string | null }
-  >(
-    `SELECT newest.id, head.position, head.record_hash AS hash
-    FROM (SELECT max(id) AS id FROM records) AS newest LEFT JOIN (
-      SELECT position, record_hash FROM records WHERE tenant_id = ? ORDER BY position DESC LIMIT 1
-    ) AS head`,
-    tenantId
-  )
+  const { head, id } = database.newest(tenantId)
   const texts = textsOf(entry)
   const record = linked(entry, {
-    id: (last?.id ?? 0) + 1,
+    id: id + 1,
     createdAt,
-    prevHash: last?.hash ?? genesis
+    prevHash: head?.hash ?? genesis
   }, texts)
-  const position = (last?.position ?? 0) + 1
+  const position = (head?.records ?? 0) + 1
   insertRecord(direct, { tenant_id: tenantId, position, ...rowOf(record, texts) })
-  database.appended(tenantId, { records: position, hash: record.recordHash })
+  database.appended(tenantId, { records: position, hash: record.recordHash }, record.id)
   if (entry.input !== undefined) {
     const input = personalText(database, tenantId, record.actionId).write(writeJson(entry.input), entry.containsPii)
     insertInput(direct, { record_id: record.id, input })

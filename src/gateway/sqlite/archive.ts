@@ -10,11 +10,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { existsSync } from "node:fs"
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises"
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { AuditPage } from "../../audit/AuditRecord.ts"
 import { Checkpoint } from "../../audit/Checkpoint.ts"
 import { LogBody } from "../../audit/wire/AuditApi.ts"
+import { replaceFile } from "../../internal/replaceFile.ts"
 import { RecordHash } from "../../model/RecordHash.ts"
 import { verifyChain } from "../ledger/internal/chain.ts"
 import * as MerkleTrees from "../ledger/MerkleTrees.ts"
@@ -138,7 +139,7 @@ const make = Effect.gen(function*() {
       (file) => writeRecords(file, cut),
       (file) => Effect.promise(() => file.close())
     ).pipe(
-      Effect.andThen(Effect.promise(() => rename(draft, path))),
+      Effect.andThen(Effect.promise(() => replaceFile(draft, path))),
       Effect.catchDefect((cause) =>
         new StorageError({ problem: "Inaccessible", filename: path, detail: `cannot be written (${codeOf(cause)})` })
       ),

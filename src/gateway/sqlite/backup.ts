@@ -12,10 +12,11 @@ import * as Effect from "effect/Effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlError } from "effect/sql/SqlError"
 import { closeSync, existsSync, fsyncSync, openSync } from "node:fs"
-import { rename, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import type { ChainStatus } from "../../audit/AuditRecord.ts"
 import * as FileLock from "../../internal/fileLock.ts"
+import { replaceFile } from "../../internal/replaceFile.ts"
 import * as SqliteClient from "../../internal/sqliteClient.ts"
 import { verifyChain } from "../ledger/internal/chain.ts"
 import * as Database from "./Database.ts"
@@ -174,7 +175,7 @@ const put = Effect.fnUntraced(function*(draft: string, path: string, heads: Read
   yield* HeadFile.writeHeads(path, heads)
   yield* attempt(path, "written", async () => {
     sync(draft)
-    await rename(draft, path)
+    await replaceFile(draft, path)
     sync(dirname(path))
   })
 })

@@ -3,17 +3,21 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Queue from "effect/Queue"
 import type { SqlError } from "effect/sql/SqlError"
 
-interface Change<E> {
-  readonly run: Effect.Effect<unknown, SqlError>
-  readonly done: Deferred.Deferred<unknown, E>
+/**
+ * What is to be done in a transaction: queries, or statements that run at once.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Change<A> = Effect.Effect<A, SqlError> | (() => A)
+
+interface Waiting<E> {
+  readonly change: Change<unknown>
+  readonly done: (exit: Exit.Exit<unknown, E>) => void
 }
 
 /**
@@ -24,15 +28,24 @@ interface Change<E> {
  */
 export interface Transactor<E> {
   readonly withTransaction: <A>(changes: Effect.Effect<A, SqlError>) => Effect.Effect<A, E>
+  /** Statements as queries. */
+  readonly attempt: <A>(statements: () => A) => Effect.Effect<A, SqlError>
+  /** A transaction of statements alone, which is over at once. Undefined where the connection is not free for one. */
+  readonly now?: (<A>(statements: () => A) => Exit.Exit<A, E> | undefined) | undefined
 }
 
 /** So that no caller waits long whose change came just too late. */
 const changesAtOnce = 256
 
+const isStatements = <A>(change: Change<A>): change is () => A => typeof change === "function"
+
 /**
  * Makes `commit`: it runs a change in a transaction and answers once that is on the disk.
  *
  * **Details**
+ *
+ * One transaction has all changes that had come when the event loop had read what there was to read: the more callers
+ * there are, the more of them share a wait for the disk.
  *
  * A change that was handed in is carried out, whether or not its caller still waits. Changes are carried out one after
  * another, in the order of their coming. Where one fails, those beside it are run again without it; a change must
@@ -41,37 +54,59 @@ const changesAtOnce = 256
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*<E>(sql: Transactor<E>) {
-  const queue = yield* Queue.unbounded<Change<E>, Cause.Done>()
+export const make = Effect.fnUntraced(function*<E>({ attempt, now, withTransaction }: Transactor<E>) {
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const waiting: Array<Waiting<E>> = []
+  let isAtWork = false
+  let isClosing = false
+  let closed = () => {}
 
-  const commitAll = (changes: ReadonlyArray<Change<E>>): Effect.Effect<void> =>
-    Effect.flatMap(
-      Effect.exit(sql.withTransaction(Effect.forEach(changes, ({ run }) => run))),
-      (exit) => {
-        if (Exit.isSuccess(exit)) {
-          return Effect.forEach(changes, ({ done }, index) => Deferred.succeed(done, exit.value[index]), {
-            discard: true
-          })
-        }
-        return changes.length === 1
-          ? Effect.asVoid(Deferred.failCause(changes[0]!.done, exit.cause))
-          : Effect.forEach(changes, (change) => commitAll([change]), { discard: true })
-      }
-    )
-
-  const writer = yield* Queue.takeBetween(queue, 1, changesAtOnce).pipe(
-    Effect.flatMap(commitAll),
-    Effect.forever,
-    Effect.ignore,
-    Effect.uninterruptible,
-    Effect.forkDetach
-  )
-  yield* Effect.addFinalizer(() => Effect.andThen(Queue.end(queue), Fiber.await(writer)))
-
-  return <A>(change: Effect.Effect<A, SqlError>): Effect.Effect<A, E> =>
+  const inOneTransaction = (changes: ReadonlyArray<Change<unknown>>): Effect.Effect<ReadonlyArray<unknown>, E> =>
     Effect.suspend(() => {
-      const done = Deferred.makeUnsafe<A, E>()
-      const isTaken = Queue.offerUnsafe(queue, { run: change, done: done as Deferred.Deferred<unknown, E> })
-      return isTaken ? Deferred.await(done) : Effect.die(new Error("The gateway's file has been closed."))
+      const exit = changes.every(isStatements) ? now?.(() => changes.map((change) => change())) : undefined
+      return exit ??
+        withTransaction(Effect.forEach(changes, (change) => isStatements(change) ? attempt(change) : change))
+    })
+
+  const commitAll = (waiting: ReadonlyArray<Waiting<E>>): Effect.Effect<void> =>
+    Effect.flatMap(Effect.exit(inOneTransaction(waiting.map(({ change }) => change))), (exit) => {
+      if (Exit.isSuccess(exit)) {
+        waiting.forEach(({ done }, index) => done(Exit.succeed(exit.value[index])))
+        return Effect.void
+      }
+      if (waiting.length > 1) return Effect.forEach(waiting, (one) => commitAll([one]), { discard: true })
+      waiting[0]!.done(exit)
+      return Effect.void
+    })
+
+  const work = () => {
+    const fiber = fork(commitAll(waiting.splice(0, changesAtOnce)), { uninterruptible: true })
+    fiber.addObserver(() => {
+      isAtWork = false
+      if (waiting.length > 0) begin()
+      else closed()
+    })
+  }
+
+  /** Also between two transactions, what has arrived meanwhile is read first. */
+  const begin = () => {
+    if (isAtWork) return
+    isAtWork = true
+    setImmediate(work)
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.callback<void>((resume) => {
+      isClosing = true
+      closed = () => resume(Effect.void)
+      if (!isAtWork) closed()
+    })
+  )
+
+  return <A>(change: Change<A>): Effect.Effect<A, E> =>
+    Effect.callback((resume) => {
+      if (isClosing) return resume(Effect.die(new Error("The gateway's file has been closed.")))
+      waiting.push({ change, done: (exit) => resume(exit as Exit.Exit<A, E>) })
+      begin()
     })
 })

@@ -15,7 +15,8 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { existsSync } from "node:fs"
-import { open, readFile, rename, rm } from "node:fs/promises"
+import { open, readFile, rm } from "node:fs/promises"
+import { replaceFile } from "../../internal/replaceFile.ts"
 import { StorageError } from "./StorageError.ts"
 
 /**
@@ -97,7 +98,7 @@ const writeFile = async (filename: string, heads: ReadonlyMap<string, Head>) => 
     } finally {
       await file.close()
     }
-    await rename(draft, path)
+    await replaceFile(draft, path)
   } catch (cause) {
     await rm(draft, { force: true })
     throw cause
@@ -204,6 +205,7 @@ export const make = Effect.fnUntraced(function*(
   known: ReadonlyMap<string, Head> | undefined
 ) {
   const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const heads = yield* headsIn(sql)
   let isDirty = known === undefined || !isSame(heads, known)
   let isWriting = false
@@ -234,18 +236,17 @@ export const make = Effect.fnUntraced(function*(
   return {
     of: (tenantId: string): Head | undefined => heads.get(tenantId),
     /** Takes over what has been committed. */
-    set: (committed: ReadonlyArray<readonly [tenantId: string, head: Head]>) =>
-      Effect.suspend(() => {
-        if (committed.length === 0) return Effect.void
-        for (const [tenantId, head] of committed) {
-          if (head.records === 0) heads.delete(tenantId)
-          else heads.set(tenantId, head)
-        }
-        if (path === undefined) return Effect.void
-        isDirty = true
-        if (isWriting) return Effect.void
-        isWriting = true
-        return Effect.asVoid(Effect.forkIn(follow, scope))
-      })
+    set: (committed: ReadonlyMap<string, Head>): void => {
+      if (committed.size === 0) return
+      for (const [tenantId, head] of committed) {
+        if (head.records === 0) heads.delete(tenantId)
+        else heads.set(tenantId, head)
+      }
+      if (path === undefined) return
+      isDirty = true
+      if (isWriting) return
+      isWriting = true
+      fork(Effect.forkIn(follow, scope))
+    }
   }
 })

@@ -115,8 +115,10 @@ export const heldActions = (database: Database["Service"]) => {
           WHERE tenant_id = ${tenantId} AND action_id = ${actionId} AND status = 'pending'
           RETURNING id`
         if (won.length === 0) return false
-        if (entry !== undefined) yield* append(database, entry, undefined, now)
-        if (intent !== undefined) yield* intend(database, intent)
+        yield* database.change(() => {
+          if (entry !== undefined) append(database, entry, undefined, now)
+          if (intent !== undefined) intend(database, intent)
+        })
         return true
       }))
     }),

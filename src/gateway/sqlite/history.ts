@@ -52,6 +52,26 @@ const agentRow = ({ all }: Database["Service"]["direct"], tenantId: string, agen
     agent
   )[0]
 
+/** What most calls need to know, in one statement: of few agents is there more to be asked. */
+const lookUp = `SELECT score, actions, violations, last_violation, high_values, agents.ordinal, agents.denials,
+    earlier.ordinal AS earlier_ordinal, earlier.denials AS earlier_denials,
+    EXISTS (SELECT 1 FROM agent_actions WHERE tenant_id = ?1 AND agent_id = ?2 AND at <= ?3) OR
+      EXISTS (SELECT 1 FROM agent_actions WHERE tenant_id = ?1 AND agent_id = ?2 AND at > ?4) AS has_outside,
+    EXISTS (SELECT 1 FROM intents WHERE tenant_id = ?1 AND agent_id = ?2) AS has_begun
+  FROM (SELECT 1)
+  LEFT JOIN agents ON tenant_id = ?1 AND agent_id = ?2
+  LEFT JOIN (
+    SELECT ordinal, denials FROM agent_actions WHERE tenant_id = ?1 AND agent_id = ?2 AND at <= ?5
+    ORDER BY at DESC, record_id DESC LIMIT 1
+  ) AS earlier`
+
+type Look = { readonly [K in keyof AgentRow]: AgentRow[K] | null } & {
+  readonly earlier_ordinal: number | null
+  readonly earlier_denials: number | null
+  readonly has_outside: number
+  readonly has_begun: number
+}
+
 interface Forgotten {
   readonly denied: number
   readonly high_value: number
@@ -213,12 +233,14 @@ export const history = ({ commit, direct, fingerprint, look, sql }: Database["Se
   }
 
   /** What has begun, and what is neither begun nor recorded. */
-  const underway = (tenantId: string, agentId: string, inFlight: ReadonlyArray<string>): number => {
-    const begun = direct.all<{ readonly action_id: string }>(
-      "SELECT action_id FROM intents WHERE tenant_id = ? AND agent_id = ?",
-      tenantId,
-      agentId
-    )
+  const underway = (tenantId: string, agentId: string, hasBegun: boolean, inFlight: ReadonlyArray<string>): number => {
+    const begun = hasBegun
+      ? direct.all<{ readonly action_id: string }>(
+        "SELECT action_id FROM intents WHERE tenant_id = ? AND agent_id = ?",
+        tenantId,
+        agentId
+      )
+      : []
     const known = new Set(begun.map(({ action_id }) => action_id))
     return begun.length + inFlight.filter((actionId) =>
       !known.has(actionId) &&
@@ -234,14 +256,15 @@ export const history = ({ commit, direct, fingerprint, look, sql }: Database["Se
         const since = now - day
         const until = now + fiveMinutes
         const them = [tenantId, toColumn(agentId)] as const
-        const row = agentRow(direct, ...them)
-        const agent = row === undefined ? { ...newcomer, future: 0 } : ofTheDay(row, ...them, since, until)
-        const [earlier] = direct.all<{ readonly ordinal: number; readonly denials: number }>(
-          `SELECT ordinal, denials FROM agent_actions WHERE tenant_id = ? AND agent_id = ? AND at <= ?
-          ORDER BY at DESC, record_id DESC LIMIT 1`,
-          ...them,
-          now - tenMinutes
-        )
+        const [row] = direct.all<Look>(lookUp, ...them, since, until, now - tenMinutes)
+        const agent = row === undefined || row.score === null
+          ? { ...newcomer, future: 0 }
+          : row.has_outside === 1
+          ? ofTheDay(row as AgentRow, ...them, since, until)
+          : { ...row as AgentRow, future: 0 }
+        const earlier = row === undefined || row.earlier_ordinal === null
+          ? undefined
+          : { ordinal: row.earlier_ordinal, denials: row.earlier_denials ?? 0 }
         // Recorded since, and yet not of these ten minutes.
         const [future] = earlier === undefined || agent.future === 0 ? [] : direct.all<{
           readonly actions: number
@@ -275,7 +298,7 @@ export const history = ({ commit, direct, fingerprint, look, sql }: Database["Se
           lastViolation: isRecent ? agent.last_violation ?? undefined : violation?.at,
           knowsRecipients: knows(tenantId, recipients(params))
         })
-        return withUnderway(past, underway(...them, inFlight))
+        return withUnderway(past, underway(...them, row?.has_begun === 1, inFlight))
       }),
 
     score: (tenantId, agentId) =>

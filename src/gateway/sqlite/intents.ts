@@ -5,7 +5,6 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
 import type { Entry } from "../ledger/Ledger.ts"
 import { append } from "./appending.ts"
 import type { Database } from "./Database.ts"
@@ -29,39 +28,36 @@ const insertIntent = insertInto<{
 }>("intents", { tenant_id: true, agent_id: true, action_id: true, entry: true })
 
 /**
- * The change that keeps an intent: what is to be recorded should the end of the execution never be known.
+ * The statement that keeps an intent: what is to be recorded should the end of the execution never be known.
  *
  * @category changes
  * @since 0.1.0
  */
-export const intend = (database: Database["Service"], entry: Entry): Effect.Effect<void, SqlError> => {
+export const intend = (database: Database["Service"], entry: Entry): void => {
   const { actionId, agentId, containsPii, tenantId } = entry
-  return database.change(() =>
-    insertIntent(database.direct, {
-      tenant_id: tenantId,
-      agent_id: toColumn(agentId),
-      action_id: toColumn(actionId),
-      entry: personalText(database, tenantId, actionId).write(write(entry), containsPii)
-    })
-  )
+  insertIntent(database.direct, {
+    tenant_id: tenantId,
+    agent_id: toColumn(agentId),
+    action_id: toColumn(actionId),
+    entry: personalText(database, tenantId, actionId).write(write(entry), containsPii)
+  })
 }
 
 /**
- * The change that appends an entry unless it has been appended already: after a failure the disk may hold it all the
+ * The statements that append an entry unless it has been appended already: after a failure the disk may hold it all the
  * same.
  *
  * @category changes
  * @since 0.1.0
  */
-export const appendOnce = Effect.fnUntraced(function*(
-  database: Database["Service"],
-  entry: Entry,
-  createdAt: DateTime.Utc
-) {
-  const found = yield* database.sql`
-    SELECT 1 FROM records WHERE tenant_id = ${entry.tenantId} AND action_id = ${toColumn(entry.actionId)}`
-  if (found.length === 0) yield* append(database, entry, undefined, createdAt)
-})
+export const appendOnce = (database: Database["Service"], entry: Entry, createdAt: DateTime.Utc): void => {
+  const found = database.direct.all(
+    "SELECT 1 FROM records WHERE tenant_id = ? AND action_id = ?",
+    entry.tenantId,
+    toColumn(entry.actionId)
+  )
+  if (found.length === 0) append(database, entry, undefined, createdAt)
+}
 
 interface IntentRow {
   readonly tenant_id: string
@@ -82,5 +78,5 @@ export const recordInterrupted = Effect.fnUntraced(function*(database: Database[
     .map((row) => read(personalText(database, row.tenant_id, row.action_id).read(row.entry)))
     .sort((a, b) => a.requestedAt.epochMilliseconds - b.requestedAt.epochMilliseconds)
   const now = yield* DateTime.now
-  for (const entry of entries) yield* database.commit(appendOnce(database, entry, now))
+  for (const entry of entries) yield* database.commit(() => appendOnce(database, entry, now))
 })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import { copies } from "./migrations/copies.ts"
+import { heads } from "./migrations/heads.ts"
 import { history } from "./migrations/history.ts"
 import { intents } from "./migrations/intents.ts"
 import { key } from "./migrations/key.ts"
@@ -28,7 +29,8 @@ const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0006_windows": windows,
   "0007_intents": intents,
   "0008_scoped_keys": scopedKeys,
-  "0009_copies": copies
+  "0009_copies": copies,
+  "0010_heads": heads
 }
 
 /**

@@ -156,7 +156,8 @@ export const records = (database: Database["Service"]) => {
           yield* sql`INSERT INTO records ${sql.insert({ tenant_id: tenantId, position: index + 1, ...rowOf(record) })}`
         }
         const hash = replacement.at(-1)?.recordHash ?? ""
-        database.appended(tenantId, { records: replacement.length, hash })
+        const highest = replacement.reduce((id, record) => Math.max(id, record.id), 0)
+        database.appended(tenantId, { records: replacement.length, hash }, highest)
       }))
   } satisfies Partial<Ledger["Service"]>
 }

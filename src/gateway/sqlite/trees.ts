@@ -10,6 +10,7 @@ import { RecordHash } from "../../model/RecordHash.ts"
 import { MerkleTree } from "../../verify/MerkleProof.ts"
 import type { Ledger } from "../ledger/Ledger.ts"
 import type { Database } from "./Database.ts"
+import { fromColumn, toColumn } from "./losslessText.ts"
 import { fromMillis, toMillis } from "./recordRows.ts"
 
 const slice = 2000
@@ -27,6 +28,7 @@ interface TreeRow {
   readonly prev_root: string | null
   readonly anchor_tx: string | null
   readonly anchor_chain: string | null
+  readonly anchor_block: number | null
 }
 
 /** An absent value comes back as absent, as the schema of a tree has it. */
@@ -46,7 +48,8 @@ const treeOf = (row: TreeRow): MerkleTree =>
     ...present("createdAt", row.created_at === null ? null : fromMillis(row.created_at)),
     prevRoot: row.prev_root === null ? null : RecordHash.make(row.prev_root),
     anchorTx: row.anchor_tx,
-    anchorChain: row.anchor_chain
+    anchorChain: row.anchor_chain,
+    ...present("anchorBlock", row.anchor_block)
   })
 
 /**
@@ -119,8 +122,49 @@ export const trees = ({ commit, read, sql }: Database["Service"]) => {
           created_at: toMillis(tree.createdAt),
           prev_root: tree.prevRoot ?? null,
           anchor_tx: tree.anchorTx ?? null,
-          anchor_chain: tree.anchorChain ?? null
+          anchor_chain: tree.anchorChain ?? null,
+          anchor_block: tree.anchorBlock ?? null
         })
-      }`))
+      }`)),
+
+    noteAnchor: (tenantId, treeIndex, { block, chain, tx }) =>
+      commit(Effect.asVoid(sql`UPDATE merkle_trees
+        SET anchor_tx = ${tx}, anchor_chain = ${chain}, anchor_block = ${block ?? null}
+        WHERE tenant_id = ${tenantId} AND tree_index = ${treeIndex} AND anchor_tx IS NULL`)),
+
+    hashes: (tenantId, after, limit) =>
+      Effect.map(
+        read(sql<{ readonly position: number; readonly record_hash: string }>`
+          SELECT position, record_hash FROM records WHERE tenant_id = ${tenantId} AND position > ${after}
+          ORDER BY position LIMIT ${limit}`),
+        (rows) => rows.map(({ position, record_hash }) => ({ place: position, recordHash: record_hash }))
+      ),
+
+    signedHead: (tenantId, origin) =>
+      Effect.map(
+        read(sql<{ readonly size: number; readonly root: string; readonly note: string }>`
+          SELECT size, root, note FROM signed_heads WHERE tenant_id = ${tenantId} AND origin = ${toColumn(origin)}`),
+        ([row]) => row && { origin, size: row.size, root: RecordHash.make(row.root), note: fromColumn(row.note) }
+      ),
+
+    putTiles: (tenantId, tiles) =>
+      tiles.length === 0 ?
+        Effect.void :
+        commit(Effect.forEach(tiles, ({ hashes, index, level }) =>
+          sql`INSERT INTO log_tiles (tenant_id, level, tile_index, hashes)
+          VALUES (${tenantId}, ${level}, ${index}, ${hashes})
+          ON CONFLICT (tenant_id, level, tile_index) DO UPDATE SET hashes = excluded.hashes`, { discard: true })),
+
+    putSignedHead: (tenantId, { note, origin, root, size }) =>
+      commit(Effect.asVoid(sql`INSERT INTO signed_heads (tenant_id, origin, size, root, note)
+        VALUES (${tenantId}, ${toColumn(origin)}, ${size}, ${root}, ${toColumn(note)})
+        ON CONFLICT (tenant_id, origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note`)),
+
+    tile: (tenantId, level, index) =>
+      Effect.map(
+        read(sql<{ readonly hashes: Uint8Array }>`SELECT hashes FROM log_tiles
+          WHERE tenant_id = ${tenantId} AND level = ${level} AND tile_index = ${index}`),
+        ([row]) => row?.hashes
+      )
   } satisfies Partial<Ledger["Service"]>
 }

@@ -15,7 +15,22 @@ import { Transport } from "../../transport/Transport.ts"
 /** Of each ledger the newest: an approval that is older than so many others is not resumed any more. */
 const capacity = 100_000
 
-const actionsOf = new WeakMap<object, Set<ActionId>>()
+/** The newest actions that were begun. */
+class Begun {
+  private readonly actions = new Set<ActionId>()
+  /** Kept, since one that starts anew walks over all that was deleted before it. */
+  private readonly oldest = this.actions.values()
+
+  /** Whether this action was not there before. */
+  add(actionId: ActionId): boolean {
+    const isNew = !this.actions.has(actionId)
+    this.actions.add(actionId)
+    if (this.actions.size > capacity) this.actions.delete(this.oldest.next().value!)
+    return isNew
+  }
+}
+
+const begunOf = new WeakMap<object, Begun>()
 
 /**
  * Begins an action, unless another wait for its approval has.
@@ -31,13 +46,11 @@ export const begun = <A, E, R>(
     const transport = yield* Effect.serviceOption(Transport)
     // Approvals of a program's own stand before a gateway too, where there is a transport, and else for themselves.
     const ledger = ledgerOf(approvals) ?? (Option.isSome(transport) ? gateways : approvals)
-    const actions = actionsOf.get(ledger) ?? new Set()
-    actionsOf.set(ledger, actions)
-    if (actions.has(actionId)) {
+    const actions = begunOf.get(ledger) ?? new Begun()
+    begunOf.set(ledger, actions)
+    if (!actions.add(actionId)) {
       const reason = new Conflict({ detail: `this process has begun ${actionId} before` })
       return yield* new VargateError({ operation: "Governed.resume", reason })
     }
-    actions.add(actionId)
-    if (actions.size > capacity) actions.delete(actions.values().next().value!)
     return yield* action
   })

@@ -6,6 +6,9 @@
  * @internal
  */
 
+import { metaKeys } from "./era.ts"
+import { knownNotifications, knownRequests } from "./methods.ts"
+
 /** Case, compatibility forms (`ſ`, the Kelvin sign), the dot of `İ`, dashes, and what follows a NUL: some reader ignores each. */
 const fold = (name: string): string =>
   name.split("\0", 1)[0]!.normalize("NFKC").toUpperCase().toLowerCase().replaceAll(/[\u0307_-]/g, "")
@@ -24,15 +27,21 @@ export const namesOf = {
   message: names("jsonrpc", "id", "method", "params", "result", "error"),
   /** The params of `tools/call`, in all revisions of the protocol. */
   call: names("name", "arguments", "_meta", "task", "inputResponses", "requestState"),
+  /** The params of the requests that can be governed beside calls. */
+  read: names("uri", "name", "arguments", "ref", "argument", "context", "_meta", "inputResponses", "requestState"),
+  /** `_meta` of a request. */
+  meta: names("progressToken", ...Object.values(metaKeys)),
   /** The params of `notifications/cancelled`. */
   cancellation: names("requestId"),
-  /** The result of `tools/list`, and a tool in it. */
-  toolList: names("tools", "nextCursor"),
-  tool: names("name")
+  /** The result of `tools/list` or `prompts/list`, and a tool or prompt in it. */
+  list: names("tools", "prompts", "nextCursor", "cacheScope"),
+  tool: names("name"),
+  /** A result in which a server says what it is. */
+  instructions: names("instructions")
 } as const
 
-/** The methods whose params and results the proxy looks into. */
-const methods = names("tools/call", "tools/list", "initialize", "server/discover", "notifications/cancelled")
+/** The methods that the proxy knows: another spelling of one of them is none. */
+const methods = names(...knownRequests, ...knownNotifications)
 
 /**
  * The first member whose name some reader takes for a known one and another does not.

@@ -4,403 +4,414 @@
  * @internal
  */
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { ActionName } from "../../ai/GovernedTool.ts"
-import type * as Approvals from "../../approvals/Approvals.ts"
-import { snapshotParams, type Taken } from "../../calls/internal/paramsSnapshot.ts"
-import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
-import type { PendingApproval } from "../../errors/VargateError.ts"
+import { snapshotText, type Taken } from "../../calls/internal/paramsSnapshot.ts"
+import type { StorageFailed } from "../../errors/VargateError.ts"
 import * as Clearance from "../../governed/Clearance.ts"
-import * as Governed from "../../governed/Governed.ts"
-import { begun } from "../../governed/internal/begun.ts"
-import * as Refusal from "../../governed/Refusal.ts"
-import { ActionId } from "../../model/ActionId.ts"
-import type { ToolCallRequest } from "../../model/ToolCall.ts"
+import { maxParamsLength } from "../../internal/limits.ts"
+import { Agent } from "../../model/Agent.ts"
+import { HandOverClaims } from "../HandOverClaims.ts"
 import * as JsonRpc from "../JsonRpc.ts"
-import type { McpChannel } from "../McpChannel.ts"
-import { copyMessage } from "./copyMessage.ts"
+import { type ChannelFailed, type Incoming, type McpChannel, Unanswered, Unreadable } from "../McpChannel.ts"
+import type { Options } from "../ProxyOptions.ts"
+import type { Listed } from "../ToolPins.ts"
+import type { Call, ClientRequest, ServerAnswer, Shared } from "./conversation.ts"
+import { eraOf, metaKeys } from "./era.ts"
+import * as governedCalls from "./governedCalls.ts"
+import {
+  checkToolText,
+  instructionsIn,
+  type Kind,
+  listed,
+  misreadInstructions,
+  pinnedIn,
+  pinOf,
+  withKnownVersions
+} from "./listing.ts"
 import * as mcpResults from "./mcpResults.ts"
-import { misread, misreadMessage, namesOf } from "./memberNames.ts"
+import { misread, namesOf } from "./memberNames.ts"
+import { errorText, findById, keyOfId, messagesIn, type Read, readMessage } from "./messages.ts"
+import { askedFor, knownNotifications, knownRequests } from "./methods.ts"
+import { objectAt, type ObjectText } from "./rawMessage.ts"
+
+/** No text of params that the gateway takes is longer, however it is spelled: `\u0041` is one character for it. */
+const maxGovernedText = 8 * maxParamsLength
+
+const maxTasks = 100_000
 
 /**
- * Answers a pending call at once with the id of the action, and offers a tool to ask again.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Answer {
-  readonly _tag: "Answer"
-  /** Default: `vargate_check_approval`. */
-  readonly checkTool: string
-  /** How long one question after the decision waits for it. */
-  readonly patience: Duration.Input
-}
-
-/**
- * How a server is governed.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options
-  extends Governed.Submission, Pick<ToolCallRequest, "isBusinessHours" | "reference" | "allowDuplicate">
-{
-  /**
-   * The name that the server's calls are submitted under, as `tool`; the `method` is the name of the MCP tool. Default: the
-   * name that the server has itself, with `-` for what the gateway does not take. Give one where policies name it: a
-   * server may change its mind.
-   */
-  readonly tool?: string | undefined
-  /** Both names of a call, where they are to be others. `server` is what `tool` says. */
-  readonly action?: ((name: string, server: string) => ActionName) | undefined
-  /** The tools that the client may see and call. Default: all. */
-  readonly allow?: ReadonlyArray<string> | undefined
-  /** What to do when a call is pending: `Governed.wait()` (the default), or `GovernedMcpProxy.answer`. */
-  readonly onPending?: (Approvals.AwaitOptions & { readonly _tag: "Wait" }) | Answer | undefined
-  /** How often a client that asked for progress hears that its call waits. Default: at once, then every 10 seconds. */
-  readonly progressEvery?: Duration.Input | undefined
-  /** Writes what the model is told in place of a result. Default: `Refusal.reasonOf`. */
-  readonly tell?: ((error: Refusal.Refused) => string) | undefined
-}
-
-/** A `tools/call` of the client that is not answered yet. */
-interface Call {
-  readonly id: JsonRpc.Id
-  readonly name: string
-  readonly params: JsonRpc.Message
-  /** What is submitted, and what the server gets. */
-  readonly given: Taken
-  /** Done when the server's answer is no longer waited for. */
-  readonly over: Deferred.Deferred<void>
-  /** Set when the server has got it. */
-  handedOver: ActionId | undefined
-  fiber: Fiber.Fiber<void> | undefined
-}
-
-const maxHeld = 1000
-const decodeActionId = Schema.decodeUnknownOption(ActionId)
-
-/**
- * The state of one conversation.
+ * The state of one conversation. `principal` is on whose behalf the client asks, where that is known.
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpChannel, options: Options) {
+export const make = Effect.fnUntraced(function*(
+  client: McpChannel,
+  server: McpChannel,
+  options: Options,
+  shared: Shared,
+  principal: string | null
+) {
   const scope = yield* Effect.scope
-  const services = yield* Clearance.services
-  const { allow, onPending, progressEvery = "10 seconds", tell = Refusal.reasonOf } = options
-  const asking = onPending?._tag === "Answer" ? onPending : undefined
+  const { allow, govern = [], methods = [], pinAlso = [], withhold = [] } = options
 
-  const calls = new Map<JsonRpc.Id, Call>()
+  const calls = new Map<string, Call>()
   /** Every other request of the client that is not answered yet. */
-  const requests = new Map<JsonRpc.Id, JsonRpc.Request>()
-  /** Calls that were answered with the id of an action, and are to be performed when the client asks for it again. */
-  const waiting = new Map<ActionId, Call>()
-  let serverName = options.tool ?? "mcp"
+  const requests = new Map<string, ClientRequest>()
+
+  /** A client that has disconnected needs no answer. */
+  const tellClient = (message: string, relatedTo?: string) => Effect.ignore(client.send(message, relatedTo))
+  const tellError = (id: string | undefined, code: number, why: string, data?: unknown) =>
+    tellClient(errorText(id, code, why, data))
+
+  const { asksForWithheld, carryOut, checkTool, isCheck, refusalByPins, refuse } = governedCalls.make({
+    options,
+    shared,
+    claims: yield* HandOverClaims,
+    principal: JSON.stringify([(yield* Agent).id, principal]),
+    onTask: (taskId) => {
+      if (principal === null) return
+      shared.tasks.set(taskId, principal)
+      if (shared.tasks.size > maxTasks) shared.tasks.delete(shared.tasks.keys().next().value)
+    },
+    services: yield* Clearance.services,
+    server,
+    calls,
+    tellClient
+  })
 
   const isOffered = (name: string) => allow === undefined || allow.includes(name)
-  /** A client that has disconnected needs no answer. */
-  const tellClient = (message: JsonRpc.Message, relatedTo?: JsonRpc.Id) =>
-    Effect.ignore(client.send(message, relatedTo))
-
-  // --- calls
-
-  const answer = (call: Call, result: JsonRpc.Message) =>
-    Effect.suspend(() => calls.delete(call.id) ? tellClient(JsonRpc.result(call.id, result)) : Effect.void)
-
-  const refuse = (call: Call, text: string, actionId?: ActionId) =>
-    // A task that was never begun is no task: its answer has another form than a result.
-    call.params["task"] === undefined
-      ? answer(call, mcpResults.failure(text, actionId))
-      : Effect.suspend(() =>
-        calls.delete(call.id)
-          ? tellClient(JsonRpc.error(call.id, JsonRpc.ErrorCode.invalidRequest, text))
-          : Effect.void
-      )
-
-  /** Passes the call to the server, in the name of the request that waits for its answer. */
-  const handOver = (call: Call, params: JsonRpc.Message, actionId: ActionId) =>
-    Effect.suspend(() => {
-      call.handedOver = actionId
-      return server.send(JsonRpc.request(call.id, "tools/call", params)).pipe(
-        Effect.matchEffect({
-          onFailure: () => refuse(call, mcpResults.answerLost(actionId), actionId),
-          onSuccess: () => Effect.interruptible(Deferred.await(call.over))
-        })
-      )
-    })
-
-  /** The client gets the gateway's result where the gateway executed the call; the server's comes by itself. */
-  const report = Effect.fnUntraced(function*(call: Call, done: Governed.Done<void>) {
-    if (done.executedBy === "gateway") {
-      yield* answer(call, mcpResults.executed(yield* Clearance.resultOf(done), done.actionId))
-    }
-  })
-
-  const reportWait = (call: Call) => {
-    const { progressToken } = JsonRpc.member(call.params, "_meta")
-    if (progressToken === undefined) return undefined
-    let steps = 0
-    return ({ actionId }: PendingApproval) =>
-      Effect.suspend(() =>
-        tellClient(
-          JsonRpc.notification("notifications/progress", {
-            progressToken,
-            // Progress has to grow, and the server's own may begin at 1 when the wait is over.
-            progress: ++steps / 1e6,
-            message: `waiting for a reviewer's approval as ${actionId}`
-          }),
-          call.id
-        )
-      ).pipe(Effect.repeat(Schedule.spaced(progressEvery)), Effect.asVoid)
-  }
-
-  const submit = Effect.fnUntraced(function*(call: Call) {
-    const { allowDuplicate, isBusinessHours, reconcile, reference, retry } = options
-    const action = options.action?.(call.name, serverName) ?? { tool: serverName, method: call.name }
-    const { value } = yield* Effect.mapError(
-      Effect.fromResult(call.given),
-      (issues) => invalidRequest("tools/call", issues)
-    )
-    const done = yield* Clearance.run({
-      tool: action.tool,
-      method: action.method,
-      params: value,
-      isBusinessHours,
-      reference,
-      allowDuplicate,
-      retry,
-      reconcile,
-      onPending: onPending?._tag === "Wait" ? onPending : asking === undefined ? undefined : { _tag: "Fail" },
-      whileWaiting: reportWait(call)
-    }, (actionId) => handOver(call, written(call), actionId))
-    yield* report(call, done)
-  })
-
-  const hold = (call: Call, checkTool: string, actionId: ActionId) =>
-    Effect.suspend(() => {
-      waiting.set(actionId, call)
-      if (waiting.size > maxHeld) waiting.delete(waiting.keys().next().value!)
-      return refuse(call, mcpResults.waitsFor(actionId, checkTool), actionId)
-    })
-
-  /** Asks for the decision on a pending call, and performs it in the name of the question. */
-  const check = Effect.fnUntraced(function*(call: Call, patience: NonNullable<typeof asking>["patience"]) {
-    const given = decodeActionId(JsonRpc.member(call.params, "arguments")["action_id"])
-    if (given._tag === "None") return yield* refuse(call, mcpResults.badActionId)
-    const actionId = given.value
-    if (!waiting.has(actionId)) return yield* refuse(call, mcpResults.nothingWaits)
-    const approved = yield* Effect.tapError(
-      Clearance.wait(actionId, { timeout: patience }),
-      ({ _tag }) =>
-        Effect.sync(() => {
-          if (_tag === "Rejected" || _tag === "Expired") waiting.delete(actionId)
-        })
-    )
-    yield* Effect.uninterruptible(Effect.suspend(() => {
-      const first = waiting.get(actionId)
-      // Two questions may get the same approval.
-      if (first === undefined) return refuse(call, mcpResults.nothingWaits)
-      waiting.delete(actionId)
-      return Effect.flatMap(
-        Governed.settle(approved, {
-          act: () => begun(actionId, handOver(call, askedBy(call, written(first)), actionId)),
-          hold: Effect.fail
-        }),
-        (done) => report(call, done)
-      )
-    }))
-  })
-
-  const carryOut = (call: Call): Effect.Effect<void> => {
-    const isCheck = call.name === asking?.checkTool
-    const acting: Effect.Effect<void, Refusal.Refused, Clearance.Services> = isCheck
-      ? check(call, asking!.patience)
-      : submit(call)
-    return acting.pipe(
-      Effect.catch((error) =>
-        Effect.andThen(
-          Refusal.report(call.name, error),
-          error._tag === "PendingApproval" && asking !== undefined && call.params["task"] === undefined
-            ? hold(call, asking.checkTool, error.actionId)
-            : refuse(call, tell(error), Refusal.actionIdOf(error))
-        )
-      ),
-      // Options are functions of the program's: a fault in one must not leave the client waiting.
-      Effect.catchDefect((defect) =>
-        Effect.andThen(Effect.logError(`${call.name}: a fault`, defect), refuse(call, mcpResults.fault))
-      ),
-      Clearance.withSpan(call.name, String(call.id)),
-      Effect.provideContext(services)
-    )
-  }
-
-  const call = Effect.fnUntraced(function*(request: JsonRpc.Request) {
-    const { id } = request
-    const invalid = (why: string) => tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.invalidParams, why))
-    if (calls.has(id) || requests.has(id)) {
-      return yield* tellClient(
-        JsonRpc.error(id, JsonRpc.ErrorCode.invalidRequest, "a request with this id is not answered yet")
-      )
-    }
-    const params = JsonRpc.member(request, "params")
-    const wrong = misread(params, namesOf.call)
-    if (wrong !== undefined) return yield* invalid(wrong)
-    const { arguments: given = {}, name } = params
-    if (typeof name !== "string") return yield* invalid("name: Expected string")
-    if (!JsonRpc.isRecord(given)) return yield* invalid("arguments: Expected object")
-    const one: Call = {
-      id,
-      name,
-      params,
-      given: snapshotParams(given),
-      over: yield* Deferred.make<void>(),
-      handedOver: undefined,
-      fiber: undefined
-    }
-    calls.set(id, one)
-    if (name !== asking?.checkTool && !isOffered(name)) return yield* refuse(one, mcpResults.notOffered(name))
-    one.fiber = yield* Effect.forkIn(carryOut(one), scope)
-  })
-
-  /** True where the server has to hear of it too. */
-  const cancel = Effect.fnUntraced(function*(id: unknown) {
-    const one = calls.get(id as JsonRpc.Id)
-    if (one === undefined) {
-      requests.delete(id as JsonRpc.Id)
-      return true
-    }
-    calls.delete(one.id)
-    if (one.handedOver === undefined && one.fiber !== undefined) yield* Fiber.interrupt(one.fiber)
-    yield* Deferred.succeed(one.over, undefined)
-    return one.handedOver !== undefined
-  })
 
   // --- from the client
 
-  const passOn = (message: JsonRpc.Message) =>
+  const call = Effect.fnUntraced(function*(request: ClientRequest) {
+    const { id, params, paramsText } = request
+    const invalid = (why: string) => tellError(id, JsonRpc.ErrorCode.invalidParams, why)
+    const isTool = request.method === "tools/call"
+    const wrong = misread(params, isTool ? namesOf.call : namesOf.read)
+    if (wrong !== undefined) return yield* invalid(wrong)
+    const { name } = params
+    if (isTool && typeof name !== "string") return yield* invalid("name: Expected string")
+    const given = isTool
+      ? paramsText?.raw("arguments") ?? "{}"
+      : paramsText?.with({ _meta: undefined, requestState: undefined, inputResponses: undefined }) ?? "{}"
+    if (isTool && "arguments" in params && !JsonRpc.isRecord(params["arguments"])) {
+      return yield* invalid("arguments: Expected object")
+    }
+    const taken: Taken = given.length > maxGovernedText
+      ? Result.fail([{ path: ["body", "params"], message: `Expected at most ${maxParamsLength} characters` }])
+      : snapshotText(given)
+    if (Result.isFailure(taken) && taken.failure.some(({ message }) => message.startsWith("Expected each key once"))) {
+      const { message, path } = taken.failure[0]!
+      return yield* invalid(`${["arguments", ...path.slice(2)].join(".")}: ${message}`)
+    }
+    const one: Call = {
+      ...request,
+      name: isTool ? name as string : request.method,
+      given: taken,
+      answer: yield* Deferred.make<ServerAnswer>(),
+      handedOver: undefined,
+      fiber: undefined
+    }
+    calls.set(keyOfId(id), one)
+    if (isTool && !isCheck(one) && !isOffered(one.name)) return yield* refuse(one, mcpResults.notOffered(one.name))
+    one.fiber = yield* Effect.forkIn(isTool ? asApproved(one) : carryOut(one), scope)
+  })
+
+  /** Carries a call out, unless its tool says something else than when it was approved. */
+  const asApproved = (one: Call) =>
+    isCheck(one)
+      ? carryOut(one)
+      : Effect.flatMap(
+        refusalByPins("tools", one.name),
+        (refusal) => refusal === undefined ? carryOut(one) : refuse(one, refusal)
+      )
+
+  /** True where the server has to hear of it too. */
+  const cancel = Effect.fnUntraced(function*(id: string) {
+    const key = keyOfId(id)
+    const one = calls.get(key)
+    if (one === undefined) {
+      requests.delete(key)
+      return true
+    }
+    calls.delete(key)
+    if (one.handedOver === undefined && one.fiber !== undefined) yield* Fiber.interrupt(one.fiber)
+    yield* Deferred.succeed(one.answer, { _tag: "Lost", isUnsent: false })
+    return one.handedOver !== undefined
+  })
+
+  const passOn = (message: string, request?: ClientRequest) =>
     Effect.catch(server.send(message), (error) =>
-      JsonRpc.isRequest(message) && requests.delete(message.id)
-        ? tellClient(JsonRpc.error(message.id, JsonRpc.ErrorCode.connectionClosed, error.message))
+      request !== undefined && requests.delete(keyOfId(request.id))
+        ? tellError(request.id, JsonRpc.ErrorCode.connectionClosed, error.message)
         : Effect.logWarning(error.message))
 
-  const onClient = Effect.fnUntraced(function*(received: unknown) {
-    const copy = copyMessage(received)
-    if (Result.isFailure(copy)) {
-      return yield* tellClient(JsonRpc.error(idOf(received), JsonRpc.ErrorCode.invalidRequest, copy.failure))
+  /** The declared capabilities without those that the server must not use. */
+  const narrowed = (capabilities: ObjectText | undefined) =>
+    capabilities !== undefined && withhold.some((name) => capabilities.raw(name) !== undefined)
+      ? capabilities.with(Object.fromEntries(withhold.map((name) => [name, undefined])))
+      : undefined
+
+  /** A message as the server is to get it. */
+  const narrow = (message: ObjectText): ObjectText => {
+    const params = message.object("params")
+    const meta = params?.object("_meta")
+    const changes: Record<string, string> = {}
+    const modern = narrowed(meta?.object(metaKeys.clientCapabilities))
+    if (modern !== undefined) changes["_meta"] = meta!.with({ [metaKeys.clientCapabilities]: modern })
+    const legacy = message.raw("method") === `"initialize"` ? narrowed(params?.object("capabilities")) : undefined
+    if (legacy !== undefined) changes["capabilities"] = legacy
+    return Object.keys(changes).length === 0 ? message : objectAt(message.with({ params: params!.with(changes) }))!
+  }
+
+  const onNotification = Effect.fnUntraced(function*(method: string, { object, value }: Read) {
+    if (!knownNotifications.includes(method) && !methods.includes(method)) {
+      return yield* knownRequests.includes(method)
+        ? tellError(undefined, JsonRpc.ErrorCode.invalidRequest, `${method} needs an id: it was dropped`)
+        : Effect.logWarning(`a notification of the client is not passed on: ${JSON.stringify(method)}`)
     }
-    const message = copy.success
-    if (message === undefined) {
-      return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.parseError, "this is not JSON"))
+    if (method === "notifications/cancelled") {
+      const params = object.object("params")
+      const requestId = params?.raw("requestId")
+      const wrong = misread(JsonRpc.member(value, "params"), namesOf.cancellation)
+      if (wrong !== undefined || params?.repeated !== undefined || requestId === undefined) return
+      if (!/^["\d-]/.test(requestId) || !(yield* cancel(requestId))) return
     }
-    if (!JsonRpc.isRecord(message)) {
-      return yield* tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "a message is a JSON object"))
+    yield* passOn(object.text)
+  })
+
+  const onRequest = Effect.fnUntraced(function*(id: string, method: string, { object, value }: Read) {
+    const invalid = (why: string) => tellError(id, JsonRpc.ErrorCode.invalidParams, why)
+    if (!knownRequests.includes(method) && !methods.includes(method)) {
+      return yield* tellError(id, JsonRpc.ErrorCode.methodNotFound, `${method} is not passed on here`)
     }
-    const wrong = misreadMessage(message)
-    if (wrong !== undefined) {
-      return yield* tellClient(JsonRpc.error(idOf(message), JsonRpc.ErrorCode.invalidRequest, wrong))
+    if (calls.has(keyOfId(id)) || requests.has(keyOfId(id))) {
+      return yield* tellError(id, JsonRpc.ErrorCode.invalidRequest, "a request with this id is not answered yet")
     }
-    if (message["method"] === "tools/call") {
-      return yield* JsonRpc.isRequest(message)
-        ? call(message)
-        : tellClient(JsonRpc.error(null, JsonRpc.ErrorCode.invalidRequest, "tools/call needs an id: it was dropped"))
+    if ("params" in value && !JsonRpc.isRecord(value["params"])) return yield* invalid("params: Expected object")
+    const params = JsonRpc.member(value, "params")
+    const text = object.object("params")
+    const meta = text?.object("_meta")
+    const repeated = text?.repeated ?? meta?.repeated
+    if (repeated !== undefined) return yield* invalid(`${JSON.stringify(repeated)} stands twice`)
+    const wrong = misread(JsonRpc.member(params, "_meta"), namesOf.meta)
+    if (wrong !== undefined) return yield* invalid(`_meta: ${wrong}`)
+    const era = eraOf(method, params)
+    if (era._tag === "BadEnvelope") return yield* tellError(id, era.code, era.message, era.data)
+    const passed = withhold.length === 0 ? object : narrow(object)
+    const token = meta?.raw("progressToken")
+    const request: ClientRequest = {
+      id,
+      method,
+      era,
+      object: passed,
+      params,
+      paramsText: passed === object ? text : passed.object("params"),
+      tokenKey: token !== undefined && /^["\d-]/.test(token) ? keyOfId(token) : undefined
     }
-    if (message["method"] === "notifications/cancelled") {
-      const params = JsonRpc.member(message, "params")
-      if (misread(params, namesOf.cancellation) !== undefined) return
-      if (!(yield* cancel(params["requestId"]))) return
+    // A task belongs to the client that it was given to.
+    if (principal !== null && method.startsWith("tasks/") && shared.tasks.get(params["taskId"]) !== principal) {
+      return yield* invalid("taskId: there is no such task")
     }
-    if (JsonRpc.isRequest(message)) requests.set(message.id, message)
-    yield* passOn(message)
+    if (method === "prompts/get" && typeof params["name"] === "string") {
+      const refusal = yield* refusalByPins("prompts", params["name"])
+      if (refusal !== undefined) return yield* invalid(refusal)
+    }
+    if (method === "tools/call" || (govern as ReadonlyArray<string>).includes(method)) return yield* call(request)
+    requests.set(keyOfId(id), request)
+    yield* passOn(passed.text, request)
+  })
+
+  const onClient = Effect.fnUntraced(function*(received: Incoming) {
+    if (received instanceof Unanswered) {
+      return yield* passOn(errorText(received.id, JsonRpc.ErrorCode.connectionClosed, received.why))
+    }
+    if (received instanceof Unreadable) {
+      // The server waits for an answer that cannot be passed on.
+      if (received.id !== undefined && !received.hasMethod) {
+        return yield* passOn(errorText(received.id, JsonRpc.ErrorCode.internalError, received.why))
+      }
+      return yield* tellError(received.id, JsonRpc.ErrorCode.invalidRequest, received.why)
+    }
+    const reading = readMessage(received)
+    if (Result.isFailure(reading)) {
+      return yield* tellError(reading.failure.id, reading.failure.code, reading.failure.why)
+    }
+    const read = reading.success
+    const { method } = read.value
+    if (typeof method !== "string") return yield* passOn(read.object.text)
+    if ("id" in read.value && read.id === undefined) {
+      return yield* tellError(undefined, JsonRpc.ErrorCode.invalidRequest, "id: Expected string or number")
+    }
+    yield* read.id === undefined ? onNotification(method, read) : onRequest(read.id, method, read)
   })
 
   // --- from the server
 
-  const listed = (result: Readonly<Record<string, unknown>>) => {
-    const tools = Array.isArray(result["tools"]) ? result["tools"] : []
-    const isKept = (tool: unknown) => {
-      if (!JsonRpc.isRecord(tool) || misread(tool, namesOf.tool) !== undefined) return false
-      const { name } = tool
-      return typeof name === "string" && isOffered(name) && name !== asking?.checkTool
-    }
-    const isLast = result["nextCursor"] === undefined
-    const more = asking !== undefined && isLast ? [checkTool(asking.checkTool)] : []
-    return { ...result, tools: [...tools.filter(isKept), ...more] }
-  }
-
   /** The client hears of an answer that cannot be passed on. */
-  const answerClient = (response: JsonRpc.Response) =>
-    Effect.ignore(
-      Effect.catch(client.send(response), ({ message }) =>
-        client.send(JsonRpc.error(response.id, JsonRpc.ErrorCode.internalError, message)))
+  const answerClient = ({ id }: ClientRequest, answer: ObjectText, changed?: string) => {
+    const text = changed ?? answer.text
+    // A server that holds numbers as doubles may have answered another id.
+    const named = answer.raw("id") === id ? text : objectAt(text)!.with({ id })
+    return Effect.ignore(
+      Effect.catch(
+        client.send(named),
+        ({ message }) => client.send(errorText(id, JsonRpc.ErrorCode.internalError, message))
+      )
     )
-
-  const tellMisread = (id: JsonRpc.Id, why: string) =>
-    tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.internalError, `the server's answer cannot be passed on: ${why}`))
-
-  const onResponse = (response: JsonRpc.Response) => {
-    const { id } = response
-    const one = calls.get(id)
-    if (one !== undefined) {
-      // It has not been sent to the server yet.
-      if (one.handedOver === undefined) return Effect.void
-      calls.delete(id)
-      return Effect.andThen(answerClient(response), Deferred.succeed(one.over, undefined))
-    }
-    const request = requests.get(id)
-    requests.delete(id)
-    const result = response["result"]
-    if (request === undefined || !JsonRpc.isRecord(result)) return answerClient(response)
-    if (options.tool === undefined && (request.method === "initialize" || request.method === "server/discover")) {
-      serverName = nameOf(JsonRpc.member(result, "serverInfo")["name"]) ?? serverName
-    }
-    if (request.method !== "tools/list") return answerClient(response)
-    const wrong = misread(result, namesOf.toolList)
-    return wrong === undefined ? answerClient({ ...response, result: listed(result) }) : tellMisread(id, wrong)
   }
 
-  /** An answer that one client reads as the answer to this request, and another as something else. */
-  const onMisread = Effect.fnUntraced(function*(message: JsonRpc.Message, why: string) {
-    yield* Effect.logWarning(`a message of the MCP server is not passed on: ${why}`)
-    const id = idOf(message)
-    if (id === null) return
-    if ("method" in message) {
-      return yield* Effect.ignore(server.send(JsonRpc.error(id, JsonRpc.ErrorCode.invalidRequest, why)))
+  const tellMisread = (id: string, why: string) =>
+    tellError(id, JsonRpc.ErrorCode.internalError, `the server's answer cannot be passed on: ${why}`)
+
+  const onResponse = (id: string, read: Read): Effect.Effect<void> => {
+    const { object, value } = read
+    const one = findById(calls, id)
+    if (one !== undefined) {
+      return one.handedOver === undefined
+        // It has not been sent to the server yet.
+        ? Effect.void
+        : Effect.asVoid(Deferred.succeed(one.answer, { _tag: "Answered", object, value }))
     }
-    const one = calls.get(id)
+    const request = findById(requests, id)
+    if (request === undefined) return Effect.logDebug("the MCP server answered what was not asked, or not any more")
+    requests.delete(keyOfId(request.id))
+    const result = object.object("result")
+    if (result === undefined) {
+      return answerClient(
+        request,
+        object,
+        request.era._tag === "Modern" ? withKnownVersions(object, value) : undefined
+      )
+    }
+    if (asksForWithheld(result)) return tellMisread(request.id, "it asks for what is withheld from the server")
+    const answering = answersOf.get(request.method)
+    return answering === undefined
+      ? answerClient(request, object)
+      : Effect.catch(
+        answering(request, read, result),
+        ({ message }) => Effect.andThen(Effect.logError(message), tellMisread(request.id, "its pins"))
+      )
+  }
+
+  type Answering = (request: ClientRequest, read: Read, result: ObjectText) => Effect.Effect<void, StorageFailed>
+
+  const onList = (kind: Kind): Answering =>
+    Effect.fnUntraced(function*(request, { object, value }, result) {
+      const offersCheck = kind === "tools" &&
+        (options.onPending?._tag === "Answer" || request.era._tag === "Modern")
+      const said = JsonRpc.member(value, "result")
+      if (kind === "tools") shared.mirrored.learn(said)
+      const changed = yield* changedAmong(pinnedIn(options.tool, kind, result))
+      const text = listed(request.era, kind, result, said, {
+        isListed: (name) =>
+          (kind === "prompts" || isOffered(name)) && !changed.has(pinOf(options.tool, kind, name)) &&
+          !(offersCheck && name === checkTool),
+        checkTool: offersCheck ? checkToolText(checkTool) : undefined
+      })
+      if (Result.isFailure(text)) return yield* tellMisread(request.id, text.failure)
+      yield* answerClient(
+        request,
+        object,
+        text.success === undefined ? undefined : object.with({ result: text.success })
+      )
+    })
+
+  /** The server says what it is. */
+  const onServerInfo: Answering = Effect.fnUntraced(function*(request, { object, value }, result) {
+    const toTell = (answer: ObjectText) =>
+      request.method === "server/discover" ? withKnownVersions(answer, value) : answer.text
+    if (!pinAlso.includes("instructions")) return yield* answerClient(request, object, toTell(object))
+    const said = JsonRpc.member(value, "result")
+    const wrong = misreadInstructions(result, said)
+    if (wrong !== undefined) return yield* tellMisread(request.id, wrong)
+    const changed = yield* changedAmong(instructionsIn(options.tool, said))
+    const told = changed.size === 0
+      ? object
+      : objectAt(object.with({ result: result.with({ instructions: undefined }) }))!
+    yield* answerClient(request, object, toTell(told))
+  })
+
+  const answersOf: ReadonlyMap<string, Answering> = new Map([
+    ["tools/list", onList("tools")],
+    ...(pinAlso.includes("prompts") ? [["prompts/list", onList("prompts")]] as const : []),
+    ["initialize", onServerInfo],
+    ["server/discover", onServerInfo]
+  ])
+
+  /** What is something else than when it was approved. */
+  const changedAmong = (found: ReadonlyArray<Listed>) =>
+    options.pins === undefined
+      ? Effect.succeed<ReadonlySet<string>>(new Set())
+      : Effect.tap(options.pins.look(found), (changed) =>
+        changed.size === 0
+          ? Effect.void
+          : Effect.logWarning(
+            `changed since approved, and not offered: ${[...changed].map((one) => JSON.stringify(one)).join(", ")}`
+          ))
+
+  /** An answer that one client reads as the answer to this request, and another as something else, or that is too long. */
+  const onMisread = Effect.fnUntraced(function*(
+    { hasMethod, id, why }: { readonly why: string; readonly id: string | undefined; readonly hasMethod: boolean }
+  ) {
+    yield* Effect.logWarning(`a message of the MCP server is not passed on: ${why}`)
+    if (id === undefined) return
+    if (hasMethod) {
+      return yield* Effect.ignore(server.send(errorText(id, JsonRpc.ErrorCode.invalidRequest, why)))
+    }
+    const one = findById(calls, id)
+    const request = findById(requests, id)
     if (one?.handedOver !== undefined) {
-      yield* refuse(one, mcpResults.answerLost(one.handedOver), one.handedOver)
-      yield* Deferred.succeed(one.over, undefined)
-    } else if (requests.delete(id)) {
-      yield* tellMisread(id, why)
+      yield* Deferred.succeed(one.answer, { _tag: "Lost", isUnsent: false })
+    } else if (request !== undefined && requests.delete(keyOfId(request.id))) {
+      yield* tellMisread(request.id, why)
     }
   })
 
-  const requestOf = (progressToken: unknown) => {
-    for (const { id, params } of calls.values()) if (tokenOf(params) === progressToken) return id
-    for (const request of requests.values()) {
-      if (tokenOf(JsonRpc.member(request, "params")) === progressToken) return request.id
+  const onUnanswered = ({ id, isUnsent, why }: Unanswered) => {
+    const one = findById(calls, id)
+    if (one?.handedOver !== undefined) return Deferred.succeed(one.answer, { _tag: "Lost", isUnsent })
+    const request = findById(requests, id)
+    return request !== undefined && requests.delete(keyOfId(request.id))
+      ? tellError(request.id, JsonRpc.ErrorCode.connectionClosed, why)
+      : Effect.void
+  }
+
+  const requestOf = (token: string | undefined) => {
+    if (token === undefined || !/^["\d-]/.test(token)) return undefined
+    const key = keyOfId(token)
+    for (const open of [calls, requests]) {
+      for (const { id, tokenKey } of open.values()) if (tokenKey === key) return id
     }
     return undefined
   }
 
-  const onServer = (message: unknown) => {
-    // Whatever a server prints beside its messages is not part of the conversation.
-    if (!JsonRpc.isRecord(message)) return Effect.logDebug("the MCP server wrote something that is no message")
-    const wrong = misreadMessage(message)
-    if (wrong !== undefined) return onMisread(message, wrong)
-    if (JsonRpc.isResponse(message)) return onResponse(message)
+  const withheld: ReadonlyArray<unknown> = withhold.map((capability) => askedFor[capability])
+
+  const onServer = (received: Incoming): Effect.Effect<unknown> => {
+    if (received instanceof Unreadable) return onMisread(received)
+    if (received instanceof Unanswered) return onUnanswered(received)
+    const reading = readMessage(received)
+    if (Result.isFailure(reading)) {
+      // Whatever a server prints beside its messages is not part of the conversation.
+      return reading.failure.isMessage
+        ? onMisread(reading.failure)
+        : Effect.logDebug("the MCP server wrote something that is no message")
+    }
+    const { id, object, value } = reading.success
+    const { method } = value
+    if (id !== undefined && method === undefined) return onResponse(id, reading.success)
+    if (id !== undefined && withheld.includes(method)) {
+      return Effect.ignore(
+        server.send(errorText(id, JsonRpc.ErrorCode.methodNotFound, "the client does not offer this"))
+      )
+    }
     return tellClient(
-      message,
-      message["method"] === "notifications/progress"
-        ? requestOf(JsonRpc.member(message, "params")["progressToken"])
-        : undefined
+      object.text,
+      method === "notifications/progress" ? requestOf(object.object("params")?.raw("progressToken")) : undefined
     )
   }
 
@@ -435,8 +446,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
           )
           : refuse(one, mcpResults.answerLost(one.handedOver), one.handedOver)),
       Effect.forEach(
-        [...requests.keys()],
-        (id) => tellClient(JsonRpc.error(id, JsonRpc.ErrorCode.connectionClosed, "the MCP server has ended"))
+        [...requests.values()],
+        ({ id }) => tellError(id, JsonRpc.ErrorCode.connectionClosed, "the MCP server has ended")
       )
     )
   )
@@ -449,51 +460,8 @@ export const make = Effect.fnUntraced(function*(client: McpChannel, server: McpC
   }
 })
 
-/** A batch is its messages: taken as a whole, it would carry calls past the policy. */
-const messages = ({ incoming }: McpChannel) =>
+const messages = ({ incoming }: McpChannel): Stream.Stream<Incoming, ChannelFailed> =>
   Stream.flatMap(
     incoming,
-    (message) => Array.isArray(message) ? Stream.fromIterable<unknown>(message) : Stream.succeed(message)
+    (message) => Stream.fromIterable<Incoming>(typeof message === "string" ? messagesIn(message) : [message])
   )
-
-/** What the server gets: the arguments are read anew from the text that was submitted. */
-const written = ({ given, params }: Call): JsonRpc.Message =>
-  Result.isSuccess(given) && "arguments" in params
-    ? { ...params, arguments: JSON.parse(given.success.text) as unknown }
-    : params
-
-/** The same call, with what the question says of itself. */
-const askedBy = ({ params: { _meta } }: Call, call: JsonRpc.Message): JsonRpc.Message => {
-  const asked: Record<string, unknown> = { ...call, _meta }
-  if (_meta === undefined) delete asked["_meta"]
-  return asked
-}
-
-/** The id of a message that cannot be copied, where it can be told. */
-const idOf = (message: unknown): JsonRpc.Id | null => {
-  try {
-    const id = JsonRpc.isRecord(message) ? message["id"] : undefined
-    return typeof id === "string" || typeof id === "number" ? id : null
-  } catch {
-    return null
-  }
-}
-
-const tokenOf = (params: JsonRpc.Message) => JsonRpc.member(params, "_meta")["progressToken"]
-
-/** As the gateway takes it for a tool: 1 to 256 of these. */
-const nameOf = (name: unknown) =>
-  typeof name === "string" && name !== "" ? name.slice(0, 256).replaceAll(/[^\w\-.:/]/g, "-") : undefined
-
-const checkTool = (name: string) => ({
-  name,
-  description:
-    "Asks whether a tool call that waits for a reviewer's approval was approved. Once it is, this performs the \
-call and returns its result; it is performed only once, however often this is asked.",
-  inputSchema: {
-    type: "object",
-    properties: { action_id: { type: "string", description: "The id that the call was answered with" } },
-    required: ["action_id"]
-  },
-  annotations: { title: "Check an approval" }
-})

@@ -7,6 +7,7 @@
 import { hash } from "node:crypto"
 import { parentPort } from "node:worker_threads"
 import { scanVerifiedRun } from "../../verify/internal/chain/verifiedRun.ts"
+import { scanAuditPage } from "../../verify/internal/scan/auditScanner.ts"
 
 /** @internal */
 export interface ScanRequest {
@@ -17,7 +18,7 @@ export interface ScanRequest {
 const sha256 = (payload: Uint8Array): string => hash("sha256", payload, "hex")
 
 parentPort?.on("message", ({ text, withLeaves }: ScanRequest) => {
-  parentPort?.postMessage(scanVerifiedRun(text, sha256, withLeaves))
+  parentPort?.postMessage(scanVerifiedRun((onRecord) => scanAuditPage(text, onRecord), sha256, withLeaves))
 })
 
 /** Said once, before any answer. */

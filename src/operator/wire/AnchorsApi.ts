@@ -14,7 +14,15 @@ import { ApiKey } from "../../transport/wire/ApiKey.ts"
 import { Refusals } from "../../transport/wire/ErrorBodies.ts"
 import { Timestamp } from "../../transport/wire/Timestamp.ts"
 import { MerkleProof, ProofStep } from "../../verify/MerkleProof.ts"
-import { Anchor, AnchorChain, AnchorCheck, AnchorConsistency, AnchorStatus, LoggedRoot } from "../Anchor.ts"
+import {
+  Anchor,
+  AnchorChain,
+  AnchorCheck,
+  AnchorConsistency,
+  AnchorNetwork,
+  AnchorStatus,
+  LoggedRoot
+} from "../Anchor.ts"
 
 /**
  * A 200 that says in its body that it failed.
@@ -30,8 +38,13 @@ export const AnchorFailure = Schema.Struct({
   record_count: Schema.optionalKey(Schema.Int)
 }).annotate({ identifier: "AnchorFailure" })
 
+const NetworkRow = AnchorNetwork.pipe(
+  Schema.encodeKeys({ isConnected: "connected", chainId: "chain_id", anchors: "anchor_count" })
+)
+
 const StatusBody = Schema.Struct({
   ...AnchorStatus.fields,
+  chains: Schema.optional(Schema.Record(Schema.String, NetworkRow)),
   lastAnchoredAt: Schema.optional(Schema.NullOr(Timestamp))
 }).annotate({ identifier: "AnchorStatusBody" }).pipe(
   Schema.encodeKeys({
@@ -124,20 +137,23 @@ const AnchorWire = Schema.Struct({
   source: Schema.optionalKey(Schema.String)
 })
 
+const chainOf = ({ anchor_chain, chain }: typeof AnchorWire.Type) => anchor_chain ?? chain
+
 const readAnchor = (wire: typeof AnchorWire.Type) =>
   new Anchor({
     index: wire.anchor_index,
     root: wire.merkle_root ?? wire.chain_tip_hash ?? null,
     tx: wire.tx_hash ?? null,
     block: wire.block_number,
-    chain: wire.anchor_chain ?? wire.chain,
+    chain: chainOf(wire),
     records: wire.record_count,
     fromRecordId: wire.from_record,
     toRecordId: wire.to_record,
     anchoredAt: wire.anchored_at,
     prevRoot: wire.prev_merkle_root,
     rootChainHash: wire.root_chain_hash,
-    explorerUrl: wire.explorer_url ?? wire.sepolia_explorer_url,
+    // A measured gateway links every transaction to Sepolia's explorer, whatever chain it is on.
+    explorerUrl: wire.explorer_url ?? (chainOf(wire) === "sepolia" ? wire.sepolia_explorer_url : undefined),
     source: wire.source
   })
 

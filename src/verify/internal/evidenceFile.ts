@@ -3,11 +3,21 @@
  *
  * @internal
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Checkpoint } from "../../audit/Checkpoint.ts"
+import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
+import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
 import { maxPageSize } from "../../internal/limits.ts"
+import { AnchorEvidence } from "../anchors/AnchorEvidence.ts"
+import type { AnchorsReport } from "../anchors/AnchorsReport.ts"
+import type { checkPins } from "../anchors/internal/anchorOptions.ts"
+import { examineAnchors } from "../anchors/internal/examine.ts"
+import type { CheckedTree } from "../anchors/internal/judge.ts"
+import { askNotes } from "../anchors/internal/node.ts"
 import { ChainReport } from "../ChainReport.ts"
+import type { SizeOptions } from "../ChainVerifier.ts"
 import { Hasher } from "../Hasher.ts"
 import type { MerkleProof, MerkleTree } from "../MerkleProof.ts"
 import { Inclusion } from "../TreesReport.ts"
@@ -15,10 +25,12 @@ import { ProofBody, TreeRow } from "../wire/MerkleApi.ts"
 import { type CheckOptions, invalid, startCheck } from "./chain/chainReport.ts"
 import { inclusionWith } from "./merkle/inclusion.ts"
 import { readPage } from "./scan/readLog.ts"
+import { inMemory, sizeLimits, textOf, wordOf } from "./scan/savedText.ts"
 
 const File = Schema.fromJsonString(Schema.Struct({
   format: Schema.Literal("vargate-evidence"),
-  version: Schema.Literal(1),
+  /** 2 where there is something in it that 1 does not have: `anchors`, `ballots`, `grants`. */
+  version: Schema.Literals([1, 2]),
   writtenBy: Schema.String,
   writtenAt: Schema.DateTimeUtcFromString,
   source: Schema.String,
@@ -31,6 +43,11 @@ const File = Schema.fromJsonString(Schema.Struct({
   trees: Schema.Array(TreeRow),
   proofs: Schema.Array(ProofBody),
   checkpoint: Schema.NullOr(Checkpoint),
+  anchors: Schema.optionalKey(AnchorEvidence),
+  /** Ballots of a review panel, as `ReviewVerifier` writes and reads them. */
+  ballots: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+  /** Standing approvals of that panel, likewise. */
+  grants: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   report: ChainReport
 }))
 
@@ -42,6 +59,31 @@ export const encodeFile = Schema.encodeSync(File)
 /** @internal */
 export const decodeFile = Schema.decodeEffect(File)
 const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/**
+ * Reads a file of evidence, as a text or as bytes, gzipped too. Fails with `InvalidRequest` where it is none.
+ *
+ * @internal
+ */
+export const openFile = Effect.fnUntraced(
+  function*(operation: string, content: string | Uint8Array, size: SizeOptions) {
+    const limits = yield* sizeLimits(operation, size, inMemory)
+    const text = typeof content === "string" ? content : yield* textOf(content, limits).pipe(
+      Effect.mapError((error) => invalid(operation, [], wordOf(error))),
+      Effect.flatMap((bytes) =>
+        Effect.try({
+          try: () => decoder.decode(bytes),
+          catch: () => invalid(operation, [], `holds ${bytes.length} bytes, which are too many for one text`)
+        })
+      )
+    )
+    return yield* decodeFile(text).pipe(
+      Effect.mapError(({ issue }) => invalidRequest(operation, fieldIssues(issue, [])))
+    )
+  }
+)
+
 /**
  * Verifies what a file holds: its pages, its trees, its proofs.
  *
@@ -49,12 +91,15 @@ const encoder = new TextEncoder()
  */
 export const examine = Effect.fnUntraced(function*(
   operation: string,
-  { checkpoint, isWhole, pages, proofs, trees, unreadable }: Pick<
+  { anchors, checkpoint, isWhole, pages, proofs, trees, unreadable }: Pick<
     File,
-    "isWhole" | "pages" | "unreadable" | "trees" | "proofs" | "checkpoint"
+    "isWhole" | "pages" | "unreadable" | "trees" | "proofs" | "checkpoint" | "anchors"
   >,
-  { checkpoints = [], maxFindings }: Pick<CheckOptions, "checkpoints" | "maxFindings"> = {}
+  { checkpoints = [], maxFindings, pins }: Pick<CheckOptions, "checkpoints" | "maxFindings"> & {
+    readonly pins?: CheckedPins | undefined
+  } = {}
 ) {
+  const states = new Map<number, Omit<CheckedTree, "tree">>()
   const wanted = new Set<string>(proofs.map(({ recordHash }) => recordHash))
   const inPages = new Set<string>()
   const check = yield* startCheck(operation, {
@@ -64,7 +109,8 @@ export const examine = Effect.fnUntraced(function*(
     maxFindings,
     onHash: (hash) => {
       if (wanted.has(hash)) inPages.add(hash)
-    }
+    },
+    onTree: ({ index }, isRebuilt, lastRequest) => void states.set(index, { isRebuilt, lastRequest })
   })
   check.assembly.unreadable = unreadable
   const contradictions: Array<string> = []
@@ -112,8 +158,42 @@ export const examine = Effect.fnUntraced(function*(
       contradictions.push(`stored trees hold records that are not here, so this is not the whole log: ${indexes}`)
     }
   }
-  return { chain, contradictions, proofs: checked }
+  const known = trees.map((tree): CheckedTree => ({
+    isRebuilt: undefined,
+    lastRequest: undefined,
+    ...states.get(tree.index),
+    tree
+  }))
+  const anchored = anchors === undefined ? undefined : yield* replayAnchors(known, anchors, pins, maxFindings)
+  return { anchors: anchored, chain, contradictions, proofs: checked }
 })
+
+type CheckedPins = Effect.Success<ReturnType<typeof checkPins>>
+
+/** Asks what the nodes answered then. Where the reader pins something else, it was not asked, and is not checked. */
+const replayAnchors = (
+  trees: ReadonlyArray<CheckedTree>,
+  { askedAt, codeHash, maxLagSeconds, nodes, owner, seenAt, toTree, ...rest }: AnchorEvidence,
+  pins: CheckedPins | undefined,
+  maxFindings = 100
+): Effect.Effect<AnchorsReport> =>
+  examineAnchors({
+    questions: nodes.map(({ exchanges, label }) => ({ label, ask: askNotes(exchanges) })),
+    // What was stored later was not asked about.
+    trees: trees.filter(({ tree }) => tree.index <= toTree),
+    settings: {
+      ...rest,
+      owner,
+      codeHash,
+      maxFindings,
+      maxLag: Duration.seconds(maxLagSeconds),
+      nodeTimeout: Duration.infinity,
+      ...pins
+    },
+    seenAt: seenAt.epochMilliseconds,
+    now: askedAt.epochMilliseconds,
+    chain: undefined
+  })
 
 /**
  * The stored tree that a proof is about.

@@ -15,6 +15,13 @@ import { HourStamp, Timestamp } from "../../transport/wire/Timestamp.ts"
 import { MerkleProof, MerkleTree } from "../MerkleProof.ts"
 import { type ComparedTree, TreeConsistency, TreesStatus } from "../TreesStatus.ts"
 
+/** A number, or its decimal digits. Anything else names no block. */
+const blockOf = (block: unknown): number | null | undefined => {
+  if (block === undefined) return undefined
+  const number = typeof block === "string" && /^\d{1,15}$/.test(block) ? Number(block) : block
+  return Number.isSafeInteger(number) ? number as number : null
+}
+
 /**
  * A stored tree.
  *
@@ -52,7 +59,8 @@ export const TreeRow = Schema.Struct({
         createdAt: row.created_at,
         prevRoot: row.prev_tree_root,
         anchorTx: row.anchor_tx_hash,
-        anchorChain: row.anchor_chain
+        anchorChain: row.anchor_chain,
+        anchorBlock: blockOf(row.anchor_block)
       }),
     encode: (tree) => ({
       tree_index: tree.index,
@@ -67,7 +75,7 @@ export const TreeRow = Schema.Struct({
       prev_tree_root: tree.prevRoot ?? null,
       anchor_tx_hash: tree.anchorTx ?? null,
       anchor_chain: tree.anchorChain ?? null,
-      anchor_block: null,
+      anchor_block: tree.anchorBlock ?? null,
       anchored: tree.anchorTx !== undefined && tree.anchorTx !== null
     })
   })

@@ -7,9 +7,11 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { StorageFailed } from "../../errors/VargateError.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
+import { Journal } from "../Journal.ts"
 
 /**
  * The machine that ran an execution has lost it to another one.
@@ -76,21 +78,84 @@ export const untilReachable = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.
 /** An attempt that lasted as long as this was not turned away by a storage that is away. */
 const settled = 30_000
 
+/** When each journal was asked and has answered. */
+const heard = new WeakMap<Journal["Service"], { askedAt: number; answeredAt: number }>()
+
 /**
- * Waits for a storage that is away as long as its caller has patience. Then it is `StorageFailed`.
+ * Ends where a journal that is asked does not answer for so long. It is asked once for all who wait.
  *
  * @internal
  */
-export const within = (operation: string, patience: Duration.Input) => {
+export const unanswered = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<void, never, Journal> {
+  if (limit === Infinity) return yield* Effect.never
+  const journal = yield* Journal
+  const known = heard.get(journal) ?? { askedAt: -Infinity, answeredAt: -Infinity }
+  heard.set(journal, known)
+  const ask = Effect.ignore(Effect.andThen(
+    journal.look(""),
+    Effect.map(monotonicMillis, (now) => void (known.answeredAt = now))
+  ))
+  const pause = Math.min(Math.max(limit / 4, 100), 30_000)
+  let from = yield* monotonicMillis
+  let last = from
+  while (true) {
+    const now = yield* monotonicMillis
+    // The process was frozen, and has not asked meanwhile.
+    if (now - last > limit + pause) from = now
+    last = now
+    const left = limit - (now - Math.max(from, known.answeredAt))
+    if (left <= 0) return
+    if (now - known.askedAt >= pause) {
+      known.askedAt = now
+      yield* Effect.forkDetach(ask)
+    }
+    yield* Effect.sleep(Math.min(pause, left))
+  }
+})
+
+/** What an effect ends with; undefined where it was `given up` before, and is interrupted without being waited for. */
+const unless = <A, E, R, R2>(
+  effect: Effect.Effect<A, E, R>,
+  givenUp: Effect.Effect<void, never, R2>
+): Effect.Effect<Exit.Exit<A, E> | undefined, never, R | R2> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.forkDetach(restore(effect), { startImmediately: true }),
+      (fiber) =>
+        restore(Effect.raceFirst(Fiber.await(fiber), Effect.as(givenUp, undefined))).pipe(
+          Effect.onInterrupt(() => Fiber.interrupt(fiber)),
+          Effect.tap((exit) => Effect.sync(() => exit === undefined && fiber.interruptUnsafe()))
+        )
+    )
+  )
+
+/**
+ * Waits for a storage that is away, or does not answer, as long as its caller has patience. Then it is `StorageFailed`.
+ * `isStalled` ends where the effect itself takes too long, for one that waits for more than its storage.
+ *
+ * @internal
+ */
+export const within = <R2 = never>(
+  operation: string,
+  patience: Duration.Input,
+  isStalled: (limit: number) => Effect.Effect<void, never, R2> = Effect.sleep
+) => {
   const limit = Duration.toMillis(Duration.fromInputUnsafe(patience))
-  return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageFailed, R> =>
+  const failed = (fault: string) =>
+    new StorageFailed({
+      operation,
+      detail: `the database cannot be reached (${fault}), and an execution that has begun continues when it can`
+    })
+  return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StorageFailed, R | R2> =>
     Effect.gen(function*() {
       let since: number | undefined
       let pause = 100
+      let fault: string | undefined
       while (true) {
         const from = yield* monotonicMillis
-        const exit = yield* Effect.exit(effect)
-        const fault = Exit.isFailure(exit) ? faultOf(exit.cause) : undefined
+        const exit = yield* unless(effect, isStalled(limit - (since === undefined ? 0 : from - since)))
+        if (exit === undefined) return yield* failed(fault ?? "it does not answer")
+        fault = Exit.isFailure(exit) ? faultOf(exit.cause) : undefined
         if (fault === undefined) return yield* exit
         const now = yield* monotonicMillis
         if (since === undefined || now - from > settled) {
@@ -98,12 +163,7 @@ export const within = (operation: string, patience: Duration.Input) => {
           pause = 100
         }
         const left = limit - (now - since)
-        if (left <= 0) {
-          return yield* new StorageFailed({
-            operation,
-            detail: `the database cannot be reached (${fault}), and an execution that has begun continues when it can`
-          })
-        }
+        if (left <= 0) return yield* failed(fault)
         yield* Effect.sleep(Math.min(pause, left))
         pause = Math.min(2 * pause, 5_000)
       }

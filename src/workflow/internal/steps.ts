@@ -31,6 +31,7 @@ import {
   VargateError
 } from "../../errors/VargateError.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
+import { isNestedDeeper } from "../../internal/jsonNesting.ts"
 import { Allowed } from "../../model/Allowed.ts"
 import { ToolCall } from "../../model/ToolCall.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
@@ -114,21 +115,39 @@ interface Written<A, E> {
 }
 
 /**
- * The text that stands beside a claim.
+ * The text that stands beside a claim. Where a result has none, `unwritable` is the error that stands for it.
  *
  * @internal
  */
-export const writtenAs = <A, E>(success: Schema.Codec<A, unknown>, error: Schema.Codec<E, unknown>): Written<A, E> => {
+export const writtenAs = <A, E>(
+  success: Schema.Codec<A, unknown>,
+  error: Schema.Codec<E, unknown>,
+  unwritable?: (detail: string) => E
+): Written<A, E> => {
   const codec = Schema.fromJsonString(Schema.toCodecJson(Schema.Exit(success, error, Schema.Defect())))
   const encode = Schema.encodeEffect(codec)
   const decode = Schema.decodeEffect(codec)
+  const instead = (detail: string): Exit.Exit<never, E> =>
+    unwritable === undefined ? Exit.die(detail) : Exit.fail(unwritable(detail))
   return {
-    // A result that its schema refuses is a fault of the program, and stays one.
     write: (exit) =>
-      Effect.catch(Effect.suspend(() => encode(plain(exit))), (error) => Effect.orDie(encode(Exit.die(error.message)))),
-    read: (text) => Effect.flatten(Effect.orDie(decode(text)))
+      Effect.suspend(() => encode(plain(exit))).pipe(
+        Effect.flatMap((text) =>
+          isNestedDeeper(text, maxDepth) ? Effect.fail({ message: tooDeep }) : Effect.succeed(text)
+        ),
+        // What nests too deep for the stack is no typed failure.
+        Effect.catchDefect((defect) =>
+          Effect.fail({ message: defect instanceof RangeError ? tooDeep : String(defect) })
+        ),
+        Effect.catch(({ message }) => Effect.orDie(encode(instead(message))))
+      ),
+    read: (text) => Effect.flatten(Effect.catch(decode(text), ({ message }) => Effect.succeed(instead(message))))
   }
 }
+
+/** As deep as the result of a gateway, and what stands around it. */
+const maxDepth = 1010
+const tooDeep = "it nests more than 1,000 levels deep"
 
 /** What interrupted an action from within is no suspension of the workflow. */
 const plain = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> =>
@@ -223,6 +242,27 @@ const claimInTime = (journal: Journal["Service"], key: string, token: string): E
     const isLate = lease > 0 && (yield* monotonicMillis) - asked >= lease
     return isLate ? { ...claim, isOurs: false } : claim
   })
+
+/**
+ * Claims a key, but for a process that shuts down. Then the journal may have the claim and not have said so: the key is
+ * released, so that the next process does not take for begun what was not.
+ */
+const claimToBegin = (
+  journal: Journal["Service"],
+  key: string,
+  token: string,
+  { leaving }: Departure
+): Effect.Effect<Claim | undefined> =>
+  Effect.raceFirst(untilStored(claimInTime(journal, key, token)), Effect.as(leaving, undefined)).pipe(
+    Effect.tap((claim) =>
+      claim === undefined
+        // Asked again with its token, the journal returns the same claim, or one that is released next.
+        ? Effect.ignore(
+          Effect.timeout(Effect.flatMap(journal.claim(key, token), ({ release }) => release), "5 seconds")
+        )
+        : Effect.void
+    )
+  )
 
 /** Takes part in nothing that has begun: waits that the end of the process cuts short. */
 const leavable = <A, E, R>({ interrupted, leave, leaving }: Departure, effect: Effect.Effect<A, E, R>) =>
@@ -397,10 +437,7 @@ const send = (
 
     const claiming = Effect.uninterruptible(Effect.gen(function*() {
       Deferred.doneUnsafe(begun, Exit.void)
-      claim = yield* Effect.raceFirst(
-        untilStored(claimInTime(journal, key, token)),
-        Effect.as(departure.leaving, undefined)
-      )
+      claim = yield* claimToBegin(journal, key, token, departure)
       if (claim?.isOurs !== true) {
         return yield* new VargateError({
           operation: "GovernedWorkflow.submit",
@@ -415,8 +452,14 @@ const send = (
       "DuplicateSubmission",
       Effect.die
     )
+    // What stands before calls speaks first: a call that it stops is not claimed.
+    const before = yield* BeforeSending
     const deciding = isMinding(toolCalls)
-      ? Effect.provideService(decide, BeforeSending, claiming)
+      ? Effect.provideService(
+        decide,
+        BeforeSending,
+        before === undefined ? claiming : Effect.andThen(before, claiming)
+      )
       : Effect.andThen(claiming, decide)
     const fiber = yield* Effect.forkDetach(deciding)
     const waited = yield* Effect.exit(
@@ -497,10 +540,7 @@ export const actOnce = Effect.fnUntraced(function*<A, E, R>(
   const begin = (n: number): Acting =>
     Effect.uninterruptible(Effect.gen(function*() {
       const token = crypto.randomUUID()
-      const claim = yield* Effect.raceFirst(
-        untilStored(claimInTime(journal, keyOf(n), token)),
-        Effect.as(departure.leaving, undefined)
-      )
+      const claim = yield* claimToBegin(journal, keyOf(n), token, departure)
       if (claim === undefined) return yield* leavable(departure, Effect.never)
       if (!claim.isOurs) return yield* attempt(n)
       const exit = yield* keepingAlive(journal, () => claim, Effect.exit(act))

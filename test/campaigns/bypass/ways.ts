@@ -17,7 +17,7 @@ import * as AskedCalls from "effect-vargate/ai/AskedCalls"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
 import type { Message } from "effect-vargate/mcp/JsonRpc"
-import type { ChannelFailed, McpChannel } from "effect-vargate/mcp/McpChannel"
+import { type ChannelFailed, fromValue, type Incoming, type McpChannel } from "effect-vargate/mcp/McpChannel"
 import type * as Engine from "effect-vargate/workflow/Engine"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { Chat, LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
@@ -250,13 +250,14 @@ const looped: Way = (story) => {
 // --- MCP -------------------------------------------------------------------------------------------------------------
 
 /** A client and a server in this process, with the proxy between them. */
-const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Options) {
+const conversation = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Options>) {
   const answers = new Map<number, Deferred.Deferred<Message>>()
-  const fromClient = yield* Queue.unbounded<unknown, Cause.Done | ChannelFailed>()
-  const fromServer = yield* Queue.unbounded<unknown, Cause.Done | ChannelFailed>()
+  const fromClient = yield* Queue.unbounded<Incoming, Cause.Done | ChannelFailed>()
+  const fromServer = yield* Queue.unbounded<Incoming, Cause.Done | ChannelFailed>()
   const client: McpChannel = {
     incoming: Stream.fromQueue(fromClient) as McpChannel["incoming"],
-    send: (message) => {
+    send: (text) => {
+      const message = JSON.parse(text) as Message
       const waiting = answers.get(message["id"] as number)
       return waiting === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(waiting, message))
     },
@@ -264,11 +265,14 @@ const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Optio
   }
   const server: McpChannel = {
     incoming: Stream.fromQueue(fromServer) as McpChannel["incoming"],
-    send: ({ id, method, params }) =>
-      method !== "tools/call" ? Effect.void : Effect.gen(function*() {
+    send: (text) => {
+      const { id, method, params } = JSON.parse(text) as Message
+      return method !== "tools/call" ? Effect.void : Effect.gen(function*() {
         yield* perform((params as { readonly arguments: unknown }).arguments)
-        yield* Queue.offer(fromServer, { jsonrpc: "2.0", id, result: { content: [{ type: "text", text: "done" }] } })
-      }),
+        const result = { content: [{ type: "text", text: "done" }] }
+        yield* Queue.offer(fromServer, fromValue({ jsonrpc: "2.0", id, result }))
+      })
+    },
     end: Effect.void
   }
   yield* Effect.forkScoped(Effect.ignore(GovernedMcpProxy.run(client, server, { ...options, tool: "bank", reconcile })))
@@ -277,10 +281,14 @@ const conversation = Effect.fnUntraced(function*(options: GovernedMcpProxy.Optio
       const waiting = yield* Deferred.make<Message>()
       answers.set(id, waiting)
       const message = { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: given } }
-      yield* Queue.offer(fromClient, message)
+      yield* Queue.offer(fromClient, fromValue(message))
       return yield* Effect.onInterrupt(
         Deferred.await(waiting),
-        () => Queue.offer(fromClient, { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } })
+        () =>
+          Queue.offer(
+            fromClient,
+            fromValue({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id } })
+          )
       )
     })
   }

@@ -47,7 +47,7 @@ describe("InboxPage", () => {
         const directives = response.headers.get("content-security-policy")!.split("; ")
         assert.deepStrictEqual(directives, [
           "default-src 'none'",
-          "script-src 'self'",
+          "script-src 'self' 'wasm-unsafe-eval'",
           "style-src 'self'",
           "img-src 'self'",
           "connect-src 'self'",

@@ -169,12 +169,15 @@ describe("a gateway's file", () => {
       "DROP TABLE scoped_keys",
       "DROP TABLE place",
       "DROP TABLE archived",
+      "DROP TABLE signed_heads",
+      "DROP TABLE log_tiles",
+      "ALTER TABLE merkle_trees DROP COLUMN anchor_block",
       "CREATE TABLE running_approvals (tenant_id TEXT, action_id TEXT)",
       ...["ordinal", "denials", "high_values"].map((column) => `ALTER TABLE agents DROP COLUMN ${column}`),
       ...["ordinal", "denials", "high_value"].map((column) => `ALTER TABLE agent_actions DROP COLUMN ${column}`),
       "INSERT INTO agents VALUES ('t', 'a', 0.5, 3, 1, 20), ('t', 'b', 0, 1, 0, NULL)",
       "INSERT INTO agent_actions VALUES ('t', 'a', 10, 1, 0), ('t', 'a', 20, 2, 1), ('t', 'a', 20, 4, 0), ('t', 'b', 5, 3, 0)",
-      "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents', 'scoped_keys', 'copies')"
+      "DELETE FROM vargate_migrations WHERE name IN ('managed', 'windows', 'intents', 'scoped_keys', 'copies', 'heads')"
     )
     yield* open(filename, ({ sql }) =>
       Effect.gen(function*() {

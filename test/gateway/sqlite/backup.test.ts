@@ -1,8 +1,9 @@
 /** Backups of a gateway's file, and ledgers that are put back from them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References } from "effect"
+import { Effect, Fiber, Layer, Logger, References } from "effect"
 import * as Gateway from "effect-vargate/gateway/Gateway"
 import { Ledger } from "effect-vargate/gateway/ledger/Ledger"
+import { execFile } from "node:child_process"
 import { copyFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -10,8 +11,11 @@ import { AuditLog } from "../../../src/audit/AuditLog.ts"
 import * as ToolCalls from "../../../src/calls/ToolCalls.ts"
 import * as Vargate from "../../../src/Vargate.ts"
 import { folder } from "../../support/folder.ts"
+import { hasPython } from "../../support/python.ts"
 
-const tenants = [{ id: "t", apiKey: "test-key-1", burst: 1e6 }, { id: "u", apiKey: "test-key-2", burst: 1e6 }]
+// How many calls a copy lets through depends on the machine.
+const policyConfig = { dailyActionLimit: 1e9 }
+const tenants = ["t", "u"].map((id, i) => ({ id, apiKey: `test-key-${i + 1}`, burst: 1e6, policyConfig }))
 
 /** Runs something with a gateway over the file. */
 const running = <A, E>(
@@ -30,6 +34,14 @@ const running = <A, E>(
 const call = (n: number) => ToolCalls.call({ tool: "slack", method: "post", params: { n }, allowDuplicate: true })
 const calls = (count: number) => Effect.forEach(Array.from({ length: count }), (_, n) => call(n), { discard: true })
 const verified = AuditLog.use((log) => log.verify)
+
+/** What `sqlite3 FROM ".backup TO"` does. */
+const python = `
+import sqlite3, sys
+source, target = (sqlite3.connect(name) for name in sys.argv[1:3])
+source.backup(target, pages=8)
+target.close()
+`
 
 const problemOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => (error as { readonly problem?: string }).problem)
@@ -72,6 +84,45 @@ describe("Gateway.backup", () => {
       })
     )
   })
+
+  it.live.skipIf(!hasPython)(
+    "is not the only way: a copy by SQLite's own backup restores too (needs python3)",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const root = yield* folder
+        const data = join(root, "v.db")
+        const copy = join(root, "copy.db")
+        const records = yield* running(
+          data,
+          Effect.gen(function*() {
+            yield* calls(20)
+            // Calls are made while it is copied: some of their records are in the copy, and none by half.
+            const copying = yield* Effect.forkChild(Effect.callback<void, Error>((resume) => {
+              execFile(
+                "python3",
+                ["-c", python, data, copy],
+                (error) => resume(error ? Effect.fail(error) : Effect.void)
+              )
+            }))
+            while (copying.pollUnsafe() === undefined) {
+              yield* calls(1)
+            }
+            yield* Fiber.join(copying)
+            return (yield* verified).records!
+          })
+        )
+        const copied = rowsIn(copy)
+        assert(copied >= 20 && copied <= records, `${copied} of ${records}`)
+        // It has no head of its own, so that the chain says whether it is whole.
+        const restored = join(root, "restored.db")
+        copyFileSync(`${data}.key`, `${restored}.key`)
+        const { tenants } = yield* Gateway.restore({ from: copy, filename: restored })
+        assert.deepStrictEqual(tenants.map(({ id, records }) => [id, records]), [["t", copied]])
+        yield* running(restored, Effect.andThen(calls(1), verified)).pipe(
+          Effect.tap((status) => Effect.sync(() => assert.deepInclude(status, { valid: true, records: copied + 1 })))
+        )
+      }))
+  )
 
   test("copies the ledger of a gateway that has ended", (root) =>
     Effect.gen(function*() {

@@ -1,31 +1,45 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import type { SqlClient } from "effect/sql"
 import * as GroupCommit from "../../../src/gateway/sqlite/groupCommit.ts"
 import * as SqliteClient from "../../../src/internal/sqliteClient.ts"
 import { upTo } from "../suite/cases.ts"
 
 /** A writer over a database in memory with one table, and the number of its transactions so far. */
 const house = Effect.gen(function*() {
-  const sql = yield* SqliteClient.make({ filename: ":memory:" }).pipe(Effect.provide(Reactivity.layer))
+  const { direct, sql } = yield* SqliteClient.makeBoth({ filename: ":memory:" }).pipe(Effect.provide(Reactivity.layer))
   yield* sql`CREATE TABLE things (name TEXT UNIQUE)`
   let transactions = 0
-  const { withTransaction } = sql
-  const counted: SqlClient.SqlClient = Object.assign(sql, {
-    withTransaction: <R, E, A>(effect: Effect.Effect<A, E, R>) => {
+  const counted = <A, E>(transaction: () => Effect.Effect<A, E>) =>
+    Effect.suspend(() => {
       transactions++
-      return withTransaction(effect)
-    }
-  })
+      return transaction()
+    })
   const scope = yield* Scope.make()
-  const commit = yield* Scope.provide(GroupCommit.make(counted), scope)
+  const commit = yield* Scope.provide(
+    GroupCommit.make({
+      attempt: direct.attempt,
+      withTransaction: (changes) => counted(() => sql.withTransaction(changes)),
+      now: (statements) => {
+        if (direct.isTransaction()) return undefined
+        transactions++
+        try {
+          return Exit.succeed(direct.transaction(statements))
+        } catch (cause) {
+          return Exit.fail(SqliteClient.sqlError("test")(cause))
+        }
+      }
+    }),
+    scope
+  )
   const add = (name: string) => commit(sql<{ name: string }>`INSERT INTO things (name) VALUES (${name}) RETURNING name`)
+  const addNow = (name: string) =>
+    commit(() => direct.all<{ name: string }>("INSERT INTO things (name) VALUES (?) RETURNING name", name))
   const names = Effect.map(
     sql<{ name: string }>`SELECT name FROM things ORDER BY rowid`,
     (rows) => rows.map(({ name }) => name)
   )
-  return { sql, add, commit, names, scope, transactions: () => transactions }
+  return { sql, direct, add, addNow, commit, names, scope, transactions: () => transactions }
 })
 
 describe("a group commit", () => {
@@ -61,6 +75,57 @@ describe("a group commit", () => {
       assert.include(Cause.pretty(exits[1].cause), "UNIQUE constraint failed")
       assert.include(Cause.pretty(exits[2].cause), "broken")
       assert.deepStrictEqual(yield* names, ["taken", "a", "b"])
+    }))
+
+  it.effect("takes statements and queries in the order of their coming, in one transaction", () =>
+    Effect.gen(function*() {
+      const { add, addNow, names, transactions } = yield* house
+      const answers = yield* Effect.forEach(upTo(20), (n) => (n % 3 === 0 ? add : addNow)(`thing-${n}`), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(answers.map(([row]) => row!.name), upTo(20).map((n) => `thing-${n}`))
+      assert.deepStrictEqual(yield* names, upTo(20).map((n) => `thing-${n}`))
+      assert.strictEqual(transactions(), 1)
+      yield* Effect.forEach(upTo(20), (n) => addNow(`later-${n}`), { concurrency: "unbounded" })
+      assert.strictEqual(transactions(), 2)
+    }))
+
+  it.effect("fails those statements alone that cannot be carried out", () =>
+    Effect.gen(function*() {
+      const { addNow, commit, names } = yield* house
+      yield* addNow("taken")
+      const broken = commit(() => {
+        throw new Error("broken")
+      })
+      const exits = yield* Effect.forEach([addNow("a"), addNow("taken"), broken, addNow("b")], (change) =>
+        Effect.exit(change), { concurrency: "unbounded" })
+      assert.deepStrictEqual(
+        exits.map(({ _tag }) =>
+          _tag
+        ),
+        ["Success", "Failure", "Failure", "Success"]
+      )
+      assert.deepStrictEqual(yield* names, ["taken", "a", "b"])
+    }))
+
+  it.effect("waits with statements while another transaction is open", () =>
+    Effect.gen(function*() {
+      const { addNow, names, sql } = yield* house
+      const released = yield* Deferred.make<void>()
+      const other = yield* Effect.forkChild(
+        sql.withTransaction(Effect.andThen(
+          sql`INSERT INTO things (name) VALUES ('other')`,
+          Effect.andThen(Deferred.await(released), Effect.fail("taken back"))
+        )),
+        { startImmediately: true }
+      )
+      const mine = yield* Effect.forkChild(addNow("mine"), { startImmediately: true })
+      yield* Effect.repeat(Effect.yieldNow, { times: 10 })
+      assert.isUndefined(mine.pollUnsafe())
+      yield* Deferred.succeed(released, undefined)
+      yield* Fiber.await(other)
+      yield* Fiber.join(mine)
+      assert.deepStrictEqual(yield* names, ["mine"])
     }))
 
   it.effect("keeps the change of a caller that has gone, and keeps it once", () =>

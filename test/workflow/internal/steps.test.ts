@@ -100,6 +100,32 @@ describe("an action of several processes", () => {
     assert.strictEqual(yield* actIn(b.journal, { act: Effect.die("run twice") }), "by a")
   })
 
+  test("that its process claimed while it left, and did not begin, is begun by the next one", function*() {
+    const [a, b] = [yield* process, yield* process]
+    let isFirst = true
+    // The journal has the claim, and its answer does not arrive.
+    const slow = Journal.of({
+      ...a.journal,
+      claim: (key, token) =>
+        Effect.suspend(() => {
+          const claiming = a.journal.claim(key, token)
+          if (!isFirst) return claiming
+          isFirst = false
+          return Effect.andThen(claiming, Effect.never)
+        })
+    })
+    const left = yield* Deferred.make<void>()
+    const departure = { ...staying, leaving: Deferred.await(left) }
+    yield* start(actIn(slow, { act: Effect.die("begun by a"), departure }))
+    yield* moment
+    assert.isDefined(yield* a.journal.look("act/e1/1"))
+    yield* Deferred.succeed(left, undefined)
+    yield* moment
+    const acting = yield* start(actIn(b.journal, { act: Effect.succeed("by b") }))
+    yield* pass(90)
+    assert.strictEqual(yield* Fiber.join(acting), "by b")
+  })
+
   test("that fails, or ends with a defect, does so for all", function*() {
     const [a, b] = [yield* process, yield* process]
     const first = yield* Effect.exit(actIn(a.journal, { act: Effect.die(new Error("boom")) }))

@@ -6,6 +6,8 @@ export interface Network {
   readonly port: number
   /** Nothing gets through any more, in either direction, and nothing says so. */
   readonly stall: Effect.Effect<void>
+  /** The connections that there are never say anything again, and nothing says so; new ones get through. */
+  readonly lose: Effect.Effect<void>
   /** Every connection is reset, and new ones get through again. */
   readonly reset: Effect.Effect<void>
 }
@@ -47,6 +49,10 @@ export const network = (target: number): Effect.Effect<Network, never, Scope.Sco
       port,
       stall: Effect.sync(() => {
         isStalled = true
+        for (const socket of sockets) socket.pause()
+      }),
+      lose: Effect.sync(() => {
+        isStalled = false
         for (const socket of sockets) socket.pause()
       }),
       reset: Effect.sync(() => {

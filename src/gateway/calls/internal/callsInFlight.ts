@@ -38,10 +38,11 @@ export const make = () => {
       },
       steps: (before: ReadonlyArray<ActionId>) => Effect.Effect<A, E, R>
     ): Effect.Effect<A, E, R> => {
-      const agent = JSON.stringify([tenantId, agentId])
-      return Effect.acquireUseRelease(
-        Effect.sync(() => enter(agent, actionId)),
-        steps,
+      // No agent's id has such a character.
+      const agent = `${tenantId}\0${agentId}`
+      // Inside what `onExit` guards: a call that entered and never left would count from then on.
+      return Effect.onExit(
+        Effect.suspend(() => steps(enter(agent, actionId))),
         () => Effect.sync(() => leave(agent, actionId))
       )
     }

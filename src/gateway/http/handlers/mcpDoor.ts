@@ -22,6 +22,7 @@ import { isRecord } from "../../../internal/isRecord.ts"
 import { maxParamsLength } from "../../../internal/limits.ts"
 import { pythonLength } from "../../../internal/pythonLength.ts"
 import { ManagedAgentId } from "../../../model/ManagedAgent.ts"
+import { ManagedSessionId } from "../../../model/ManagedSession.ts"
 import { ToolCall } from "../../../model/ToolCall.ts"
 import { LedgerUnavailable503 } from "../../../transport/wire/ErrorBodies.ts"
 import { VargateApi } from "../../../VargateApi.ts"
@@ -58,6 +59,7 @@ const rpcError = (code: number, message: string, data?: unknown): RpcError => ({
 })
 
 const isAgentId = Schema.is(ManagedAgentId)
+const isSessionId = Schema.is(ManagedSessionId)
 
 const isRpcError = (error: object): error is RpcError => "code" in error
 
@@ -77,13 +79,18 @@ export const layer = HttpApiBuilder.group(
     const store = yield* ManagedStore
     const { offered } = yield* ToolRunner
 
-    const list = Effect.fnUntraced(function*(tenant: Tenant, params: Readonly<Record<string, unknown>>) {
-      const id = params["_vargate_agent_id"]
+    type Offered = (typeof offered)[number]
+
+    /** What a managed agent may use: all, unless it has a list. */
+    const allowedTo = Effect.fnUntraced(function*(tenant: Tenant, id: unknown) {
       const agent = isAgentId(id) ? yield* store.agent(tenant.id, id) : undefined
       const names = agent?.allowedTools ?? undefined
-      const tools = offered.filter(({ method, name, tool }) =>
+      return ({ method, name, tool }: Offered) =>
         names === undefined || names.includes(name) || names.includes(`${tool}/${method}`)
-      )
+    })
+
+    const list = Effect.fnUntraced(function*(tenant: Tenant, params: Readonly<Record<string, unknown>>) {
+      const tools = offered.filter(yield* allowedTo(tenant, params["_vargate_agent_id"]))
       return { tools: tools.map(({ description, inputSchema, name }) => ({ name, description, inputSchema })) }
     })
 
@@ -92,9 +99,13 @@ export const layer = HttpApiBuilder.group(
         return yield* Effect.fail(rpcError(-32000, "Rate limit exceeded", { vargate_action_id: randomUUID() }))
       }
       const { args, name } = yield* readCall(params)
-      const tool = offered.find((tool) => tool.name === name)
-      if (tool === undefined) return yield* Effect.fail(rpcError(-32602, `Unknown tool: ${name}`))
       const { _vargate_agent_id: agentId, _vargate_session_id: sessionId, ...asked } = args
+      const tool = offered.find((tool) => tool.name === name)
+      const session = isSessionId(sessionId) ? yield* store.session(tenant.id, sessionId) : undefined
+      // What an agent may not use is not there for it, and in its sessions for no other agent either.
+      const isAllowed = tool !== undefined && (yield* allowedTo(tenant, agentId))(tool) &&
+        (yield* allowedTo(tenant, session?.agentId))(tool)
+      if (!isAllowed) return yield* Effect.fail(rpcError(-32602, `Unknown tool: ${name}`))
       if (pythonLength(asked) > maxParamsLength) {
         return yield* Effect.fail(rpcError(-32602, "Invalid params: arguments exceed the 64KB limit"))
       }

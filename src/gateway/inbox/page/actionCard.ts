@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import type { PendingAction } from "../../../approvals/Approval.ts"
 import { button, element, setText, unseen } from "./elements.ts"
 import { jsonText } from "./jsonText.ts"
+import { summaryOf } from "./summary.ts"
 import { clockTime, timeLeft } from "./times.ts"
 import { visible, visibleLines } from "./visibleNodes.ts"
 
@@ -54,8 +55,26 @@ const reasons = ({ severity, violations }: PendingAction): ReadonlyArray<Node> =
     : [element("ul", { class: "reasons", "aria-label": "Why it needs an approval" }, ...marks)]
 }
 
-const paramsOf = (action: PendingAction, name: string): ReadonlyArray<Node> => {
-  const text = jsonText(action.params)
+const summaryList = (params: unknown): ReadonlyArray<Node> => {
+  const summary = summaryOf(params)
+  if (summary === undefined) return []
+  const { more, values } = summary
+  return [
+    element(
+      "dl",
+      { class: "summary", "aria-label": "Summary" },
+      ...values.flatMap(([name, value]) => [
+        element("dt", {}, visible(name)),
+        element("dd", {}, element("code", {}, visible(value)))
+      ])
+    ),
+    ...more === 0 ? [] : [element("p", { class: "hint" }, `And ${more.toLocaleString()} more fields.`)]
+  ]
+}
+
+/** Params as text, whole; where they are long, a summary comes first. */
+export const paramsOf = (params: unknown, name: string): ReadonlyArray<Node> => {
+  const text = jsonText(params)
   if (text === "{}") return [element("p", { class: "hint" }, "No parameters.")]
   const box = element(
     "pre",
@@ -70,7 +89,7 @@ const paramsOf = (action: PendingAction, name: string): ReadonlyArray<Node> => {
     toggle.setAttribute("aria-expanded", String(isWhole))
     setText(toggle, isWhole ? "Show less" : "Show all of it")
   }, { class: "quiet", "aria-expanded": "false" })
-  return [box, element("p", { class: "hint" }, `${size}. `, toggle)]
+  return [...summaryList(params), box, element("p", { class: "hint" }, `${size}. `, toggle)]
 }
 
 export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Card => {
@@ -126,7 +145,7 @@ export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Car
       ` at ${clockTime(DateTime.toDateUtc(createdAt))}`
     ),
     ...reasons(action),
-    ...paramsOf(action, name),
+    ...paramsOf(action.params, name),
     decision
   )
   if (severities.has(action.severity)) card.classList.add(action.severity)

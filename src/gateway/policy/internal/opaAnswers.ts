@@ -134,7 +134,13 @@ const normalized = (decision: PolicyDecision): PolicyDecision => ({
   violations: [...new Set(decision.violations)].sort()
 })
 
-const denial = (violation: string): PolicyDecision => ({
+/**
+ * A denial that no policy has written: something that was meant for one cannot be read.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const denial = (violation: string): PolicyDecision => ({
   allow: false,
   requires_human: false,
   violations: [violation],

@@ -28,7 +28,15 @@ export const newWebhookSecret = (): Redacted.Redacted => Redacted.make(randomByt
  * @category getters
  * @since 0.1.0
  */
-export const hashOfKey = (apiKey: Redacted.Redacted): string => hash("sha256", Redacted.value(apiKey), "hex")
+export const hashOfKey = (apiKey: Redacted.Redacted): string => hashOfText(Redacted.value(apiKey))
+
+/**
+ * The same of the key's text.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const hashOfText = (apiKey: string): string => hash("sha256", apiKey, "hex")
 
 /**
  * The beginning of a key, to tell keys apart: twelve characters of a long one, and never more than a third.

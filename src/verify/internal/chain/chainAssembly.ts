@@ -36,6 +36,8 @@ export interface AssemblyOptions {
   readonly since: Checkpoint | undefined
   readonly maxFindings: number
   readonly onLeaf: PageOptions["onLeaf"]
+  /** Default: false. */
+  readonly wantsTimes?: boolean | undefined
 }
 
 /** @internal */
@@ -80,7 +82,12 @@ export class ChainAssembly {
     const checkpoints = options.since === undefined ? options.pins : [...options.pins, options.since]
     this.pins = checkpoints.map((checkpoint) => ({ checkpoint, found: undefined }))
     const pins = Map.groupBy(this.pins, ({ checkpoint }) => checkpoint.id)
-    this.pageOptions = { pins, onFinding: (finding) => this.report(finding), onLeaf: options.onLeaf }
+    this.pageOptions = {
+      pins,
+      onFinding: (finding) => this.report(finding),
+      onLeaf: options.onLeaf,
+      wantsTimes: options.wantsTimes ?? false
+    }
   }
 
   get wantsLeaves(): boolean {

@@ -16,9 +16,10 @@ import { verifierRate } from "../../../transport/Metrics.ts"
 import { ChainReport } from "../../ChainReport.ts"
 import { Hasher, type HasherService } from "../../Hasher.ts"
 import type { MerkleTree } from "../../MerkleProof.ts"
-import { TreeRebuild } from "../merkle/treeRebuild.ts"
+import { type OnTree, TreeRebuild } from "../merkle/treeRebuild.ts"
 import type { AuditPage } from "../scan/auditScanner.ts"
 import { ChainAssembly } from "./chainAssembly.ts"
+import type { OnLeaf } from "./pageChecks.ts"
 
 /** @internal */
 export interface CheckOptions {
@@ -28,7 +29,8 @@ export interface CheckOptions {
   readonly isPart?: boolean | undefined
   readonly maxFindings?: number | undefined
   /** Told the hash of every record that belongs to the log. */
-  readonly onHash?: ((recordHash: string) => void) | undefined
+  readonly onHash?: ((recordHash: string, id: number) => void) | undefined
+  readonly onTree?: OnTree | undefined
 }
 
 const knownRoots = 100
@@ -57,14 +59,17 @@ export const startCheck = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Check> {
   const hasher = yield* Hasher
   const startedAt = yield* monotonicMillis
-  const { checkpoints = [], isPart = false, maxFindings = 100, onHash, since, trees } = options
+  const { checkpoints = [], isPart = false, maxFindings = 100, onHash, onTree, since, trees } = options
   const compared = since === undefined ? checkpoints : [...checkpoints, since]
-  const rebuild = trees === undefined ? undefined : new TreeRebuild(trees, compared.flatMap(({ roots }) => roots))
-  const onLeaf = onHash === undefined ? rebuild?.add : (id: number, recordHash: string, isErased: boolean) => {
-    onHash(recordHash)
-    rebuild?.add(id, recordHash, isErased)
+  const rebuild = trees === undefined
+    ? undefined
+    : new TreeRebuild(trees, compared.flatMap(({ roots }) => roots), onTree)
+  const onLeaf: OnLeaf | undefined = onHash === undefined ? rebuild?.add : (id, recordHash, isErased, requestedAt) => {
+    onHash(recordHash, id)
+    rebuild?.add(id, recordHash, isErased, requestedAt)
   }
-  const assembly = new ChainAssembly({ pins: checkpoints, isPart, since, maxFindings, onLeaf })
+  const wantsTimes = onTree !== undefined
+  const assembly = new ChainAssembly({ pins: checkpoints, isPart, since, maxFindings, onLeaf, wantsTimes })
   const tenants = new Set(compared.map(({ tenantId }) => tenantId))
 
   const afterPage = (page: AuditPage) =>

@@ -13,7 +13,7 @@ import {
   type RecordRef,
   RewrittenSince
 } from "../../ChainReport.ts"
-import type { AuditPage, AuditRecordView } from "../scan/auditScanner.ts"
+import type { AuditPage, AuditRecordView, LastEnd } from "../scan/auditScanner.ts"
 import type { VerifiedRun } from "./verifiedRun.ts"
 
 /** Hashes are kept of so many records from either end of a page, to compare where pages overlap. */
@@ -39,12 +39,17 @@ export interface Pin {
 }
 
 /** @internal */
+export type OnLeaf = (id: number, recordHash: string, isErased: boolean, requestedAt?: string) => void
+
+/** @internal */
 export interface PageOptions {
   /** By the record's id. Two parties may have been shown two records of the same id. */
   readonly pins: ReadonlyMap<number, ReadonlyArray<Pin>>
   readonly onFinding: (finding: Finding) => void
   /** Called for every record that belongs to the log. */
-  readonly onLeaf: ((id: number, recordHash: string, isErased: boolean) => void) | undefined
+  readonly onLeaf: OnLeaf | undefined
+  /** Whether `onLeaf` is told when the action was requested. */
+  readonly wantsTimes: boolean
 }
 
 /** @internal */
@@ -52,6 +57,8 @@ export class PageChecks {
   private readonly options: PageOptions
   private readonly firstHashes: Array<string> = []
   private readonly lastHashes: Array<string> = []
+  /** Those of whole texts that were taken, among the last: the row of the first, and all in one string. */
+  private readonly lastRuns: Array<{ readonly row: number; readonly rows: number; readonly hashes: string }> = []
   /** The record that the next one must follow, where that is not the one right before it in the text. */
   private detached: Omit<LooseEnd, "recordHash"> | undefined
   private lastId = 0
@@ -67,6 +74,15 @@ export class PageChecks {
 
   constructor(options: PageOptions) {
     this.options = options
+  }
+
+  get wantsLeaves(): boolean {
+    return this.options.onLeaf !== undefined
+  }
+
+  /** Whether records are to be looked at one by one: what was verified elsewhere comes without times. */
+  get wantsTimes(): boolean {
+    return this.options.wantsTimes
   }
 
   get bottom(): number {
@@ -100,27 +116,33 @@ export class PageChecks {
     }
     this.lastId = id
     this.lastHash = stored
-    const { onLeaf, pins } = this.options
+    const { onLeaf, pins, wantsTimes } = this.options
     if (pins.size > 0) pins.get(id)?.forEach((pin) => this.compare(pin, record, stored, row))
-    onLeaf?.(id, stored, record.erasureStatus === "erased")
+    onLeaf?.(id, stored, record.erasureStatus === "erased", wantsTimes ? record.requestedAt : undefined)
   }
 
   /** Whether a text that was found sound can go on here without a closer look: it follows, and holds no pinned record. */
-  canTake({ hashes, newestId, oldestId, rows }: VerifiedRun): boolean {
+  canTake({ hashes, newestId, oldestId, rows }: VerifiedRun<LastEnd>): boolean {
     const { detached } = this
+    if (this.wantsTimes) return false
     const follows = this.rows === 0 ||
       (detached !== undefined && newestId < this.lastId && hashes.slice(0, 64) === detached.prevHash)
     return rows === 0 || (follows && ![...this.options.pins.keys()].some((id) => oldestId <= id && id <= newestId))
   }
 
   /** Takes all records of a text that it can take. */
-  take({ hashes, leaves, newestActionId, newestId, oldestId, page, rows }: VerifiedRun): void {
+  take({ hashes, leaves, newestActionId, newestId, oldestId, page, rows }: VerifiedRun<LastEnd>): void {
     if (rows === 0) return
+    const { firstHashes, lastRuns } = this
+    const hashOf = (row: number) => hashes.slice(64 * row, 64 * row + 64)
+    if (this.rows === 0) this.newest = { id: newestId, actionId: newestActionId, recordHash: hashOf(0) }
+    for (let i = 0; i < rows && firstHashes.length < keptHashes; i++) firstHashes.push(hashOf(i))
+    lastRuns.push({ row: this.rows, rows, hashes })
+    this.rows += rows
+    while (lastRuns[0]!.row + lastRuns[0]!.rows <= this.rows - keptHashes) lastRuns.shift()
     const { onLeaf } = this.options
-    for (let i = 0; i < rows; i++) {
-      const hash = hashes.slice(64 * i, 64 * i + 64)
-      if (this.keepHash(hash) === 0) this.newest = { id: newestId, actionId: newestActionId, recordHash: hash }
-      if (leaves !== undefined) onLeaf?.(leaves.ids[i]!, hash, leaves.erased[i] === 1)
+    if (leaves !== undefined && onLeaf !== undefined) {
+      for (let i = 0; i < rows; i++) onLeaf(leaves.ids[i]!, hashOf(i), leaves.erased[i] === 1)
     }
     this.lastId = oldestId
     this.lastHash = hashes.slice(-64)
@@ -129,7 +151,7 @@ export class PageChecks {
   }
 
   /** Ends a stretch of text after which the scanner starts anew. */
-  endText(page: AuditPage): void {
+  endText(page: LastEnd): void {
     if (page.lastPrevHash === undefined || this.detached !== undefined) return
     this.detached = { id: this.lastId, actionId: page.lastActionId!, prevHash: page.lastPrevHash }
   }
@@ -145,11 +167,12 @@ export class PageChecks {
   hashAt(position: number): string | undefined {
     const row = this.top - position
     if (row < 0 || row >= this.rows) return undefined
-    return row < keptHashes
-      ? this.firstHashes[row]
-      : row >= this.rows - keptHashes
+    if (row < keptHashes) return this.firstHashes[row]
+    if (row < this.rows - keptHashes) return undefined
+    const run = this.lastRuns.find((run) => run.row <= row && row < run.row + run.rows)
+    return run === undefined
       ? this.lastHashes[row % keptHashes]
-      : undefined
+      : run.hashes.slice(64 * (row - run.row), 64 * (row - run.row) + 64)
   }
 
   /** Counts a row, and says which it is. */

@@ -5,12 +5,12 @@
  * @internal
  */
 import * as Result from "effect/Result"
-import { type AuditPage, type AuditRecordView, hashSize, scanAuditPage } from "../scan/auditScanner.ts"
+import { type AuditPage, type AuditRecordView, hashSize, type LastEnd, type Scan } from "../scan/auditScanner.ts"
 
 /** @internal */
-export interface VerifiedRun {
-  /** The page that the records were on. */
-  readonly page: AuditPage
+export interface VerifiedRun<A extends LastEnd = AuditPage> {
+  /** The page that the records were on, or what else was said of the text. */
+  readonly page: A
   readonly rows: number
   /** Their hashes, newest first, in one string of 64 characters each. */
   readonly hashes: string
@@ -45,16 +45,17 @@ class StatedHashes {
 }
 
 /**
- * Scans a text, or returns `undefined` where anything is wrong in it: to find out what, the caller scans it in full.
+ * Scans a text, or returns `undefined` where anything is wrong in it: to find out what, the caller scans it in full. The
+ * hashes of its first records are in `hashes` then, and need not be computed again.
  *
  * @internal
  */
-export const scanVerifiedRun = (
-  bytes: Uint8Array,
+export const scanVerifiedRun = <A extends LastEnd>(
+  scan: Scan<A>,
   hash: (payload: Uint8Array) => string,
-  withLeaves: boolean
-): VerifiedRun | undefined => {
-  const hashes: Array<string> = []
+  withLeaves: boolean,
+  hashes: Array<string> = []
+): VerifiedRun<A> | undefined => {
   const stated = new StatedHashes()
   const ids: Array<number> = []
   const erased: Array<number> = []
@@ -62,7 +63,7 @@ export const scanVerifiedRun = (
   let newestId = 0
   let newestActionId = ""
   let oldestId = Infinity
-  const result = scanAuditPage(bytes, (record) => {
+  const result = scan((record) => {
     if (!isVerified) return
     const { id } = record
     isVerified = stated.add(record) && record.isLinked !== false && id < oldestId

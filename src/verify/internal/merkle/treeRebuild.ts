@@ -19,6 +19,14 @@ import {
 } from "../../TreesReport.ts"
 import { rootWith } from "./merkleNodes.ts"
 
+/**
+ * Called with each tree whose records were all there: whether they lead to its root, and when the newest of them was requested,
+ * where that is known.
+ *
+ * @internal
+ */
+export type OnTree = (tree: MerkleTree, isRebuilt: boolean, lastRequest: number | undefined) => void
+
 /** SHA-256 of `VARGATE_GENESIS`: what stands before the first tree. */
 const genesis = "985b9a42b5bb7f8c229b6dfd8d10624037c02eaad045ebe6bbf77b2689cc4d83"
 
@@ -37,6 +45,7 @@ interface Rebuilt {
   /** By id, which also drops what was read twice. Emptied when the tree is done. */
   readonly leaves: Map<number, Leaf>
   state: "open" | "done" | "bad"
+  lastRequest: number | undefined
 }
 
 /** @internal */
@@ -51,7 +60,10 @@ export class TreeRebuild {
   private uncovered = 0
   private firstUncovered = Infinity
 
-  constructor(trees: ReadonlyArray<MerkleTree>, known: ReadonlyArray<KnownRoot>) {
+  private readonly onTree: OnTree | undefined
+
+  constructor(trees: ReadonlyArray<MerkleTree>, known: ReadonlyArray<KnownRoot>, onTree?: OnTree) {
+    this.onTree = onTree
     this.all = trees.toSorted((a, b) => a.index - b.index)
     this.trees = this.all.flatMap((tree) =>
       tree.fromRecordId === undefined || tree.toRecordId === undefined ? [] : [{
@@ -59,14 +71,15 @@ export class TreeRebuild {
         from: tree.fromRecordId,
         to: tree.toRecordId,
         leaves: new Map<number, Leaf>(),
-        state: "open" as const
+        state: "open" as const,
+        lastRequest: undefined
       }]
     ).sort((a, b) => a.from - b.from)
     this.checkChain()
     this.checkKnown(known)
   }
 
-  readonly add = (id: number, hash: string, isErased: boolean): void => {
+  readonly add = (id: number, hash: string, isErased: boolean, requestedAt?: string): void => {
     if (id < this.lowest) this.lowest = id
     if (id > this.highest) this.highest = id
     const tree = this.treeOf(id)
@@ -78,6 +91,7 @@ export class TreeRebuild {
       }
     } else if (tree.state === "open") {
       tree.leaves.set(id, { hash, isErased })
+      if (requestedAt !== undefined) tree.lastRequest = later(tree.lastRequest, requestedAt)
       this.touched.add(tree)
     }
   }
@@ -134,6 +148,7 @@ export class TreeRebuild {
     const done = (state: "done" | "bad", finding?: TreeFinding) => {
       rebuilt.state = state
       rebuilt.leaves.clear()
+      this.onTree?.(tree, state === "done", rebuilt.lastRequest)
       if (finding !== undefined) this.findings.push(finding)
     }
     const rootOf = (chosen: ReadonlyArray<Leaf>) => rootWith(hasher, chosen.map(({ hash }) => hash))
@@ -181,6 +196,12 @@ export class TreeRebuild {
       if (expected !== found) this.findings.push(new BrokenTreeChain({ index: tree.index, expected, found }))
     })
   }
+}
+
+/** Without a zone, a time of the gateway's is UTC. What is no time says nothing. */
+const later = (known: number | undefined, text: string): number | undefined => {
+  const time = Date.parse(/(?:Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`)
+  return Number.isNaN(time) || (known !== undefined && known >= time) ? known : time
 }
 
 /** The leaves without `surplus` of the erased ones, in every way; all of them where nothing is in surplus. */

@@ -54,6 +54,15 @@ export interface AuditRecordView {
   readonly newerPrevHash: string | undefined
   /** The bytes whose lower-case hex SHA-256 is `recordHash` in a genuine record. */
   readonly payload: Uint8Array
+  /** Where the record stands in the text. */
+  readonly start: number
+  readonly end: number
+  /**
+   * Where the value of one of `auditFields` begins and ends, by its place there; the former is `none` where it is missing.
+   * Of fields that the view has no name for, only where the scan was told to note all places.
+   */
+  readonly startOf: (field: number) => number
+  readonly endOf: (field: number) => number
 }
 
 /**
@@ -72,6 +81,44 @@ export interface AuditPage {
   readonly lastPrevHash: string | undefined
 }
 
+/**
+ * The loose end of a text: the next one continues with the record that `lastPrevHash` names.
+ *
+ * @internal
+ */
+export type LastEnd = Pick<AuditPage, "lastActionId" | "lastPrevHash">
+
+/**
+ * Scans a text, and hands its records out.
+ *
+ * @internal
+ */
+export type Scan<A> = (onRecord: (record: AuditRecordView) => void) => Result.Result<A, MalformedJson>
+
+/**
+ * What is to come next in the text of an array of records.
+ *
+ * @internal
+ */
+export type Next = "first record" | "record" | "comma" | "end"
+
+/**
+ * How far the records of a text were read, which may break off anywhere.
+ *
+ * @internal
+ */
+export interface TakenRecords extends LastEnd {
+  /** Where the text begins that was not read: at a record that it breaks off, or at the bracket that ends all of them. */
+  readonly end: number
+  readonly next: Next
+}
+
+/**
+ * No part of a JSON text is found wrong further than this before the end of what was looked at: a literal, which is
+ * looked at as a whole, has at most five characters.
+ */
+const lookahead = 8
+
 const actionId = fieldIndex("action_id")
 const requestedAt = fieldIndex("requested_at")
 const prevHash = fieldIndex("prev_hash")
@@ -89,6 +136,8 @@ class Scanner implements AuditRecordView {
   private newerActionIdStart = none
   private newerActionIdEnd = none
   private firstRecordHash: string | undefined
+  start = none
+  end = none
 
   constructor(json: JsonCopier, reader: RecordReader, onRecord: (record: AuditRecordView) => void) {
     this.json = json
@@ -163,6 +212,14 @@ class Scanner implements AuditRecordView {
     return this.reader.payload
   }
 
+  startOf(field: number): number {
+    return this.starts[field]!
+  }
+
+  endOf(field: number): number {
+    return this.ends[field]!
+  }
+
   page(): AuditPage {
     const json = this.json
     const page = new Map<string, number | string>()
@@ -202,9 +259,49 @@ class Scanner implements AuditRecordView {
       total: required("total"),
       tenantId: required("tenant_id"),
       firstRecordHash: this.firstRecordHash,
-      lastActionId: this.starts[actionId] === none ? undefined : this.actionId,
-      lastPrevHash: this.starts[prevHash] === none ? undefined : this.prevHash
+      lastActionId: this.lastActionId,
+      lastPrevHash: this.lastPrevHash
     }
+  }
+
+  /** Reads records as far as they are there. With `isAll`, a text that breaks off is malformed. */
+  arrived(from: Next, isAll: boolean): TakenRecords {
+    const { json, reader } = this
+    const { bytes } = json
+    reader.mayGoOn = !isAll
+    let next = from
+    let end = 0
+    try {
+      while (next !== "end") {
+        end = json.skipBlanks(end)
+        if (bytes[end] === closeBracket && next !== "record") {
+          next = "end"
+        } else if (next === "comma") {
+          if (bytes[end] !== comma) throw new MalformedJson(end, "\",\" or \"]\"")
+          end++
+          next = "record"
+        } else {
+          this.rememberNewer()
+          end = reader.read(end)
+          this.onRecord(this)
+          next = "comma"
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedJson) || isAll || error.position < bytes.length - lookahead) throw error
+    }
+    // A record that breaks off has left its own places behind; those of the one before were noted.
+    return next === "comma" || next === "end"
+      ? { end, next, lastActionId: this.lastActionId, lastPrevHash: this.lastPrevHash }
+      : { end, next, lastActionId: this.newerActionId, lastPrevHash: this.newerPrevHash }
+  }
+
+  private get lastActionId(): string | undefined {
+    return this.starts[actionId] === none ? undefined : this.actionId
+  }
+
+  private get lastPrevHash(): string | undefined {
+    return this.starts[prevHash] === none ? undefined : this.prevHash
   }
 
   private members(at: number, onMember: (key: string, at: number) => number): number {
@@ -229,7 +326,9 @@ class Scanner implements AuditRecordView {
     if (json.bytes[position] === closeBracket) return position + 1
     for (;;) {
       this.rememberNewer()
-      position = json.skipBlanks(reader.read(position))
+      this.start = position
+      this.end = reader.read(position)
+      position = json.skipBlanks(this.end)
       this.firstRecordHash ??= this.recordHash
       this.onRecord(this)
       if (json.bytes[position] === closeBracket) return position + 1
@@ -259,12 +358,34 @@ class Scanner implements AuditRecordView {
 export const scanAuditPage = (
   bytes: Uint8Array,
   onRecord: (record: AuditRecordView) => void,
-  options?: { readonly maxDepth?: number | undefined } | undefined
-): Result.Result<AuditPage, MalformedJson> => {
-  const json = new JsonCopier(bytes, { maxDepth: options?.maxDepth ?? 10_000, outputSize: 32_768 })
-  const plain = PlainRecords.claim(bytes, json.maxDepth)
+  options?: { readonly maxDepth?: number | undefined; readonly allPlaces?: boolean | undefined } | undefined
+): Result.Result<AuditPage, MalformedJson> =>
+  scanning(bytes, onRecord, options?.maxDepth, (scanner) => scanner.page(), options?.allPlaces)
+
+/**
+ * Scans some of the text of an array of records, in the same way: what is between its brackets, or continues from there.
+ * What it breaks off at is left for the next time, unless it is said to be all there is.
+ *
+ * @internal
+ */
+export const scanRecords = (
+  bytes: Uint8Array,
+  onRecord: (record: AuditRecordView) => void,
+  { isAll, next }: { readonly next: Next; readonly isAll: boolean }
+): Result.Result<TakenRecords, MalformedJson> =>
+  scanning(bytes, onRecord, undefined, (scanner) => scanner.arrived(next, isAll))
+
+const scanning = <A>(
+  bytes: Uint8Array,
+  onRecord: (record: AuditRecordView) => void,
+  maxDepth = 10_000,
+  scan: (scanner: Scanner) => A,
+  allPlaces = false
+): Result.Result<A, MalformedJson> => {
+  const json = new JsonCopier(bytes, { maxDepth, outputSize: 0 })
+  const plain = PlainRecords.claim(bytes, json.maxDepth, allPlaces)
   try {
-    return Result.succeed(new Scanner(json, new RecordReader(json, plain), onRecord).page())
+    return Result.succeed(scan(new Scanner(json, new RecordReader(json, plain), onRecord)))
   } catch (error) {
     if (error instanceof MalformedJson) return Result.fail(error)
     throw error

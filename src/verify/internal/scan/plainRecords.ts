@@ -4,7 +4,7 @@
  *
  * @internal
  */
-import { auditFields } from "./auditFields.ts"
+import { auditFields, fieldIndex } from "./auditFields.ts"
 import { plainRecordsBinary } from "./plainRecordsBinary.ts"
 
 /** What `wasm/plainRecord.ts` exports. The numbers are addresses and sizes: `wasm/layout.ts` explains them. */
@@ -27,6 +27,11 @@ const alignment = 8
 /** After so many failures in a row, the rest of a page is not worth another attempt. */
 const maxFailures = 8
 const none = -1
+/** The fields that are looked at beside the payload. To note the others would take as long as to find them. */
+const viewed = Uint8Array.from(
+  ["id", "action_id", "requested_at", "prev_hash", "record_hash", "erasure_status"].map(fieldIndex)
+)
+const everyField = Uint8Array.from(auditFields, (_, index) => index)
 
 class RecordModule {
   readonly readRecord: Exports["readRecord"]
@@ -104,19 +109,25 @@ export class PlainRecords {
   /** What to add to an address in the window for a position in the page. */
   private shift = 0
   private failures = 0
+  /** Whether the last record that is not plain may be so because the text breaks off there. */
+  isBrokenOff = false
 
-  private constructor(module: RecordModule, bytes: Uint8Array) {
+  private readonly noted: Uint8Array
+
+  private constructor(module: RecordModule, bytes: Uint8Array, noted: Uint8Array) {
     this.module = module
     this.bytes = bytes
+    this.noted = noted
   }
 
-  static claim(bytes: Uint8Array, maxDepth: number): PlainRecords | undefined {
+  /** `allPlaces` notes those of every field, and not only of the fields that verification looks at. */
+  static claim(bytes: Uint8Array, maxDepth: number, allPlaces = false): PlainRecords | undefined {
     if (isClaimed) return undefined
     shared ??= { module: instantiate() }
     const { module } = shared
     if (module === undefined || maxDepth < module.maxDepth) return undefined
     isClaimed = true
-    return new PlainRecords(module, bytes)
+    return new PlainRecords(module, bytes, allPlaces ? everyField : viewed)
   }
 
   release(): void {
@@ -129,7 +140,7 @@ export class PlainRecords {
   }
 
   /**
-   * Notes where the values of a record are, and returns the position after it, or -1 for a record that is not plain, or
+   * Notes where the values of a record are that are looked at, and returns the position after it, or -1 for a record that is not plain, or
    * larger than the window.
    */
   read(at: number, starts: Int32Array, ends: Int32Array): number {
@@ -143,12 +154,14 @@ export class PlainRecords {
       end = module.readRecord(at - this.shift)
     }
     if (end < 0) {
+      this.isBrokenOff = this.windowEnd === this.bytes.length && this.isNearEnd(this.shift - end)
       this.failures++
       return none
     }
     this.failures = 0
-    const { shift } = this
-    for (let field = 0; field < starts.length; field++) {
+    const { noted, shift } = this
+    for (let i = 0; i < noted.length; i++) {
+      const field = noted[i]!
       const start = module.starts[field]!
       starts[field] = start === 0 ? none : start + shift
       ends[field] = module.ends[field]! + shift
@@ -157,7 +170,11 @@ export class PlainRecords {
   }
 
   private isCut(position: number): boolean {
-    return this.windowEnd < this.bytes.length && position > this.windowEnd - lookahead
+    return this.windowEnd < this.bytes.length && this.isNearEnd(position)
+  }
+
+  private isNearEnd(position: number): boolean {
+    return position > this.windowEnd - lookahead
   }
 
   private moveWindow(at: number): void {

@@ -29,6 +29,8 @@ export class RecordReader {
   private readonly json: JsonCopier
   private readonly plain: PlainRecords | undefined
   private isPlain = false
+  /** Whether more of the text may come: then a record that ends where the text does is not looked at any closer. */
+  mayGoOn = false
   /** Where the value of each of `auditFields` begins in the current record, or `none`. */
   readonly starts = new Int32Array(fields.length).fill(none)
   readonly ends = new Int32Array(fields.length)
@@ -49,6 +51,9 @@ export class RecordReader {
     const { ends, json, starts } = this
     const plainEnd = this.plain === undefined ? none : this.plain.read(at, starts, ends)
     this.isPlain = plainEnd !== none
+    if (!this.isPlain && this.mayGoOn && this.plain?.isBrokenOff === true) {
+      throw new MalformedJson(json.bytes.length, "more of the record")
+    }
     const end = this.isPlain ? plainEnd : this.readAny(at)
     this.id = json.integer(starts[id]!, ends[id]!)
     for (const field of texts) {

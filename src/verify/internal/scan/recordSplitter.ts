@@ -6,18 +6,13 @@
 import * as Ascii from "../../../internal/asciiBytes.ts"
 import { concatBytes } from "../../../internal/concatBytes.ts"
 import { MalformedJson } from "../json/jsonReader.ts"
+import { maxRecord, TextAround } from "./textAround.ts"
 
-const { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } = Ascii
+const { backslash, closeBrace, closeBracket, comma, openBrace, openBracket, quote } = Ascii
 
 const encoder = new TextEncoder()
 const before = encoder.encode("{\"records\":[")
 const after = encoder.encode("],\"count\":0,\"offset\":0,\"total\":0,\"tenant_id\":\"\"}")
-/**
- * Far beyond what a gateway sends: a page says four things beside its records, and a record holds a call, which has at
- * most 1 MiB. Whatever is longer would only fill the memory.
- */
-const maxRest = 1024 * 1024
-const maxRecord = 64 * 1024 * 1024
 const isInString = new Uint8Array(256).map((_, byte) => byte === quote || byte === backslash ? 0 : 1)
 const isBlank = (bytes: Uint8Array) => bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d))
 
@@ -46,15 +41,11 @@ export class RecordSplitter {
   /** A page around the records of the current piece: its beginning stays, its end changes. */
   private buffer: Uint8Array
   private size = before.length
-  private readonly rest: Array<Uint8Array> = []
-  private restSize = 0
+  private readonly around = new TextAround()
   private place: "head" | "records" | "tail" = "head"
   private depth = 0
   private inString = false
   private isEscaped = false
-  /** The text of the last string that ended in the outermost object, and whether a colon came after it. */
-  private key: Array<number> = []
-  private isKey = false
   private hasCut = false
   private consumed = 0
   private pieceStart = 0
@@ -67,48 +58,60 @@ export class RecordSplitter {
 
   /** Takes the next bytes and yields the pieces that are complete, one by one. */
   *push(chunk: Uint8Array): Generator<Piece> {
-    let start = 0
-    let position = 0
+    let at = 0
+    if (this.place === "head") {
+      at = this.around.takeHead(chunk, this.consumed)
+      if (at !== -1) {
+        this.place = "records"
+        this.pieceStart = this.consumed + at
+      }
+    }
+    if (this.place === "records") at = yield* this.records(chunk, at)
+    if (this.place === "tail") this.around.take(chunk.subarray(at), this.consumed)
+    this.consumed += chunk.length
+  }
+
+  /** The rest, when all has been pushed. */
+  end(): Piece {
+    const { text } = this.around
+    // A text that breaks off among its records has no rest that could be scanned, and should not get one.
+    const bytes = this.place === "records"
+      ? concatBytes([text, this.buffer.subarray(before.length, this.size)])
+      : text
+    return { bytes, isRest: true, offset: 0 }
+  }
+
+  /** Yields the pieces that are complete, and returns where the records end. */
+  private *records(chunk: Uint8Array, from: number): Generator<Piece, number> {
+    let start = from
+    let position = from
     while (position < chunk.length) {
       if (this.inString) {
         position = this.skipString(chunk, position)
         continue
       }
-      if (this.place === "records") position = this.skipInRecord(chunk, position)
+      position = this.skipInRecord(chunk, position)
       if (position === chunk.length || this.inString) continue
-      const byte = chunk[position++]!
-      switch (byte) {
+      switch (chunk[position++]) {
         case quote:
           this.inString = true
-          if (this.place === "head" && this.depth === 1) this.key = []
           break
         case openBrace:
         case openBracket:
-          if (this.place === "head" && this.depth === 1 && byte === openBracket && this.isKey && this.isRecordsKey()) {
-            // A copy: `slice` of a Node buffer is none.
-            this.keepRest(new Uint8Array(chunk.subarray(start, position)))
-            start = position
-            this.place = "records"
-            this.depth = 0
-            this.pieceStart = this.consumed + position
-          } else {
-            this.depth++
-          }
+          this.depth++
           break
         case closeBrace:
         case closeBracket:
-          if (this.place === "records" && this.depth === 0) {
+          if (this.depth === 0) {
             this.keep(chunk.subarray(start, position - 1))
-            start = position - 1
             this.place = "tail"
             yield* this.lastPiece()
-          } else {
-            this.depth--
+            return position - 1
           }
+          this.depth--
           break
         case comma:
-          this.isKey = false
-          if (this.place === "records" && this.depth === 0 && this.length + position - start >= this.pieceSize) {
+          if (this.depth === 0 && this.length + position - start >= this.pieceSize) {
             this.keep(chunk.subarray(start, position - 1))
             start = position
             if (this.isBlank) throw new MalformedJson(this.pieceStart, "a record")
@@ -118,21 +121,10 @@ export class RecordSplitter {
             this.pieceStart = this.consumed + position
           }
           break
-        case colon:
-          this.isKey = true
-          break
       }
     }
-    if (this.place === "records") this.keep(chunk.subarray(start))
-    else this.keepRest(new Uint8Array(chunk.subarray(start)))
-    this.consumed += chunk.length
-  }
-
-  /** The rest, when all has been pushed. */
-  end(): Piece {
-    // A text that breaks off among its records has no rest that could be scanned, and should not get one.
-    if (this.place === "records") this.rest.push(this.buffer.subarray(before.length, this.size))
-    return { bytes: concatBytes(this.rest), isRest: true, offset: 0 }
+    this.keep(chunk.subarray(start))
+    return position
   }
 
   /** Nearly all of a text is inside of records, where nothing counts but brackets and the ends of strings. */
@@ -162,7 +154,6 @@ export class RecordSplitter {
 
   private skipString(chunk: Uint8Array, at: number): number {
     let position = at
-    const isCandidate = this.place === "head" && this.depth === 1
     while (position < chunk.length) {
       const byte = chunk[position++]!
       if (this.isEscaped) {
@@ -173,17 +164,8 @@ export class RecordSplitter {
         this.inString = false
         return position
       }
-      if (isCandidate && this.key.length < 64) this.key.push(byte)
     }
     return position
-  }
-
-  private isRecordsKey(): boolean {
-    try {
-      return JSON.parse(`"${String.fromCharCode(...this.key)}"`) === "records"
-    } catch {
-      return false
-    }
   }
 
   private get length(): number {
@@ -192,14 +174,6 @@ export class RecordSplitter {
 
   private get isBlank(): boolean {
     return isBlank(this.buffer.subarray(before.length, this.size))
-  }
-
-  private keepRest(bytes: Uint8Array): void {
-    this.restSize += bytes.length
-    if (this.restSize > maxRest) {
-      throw new MalformedJson(this.consumed, `no more than ${maxRest} bytes beside the records`)
-    }
-    this.rest.push(bytes)
   }
 
   private keep(bytes: Uint8Array): void {

@@ -157,6 +157,35 @@ describe("POST /mcp/server of the embedded gateway", () => {
       assert.lengthOf(yield* names(all.id), 2)
     }).pipe(Effect.provide(world)))
 
+  it.effect("calls nothing for a managed agent, or in its session, that it may not use", () =>
+    Effect.gen(function*() {
+      const agents = yield* ManagedAgents.ManagedAgents
+      const none = yield* agents.register({ name: "a", allowedTools: [] })
+      const one = yield* agents.register({ name: "b", allowedTools: ["slack/post_message"] })
+      const session = yield* agents.start(none.id)
+      for (
+        const refused of [{ _vargate_agent_id: none.id }, { _vargate_session_id: session.id }, {
+          _vargate_agent_id: one.id,
+          _vargate_session_id: session.id
+        }]
+      ) {
+        const { body, status } = yield* send(post("#general", refused))
+        assert.deepStrictEqual([status, JSON.parse(body).error], [
+          200,
+          { code: -32602, message: "Unknown tool: vargate_post_slack" }
+        ])
+      }
+      assert.deepStrictEqual(executed, [])
+      const records = Effect.map(
+        AuditLog.AuditLog.use((log) => log.page()),
+        ({ records }) => records.filter(({ tool }) => tool === "slack")
+      )
+      assert.deepStrictEqual(yield* records, [])
+      yield* send(post("#general", { _vargate_agent_id: one.id }))
+      assert.deepStrictEqual(executed, [{ channel: "#general" }])
+      assert.lengthOf(yield* records, 1)
+    }).pipe(Effect.provide(world)))
+
   it.effect("executes what is allowed, once, and records it in the name of the agent and its session", () =>
     Effect.gen(function*() {
       const { body } = yield* send(post("#general", { _vargate_agent_id: "desk", _vargate_session_id: "vs-x" }))

@@ -142,6 +142,29 @@ const tamper = Effect.fnUntraced(function*(index: number, rehash: boolean) {
   return { record: records[index]!, mend: ledger.replaceRecords(acme.id, records) }
 })
 
+/** Runs in the page, before its script. */
+const countInstances = `() => {
+  globalThis.instances = 0
+  WebAssembly.Instance = class extends WebAssembly.Instance {
+    constructor(...args) {
+      super(...args)
+      instances++
+    }
+  }
+  const refuses = (run) => {
+    try {
+      run()
+      return false
+    } catch {
+      return true
+    }
+  }
+  // What a test evaluates itself is under no policy; what a timer does is.
+  globalThis.refused = new Promise((resolve) =>
+    setTimeout(() => resolve([() => eval("1"), () => new Function("1")].map(refuses)), 100)
+  )
+}`
+
 describe(`the audit chain${needs}`, () => {
   inBrowser("is verified in the browser, record by record", function*() {
     const { logIn, page } = yield* person()
@@ -157,6 +180,18 @@ describe(`the audit chain${needs}`, () => {
     })
     yield* ToolCalls.call(allowed)
     yield* act(() => panel.getByText("3 records, verified in this browser").waitFor())
+  })
+
+  inBrowser("is read by WebAssembly there, and nothing more may be compiled", function*() {
+    const { logIn, page } = yield* person({}, /Content Security Policy|Trusted/)
+    yield* ToolCalls.call(allowed)
+    yield* act(() => page.addInitScript("(" + countInstances + ")()"))
+    yield* logIn()
+    const panel = page.getByRole("region", { name: "Audit chain" })
+    yield* act(() => panel.getByText("1 record, verified in this browser").waitFor())
+    assert.strictEqual(yield* act(() => page.evaluate("instances")), 1)
+    const refused = yield* act(() => page.evaluate("refused"))
+    assert.deepStrictEqual(refused, [true, true])
   })
 
   inBrowser("that is broken is shown with the record at fault, and mended when it is whole", function*() {

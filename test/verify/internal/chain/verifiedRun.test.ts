@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { hash } from "node:crypto"
 import { auditPayload } from "../../../../src/internal/canonicalJson.ts"
 import { scanVerifiedRun } from "../../../../src/verify/internal/chain/verifiedRun.ts"
+import { scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
 
 const encoder = new TextEncoder()
 const sha256 = (payload: Uint8Array | string): string => hash("sha256", payload, "hex")
@@ -39,9 +40,13 @@ const makeLog = (size: number) => {
 
 const scan = (rows: ReadonlyArray<string>) =>
   scanVerifiedRun(
-    encoder.encode(
-      `{"records":[${rows.join(",")}],"count":${rows.length},"offset":0,"total":${rows.length},"tenant_id":"t"}`
-    ),
+    (onRecord) =>
+      scanAuditPage(
+        encoder.encode(
+          `{"records":[${rows.join(",")}],"count":${rows.length},"offset":0,"total":${rows.length},"tenant_id":"t"}`
+        ),
+        onRecord
+      ),
     sha256,
     true
   )

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { MalformedJson } from "../../../../src/verify/internal/json/jsonReader.ts"
-import { scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
+import { ArrivingRecords } from "../../../../src/verify/internal/scan/arrivingRecords.ts"
+import { scanAuditPage, scanRecords } from "../../../../src/verify/internal/scan/auditScanner.ts"
 import { RecordSplitter } from "../../../../src/verify/internal/scan/recordSplitter.ts"
 import { generateJson, mutate, type Random, seeded, spellJson } from "../../../support/generateJson.ts"
 
@@ -23,6 +24,32 @@ const scanPieces = (bytes: Uint8Array, pieceSize: number, chunkSize: number) => 
   }
   return { ...scan(splitter.end().bytes), records }
 }
+
+/** The same through stretches that the scanner reads as far as it can. */
+const scanArriving = (bytes: Uint8Array, stretchSize: number, chunkSize: number) => {
+  const arriving = new ArrivingRecords(stretchSize)
+  const records: Array<readonly [number, string]> = []
+  const read = (stretches: ReturnType<typeof arriving.push>) => {
+    for (let turn = stretches.next(); turn.done !== true;) {
+      const { bytes, offset } = turn.value
+      const taken = scanRecords(
+        bytes,
+        (record) => records.push([record.id, new TextDecoder().decode(record.payload)]),
+        turn.value
+      )
+      if (Result.isFailure(taken)) {
+        const { expected, position } = taken.failure
+        throw new MalformedJson(offset + position, expected)
+      }
+      turn = stretches.next(taken.success)
+    }
+  }
+  for (let at = 0; at < bytes.length; at += chunkSize) read(arriving.push(bytes.slice(at, at + chunkSize)))
+  read(arriving.end())
+  return { ...scan(arriving.rest), records }
+}
+
+const ways = { scanPieces, scanArriving }
 
 const attempt = <A>(run: () => A): A | undefined => {
   try {
@@ -80,7 +107,7 @@ describe("RecordSplitter", () => {
           1 + random.below(900)
         ]]
       ) {
-        assert.deepStrictEqual(scanPieces(bytes, pieceSize!, chunkSize!), expected)
+        for (const way of Object.values(ways)) assert.deepStrictEqual(way(bytes, pieceSize!, chunkSize!), expected)
       }
     }
   })
@@ -90,7 +117,9 @@ describe("RecordSplitter", () => {
     for (const records of [`${record},`, `${record}, `, `,${record}`, `${record},,${record}`, ",", " , "]) {
       const bytes = encoder.encode(`{"records":[${records}],"count":1,"offset":0,"total":9,"tenant_id":"t"}`)
       for (const pieceSize of [1, 1000]) {
-        assert.isUndefined(attempt(() => scanPieces(bytes, pieceSize, 64)), `${pieceSize}: ${records}`)
+        for (const [name, way] of Object.entries(ways)) {
+          assert.isUndefined(attempt(() => way(bytes, pieceSize, 64)), `${name}, ${pieceSize}: ${records}`)
+        }
       }
     }
   })
@@ -101,24 +130,66 @@ describe("RecordSplitter", () => {
     for (let i = 0; i < 30_000; i++) {
       const bytes = encoder.encode(mutate(random, pageText(random)))
       const expected = attempt(() => scan(bytes))
-      const found = attempt(() => scanPieces(bytes, 1 + random.below(300), 1 + random.below(300)))
-      assert.deepStrictEqual(found, expected, new TextDecoder().decode(bytes))
+      for (const way of Object.values(ways)) {
+        const found = attempt(() => way(bytes, 1 + random.below(300), 1 + random.below(300)))
+        assert.deepStrictEqual(found, expected, new TextDecoder().decode(bytes))
+      }
       if (expected !== undefined) accepted++
     }
     assert.isAbove(accepted, 2000)
   })
 })
 
+describe("ArrivingRecords", () => {
+  it("names the byte of a record that the scanner of the whole text names", () => {
+    const random = seeded(84)
+    const positionOf = (run: () => unknown) => {
+      try {
+        run()
+        return undefined
+      } catch (error) {
+        return (error as MalformedJson).position
+      }
+    }
+    for (let i = 0; i < 1000; i++) {
+      const records = [1, 2, 3].map((id) => recordText(random, id)).join(",")
+      const bytes = encoder.encode(`{"records":[${records}],"count":3,"offset":0,"total":3,"tenant_id":"t"}`)
+      // Allowed neither in a string nor outside of one.
+      bytes[12 + random.below(records.length)] = 1
+      const expected = positionOf(() => scan(bytes))
+      const found = positionOf(() => scanArriving(bytes, 1 + random.below(900), 1 + random.below(900)))
+      assert.isNumber(expected)
+      assert.strictEqual(found, expected)
+    }
+  })
+})
+
 describe("a text that would fill the memory", () => {
   const mebi = 1024 * 1024
 
-  /** Pushes more and more of it, and says how many bytes it took until it was refused. */
+  /** Pushes more and more of it both ways, and says how many bytes it took until it was refused. */
   const taken = (beginning: string, chunk: Uint8Array) => {
     const splitter = new RecordSplitter(1024)
-    for (const _ of splitter.push(encoder.encode(beginning))) assert.fail("no piece yet")
+    const arriving = new ArrivingRecords(1024)
+    return Math.max(
+      takenBy(beginning, chunk, (bytes) => {
+        for (const _ of splitter.push(bytes)) assert.fail("no piece yet")
+      }),
+      takenBy(beginning, chunk, (bytes) => {
+        const stretches = arriving.push(bytes)
+        for (let turn = stretches.next(); turn.done !== true;) {
+          const taken = scanRecords(turn.value.bytes, () => assert.fail("no record yet"), turn.value)
+          turn = stretches.next(Result.getOrThrow(taken))
+        }
+      })
+    )
+  }
+
+  const takenBy = (beginning: string, chunk: Uint8Array, push: (bytes: Uint8Array) => void) => {
+    push(encoder.encode(beginning))
     for (let bytes = 0; bytes < 256 * mebi; bytes += chunk.length) {
       try {
-        for (const _ of splitter.push(chunk)) assert.fail("no piece yet")
+        push(chunk)
       } catch (error) {
         if (error instanceof MalformedJson) return bytes
         throw error

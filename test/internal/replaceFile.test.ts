@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { rename } from "node:fs/promises"
 import { join } from "node:path"
-import { replaceFile } from "../../../src/node/internal/replaceFile.ts"
-import { folder } from "../../support/folder.ts"
+import { replaceFile } from "../../src/internal/replaceFile.ts"
+import { folder } from "../support/folder.ts"
 
 const failing = (code: string, times: number) => {
   let tries = 0

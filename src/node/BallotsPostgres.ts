@@ -1,0 +1,55 @@
+/**
+ * Ballots in Postgres, for panels on several machines.
+ *
+ * @since 0.2.0
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { SqlError } from "effect/sql/SqlError"
+import type { StorageFailed } from "../errors/VargateError.ts"
+import type { Ballots } from "../reviews/Ballots.ts"
+import type { Deliveries } from "../reviews/Deliveries.ts"
+import type { ReviewLinks } from "../reviews/ReviewLinks.ts"
+import * as BallotsSql from "./BallotsSql.ts"
+
+/**
+ * Where the database is.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface Options {
+  /** `postgres://user:password@host:port/database`. Postgres 14 or newer. */
+  readonly url: Redacted.Redacted | string
+  /** Connections to the database. Default: 10. */
+  readonly maxConnections?: number | undefined
+}
+
+/**
+ * Ballots in a Postgres database.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer = (options: Options): Layer.Layer<Ballots | Deliveries | ReviewLinks, StorageFailed | SqlError> =>
+  Layer.provide(
+    BallotsSql.layer,
+    PgClient.layer({
+      url: Redacted.isRedacted(options.url) ? options.url : Redacted.make(options.url),
+      maxConnections: options.maxConnections
+    })
+  )
+
+/**
+ * The same with the URL of `VARGATE_POSTGRES_URL`.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerConfig = (
+  options?: Omit<Options, "url">
+): Layer.Layer<Ballots | Deliveries | ReviewLinks, StorageFailed | SqlError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.Redacted("VARGATE_POSTGRES_URL"), (url) => layer({ ...options, url })))
