@@ -39,7 +39,6 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
@@ -49,14 +48,12 @@ import * as Workflow from "effect/workflow/Workflow"
 import { type WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import { Approved } from "../approvals/Approval.ts"
 import type { AuditLog } from "../audit/AuditLog.ts"
-import { writeHead } from "../calls/internal/callHead.ts"
 import type { Decision, ToolCalls } from "../calls/ToolCalls.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import {
   ApprovalTimeout,
   Denied,
   Expired,
-  Joined,
   OpaUnavailable,
   OutcomeUnknown,
   RateLimited,
@@ -69,10 +66,11 @@ import {
 import * as Governed from "../governed/Governed.ts"
 import { guardsOf, type Submitting } from "../governed/internal/guards.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
-import { sha256 } from "../internal/sha256.ts"
 import { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
+import { difference, digestOf, headIssues, taken } from "./internal/callFacts.ts"
 import { atOnce } from "./internal/executionIds.ts"
+import { becameOf, telling } from "./internal/learnedDecision.ts"
 import { LostByRunner, unanswered, untilReachable, within } from "./internal/reachable.ts"
 import { type Registered, registry } from "./internal/registry.ts"
 import {
@@ -620,55 +618,6 @@ and continues in the code that it was begun with, or with migrate`
   }
 }
 
-/** Tells what stands before calls of a decision that an execution has learned. */
-const telling = <E extends { readonly _tag: string }, R>(
-  waiting: Effect.Effect<Approved, E | Rejected | Expired, R>
-): Effect.Effect<Approved, E | Rejected | Expired, R> => {
-  const tell = (decision: Approved | Rejected | Expired) =>
-    Effect.withFiber((fiber) => guardsOf(fiber)?.decided(decision) ?? Effect.void)
-  return waiting.pipe(
-    Effect.tap(tell),
-    Effect.tapError((error) => error instanceof Rejected || error instanceof Expired ? tell(error) : Effect.void)
-  )
-}
-
-/** The end of an execution that waits with another one. */
-const becameOf = <R>(
-  actionId: ActionId,
-  waiting: Effect.Effect<Approved, Rejected | Expired | ApprovalTimeout | VargateError, R>
-): Effect.Effect<never, VargateError, R> => {
-  const joined = (reason: Pick<Joined, "outcome"> & Partial<Pick<Joined, "note" | "result">>) =>
-    Effect.fail(
-      new VargateError({ operation: "Decisions.join", reason: new Joined({ actionId, ...reason }) })
-    )
-  return Effect.matchEffect(telling(waiting), {
-    onSuccess: ({ execution }) => {
-      switch (execution._tag) {
-        case "NotExecuted":
-          return joined({ outcome: "approved" })
-        case "Executed":
-          return joined({ outcome: "performed", result: execution.result })
-        case "ExecutedUnseen":
-          return joined({ outcome: "performed" })
-        case "ExecutionFailed":
-          return joined({ outcome: "failed" })
-      }
-    },
-    onFailure: (error) => {
-      switch (error._tag) {
-        case "Rejected":
-          return joined({ outcome: "rejected", note: error.note })
-        case "Expired":
-          return joined({ outcome: "expired" })
-        case "ApprovalTimeout":
-          return joined({ outcome: "pending" })
-        case "VargateError":
-          return Effect.fail(error)
-      }
-    }
-  })
-}
-
 /** How long to wait for a database. */
 const defaultPatience = "5 minutes"
 
@@ -676,43 +625,6 @@ const problemOf = ({ reason }: VargateError) =>
   reason._tag === "InvalidRequest"
     ? reason.issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; ")
     : reason.message
-
-/** What the gateway would say of a call with any params. */
-const headIssues = (
-  { isBusinessHours, method, tool }: Pick<
-    Definition<string, never, never, never, never>,
-    "tool" | "method" | "isBusinessHours"
-  >,
-  { id, type = "unknown", version = "0.0.0" }: AgentIdentity
-) =>
-  Result.match(
-    writeHead({
-      agent_id: id,
-      agent_type: type,
-      agent_version: version,
-      tool,
-      method,
-      ...(isBusinessHours === undefined ? {} : { context_override: { is_business_hours: isBusinessHours } })
-    }),
-    { onFailure: (issues) => issues, onSuccess: () => [] }
-  )
-
-/** Business hours that an execution states are as much of the call as its params. */
-const digestOf = (params: string, isBusinessHours: boolean | undefined) =>
-  isBusinessHours === undefined ? params : sha256(JSON.stringify([params, isBusinessHours]))
-
-/** What tells calls apart. */
-const taken = {
-  paramsDigest: "other params or business hours",
-  agentId: "another agent",
-  tool: "another tool",
-  method: "another method"
-}
-const names = Object.keys(taken) as ReadonlyArray<keyof typeof taken>
-
-type CallFacts = Pick<GovernedExecution, keyof typeof taken>
-
-const difference = (begun: CallFacts, call: CallFacts) => names.find((name) => begun[name] !== call[name])
 
 const finish = (executionId: string, outcome: string) =>
   untilReachable(Activity.make({
