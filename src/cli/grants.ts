@@ -9,6 +9,7 @@ import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { type Constraint, type Grant, type GrantStatus, GrantStore } from "../reviews/Grants.ts"
+import { beginningWith } from "./core/beginningOfId.ts"
 import { Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
 import { shortId } from "./core/outcome.ts"
@@ -117,10 +118,7 @@ const list = Effect.fnUntraced(function*(all: boolean, limit: number) {
 /** As much of the id as it takes. */
 const find = Effect.fnUntraced(function*(id: string) {
   const grants = yield* GrantStore.use(({ list }) => list({ limit: 100_000 }))
-  const [found, ...others] = grants.filter(({ grant }) => grant.id.startsWith(id))
-  if (found === undefined) return yield* new Usage({ message: `No grant begins with ${id}.` })
-  if (others.length === 0) return found
-  return yield* new Usage({ message: `${others.length + 1} grants begin with ${id}: pass more of the id.` })
+  return yield* beginningWith(id, grants, ({ grant }) => grant.id, "grant")
 })
 
 const show = Effect.fnUntraced(function*(id: string) {

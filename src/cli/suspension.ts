@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Suspension from "../governed/Suspension.ts"
+import { beginningWith } from "./core/beginningOfId.ts"
 import { cannotRead, database } from "./core/database.ts"
 import { Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
@@ -110,11 +111,7 @@ const lift = Effect.fnUntraced(function*(
 ) {
   const printer = yield* Printer
   const { active, lift } = yield* Suspension.KillSwitch
-  const [found, ...others] = (yield* active).filter((entry) => entry.id.startsWith(id))
-  if (found === undefined) return yield* new Usage({ message: `No suspension that holds begins with ${id}.` })
-  if (others.length > 0) {
-    return yield* new Usage({ message: `${others.length + 1} suspensions begin with ${id}: pass more of the id.` })
-  }
+  const found = yield* beginningWith(id, yield* active, (entry) => entry.id, "suspension in force")
   const lifted = yield* lift(found.id, { by, note: Option.getOrUndefined(note) })
   if (lifted === undefined) return yield* new Usage({ message: `${found.id} was lifted just now by another operator.` })
   yield* printer.print(SuspensionLine, lifted, () => [lineOf(lifted)])

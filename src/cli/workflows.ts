@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type GovernedExecution, Journal, State } from "../workflow/Journal.ts"
+import { beginningWith } from "./core/beginningOfId.ts"
 import { cannotRead, database } from "./core/database.ts"
 import { Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
@@ -79,13 +80,8 @@ const find = Effect.fnUntraced(function*(id: string) {
   const journal = yield* Journal
   const whole = yield* journal.find(id)
   if (whole !== undefined) return whole
-  const [found, ...others] = (yield* journal.list({ limit: 10_000 })).filter(({ executionId }) =>
-    executionId.startsWith(id)
-  )
-  if (found === undefined) return yield* new Usage({ message: `No execution begins with ${id}.` })
-  return others.length === 0 ? found : yield* new Usage({
-    message: `${others.length + 1} executions begin with ${id}: pass more of the id.`
-  })
+  const executions = yield* journal.list({ limit: 10_000 })
+  return yield* beginningWith(id, executions, ({ executionId }) => executionId, "execution")
 })
 
 const show = Effect.fnUntraced(function*(id: string) {

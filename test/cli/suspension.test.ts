@@ -60,7 +60,7 @@ describe("suspension", () => {
       assert.match(everything.out, /holds everything/)
       const none = yield* suspension(["lift", "zzz", "--data", filename, "--by", "ann"])
       assert.strictEqual(none.code, 2)
-      assert.match(none.err, /No suspension that holds begins with zzz/)
+      assert.match(none.err, /No suspension in force begins with zzz/)
       const missing = yield* suspension(["list", "--data", join(filename, "..", "none.db")])
       assert.match(missing.err, /there is no such file/)
     }).pipe(Effect.provide(GatewayMemory.layer())))

@@ -70,7 +70,7 @@ describe("workflows", () => {
       const one = yield* workflows(["show", "b", "--data", filename])
       assert.match(one.out, /Execution +bbbb3333\n(?:.*\n)*State +unknown/)
       const several = yield* workflows(["show", "aaaa", "--data", filename])
-      assert.deepStrictEqual([several.code, /2 executions begin with aaaa/.test(several.err)], [2, true])
+      assert.deepStrictEqual([several.code, /2 ids begin with aaaa/.test(several.err)], [2, true])
       const none = yield* workflows(["show", "c", "--data", filename])
       assert.deepStrictEqual([none.code, /No execution begins with c/.test(none.err)], [2, true])
     }).pipe(Effect.provide(GatewayMemory.layer())))

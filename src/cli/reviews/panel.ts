@@ -19,6 +19,7 @@ import { type Review, ReviewApi } from "../../http/ReviewGroup.ts"
 import { isLoopback } from "../../internal/loopback.ts"
 import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import { Choice } from "../../reviews/Ballots.ts"
+import { beginningWith } from "../core/beginningOfId.ts"
 import { Concluded, FileFailed, NotConfigured, Usage } from "../core/failure.ts"
 import * as Flags from "../core/flags.ts"
 import { shortId } from "../core/outcome.ts"
@@ -185,11 +186,7 @@ const vote = Effect.fnUntraced(function*(options: VoteOptions) {
   const changes = yield* readChanges(choice, options.params)
   const client = yield* connect(panel)
   const { reviews } = yield* orTell(client.reviews.list())
-  const [review, ...others] = reviews.filter(({ actionId }) => actionId.startsWith(id))
-  if (review === undefined) return yield* new Usage({ message: `No pending action begins with ${id}.` })
-  if (others.length > 0) {
-    return yield* new Usage({ message: `${others.length + 1} actions begin with ${id}: pass more of the id.` })
-  }
+  const review = yield* beginningWith(id, reviews, ({ actionId }) => actionId, "pending action")
   if (Option.isNone(digest) && !yes) {
     // Votes name what was seen.
     if (!(yield* canAsk)) {
