@@ -7,6 +7,7 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import type { PlatformError } from "effect/PlatformError"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
@@ -14,7 +15,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { Stdio } from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { LineFraming } from "./internal/lineFraming.ts"
+import { LineFraming, maxMessageBytes } from "./internal/lineFraming.ts"
 import { oneLine } from "./internal/rawMessage.ts"
 import { windowsScript } from "./internal/windowsCommand.ts"
 import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
@@ -24,20 +25,17 @@ import { ChannelFailed, type McpChannel } from "./McpChannel.ts"
  *
  * **Gotchas**
  *
- * Nothing else may be written to standard output: let loggers write to standard error.
+ * Nothing else may be written to standard output: let loggers write to standard error. A client that reads nothing is
+ * sent no more than some 32 million characters: then `send` waits.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const client: Effect.Effect<McpChannel, never, Stdio | Scope.Scope> = Effect.gen(function*() {
   const stdio = yield* Stdio
-  const lines = yield* Queue.unbounded<string, Cause.Done>()
-  const writer = yield* Effect.forkScoped(Stream.run(Stream.fromQueue(lines), stdio.stdout()))
-  return {
-    incoming: framed(stdio.stdin),
-    send: sendTo(lines),
-    end: Effect.andThen(Queue.end(lines), Effect.asVoid(Fiber.await(writer)))
-  }
+  const { end, lines, send, stop } = yield* outgoing
+  const writer = yield* Effect.forkScoped(Effect.ensuring(Stream.run(lines, stdio.stdout()), stop))
+  return { incoming: framed(stdio.stdin), send, end: Effect.andThen(end, Effect.asVoid(Fiber.await(writer))) }
 })
 
 /**
@@ -70,7 +68,7 @@ export const server = Effect.fnUntraced(function*(
   { args = [], command, cwd, env }: Command
 ): Effect.fn.Return<McpChannel, ChannelFailed, ChildProcessSpawner.ChildProcessSpawner | Scope.Scope> {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const lines = yield* Queue.unbounded<string, Cause.Done>()
+  const { end, isFull, lines, send, stop } = yield* outgoing
   const script = isWindows()
     ? yield* Effect.mapError(Effect.fromResult(windowsScript(command, args)), (detail) => new ChannelFailed({ detail }))
     : undefined
@@ -87,7 +85,7 @@ export const server = Effect.fnUntraced(function*(
         ...env
       },
       extendEnv: true,
-      stdin: { stream: Stream.encodeText(Stream.fromQueue(lines)) },
+      stdin: { stream: Stream.encodeText(lines) },
       stderr: "inherit",
       forceKillAfter: "1 second"
     })
@@ -101,13 +99,15 @@ export const server = Effect.fnUntraced(function*(
   })
   // A process that it has started may keep its output open.
   const hasEnded = Effect.andThen(Effect.exit(child.exitCode), Effect.sleep("1 second"))
+  yield* Effect.forkScoped(Effect.andThen(Effect.exit(child.exitCode), stop))
   return {
     incoming: Stream.concat(
       Stream.interruptWhen(framed(child.stdout), hasEnded),
       Stream.drain(Stream.fromEffect(ended))
     ),
-    send: sendTo(lines),
-    end: Effect.asVoid(Queue.end(lines))
+    // To wait for it would keep the client from cancelling what waits.
+    send: (message) => Effect.suspend(() => isFull() ? Effect.fail(unread) : send(message)),
+    end
   }
 })
 
@@ -129,8 +129,48 @@ const guard = (spawner: ChildProcessSpawner.ChildProcessSpawner["Service"], pid:
     )
   )
 
-const sendTo = (lines: Queue.Queue<string, Cause.Done>): McpChannel["send"] => (message) =>
-  Effect.asVoid(Queue.offer(lines, `${oneLine(message)}\n`))
+/** How many characters may wait to be written, beside the message that has been sent last. */
+const maxUnread = 2 * maxMessageBytes
+
+const unread = new ChannelFailed({
+  detail: `the server has left messages of more than ${maxUnread} characters unread`,
+  isUnsent: true
+})
+
+/** Lines on their way out. Where the other side leaves too much unread, a message waits to be sent. */
+const outgoing = Effect.gen(function*() {
+  const queue = yield* Queue.unbounded<string, Cause.Done>()
+  const isFree = Latch.makeUnsafe(true)
+  let waiting = 0
+  const isFull = () => waiting > maxUnread
+  const send = (message: string): Effect.Effect<void> =>
+    Effect.flatMap(isFree.await, () => {
+      // Another one may have come first.
+      if (isFull()) return send(message)
+      const line = `${oneLine(message)}\n`
+      waiting += line.length
+      if (isFull()) isFree.closeUnsafe()
+      return Effect.asVoid(Queue.offer(queue, line))
+    })
+  const taken = (line: string) => {
+    waiting -= line.length
+    if (!isFull()) isFree.openUnsafe()
+  }
+  return {
+    lines: Stream.tap(Stream.fromQueue(queue), (line) => Effect.sync(() => taken(line))),
+    isFull,
+    send,
+    end: Effect.asVoid(Queue.end(queue)),
+    /** Nothing is written any more: what is sent from now on is dropped. */
+    stop: Effect.andThen(
+      Queue.shutdown(queue),
+      Effect.sync(() => {
+        waiting = -Infinity
+        isFree.openUnsafe()
+      })
+    )
+  }
+})
 
 const failed = Effect.mapError((error: PlatformError) => new ChannelFailed({ detail: error.message }))
 
