@@ -21,6 +21,7 @@ import { type FieldIssue, PendingApproval, ResultUnusable, type VargateError } f
 import * as Clearance from "../governed/Clearance.ts"
 import * as Governed from "../governed/Governed.ts"
 import { begun } from "../governed/internal/begun.ts"
+import { Beginning, type Ended } from "../governed/internal/endings.ts"
 import { paramsCodec } from "../governed/internal/paramsCodec.ts"
 import type { Refused } from "../governed/Refusal.ts"
 import { sha256 } from "../internal/sha256.ts"
@@ -118,6 +119,8 @@ export type Cleared =
     readonly params: unknown
     /** As the tool's own schema reads them. */
     readonly encoded: unknown
+    /** Where calls wait that have joined this one: says how the handler ended. */
+    readonly ended?: ((ended: Ended) => void) | undefined
   }
   | {
     readonly executedBy: "gateway"
@@ -221,7 +224,7 @@ export const make = Effect.fnUntraced(function*(
       ? yield* codecs.decode(value)
       : yield* params.checked(() => codecs.fromJson(value))
     const encoded = codecs.form === "other" ? yield* params.checked(() => codecs.encode(approved)) : value
-    return () => Effect.succeed({ params: approved, encoded })
+    return () => Effect.sync(() => new Acting(approved, encoded))
   })
 
   const decided = new DecidedCalls()
@@ -232,7 +235,7 @@ export const make = Effect.fnUntraced(function*(
     toolCallId: string
   ): Effect.Effect<Clear, Refused, Clearance.Services> => {
     const digest = digestOf()
-    const act = Effect.succeed({ params: approved, encoded })
+    const act = Effect.sync(() => new Acting(approved, encoded))
     const decision = decided.take(toolCallId, digest)
     if (decision !== undefined) {
       return Effect.flatMap(
@@ -272,7 +275,7 @@ export const make = Effect.fnUntraced(function*(
     clear: Effect.fnUntraced(function*(params, toolCallId): Effect.fn.Return<Cleared, Refused, Clearance.Services> {
       const prepared = yield* prepare(params)
       const { approved, call, encoded } = prepared
-      const act = () => Effect.succeed({ params: approved, encoded })
+      const act = () => Effect.sync(() => new Acting(approved, encoded))
       const done = onPending?._tag !== "Ask"
         ? yield* Clearance.run(
           { ...call, onPending: onPending?._tag === "Detach" ? Governed.fail : onPending },
@@ -292,7 +295,7 @@ export const make = Effect.fnUntraced(function*(
       const digest = digestOf()
       const known = detached.find(digest)
       if (known !== undefined) return known
-      const act = () => Effect.succeed({ params: approved, encoded })
+      const act = () => Effect.sync(() => new Acting(approved, encoded))
       const decision = yield* Clearance.decide(call)
       if (decision._tag !== "PendingApproval") {
         return yield* Effect.flatMap(Governed.settle(decision, { act, hold: Effect.fail }), clearedBy)
@@ -367,9 +370,15 @@ interface DecidedCall {
 }
 
 /** What the handler gets. */
-interface Acting {
+class Acting extends Beginning {
   readonly params: unknown
   readonly encoded: unknown
+
+  constructor(params: unknown, encoded: unknown) {
+    super()
+    this.params = params
+    this.encoded = encoded
+  }
 }
 
 type Clear = Governed.Done<Acting>

@@ -33,6 +33,7 @@ import * as Toolkit from "effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -47,6 +48,7 @@ import { PendingApproval } from "../errors/VargateError.ts"
 import * as Clearance from "../governed/Clearance.ts"
 import type * as Governed from "../governed/Governed.ts"
 import { begun } from "../governed/internal/begun.ts"
+import { Ended, endedBy } from "../governed/internal/endings.ts"
 import { makeOnce } from "../governed/internal/makeOnce.ts"
 import * as Refusal from "../governed/Refusal.ts"
 import type { ActionId } from "../model/ActionId.ts"
@@ -174,7 +176,7 @@ export const govern = <Tools extends Record<string, Tool.Any>, E = never, R = ne
           cleared.executedBy === "gateway"
             ? Effect.succeed(Stream.succeed(executed(tool.tool, cleared)))
             // What the toolkit reads here is what was approved, and nothing that a caller holds.
-            : inner.handle(name, cleared.encoded, toolCallId, parseOptions)
+            : telling(cleared, inner.handle(name, cleared.encoded, toolCallId, parseOptions))
         const { onPending } = tool.options
         return onPending?._tag === "Detach"
           ? detach(tool, onPending, { params: decoded.success, toolCallId }, { provide, perform })
@@ -315,6 +317,36 @@ const asking = (governed: GovernedTool.GovernedTool, provide: Provide): Tool.Any
   }))
 }
 
+/** Says how a handler ended, to calls that have joined this one: what it said in the end, as the model reads it. */
+const telling = (
+  { ended }: Pick<Performing, "ended">,
+  handled: ReturnType<AnyHandlers["handle"]>
+): ReturnType<AnyHandlers["handle"]> => {
+  if (ended === undefined) return handled
+  return handled.pipe(
+    Effect.onError((cause) => Effect.sync(() => ended(endedBy(Exit.failCause(cause))))),
+    Effect.map((stream) => {
+      let last: Tool.HandlerResult<Tool.Any> | undefined
+      return stream.pipe(
+        Stream.tap((result) => Effect.sync(() => void (last = result))),
+        Stream.onExit((exit) =>
+          Effect.sync(() =>
+            ended(
+              last === undefined || last.preliminary
+                ? Exit.isSuccess(exit) ? new Ended("left") : endedBy(exit)
+                : last.isFailure
+                ? new Ended("failed")
+                : new Ended("performed", last.encodedResult)
+            )
+          )
+        )
+      )
+    })
+  )
+}
+
+type Performing = Extract<GovernedTool.Cleared, { readonly executedBy: "agent" }>
+
 /** The toolkit says the same of a tool that it does not have. It is not asked, since none but governed tools may run. */
 const notFound = (toolName: string, availableTools: Array<string>) =>
   Effect.fail(
@@ -431,9 +463,28 @@ const governedHandler =
   (tool: GovernedTool.GovernedTool, handler: AnyHandler, provide: Provide): AnyHandler => (params, context) =>
     Effect.matchEffect(provide(tool.clear(params, context.toolCallId)), {
       onSuccess: (cleared) =>
-        cleared.executedBy === "gateway" ? Effect.succeed(cleared.result) : handler(cleared.params, context),
+        cleared.executedBy === "gateway"
+          ? Effect.succeed(cleared.result)
+          : tellingResult(tool, cleared, handler(cleared.params, context)),
       onFailure: (error) => Effect.andThen(Refusal.report(tool.tool.name, error), Effect.fail(failureOf(tool, error)))
     }).pipe(Clearance.withSpan(tool.tool.name, context.toolCallId))
+
+/** Says how a handler ended, and its result as the model reads it. */
+const tellingResult = <A, E, R>(
+  { tool }: GovernedTool.GovernedTool,
+  { ended }: Pick<Performing, "ended">,
+  handled: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  if (ended === undefined) return handled
+  const encode = Schema.encodeUnknownEffect(tool.successSchema as Schema.Codec<unknown, unknown>)
+  return Effect.onExit(handled, (exit) =>
+    Exit.isFailure(exit)
+      ? Effect.sync(() => ended(endedBy(exit)))
+      : Effect.matchCause(encode(exit.value), {
+        onFailure: () => ended(new Ended("performed")),
+        onSuccess: (result) => ended(new Ended("performed", result))
+      }))
+}
 
 /** What a handler fails with, so that the model is told or the generation ends, as the tool's failure mode says. */
 const failureOf = (governed: GovernedTool.GovernedTool, error: Refusal.Refused) => {

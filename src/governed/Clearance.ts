@@ -32,9 +32,9 @@ import type { ToolCallRequest } from "../model/ToolCall.ts"
 import * as Transport from "../transport/Transport.ts"
 import * as Governed from "./Governed.ts"
 import { begun } from "./internal/begun.ts"
-import { CurrentRound } from "./internal/currentRound.ts"
+import { CurrentRound, type Round } from "./internal/currentRound.ts"
 import { decide as submit } from "./internal/decide.ts"
-import { guardedWait, withGuardsOf } from "./internal/guards.ts"
+import { guardedWait, type Join, withGuardsOf } from "./internal/guards.ts"
 import { reviserOf } from "./internal/proposed.ts"
 
 /**
@@ -54,6 +54,8 @@ export type Services = ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.Audi
 export interface Request extends ToolCallRequest, Governed.Submission {
   /** Default: `Governed.wait()`. */
   readonly onPending?: Governed.Wait | Governed.Fail | undefined
+  /** How long a call that joins the wait of the same one (`Decisions`) waits. Default: as `onPending` says. */
+  readonly joins?: Approvals.AwaitOptions | undefined
   /** Runs while the call waits for a reviewer, and is interrupted when the wait is over. */
   readonly whileWaiting?: ((pending: PendingApproval) => Effect.Effect<void>) | undefined
 }
@@ -78,7 +80,7 @@ export const decide = (
 
 const deciding = (
   request: ToolCallRequest & Governed.Submission,
-  join?: Approvals.AwaitOptions
+  join?: Join
 ): Effect.Effect<ToolCalls.Decision, SubmitError, Services> =>
   Effect.withFiber((fiber) => {
     const deciding = submit(request, join)
@@ -113,11 +115,8 @@ export const run = <A, E, R>(
   Effect.flatMap(CurrentRound, (current) => {
     const round = current?.take() === true ? current : undefined
     const waiting = hold(request)
-    const { onPending = Governed.wait() } = request
-    // A round that is cut off by its client is no wait that another call can join.
-    const join = onPending._tag === "Wait" && round === undefined ? onPending : undefined
     return Effect.flatMap(
-      round?.resumes === undefined ? deciding(request, join) : resumed(round.resumes),
+      round?.resumes === undefined ? deciding(request, joinOf(request, round)) : resumed(round.resumes),
       (decision) =>
         decision._tag === "PendingApproval" && changed !== undefined && round === undefined
           ? settle(decision, request, { hold: waiting, act: (actionId) => begun(actionId, act(actionId)), changed })
@@ -129,6 +128,15 @@ export const run = <A, E, R>(
           })
     )
   })
+
+/** A client that comes in rounds waits with another call as long as its first one. */
+const joinOf = (
+  { joins, onPending = Governed.wait(), whileWaiting }: Request,
+  round: Round | undefined
+): Join | undefined => {
+  const options = joins ?? (onPending._tag === "Wait" ? onPending : undefined)
+  return options && { ...options, ...round === undefined ? {} : { timeout: round.patience }, whileWaiting }
+}
 
 /**
  * What to do with params that a reviewer proposes instead of those that were submitted. What it fails with is a rejection

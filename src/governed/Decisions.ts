@@ -36,7 +36,6 @@
  *
  * @since 0.2.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -48,9 +47,17 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Approvals from "../approvals/Approvals.ts"
 import type * as ToolCalls from "../calls/ToolCalls.ts"
-import { Joined, RefusedAgain, type StorageFailed, type SubmitError, VargateError } from "../errors/VargateError.ts"
+import {
+  Joined,
+  PendingApproval,
+  RefusedAgain,
+  type StorageFailed,
+  type SubmitError,
+  VargateError
+} from "../errors/VargateError.ts"
 import { sha256 } from "../internal/sha256.ts"
 import type { ActionId } from "../model/ActionId.ts"
+import { Beginning, Client, Ended, endedBy } from "./internal/endings.ts"
 import { count, type Decided, type Guard, type GuardedCall, guardKeys, guardsOf } from "./internal/guards.ts"
 
 // --- where decisions are kept ----------------------------------------------------------------------------------------
@@ -196,10 +203,10 @@ export interface Options {
 /** What the calls of this process know of an action: what the first one is at, and how it ends. */
 interface Local {
   state: "idle" | "waiting" | "acting"
+  /** Of the first one. */
+  readonly client: string | undefined
   readonly ended: Deferred.Deferred<Ended>
 }
-
-type Ended = { readonly outcome: "performed"; readonly result: unknown } | { readonly outcome: "failed" | "left" }
 
 /** How often to look for the answer of another process's submission. */
 const lookEvery = "250 millis"
@@ -238,22 +245,23 @@ export const make = Effect.fnUntraced(function*(
   const answers = new Map<string, Deferred.Deferred<void>>()
   const locals = new Map<ActionId, Local>()
 
-  const localOf = (actionId: ActionId): Local => {
+  const localOf = (actionId: ActionId, client: string | undefined): Local => {
     const known = locals.get(actionId)
     if (known !== undefined) return known
-    const local: Local = { state: "idle", ended: Deferred.makeUnsafe() }
+    const local: Local = { state: "idle", client, ended: Deferred.makeUnsafe() }
     locals.set(actionId, local)
-    if (locals.size > capacity) locals.delete(locals.keys().next().value!)
+    if (locals.size > capacity) forget(locals.keys().next().value!, new Ended("left"))
     return local
   }
 
-  const end = (actionId: ActionId, ended: Ended) =>
-    Effect.sync(() => {
-      const local = locals.get(actionId)
-      if (local === undefined) return
-      locals.delete(actionId)
-      Deferred.doneUnsafe(local.ended, Exit.succeed(ended))
-    })
+  const forget = (actionId: ActionId, ended: Ended) => {
+    const local = locals.get(actionId)
+    if (local === undefined) return
+    locals.delete(actionId)
+    Deferred.doneUnsafe(local.ended, Exit.succeed(ended))
+  }
+
+  const leave = (actionId: ActionId) => Effect.sync(() => forget(actionId, new Ended("left")))
 
   /** What is only remembered never changes what became of a call. */
   const noted = (effect: Effect.Effect<unknown, StorageFailed>): Effect.Effect<void> =>
@@ -278,22 +286,41 @@ export const make = Effect.fnUntraced(function*(
     Effect.andThen(count("joined"), new VargateError({ operation: "Decisions.join", reason }))
 
   /** Waits as the first one does, for so long, and says what became of its action. */
-  const join = Effect.fnUntraced(function*(
+  const join = (actionId: ActionId, call: GuardedCall): Effect.Effect<never, VargateError> =>
+    Effect.flatMap(Effect.serviceOption(Approvals.Approvals), (approvals) => {
+      const { join: options } = call
+      if (options === undefined || Option.isNone(approvals)) {
+        return joinedAs(new Joined({ actionId, outcome: "pending" }))
+      }
+      const joining = joined(actionId, call, approvals.value, options)
+      const { whileWaiting } = options
+      if (whileWaiting === undefined) return joining
+      const message = `The action waits for a reviewer as ${actionId}.`
+      return Effect.raceFirst(
+        joining,
+        Effect.andThen(whileWaiting(new PendingApproval({ actionId, message })), Effect.never)
+      )
+    })
+
+  const joined = Effect.fnUntraced(function*(
     actionId: ActionId,
-    { agentId, join: options, tool }: GuardedCall
+    { agentId, tool }: GuardedCall,
+    approvals: Approvals.Approvals["Service"],
+    options: Approvals.AwaitOptions
   ): Effect.fn.Return<never, VargateError> {
-    const approvals = yield* Effect.serviceOption(Approvals.Approvals)
-    const pending = joinedAs(new Joined({ actionId, outcome: "pending" }))
-    if (options === undefined || Option.isNone(approvals)) return yield* pending
     // Before the wait: the first one may have ended when this one continues.
     const local = locals.get(actionId)
-    const waiting = approvals.value.await(actionId, options)
+    const client = yield* Client
+    const isSameClient = local === undefined ? client === undefined : local.client === client
+    const performed = (result?: unknown) =>
+      joinedAs(new Joined({ actionId, outcome: "performed", ...isSameClient ? { result } : {} }))
+    const waiting = approvals.await(actionId, options)
     const verdict = yield* Effect.withFiber((fiber) =>
       guardsOf(fiber)?.untilStopped(actionId, waiting, { agentId, tool }) ?? waiting
     ).pipe(Effect.catch((error) => Effect.succeed(error)))
     switch (verdict._tag) {
       case "ApprovalTimeout":
-        return yield* pending
+        return yield* joinedAs(new Joined({ actionId, outcome: "pending" }))
       case "VargateError":
         return yield* verdict
       case "Rejected":
@@ -306,9 +333,9 @@ export const make = Effect.fnUntraced(function*(
     const { execution } = verdict
     switch (execution._tag) {
       case "Executed":
-        return yield* joinedAs(new Joined({ actionId, outcome: "performed", result: execution.result }))
+        return yield* performed(execution.result)
       case "ExecutedUnseen":
-        return yield* joinedAs(new Joined({ actionId, outcome: "performed" }))
+        return yield* performed()
       case "ExecutionFailed":
         return yield* joinedAs(new Joined({ actionId, outcome: "failed" }))
     }
@@ -316,12 +343,10 @@ export const make = Effect.fnUntraced(function*(
       return yield* joinedAs(new Joined({ actionId, outcome: "approved" }))
     }
     const found = yield* Effect.timeoutOption(Deferred.await(local.ended), options.timeout ?? "65 minutes")
-    const ended: Ended = Option.getOrElse(found, () => ({ outcome: "left" }))
-    return yield* joinedAs(
-      ended.outcome === "performed"
-        ? new Joined({ actionId, outcome: "performed", result: ended.result })
-        : new Joined({ actionId, outcome: ended.outcome === "failed" ? "failed" : "approved" })
-    )
+    const { outcome, result } = Option.getOrElse(found, () => new Ended("left"))
+    return yield* outcome === "performed"
+      ? performed(result)
+      : joinedAs(new Joined({ actionId, outcome: outcome === "failed" ? "failed" : "approved" }))
   })
 
   // --- submitting
@@ -380,7 +405,7 @@ export const make = Effect.fnUntraced(function*(
   ) {
     if (Exit.isFailure(exit) || exit.value._tag !== "PendingApproval") return yield* noted(store.release(key, token))
     const { actionId } = exit.value
-    localOf(actionId)
+    localOf(actionId, yield* Client)
     const now = yield* Clock.currentTimeMillis
     yield* noted(store.pend(key, token, { actionId, until: now + rememberFor }))
   })
@@ -449,26 +474,28 @@ export const make = Effect.fnUntraced(function*(
         decided(decision),
         decision._tag === "Approved" && decision.execution._tag === "NotExecuted"
           ? Effect.void
-          : end(decision.actionId, { outcome: "left" })
+          : leave(decision.actionId)
       ),
     waiting: (actionId) =>
-      Effect.sync(() => {
-        localOf(actionId).state = "waiting"
+      Effect.map(Client, (client) => {
+        localOf(actionId, client).state = "waiting"
       }),
-    left: (actionId) => end(actionId, { outcome: "left" }),
+    left: leave,
     act: (actionId, action) =>
-      Effect.suspend(() => {
+      Effect.withFiber((fiber) => {
         const local = locals.get(actionId)
         if (local === undefined) return action
         local.state = "acting"
         return Effect.onExit(action, (exit) =>
-          end(
-            actionId,
-            Exit.isSuccess(exit)
-              ? { outcome: "performed", result: exit.value }
-              // A durable call continues elsewhere.
-              : { outcome: Cause.hasInterruptsOnly(exit.cause) ? "left" : "failed" }
-          ))
+          Effect.sync(() => {
+            if (Exit.isFailure(exit) || !(exit.value instanceof Beginning)) return forget(actionId, endedBy(exit))
+            // A caller that is gone before it has said how it ended has left it.
+            const unobserved = fiber.addObserver(() => forget(actionId, new Ended("left")))
+            exit.value.ended = (ended) => {
+              unobserved()
+              forget(actionId, ended)
+            }
+          }))
       })
   })
 })

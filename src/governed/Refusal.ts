@@ -154,7 +154,7 @@ const joined = ({ actionId, note, outcome, result }: Joined): string => {
       return `NOT PERFORMED AGAIN: this very action was asked for before and was approved as ${actionId}; that call performs it. Take the answer to that for what became of it, and do not repeat it.`
     case "performed":
       return `PERFORMED BEFORE: this very action was asked for before and was performed as ${actionId}, once. Do not repeat it.${
-        result === undefined ? "" : ` Its result: ${wordsOf(result)}`
+        result === undefined ? "" : ` Its result: ${wordsOf(result, 2000)}`
       }`
     case "failed":
       return `FAILED: this very action was asked for before as ${actionId}, was begun, and failed. It may have done part of its work. ${notDone} Do not repeat it before its effect is known.`
@@ -168,9 +168,9 @@ const joined = ({ actionId, note, outcome, result }: Joined): string => {
 }
 
 /** A tool's failure is any JSON. */
-const wordsOf = (error: unknown): string => {
+const wordsOf = (error: unknown, max = 500): string => {
   const text = typeof error === "string" ? error : Formatter.formatJson(error)
-  return text.length <= 500 ? text : `${text.slice(0, 500)}...`
+  return text.length <= max ? text : `${text.slice(0, max)}...`
 }
 
 /**

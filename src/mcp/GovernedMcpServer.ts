@@ -208,7 +208,8 @@ const inRounds = (
 
         const waiting = yield* Deferred.make<PendingApproval>()
         const once = makeOnce()
-        const round = new Round(before, (pending) => Deferred.doneUnsafe(waiting, Effect.succeed(pending)), once.claim)
+        const onWait = (pending: PendingApproval) => Deferred.doneUnsafe(waiting, Effect.succeed(pending))
+        const round = new Round(before, first, onWait, once.claim)
         const answered = registration.handle(payload).pipe(
           Effect.provideService(CurrentRound, round),
           Effect.flatMap((result): Effect.Effect<McpSchema.CallToolResult | McpSchema.InputRequired> =>

@@ -1,11 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { Budgets, Decisions, Suspension } from "effect-vargate"
 import * as GovernedMcpProxy from "effect-vargate/mcp/GovernedMcpProxy"
 import type { Message } from "effect-vargate/mcp/JsonRpc"
+import { Unanswered } from "effect-vargate/mcp/McpChannel"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
 import { TestClock } from "effect/testing"
+import { makeShared } from "../../src/mcp/internal/conversation.ts"
+import { converse } from "../../src/mcp/internal/converse.ts"
 import { decide, gateway, scripted, waitingFor } from "../support/mcp.ts"
+import { start as startModern, toldBy as toldByModern } from "../support/mcpModern.ts"
 
 const start = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Options> = {}) {
   const client = yield* scripted
@@ -17,6 +21,7 @@ const start = Effect.fnUntraced(function*(options: Partial<GovernedMcpProxy.Opti
   const tool = (id: number, name: string, args: unknown) =>
     client.says({ jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: args } })
   return {
+    client,
     server,
     tool,
     call: (id: number, message: string) => tool(id, "echo", { message }),
@@ -50,9 +55,129 @@ describe("an MCP proxy that remembers decisions", () => {
       yield* TestClock.adjust("2 seconds")
       yield* serve(1)
       assert.strictEqual(yield* toldBy(1), "echo 1")
-      assert.match(yield* toldBy(2), new RegExp(`^PERFORMED BEFORE: .*${actionId}, once`))
+      assert.match(yield* toldBy(2), new RegExp(`^PERFORMED BEFORE: .*${actionId}, once.* Its result: .*echo 1`))
       assert.strictEqual(callsOf(), 1)
       assert.strictEqual(yield* asked, 1)
+    }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
+
+  for (
+    const [title, answer, told] of [
+      ["an error", { error: { code: -32000, message: "down" } }, /^FAILED: this very action was asked for before/],
+      ["a failed result", { result: { isError: true, content: [{ type: "text", text: "down" }] } }, /^FAILED: /],
+      ["a task", { result: { task: { taskId: "t-1", status: "working" } } }, /^NOT PERFORMED AGAIN: /]
+    ] as const
+  ) {
+    it.effect(`tells the other one how it ended, where the server answers with ${title}`, () =>
+      Effect.gen(function*() {
+        const { call, client, server, toldBy } = yield* start()
+        yield* call(1, "delicate a")
+        yield* waitingFor("delicate a")
+        yield* call(2, "delicate a")
+        yield* TestClock.adjust("2 seconds")
+        yield* decide("approve", "delicate a")
+        yield* TestClock.adjust("2 seconds")
+        yield* server.hears((message) => message["id"] === 1)
+        // The server may take longer than any wait for a reviewer.
+        yield* TestClock.adjust("20 minutes")
+        assert.isUndefined(client.sent.find(({ id }) => id === 2))
+        yield* server.says({ jsonrpc: "2.0", id: 1, ...answer })
+        assert.match(yield* toldBy(2), told)
+        assert.strictEqual(yield* asked, 1)
+      }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
+  }
+
+  it.effect("tells the other one that it failed, where the server's answer is lost", () =>
+    Effect.gen(function*() {
+      const { call, server, toldBy } = yield* start()
+      yield* call(1, "delicate a")
+      yield* waitingFor("delicate a")
+      yield* call(2, "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      yield* decide("approve", "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      yield* server.hears((message) => message["id"] === 1)
+      yield* server.saysText(new Unanswered("1", "the connection is gone", false))
+      assert.match(yield* toldBy(1), /^OUTCOME UNKNOWN/)
+      assert.match(yield* toldBy(2), /^FAILED: this very action was asked for before/)
+    }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
+
+  it.effect("says while the other one waits that it does, where its client asked for that", () =>
+    Effect.gen(function*() {
+      const { call, client, toldBy } = yield* start()
+      yield* call(1, "delicate a")
+      const actionId = yield* waitingFor("delicate a")
+      yield* client.says({
+        jsonrpc: "2.0",
+        id: 2,
+        method: "tools/call",
+        params: { name: "echo", arguments: { message: "delicate a" }, _meta: { progressToken: "p" } }
+      })
+      yield* TestClock.adjust("25 seconds")
+      const progress = client.sent.filter(({ method }) => method === "notifications/progress")
+      assert.lengthOf(progress, 3)
+      assert.include(JSON.stringify(progress), actionId)
+      yield* decide("reject", "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      assert.match(yield* toldBy(2), /^NOT PERFORMED: a reviewer rejected/)
+      yield* TestClock.adjust("1 minute")
+      assert.lengthOf(client.sent.filter(({ method }) => method === "notifications/progress"), 3)
+    }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
+
+  it.effect("hands no client the result of another one's call, though they have one agent", () =>
+    Effect.gen(function*() {
+      const options = { tool: "words" }
+      const shared = yield* makeShared("test", options)
+      const begin = Effect.fnUntraced(function*(principal: string) {
+        const client = yield* scripted
+        const server = yield* scripted
+        yield* Effect.forkChild(converse(client.channel, server.channel, options, shared, principal), {
+          startImmediately: true
+        })
+        return { client, server }
+      })
+      const [first, second] = yield* Effect.all([begin("ann"), begin("bob")])
+      const own = yield* begin("ann")
+      const params = { name: "echo", arguments: { message: "delicate a" } }
+      const asks = (of: typeof first) => of.client.says({ jsonrpc: "2.0", id: 1, method: "tools/call", params })
+      yield* asks(first)
+      yield* waitingFor("delicate a")
+      yield* asks(second)
+      yield* asks(own)
+      yield* TestClock.adjust("2 seconds")
+      yield* decide("approve", "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      yield* first.server.hears((message) => message["id"] === 1)
+      yield* first.server.says({ jsonrpc: "2.0", id: 1, result: { content: [{ type: "text", text: "a secret" }] } })
+      const told = (of: typeof first) =>
+        Effect.map(of.client.hears((message) => message["id"] === 1), (message) => JSON.stringify(message))
+      assert.match(yield* told(own), /PERFORMED BEFORE: .*a secret/)
+      const other = yield* told(second)
+      assert.match(other, /PERFORMED BEFORE: /)
+      assert.notInclude(other, "a secret")
+      assert.strictEqual(yield* asked, 1)
+    }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
+
+  it.effect("lets a client that comes in rounds hear the result in its first round, and not wait longer", () =>
+    Effect.gen(function*() {
+      const { answerOf, call, client, proxy, serve } = yield* startModern()
+      yield* call(1, "delicate a")
+      yield* waitingFor("delicate a")
+      yield* call(2, "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      yield* decide("approve", "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      yield* serve(1, { resultType: "complete", content: [{ type: "text", text: "echo 1" }] })
+      assert.match(toldByModern(yield* answerOf(2)), /^PERFORMED BEFORE: .*echo 1/)
+
+      yield* call(3, "delicate b")
+      yield* waitingFor("delicate b")
+      yield* call(4, "delicate b")
+      yield* TestClock.adjust("24 seconds")
+      assert.isUndefined(client.sent.find(({ id }) => id === 4))
+      yield* TestClock.adjust("1 second")
+      assert.match(toldByModern(yield* answerOf(4)), /^NOT PERFORMED YET: /)
+      assert.strictEqual(yield* asked, 2)
+      yield* Fiber.interrupt(proxy)
     }).pipe(Effect.provide([GatewayMemory.layer(gateway), Decisions.layerMemory()])))
 
   it.effect("refuses what was rejected just now, with the note", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Redacted, Schema, type Scope } from "effect"
-import { Approvals, Governed, Reviews, Transport } from "effect-vargate"
+import { Approvals, Decisions, Governed, Reviews, Transport } from "effect-vargate"
 import * as GovernedMcpServer from "effect-vargate/mcp/GovernedMcpServer"
 import * as HandOverClaims from "effect-vargate/mcp/HandOverClaims"
 import * as GatewayMemory from "effect-vargate/testing/GatewayMemory"
@@ -141,6 +141,30 @@ describe("GovernedMcpServer, in rounds", () => {
       assert.lengthOf(yield* records, 2)
     })
   )
+
+  it.effect("lets a call that joins another one's wait hear the result in its first round, and not wait longer", () =>
+    Effect.gen(function*() {
+      const { ran, server } = yield* serving()
+      const client = yield* connect(server, { era })
+      const first = yield* Effect.forkChild(call(client, "delicate a"), { startImmediately: true })
+      yield* waitingFor("delicate a")
+      const second = yield* Effect.forkChild(call(client, "delicate a"), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      yield* decide("approve", "delicate a")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual((yield* Fiber.join(first)).result!.structuredContent, { echo: "delicate a" })
+      assert.match(said(yield* Fiber.join(second)), /PERFORMED BEFORE: .*Its result: .*delicate a/)
+      const waits = yield* Effect.forkChild(call(client, "delicate b"), { startImmediately: true })
+      yield* waitingFor("delicate b")
+      const third = yield* Effect.forkChild(call(client, "delicate b"), { startImmediately: true })
+      yield* TestClock.adjust("24 seconds")
+      assert.isUndefined(third.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(waits)).result!.resultType, "input_required")
+      assert.match(said(yield* Fiber.join(third)), /NOT PERFORMED YET: /)
+      assert.deepStrictEqual(ran, ["delicate a"])
+      assert.lengthOf(yield* records, 2)
+    }).pipe(Effect.scoped, Effect.provide([world, Decisions.layerMemory()])))
 
   inMemory(
     "takes no state for anything but its own call",

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { PendingApproval, VargateError } from "../../errors/VargateError.ts"
 import type { ActionId } from "../../model/ActionId.ts"
@@ -12,6 +13,8 @@ import type { ActionId } from "../../model/ActionId.ts"
 export class Round {
   /** The action that an earlier round submitted. */
   readonly resumes: PendingApproval | undefined
+  /** How long a call that joins another one's wait waits. */
+  readonly patience: Duration.Input
   private readonly onWait: (pending: PendingApproval) => void
   /** Runs just before the action is begun, which it is not where this fails. */
   readonly claim: (actionId: ActionId) => Effect.Effect<void, VargateError>
@@ -19,10 +22,12 @@ export class Round {
 
   constructor(
     resumes: PendingApproval | undefined,
+    patience: Duration.Input,
     onWait: (pending: PendingApproval) => void,
     claim: (actionId: ActionId) => Effect.Effect<void, VargateError> = () => Effect.void
   ) {
     this.resumes = resumes
+    this.patience = patience
     this.onWait = onWait
     this.claim = claim
   }

@@ -7,7 +7,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Approvals from "../../approvals/Approvals.ts"
 import type * as AuditLog from "../../audit/AuditLog.ts"
 import { capture, type CapturedRequest } from "../../calls/internal/capturedRequest.ts"
 import type { ParamsSnapshot } from "../../calls/internal/paramsSnapshot.ts"
@@ -17,7 +16,7 @@ import type { SubmitError } from "../../errors/VargateError.ts"
 import { Agent, type AgentIdentity } from "../../model/Agent.ts"
 import type { ToolCallRequest } from "../../model/ToolCall.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
-import { type GuardedCall, guardsOf, type Submitting } from "./guards.ts"
+import { type GuardedCall, guardsOf, type Join, type Submitting } from "./guards.ts"
 
 /**
  * How a call is submitted.
@@ -44,13 +43,13 @@ export interface Submission {
 }
 
 /**
- * Submits a call. Where `join` is given, a call that another one waits for already waits with it, so long.
+ * Submits a call. Where `join` is given, a call that another one waits for already waits with it.
  *
  * @internal
  */
 export const decide = (
   request: ToolCallRequest & Submission,
-  join?: Approvals.AwaitOptions
+  join?: Join
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
   Effect.withFiber((fiber) => {
     const { reconcile, retry = RetryPolicy.standard } = request
@@ -85,7 +84,7 @@ class Captured implements GuardedCall {
   readonly same: GuardedCall["same"]
   readonly allowDuplicate: boolean
   readonly token = crypto.randomUUID()
-  readonly join: Approvals.AwaitOptions | undefined
+  readonly join: Join | undefined
   private readonly snapshot: ParamsSnapshot
 
   constructor(
@@ -93,7 +92,7 @@ class Captured implements GuardedCall {
     snapshot: ParamsSnapshot,
     ambient: AgentIdentity,
     same: GuardedCall["same"],
-    join: Approvals.AwaitOptions | undefined
+    join: Join | undefined
   ) {
     this.agentId = (agent ?? ambient).id
     this.tool = tool

@@ -11,10 +11,26 @@ import * as Metric from "effect/Metric"
 import type { Approved } from "../../approvals/Approval.ts"
 import type * as Approvals from "../../approvals/Approvals.ts"
 import type * as ToolCalls from "../../calls/ToolCalls.ts"
-import type { ApprovalError, Expired, Rejected, SubmitError, VargateError } from "../../errors/VargateError.ts"
+import type {
+  ApprovalError,
+  Expired,
+  PendingApproval,
+  Rejected,
+  SubmitError,
+  VargateError
+} from "../../errors/VargateError.ts"
 import { annotate } from "../../internal/spans.ts"
 import type { ActionId } from "../../model/ActionId.ts"
 import { interventions } from "../../transport/Metrics.ts"
+
+/**
+ * How a call that joins another one's wait waits, and what it does meanwhile.
+ *
+ * @internal
+ */
+export interface Join extends Approvals.AwaitOptions {
+  readonly whileWaiting?: ((pending: PendingApproval) => Effect.Effect<void>) | undefined
+}
 
 /**
  * A call that is about to be submitted.
@@ -33,8 +49,8 @@ export interface GuardedCall {
   readonly allowDuplicate: boolean
   /** Names this submission: a durable call that is submitted again by another process is still the same one. */
   readonly token: string
-  /** How long a call that joins another one's wait waits; undefined where it does not. */
-  readonly join: Approvals.AwaitOptions | undefined
+  /** Undefined where it does not wait with another one. */
+  readonly join: Join | undefined
 }
 
 /**

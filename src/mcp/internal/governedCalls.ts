@@ -22,6 +22,7 @@ import type { PendingApproval } from "../../errors/VargateError.ts"
 import * as Clearance from "../../governed/Clearance.ts"
 import * as Governed from "../../governed/Governed.ts"
 import { begun } from "../../governed/internal/begun.ts"
+import { Client, Ended, Ending } from "../../governed/internal/endings.ts"
 import * as Refusal from "../../governed/Refusal.ts"
 import { sha256 } from "../../internal/sha256.ts"
 import { ActionId } from "../../model/ActionId.ts"
@@ -67,6 +68,8 @@ export interface Parts {
   readonly claims: Claims
   /** On whose behalf the client asks, as JSON. */
   readonly principal: string
+  /** The same, where clients are told apart. */
+  readonly client: string | undefined
   /** Remembers whose a task is that the server has begun. */
   readonly onTask: (taskId: string) => void
   readonly services: Context.Context<Clearance.Services>
@@ -85,7 +88,8 @@ type Passing = Omit<HandOver, "until"> & {
 
 /** @internal */
 export const make = (
-  { calls, claims, onTask, options, principal, server, services, shared: { sealer, waiting }, tellClient }: Parts
+  { calls, claims, client, onTask, options, principal, server, services, shared: { sealer, waiting }, tellClient }:
+    Parts
 ) => {
   const { inbox, onPending, progressEvery = "10 seconds", rounds = {}, tell = Refusal.reasonOf } = options
   const asking = onPending?._tag === "Answer" ? onPending : undefined
@@ -114,7 +118,7 @@ export const make = (
       )
 
   /** The client gets the gateway's result where the gateway executed the call; the server's comes by itself. */
-  const report = Effect.fnUntraced(function*(call: Call, done: Governed.Done<void>) {
+  const report = Effect.fnUntraced(function*(call: Call, done: Governed.Done<unknown>) {
     if (done.executedBy !== "gateway") return
     const result = yield* Clearance.resultOf(done)
     yield* call.method === "tools/call"
@@ -173,41 +177,49 @@ export const make = (
     )
   }
 
-  /** Hands a message over, and answers the client with what the server says. */
+  /** Hands a message over, answers the client with what the server says, and says how the call ended. */
   const pass = Effect.fnUntraced(function*(call: Call, text: string, passing: Passing) {
     const { actionId, until } = passing
     const said = yield* handOver(call, text, actionId)
     if (said._tag === "Lost") {
-      return yield* refuse(
+      yield* refuse(
         call,
         said.isUnsent ? mcpResults.unsent(actionId) : mcpResults.answerLost(actionId),
         actionId
       )
+      return new Ending(() => new Ended("failed"))
     }
     const told = yield* inRounds(call, said, passing)
-    if (told === undefined) return yield* refuse(call, mcpResults.answerLost(actionId), actionId)
+    if (told === undefined) {
+      yield* refuse(call, mcpResults.answerLost(actionId), actionId)
+      return isLeft
+    }
     if (until !== undefined) {
       yield* Effect.ignore(claims.keep({ ...passing, until }, `{"${told.member}":${told.json}}`))
     }
     yield* told.isSame && said.object.raw("id") === call.id
       ? Effect.suspend(() => take(call) ? tellClient(said.object.text) : Effect.void)
       : answer(call, told.member, told.json)
+    return new Ending(() => endedWith(told.member, told.json))
   })
 
   /** The same, where others may ask for it too: the first one hands it over, the others hear what that was answered. */
   const passOnce = Effect.fnUntraced(function*(
     call: Call,
     passing: Passing & { readonly until: number },
-    passed: Effect.Effect<void, Refusal.Refused, Clearance.Services>
+    passed: Effect.Effect<Ending, Refusal.Refused, Clearance.Services>
   ) {
     const { answer: kept, isOurs } = yield* claims.claim(passing)
     if (isOurs) return yield* passed
     const before = kept === undefined ? undefined : objectAt(kept)
     for (const member of ["result", "error"] as const) {
       const json = before?.raw(member)
-      if (json !== undefined) return yield* answer(call, member, json)
+      if (json === undefined) continue
+      yield* answer(call, member, json)
+      return new Ending(() => endedWith(member, json))
     }
     yield* refuse(call, mcpResults.handedOverBefore(passing.actionId), passing.actionId)
+    return isLeft
   })
 
   /** What a reviewer has approved is performed, in the name of the request that asked after it. */
@@ -270,6 +282,7 @@ export const make = (
         : onPending?._tag === "Wait"
         ? onPending
         : undefined,
+      joins: isInRounds ? { timeout: rounds.first ?? "25 seconds" } : undefined,
       whileWaiting: reportWait(call)
     }, (actionId) => pass(call, call.object.text, { actionId, round: 0 }))
     const done = yield* Effect.catchTag(submitted, "PendingApproval", (pending) =>
@@ -465,6 +478,7 @@ export const make = (
         Effect.andThen(Effect.logError(`${call.name}: a fault`, defect), refuse(call, mcpResults.fault))
       ),
       Clearance.withSpan(call.name, call.id.replaceAll("\"", "")),
+      Effect.provideService(Client, client),
       Effect.provideContext(services)
     )
 
@@ -481,6 +495,19 @@ export const make = (
 
   return { asksForWithheld, carryOut, checkTool, isCheck, refusalByPins, refuse }
 }
+
+/** How a call ended by what the server answered: what it asks for, and what it does later, is no end. */
+const endedWith = (member: "result" | "error", json: string): Ended => {
+  if (member === "error") return new Ended("failed")
+  const result: unknown = JSON.parse(json)
+  if (!JsonRpc.isRecord(result)) return new Ended("performed", result)
+  if (result["resultType"] === "input_required" || result["resultType"] === "task" || "task" in result) {
+    return new Ended("left")
+  }
+  return result["isError"] === true ? new Ended("failed") : new Ended("performed", result)
+}
+
+const isLeft = new Ending(() => new Ended("left"))
 
 type Answered = Extract<ServerAnswer, { readonly _tag: "Answered" }>
 

@@ -71,6 +71,7 @@ export const make = Effect.fnUntraced(function*(
     shared,
     claims: yield* HandOverClaims,
     principal: JSON.stringify([(yield* Agent).id, principal]),
+    client: principal ?? undefined,
     onTask: (taskId) => {
       if (principal === null) return
       shared.tasks.set(taskId, principal)

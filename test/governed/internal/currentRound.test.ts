@@ -10,7 +10,7 @@ describe("Round", () => {
     Effect.gen(function*() {
       for (const decision of [Effect.succeed("yes"), Effect.fail("no")]) {
         const heard: Array<VargateError.PendingApproval> = []
-        const round = new Round(undefined, (pending) => void heard.push(pending))
+        const round = new Round(undefined, "1 second", (pending) => void heard.push(pending))
         const exit = yield* Effect.exit(round.wait(pending, decision))
         assert.deepStrictEqual(exit, yield* Effect.exit(decision))
         assert.deepStrictEqual(heard, [pending])
@@ -20,7 +20,7 @@ describe("Round", () => {
 
   it.effect("leaves to the next round what is decided after it was cut off", () =>
     Effect.gen(function*() {
-      const round = new Round(undefined, () => {})
+      const round = new Round(undefined, "1 second", () => {})
       const decision = yield* Deferred.make<string>()
       const waiting = yield* Effect.forkChild(round.wait(pending, Deferred.await(decision)), { startImmediately: true })
       assert.isTrue(round.cutOff())
@@ -32,7 +32,7 @@ describe("Round", () => {
     }))
 
   it("belongs to the first call alone", () => {
-    const round = new Round(pending, () => {})
+    const round = new Round(pending, "1 second", () => {})
     assert.deepStrictEqual([round.take(), round.take()], [true, false])
   })
 })
