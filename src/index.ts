@@ -67,8 +67,8 @@ export * as AnchorsReport from "./verify/anchors/AnchorsReport.ts"
  *
  * Nothing about the chain is taken from the gateway: chain id, contract, owner and code are pinned by the auditor, nodes
  * are the auditor's own, asked by plain JSON-RPC (`eth_chainId`, `eth_getBlockByNumber`, `eth_getCode`, `eth_call`,
- * `eth_getTransactionReceipt`). Every entry of the contract is read at one final block, so that no logs and no archive
- * node are needed.
+ * `eth_getTransactionReceipt`). Every entry of the contract is read at one final block, so that no archive node is needed;
+ * logs (`eth_getLogs`) are asked for only where `ownerSince` is pinned.
  *
  * **Example** (Two nodes that must agree)
  *

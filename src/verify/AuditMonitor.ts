@@ -158,10 +158,7 @@ const makeWith = Effect.fnUntraced(function*(verify: Look, hasAnchors: boolean) 
         // Nodes that cannot be asked are asked again with the next look.
         if (isAlerted || now - anchorsSeen < silence) return [event]
         isAlerted = true
-        const failure = event.anchors.nodes.flatMap(({ label, why }) =>
-          why === undefined ? [] : [`node ${label} ${why}`]
-        )
-          .join("; ")
+        const failure = event.anchors.gaps.join("; ")
         return [event, new Alert({ at: event.at, reason: "Unverifiable", anchors: event.anchors, failure })]
       })
 

@@ -17,7 +17,7 @@ import type { MonitorEvent } from "../../src/verify/MonitorEvent.ts"
 import { seeded } from "../support/generateJson.ts"
 import { gateway, submitSome } from "../support/rawLog.ts"
 import { hour, settableClock } from "../support/wallClock.ts"
-import { chainId, contract, nodes, ScriptedChain } from "./anchors/scriptedChain.ts"
+import { chainId, contract, nodes, otherContract, ScriptedChain } from "./anchors/scriptedChain.ts"
 
 /** The monitor over a connection that can be cut. */
 const monitored = Effect.fnUntraced(function*() {
@@ -206,13 +206,13 @@ describe("with anchors", () => {
     const chain = new ScriptedChain()
     chain.anchor(yield* Merkle.use((merkle) => merkle.roots()))
     chain.mine(4200)
-    const node = { isOut: false, asked: 0 }
+    const node = { isOut: false, hasLogs: true, asked: 0 }
     const wire = nodes({
       a: {
         chain,
-        answer: (_, __, honest) => {
+        answer: (method, _, honest) => {
           node.asked++
-          return node.isOut ? ScriptedTransport.json(403, {}) : honest()
+          return node.isOut || (method === "eth_getLogs" && !node.hasLogs) ? ScriptedTransport.json(403, {}) : honest()
         }
       }
     })
@@ -224,6 +224,7 @@ describe("with anchors", () => {
         finality: "finalized",
         maxDelay: "1 hour",
         maxLag: "1 day",
+        ownerSince: 0,
         retries: 0
       }).pipe(
         Layer.provideMerge(Layer.fresh(Checkpoints.layerMemory)),
@@ -269,6 +270,29 @@ describe("with anchors", () => {
       assert(alert._tag === "Alert", alert._tag)
       assert.strictEqual(alert.reason, "Anchors")
       assert.deepStrictEqual(alert.anchors?.findings.map(({ _tag }) => _tag), ["ForkedTree"])
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("says when the contract has had another owner, and when its logs are not shown", () =>
+    Effect.gen(function*() {
+      const { advance, chain, events, node } = yield* anchored({ anchorsEvery: "10 minutes" })
+      assert.isTrue(events[0]?.anchors?.valid)
+      const { owner } = chain
+      chain.transfer(otherContract, 4201)
+      chain.transfer(owner, 4202)
+      yield* advance(15)
+      const alert = events.at(-2)!
+      assert(alert._tag === "Alert" && alert.reason === "Anchors", alert._tag)
+      assert.deepStrictEqual(alert.anchors?.findings.map(({ _tag }) => _tag), [
+        "OwnershipTransferred",
+        "OwnershipTransferred"
+      ])
+      chain.transfers = []
+      node.hasLogs = false
+      yield* advance(40)
+      const unverifiable = events.filter((event) => event._tag === "Alert" && event.reason === "Unverifiable")
+      assert.deepStrictEqual(unverifiable.map((event) => event._tag === "Alert" && event.failure), [
+        "node a answered 403 to eth_getLogs: its owners are not known"
+      ])
     }).pipe(Effect.provide(gateway())))
 
   it.effect("asks again with every look while nodes are away, and says once when that lasts", () =>

@@ -25,6 +25,7 @@ const File = Schema.fromJsonString(Schema.Struct({
   chainId: Schema.Int,
   contract: Schema.String,
   owner: Schema.optionalKey(Schema.String),
+  ownerSince: Schema.optionalKey(Schema.Int),
   codeHash: Schema.optionalKey(Schema.String),
   systemId: Schema.optionalKey(Schema.String),
   finality: Schema.Union([Schema.Literal("finalized"), Schema.Struct({ confirmations: Schema.Int })]),
@@ -32,6 +33,7 @@ const File = Schema.fromJsonString(Schema.Struct({
   maxLag: Schema.optionalKey(Schema.String),
   fromTree: Schema.optionalKey(Schema.Int),
   minNodes: Schema.optionalKey(Schema.Int),
+  logRange: Schema.optionalKey(Schema.Int),
   nodes: Schema.Array(Schema.Struct({
     label: Schema.String,
     url: Secret,
@@ -101,7 +103,19 @@ export const aboutAnchors = (path: string) => <E>(error: E | VargateError): E | 
     : error
 }
 
-const fileFields = ["nodes", "chainId", "contract", "owner", "codeHash", "finality", "fromTree", "minNodes", "systemId"]
+const fileFields = [
+  "nodes",
+  "chainId",
+  "contract",
+  "owner",
+  "ownerSince",
+  "codeHash",
+  "finality",
+  "fromTree",
+  "minNodes",
+  "logRange",
+  "systemId"
+]
 
 const isAboutFile = (issues: ReadonlyArray<{ readonly path: ReadonlyArray<PropertyKey> }>) =>
   issues.every(({ path: [field] }) => typeof field === "string" && fileFields.includes(field))
@@ -128,14 +142,12 @@ export const anchorsWord = (report: AnchorsReport): Line => {
 
 /** @internal */
 export const anchorLines = (
-  { findings, nodes, omittedFindings }: AnchorsReport,
+  { findings, gaps, omittedFindings }: AnchorsReport,
   width: number | undefined
 ): ReadonlyArray<Line> => {
   const hidden = Math.max(0, findings.length - shown) + omittedFindings
   return [
-    ...nodes.flatMap(({ label, why }): ReadonlyArray<Line> =>
-      why === undefined ? [] : [[yellow("NotChecked"), `  node ${label} ${why}`]]
-    ),
+    ...gaps.map((gap): Line => [yellow("NotChecked"), `  ${gap}`]),
     ...findings.slice(0, shown).flatMap((finding): ReadonlyArray<Line> => [
       [red(finding._tag), "tree" in finding && finding.tree !== undefined ? `  tree ${finding.tree}` : ""],
       ...indented(meaningOf(finding), width)
@@ -159,6 +171,10 @@ const meaningOf = (finding: AnchorFinding): string => {
       return `The contract's code hashes to ${brief(finding.found)}, not to ${brief(finding.expected)}.`
     case "WrongOwner":
       return `The contract belongs to ${finding.found ?? "an unknown account"}, not to ${finding.expected}.`
+    case "OwnershipTransferred":
+      return `The contract went from ${finding.from} to ${finding.to} in block ${finding.block}.`
+    case "AnchoredByAnother":
+      return `Entry ${finding.anchorIndex} was written while the contract belonged to ${finding.owner}.`
     case "MalformedTransaction":
       return "What the gateway names as its transaction is no transaction hash."
     case "TransactionMissing":

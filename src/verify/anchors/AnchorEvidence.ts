@@ -11,8 +11,8 @@ import { Exchange } from "./internal/node.ts"
  *
  * **Details**
  *
- * Answers are cut down to what is looked at: fields of a block's header, a receipt with its events of anchors, results of
- * calls. There is no URL in it. It shows what the exporter was told; a third party that doubts it asks a node of its own for the
+ * Answers are cut down to what is looked at: fields of a block's header, a receipt with its events of anchors, logs of
+ * the contract, results of calls. There is no URL in it. It shows what the exporter was told; a third party that doubts it asks a node of its own for the
  * same transactions and blocks.
  *
  * @category models
@@ -22,6 +22,9 @@ export class AnchorEvidence extends Schema.Class<AnchorEvidence>("effect-vargate
   chainId: Schema.Int,
   contract: Schema.String,
   owner: Schema.optionalKey(Schema.String),
+  ownerSince: Schema.optionalKey(Schema.Int),
+  /** In how large ranges logs were asked for at first. */
+  logRange: Schema.optionalKey(Schema.Int),
   codeHash: Schema.optionalKey(Schema.String),
   systemId: Schema.String,
   finality: Schema.Union([Schema.Literal("finalized"), Schema.Struct({ confirmations: Schema.Int })]),

@@ -11,8 +11,8 @@
  *
  * Nothing about the chain is taken from the gateway: chain id, contract, owner and code are pinned by the auditor, nodes
  * are the auditor's own, asked by plain JSON-RPC (`eth_chainId`, `eth_getBlockByNumber`, `eth_getCode`, `eth_call`,
- * `eth_getTransactionReceipt`). Every entry of the contract is read at one final block, so that no logs and no archive
- * node are needed.
+ * `eth_getTransactionReceipt`). Every entry of the contract is read at one final block, so that no archive node is needed;
+ * logs (`eth_getLogs`) are asked for only where `ownerSince` is pinned.
  *
  * **Example** (Two nodes that must agree)
  *
@@ -217,10 +217,11 @@ const ask = Effect.fnUntraced(function*(
   const askedAt = yield* DateTime.now
   const now = DateTime.toEpochMillis(askedAt)
   const report = yield* examineAnchors({ questions, trees, settings, seenAt, now, chain })
-  const { maxFindings: _, nodeTimeout: __, codeHash, maxLag, owner, ...pinned } = settings
+  const { maxFindings: _, nodeTimeout: __, codeHash, logRange, maxLag, owner, ownerSince, ...pinned } = settings
   const evidence = new AnchorEvidence({
     ...pinned,
     ...(owner === undefined ? {} : { owner }),
+    ...(ownerSince === undefined ? {} : { logRange, ownerSince }),
     ...(codeHash === undefined ? {} : { codeHash }),
     maxLagSeconds: Math.ceil(Duration.toSeconds(maxLag)),
     toTree: Math.max(-1, ...trees.map(({ tree }) => tree.index)),

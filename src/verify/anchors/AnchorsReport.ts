@@ -51,6 +51,34 @@ export class WrongOwner extends Schema.TaggedClass<WrongOwner>("effect-vargate/a
 }) {}
 
 /**
+ * The contract went from one owner to another in a block from which on it must not have: also where it has come back since.
+ * Who owns it writes anchors.
+ *
+ * @category findings
+ * @since 0.2.0
+ */
+export class OwnershipTransferred
+  extends Schema.TaggedClass<OwnershipTransferred>("effect-vargate/anchors/OwnershipTransferred")(
+    "OwnershipTransferred",
+    { block: Schema.Int, tx: Schema.String, from: Schema.String, to: Schema.String }
+  )
+{}
+
+/**
+ * The tree was anchored while the contract belonged to another account than to the one that it should belong to.
+ *
+ * @category findings
+ * @since 0.2.0
+ */
+export class AnchoredByAnother
+  extends Schema.TaggedClass<AnchoredByAnother>("effect-vargate/anchors/AnchoredByAnother")("AnchoredByAnother", {
+    tree: Schema.Int,
+    anchorIndex: Schema.Int,
+    owner: Schema.String
+  })
+{}
+
+/**
  * The gateway names something as the tree's transaction that is no transaction hash. No node was asked for it.
  *
  * @category findings
@@ -250,7 +278,7 @@ export class ForkedTree extends Schema.TaggedClass<ForkedTree>("effect-vargate/a
 export class NodesDisagree extends Schema.TaggedClass<NodesDisagree>("effect-vargate/anchors/NodesDisagree")(
   "NodesDisagree",
   {
-    about: Schema.Literals(["block", "code", "owner", "entries", "tree"]),
+    about: Schema.Literals(["block", "code", "owner", "transfers", "entries", "tree"]),
     tree: Schema.optional(Schema.Int),
     answers: Schema.Array(Schema.Struct({ node: Schema.String, answer: Schema.String }))
   }
@@ -267,6 +295,8 @@ export const AnchorFinding = Schema.Union([
   NoContract,
   WrongCode,
   WrongOwner,
+  OwnershipTransferred,
+  AnchoredByAnother,
   MalformedTransaction,
   TransactionMissing,
   Reverted,
@@ -348,13 +378,42 @@ export const NodeState = Schema.Struct({
 export type NodeState = typeof NodeState.Type
 
 /**
+ * Whether the contract has had one owner since a block, as its logs show.
+ *
+ * | state | meaning |
+ * | --- | --- |
+ * | `unchanged` | there is no transfer in the logs |
+ * | `changed` | a finding says when, from which account and to which |
+ * | `disputed` | nodes do not answer alike |
+ * | `notChecked` | too few nodes have shown their logs: nothing is known |
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Ownership = Schema.Struct({
+  since: Schema.Int,
+  state: Schema.Literals(["unchanged", "changed", "disputed", "notChecked"]),
+  /** Which nodes have shown their logs. */
+  nodes: Schema.Array(NodeState)
+})
+
+/**
+ * The type of {@link Ownership}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Ownership = typeof Ownership.Type
+
+/**
  * The verdict on anchors.
  *
  * **Details**
  *
  * `valid` means: enough nodes could be asked and answer alike; they are on the pinned chain; the pinned contract, with the
  * pinned code and owner, has an entry with the root, size and range of each tree, in a final block, in time; none of its
- * entries continues our trees otherwise; and the records of the log, each verified, lead to those roots.
+ * entries continues our trees otherwise; where a block is pinned from which on its owner must not have changed, its logs show
+ * no transfer; and the records of the log, each verified, lead to those roots.
  *
  * **Gotchas**
  *
@@ -363,6 +422,8 @@ export type NodeState = typeof NodeState.Type
  * - A fork of the very first tree cannot be told from another tenant's first tree, and other tenants' entries cannot be
  *   judged.
  * - A node that is asked alone is believed.
+ * - Without `ownerSince` the owner is that of one block: one that was changed and changed back since is not noticed. With it,
+ *   nothing is said about who owned the contract before that block.
  * - What was never recorded is not on the chain either.
  *
  * @category models
@@ -370,7 +431,7 @@ export type NodeState = typeof NodeState.Type
  */
 export class AnchorsReport extends Schema.Class<AnchorsReport>("effect-vargate/AnchorsReport")({
   valid: Schema.Boolean,
-  /** Whether as many nodes as demanded could be asked. */
+  /** Whether as many nodes as demanded could be asked, also for logs where these are needed. */
   isChecked: Schema.Boolean,
   chainId: Schema.Int,
   contract: Schema.String,
@@ -381,6 +442,8 @@ export class AnchorsReport extends Schema.Class<AnchorsReport>("effect-vargate/A
     at: Schema.DateTimeUtcFromString
   })),
   nodes: Schema.Array(NodeState),
+  /** Whether the owner has changed, where a block was pinned from which on it must not have. */
+  ownership: Schema.optional(Ownership),
   /** Oldest first. */
   trees: Schema.Array(TreeAnchor),
   /** Entries of the contract that were read, and how many of them belong to none of these trees. */
@@ -394,6 +457,18 @@ export class AnchorsReport extends Schema.Class<AnchorsReport>("effect-vargate/A
 }) {
   /** Whether every node could be asked, and every tree is anchored or may still be in time. */
   get isComplete(): boolean {
-    return this.nodes.every(({ isChecked }) => isChecked) && this.trees.every(({ state }) => state !== "notChecked")
+    return [...this.nodes, ...this.ownership?.nodes ?? []].every(({ isChecked }) => isChecked) &&
+      this.trees.every(({ state }) => state !== "notChecked")
+  }
+
+  /** What could not be asked, a sentence without its end for each node. */
+  get gaps(): ReadonlyArray<string> {
+    const whyOf = ({ label, why }: NodeState) => why === undefined ? [] : [`node ${label} ${why}`]
+    const gone = new Set(this.nodes.flatMap(({ isChecked, label }) => isChecked ? [] : [label]))
+    const withoutLogs = this.ownership?.nodes.filter(({ label }) => !gone.has(label)) ?? []
+    return [
+      ...this.nodes.flatMap(whyOf),
+      ...withoutLogs.flatMap(whyOf).map((why) => `${why}: its owners are not known`)
+    ]
   }
 }

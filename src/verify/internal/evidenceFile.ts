@@ -173,7 +173,7 @@ type CheckedPins = Effect.Success<ReturnType<typeof checkPins>>
 /** Asks what the nodes answered then. Where the reader pins something else, it was not asked, and is not checked. */
 const replayAnchors = (
   trees: ReadonlyArray<CheckedTree>,
-  { askedAt, codeHash, maxLagSeconds, nodes, owner, seenAt, toTree, ...rest }: AnchorEvidence,
+  { askedAt, codeHash, logRange = 1, maxLagSeconds, nodes, owner, ownerSince, seenAt, toTree, ...rest }: AnchorEvidence,
   pins: CheckedPins | undefined,
   maxFindings = 100
 ): Effect.Effect<AnchorsReport> =>
@@ -184,7 +184,10 @@ const replayAnchors = (
     settings: {
       ...rest,
       owner,
+      ownerSince,
       codeHash,
+      // A range that says nothing is none that anything was asked in.
+      logRange: Math.max(1, logRange),
       maxFindings,
       maxLag: Duration.seconds(maxLagSeconds),
       nodeTimeout: Duration.infinity,

@@ -19,6 +19,7 @@ import {
   hour,
   nodes,
   otherContract,
+  owner,
   ScriptedChain
 } from "../../verify/anchors/scriptedChain.ts"
 
@@ -106,12 +107,39 @@ describe("verify --anchors", () => {
       assert.strictEqual(code, 5)
     }).pipe(Effect.provide(gateway())))
 
+  it.effect("says who owned the contract meanwhile, and where that cannot be known", () =>
+    Effect.gen(function*() {
+      const { chain, config } = yield* scene
+      const since = config({ ownerSince: 0, owner, logRange: 2 })
+      assert.strictEqual((yield* vargate(["verify", "--anchors", since], chain)).code, 0)
+      const hidden = yield* vargate(["verify", "--anchors", since], chain, (method, _, honest) =>
+        method === "eth_getLogs" ? ScriptedTransport.json(403, {}) : honest())
+      assert.match(hidden.out, /^Anchors +\? not checked by 1 of 1 node$/m)
+      assert.match(hidden.out, /NotChecked +node a answered 403 to eth_getLogs: its owners are not known/)
+      assert.strictEqual(hidden.code, 5)
+      const before = chain.submissions.length
+      chain.transfer(otherContract, 2 * hour + 501)
+      chain.submit({ ...chain.submissions[before - 1]!.anchoring }, 2 * hour + 502)
+      chain.transfer(owner, 2 * hour + 503)
+      const { code, out } = yield* vargate(["verify", "--anchors", since], chain)
+      assert.match(out, /OwnershipTransferred\n +The contract went from 0xf39f\w+ to 0xe7f1\w+ in block 4\./)
+      assert.notInclude(out, "AnchoredByAnother")
+      assert.strictEqual(code, 1)
+      // As if only the other owner had anchored the second tree.
+      chain.submissions.splice(before - 1, 2, { ...chain.submissions[before]!, index: before - 1 })
+      const foreign = yield* vargate(["verify", "--anchors", since, "--json"], chain)
+      assert.include(foreign.out, "AnchoredByAnother")
+      const shown = yield* vargate(["verify", "--anchors", since], chain)
+      assert.match(shown.out, /AnchoredByAnother +tree 1\n +Entry 1 was written while the contract belonged to 0xe7f1/)
+    }).pipe(Effect.provide(gateway())))
+
   it.effect("refuses a file that says something else, and names the field", () =>
     Effect.gen(function*() {
       const { chain, config } = yield* scene
       const refused: ReadonlyArray<readonly [object, RegExp]> = [
         [{ chainId: "137" }, /chain.json does not say where anchors are: chainId: /],
         [{ contract: "0x1" }, /chain.json does not say where anchors are: contract: must be an address/],
+        [{ ownerSince: -1 }, /chain.json does not say where anchors are: ownerSince: must be the number of a block/],
         [{ colour: "red" }, /colour/],
         [{ maxDelay: "soon" }, /maxDelay must be a duration/],
         [{ nodes: [{ label: "a", url: { env: "NO_SUCH" } }] }, /names the variable NO_SUCH, which is not set/]

@@ -16,7 +16,8 @@ import {
   getAnchorData,
   selectors,
   submitAnchorData,
-  submittedTopic
+  submittedTopic,
+  transferredTopic
 } from "../../../src/verify/anchors/internal/contract.ts"
 import { MerkleTree } from "../../../src/verify/MerkleProof.ts"
 import { accounts, type Anvil, contractAbi, hasAnvil, needsAnvil, startAnvil } from "../../support/anvil.ts"
@@ -105,6 +106,7 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
       const client = createPublicClient({ transport: http(node.url) })
       const address = contract
       assert.strictEqual(keccak256(toHex("AnchorSubmitted(uint256,bytes32,bytes32,uint256)")), submittedTopic)
+      assert.strictEqual(keccak256(toHex("OwnershipTransferred(address,address)")), transferredTopic)
       const calls: ReadonlyArray<readonly [string, ReadonlyArray<unknown>, string]> = [
         ["owner", [], selectors.owner],
         ["getAnchorCount", [], selectors.getAnchorCount],
@@ -208,6 +210,80 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
       )
     }))
 
+  test("of a contract that went to another owner and came back are found, by nodes that show and bound their logs", (
+    node,
+    contract
+  ) =>
+    Effect.gen(function*() {
+      const [owner, other] = accounts
+      const blockNumber = () => does(async () => Number(await node.rpc("eth_blockNumber")))
+      const [a, b, c] = hoursOf(3)
+      const [first] = yield* does(() => anchor(node, contract, [a!]))
+      const hand = (from: string, to: string, time: number) =>
+        does(async () => {
+          await node.rpc("eth_sendTransaction", { from, to: contract, data: transferOwnershipData(to), gas: "0x7a120" })
+          await node.mine(time)
+        })
+      yield* hand(owner, other, endOf(a!) + 120)
+      const there = yield* blockNumber()
+      const byOther = yield* does(() => submit(node, contract, anchoringOf(b!), endOf(b!) + 60, other))
+      yield* hand(other, owner, endOf(b!) + 120)
+      const back = yield* blockNumber()
+      const [third] = yield* does(() => anchor(node, contract, [c!]))
+      yield* does(() => settle(node, start + 4 * hour))
+      const trees = [first!, changed(b!, { anchorTx: byOther }), third!]
+
+      // At the last block all is as it should be.
+      assert.isTrue((yield* check(trees, { a: node.url }, contract)).valid)
+      const all = yield* check(trees, { a: node.url }, contract, { ownerSince: 0 })
+      assert.deepStrictEqual(tags(all), ["OwnershipTransferred", "OwnershipTransferred", "AnchoredByAnother"])
+      assert.deepInclude(all.findings[0]!, { block: there, from: owner, to: other })
+      assert.deepInclude(all.findings[1]!, { block: back, from: other, to: owner })
+      assert.deepInclude(all.findings[2]!, { tree: 1, anchorIndex: 1, owner: other })
+      // Both transfers were before it; one was.
+      assert.isTrue((yield* check(trees, { a: node.url }, contract, { ownerSince: back + 1 })).valid)
+      assert.deepStrictEqual(tags(yield* check(trees, { a: node.url }, contract, { ownerSince: back })), [
+        "OwnershipTransferred"
+      ])
+
+      const answering = (answer: (request: JsonRpc) => object | undefined) =>
+        proxy(node.url, (text, request) => JSON.stringify(answer(request) ?? JSON.parse(text)))
+      const bounded = yield* answering(({ method, params: [filter] }) =>
+        method === "eth_getLogs" && Number(filter?.["toBlock"]) - Number(filter?.["fromBlock"]) >= 2
+          ? { jsonrpc: "2.0", id: 1, error: { code: -32005, message: "at most 2 blocks" } }
+          : undefined
+      )
+      assert.deepStrictEqual(
+        (yield* check(trees, { bounded }, contract, { ownerSince: 0 })).findings,
+        all.findings
+      )
+      const silent = yield* answering(({ method }) =>
+        method === "eth_getLogs" ? { jsonrpc: "2.0", id: 1, error: { code: -32601, message: "no" } } : undefined
+      )
+      const unknown = yield* check(trees, { silent }, contract, { ownerSince: back + 1 })
+      assert.deepInclude(unknown, { valid: false, isChecked: false, findings: [] })
+      assert.deepStrictEqual(unknown.ownership?.state, "notChecked")
+      const pruned = yield* answering(({ method }) =>
+        method === "eth_getLogs" ? { jsonrpc: "2.0", id: 1, result: [] } : undefined
+      )
+      assert.deepStrictEqual((yield* check(trees, { pruned }, contract, { ownerSince: 0 })).gaps, [
+        "node pruned does not show all its logs: that of entry 0 is missing: its owners are not known"
+      ])
+      const liar = yield* proxy(node.url, (text, { method }) => {
+        const answer = JSON.parse(text)
+        return method === "eth_getLogs"
+          ? JSON.stringify({
+            ...answer,
+            result: answer.result.filter(({ topics }: { topics: ReadonlyArray<string> }) => topics.length === 2)
+          })
+          : text
+      })
+      assert.isTrue((yield* check(trees, { liar }, contract, { ownerSince: 0 })).valid)
+      const beside = yield* check(trees, { liar, honest: node.url }, contract, { ownerSince: 0 })
+      assert.deepStrictEqual(tags(beside), ["NodesDisagree"])
+      assert.strictEqual(beside.ownership?.state, "disputed")
+    }))
+
   test("at a lying node are believed alone, and found out beside an honest one; one that is gone is not checked", (
     node,
     contract
@@ -215,7 +291,7 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
     Effect.gen(function*() {
       const trees = yield* does(() => anchor(node, contract, hoursOf(2)))
       yield* does(() => settle(node, start + 4 * hour))
-      const liar = yield* lyingProxy(node.url, (text) => text.replaceAll(trees[1]!.root, digest("rewritten")))
+      const liar = yield* proxy(node.url, (text) => text.replaceAll(trees[1]!.root, digest("rewritten")))
       const rewritten = [trees[0]!, changed(trees[1]!, { root: RecordHash.make(digest("rewritten")) })]
       assert.isTrue((yield* check(rewritten, { liar }, contract)).valid)
       const beside = yield* check(rewritten, { liar, honest: node.url }, contract)
@@ -227,15 +303,23 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
     }))
 })
 
-const lyingProxy = (target: string, lie: (text: string) => string) =>
+const transferOwnershipData = (to: string) => `0xf2fde38b${to.slice(2).padStart(64, "0")}`
+
+interface JsonRpc {
+  readonly method: string
+  readonly params: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+const proxy = (target: string, lie: (text: string, request: JsonRpc) => string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const server = createServer(async (request, response) => {
         const body: Array<Buffer> = []
         for await (const chunk of request) body.push(chunk)
         const headers = { "content-type": "application/json" }
-        const answer = await fetch(target, { method: "POST", headers, body: Buffer.concat(body) })
-        response.writeHead(answer.status, headers).end(lie(await answer.text()))
+        const question = Buffer.concat(body).toString()
+        const answer = await fetch(target, { method: "POST", headers, body: question })
+        response.writeHead(answer.status, headers).end(lie(await answer.text(), JSON.parse(question)))
       })
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
       return server

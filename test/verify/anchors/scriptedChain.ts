@@ -3,7 +3,7 @@ import { DateTime } from "effect"
 import { hash } from "node:crypto"
 import { RecordHash } from "../../../src/model/RecordHash.ts"
 import * as ScriptedTransport from "../../../src/testing/ScriptedTransport.ts"
-import { submitAnchorData, submittedTopic } from "../../../src/verify/anchors/internal/contract.ts"
+import { submitAnchorData, submittedTopic, transferredTopic } from "../../../src/verify/anchors/internal/contract.ts"
 import { MerkleTree } from "../../../src/verify/MerkleProof.ts"
 
 export const contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
@@ -71,6 +71,13 @@ interface Submission {
   readonly anchoring: Anchoring
 }
 
+interface Transfer {
+  readonly tx: string
+  readonly block: Block
+  readonly from: string
+  readonly to: string
+}
+
 export type Params = ReadonlyArray<unknown>
 
 interface Call {
@@ -84,6 +91,11 @@ export const callOf = ([call]: Params) => call as Call
 const hex = (number: number) => `0x${number.toString(16)}`
 const word = (number: number) => number.toString(16).padStart(64, "0")
 
+const submittedLog = ({ anchoring, index }: Submission) => ({
+  topics: [submittedTopic, `0x${word(index)}`],
+  data: `0x${anchoring.root}${anchoring.prevRoot}${word(anchoring.records)}`
+})
+
 export class ScriptedChain {
   chainId = chainId
   owner = owner
@@ -91,6 +103,7 @@ export class ScriptedChain {
   confirmed = 0
   blocks: Array<Block> = [{ number: 0, hash: `0x${digest("block 0")}`, time: 0 }]
   submissions: Array<Submission> = []
+  transfers: Array<Transfer> = []
 
   readonly salt: string
 
@@ -129,8 +142,17 @@ export class ScriptedChain {
     })
   }
 
+  /** Hands the contract to another owner, in a block of its own. */
+  transfer(to: string, time: number): void {
+    const block = this.mine(time)
+    this.transfers.push({ tx: `0x${digest(`transfer ${block.number}`)}`, block, from: this.owner, to })
+    this.owner = to
+  }
+
   answer(method: string, params: Params): unknown {
     switch (method) {
+      case "eth_getLogs":
+        return this.logs(params[0] as { readonly fromBlock: string; readonly toBlock: string })
       case "eth_chainId":
         return hex(this.chainId)
       case "eth_getBlockByNumber": {
@@ -155,23 +177,36 @@ export class ScriptedChain {
     throw new Error(`not asked for in this scope: ${method}`)
   }
 
+  private logs({ fromBlock, toBlock }: { readonly fromBlock: string; readonly toBlock: string }): unknown {
+    const placed = ({ block, tx }: Submission | Transfer) => ({
+      address: contract,
+      blockHash: block.hash,
+      blockNumber: hex(block.number),
+      logIndex: "0x0",
+      transactionHash: tx
+    })
+    const padded = (address: string) => `0x${address.slice(2).padStart(64, "0")}`
+    return [
+      ...this.entries(contract).map((submission) => ({ ...placed(submission), ...submittedLog(submission) })),
+      ...this.transfers.map((transfer) => ({
+        ...placed(transfer),
+        topics: [transferredTopic, padded(transfer.from), padded(transfer.to)],
+        data: "0x"
+      }))
+    ].filter(({ blockNumber }) => Number(blockNumber) >= Number(fromBlock) && Number(blockNumber) <= Number(toBlock))
+  }
+
   private receipt(tx: string): unknown {
     const found = this.submissions.find((submission) => submission.tx === tx)
     if (found === undefined) return null
-    const { anchoring, block, index, isSuccess, to } = found
+    const { block, isSuccess, to } = found
     return {
       transactionHash: tx,
       blockHash: block.hash,
       blockNumber: hex(block.number),
       status: isSuccess ? "0x1" : "0x0",
       logsBloom: `0x${"0".repeat(512)}`,
-      logs: isSuccess
-        ? [{
-          address: to,
-          topics: [submittedTopic, `0x${word(index)}`],
-          data: `0x${anchoring.root}${anchoring.prevRoot}${word(anchoring.records)}`
-        }]
-        : []
+      logs: isSuccess ? [{ address: to, ...submittedLog(found) }] : []
     }
   }
 

@@ -51,6 +51,12 @@ export interface Pins {
   readonly contract: string
   /** The account that alone may write anchors. Default: any. */
   readonly owner?: string | undefined
+  /**
+   * The number of a block from which on the contract must not have gone to another owner, neither for a while: it is looked for
+   * in the contract's logs. That a contract made since then was given its owner is no transfer. Default: the owner is
+   * looked at in one block.
+   */
+  readonly ownerSince?: number | undefined
   /** SHA-256 of the contract's code (`eth_getCode`), in hex. Default: any. */
   readonly codeHash?: string | undefined
   /** What the gateway calls itself in its anchors. Default: `vargate-v1`. */
@@ -76,7 +82,7 @@ export interface Options extends Pins {
   readonly maxLag?: Duration.Input | undefined
   /** Time for one question. Default: 10 seconds. */
   readonly timeout?: Duration.Input | undefined
-  /** Time for all questions to one node. Default: 5 minutes. */
+  /** Time for all questions to one node, and as long again for its logs. Default: 5 minutes. */
   readonly nodeTimeout?: Duration.Input | undefined
   /** The largest answer that is read, in bytes. Default: 4 MiB. */
   readonly maxAnswerBytes?: number | undefined
@@ -84,11 +90,22 @@ export interface Options extends Pins {
   readonly retries?: number | undefined
   /** The newest so many entries of the contract are read. Default: 10,000. */
   readonly maxEntries?: number | undefined
+  /**
+   * Logs are asked for in ranges of at most so many blocks; where a node refuses a range, in smaller ones. At most 10,000
+   * questions are asked for them. Default: 10,000.
+   */
+  readonly logRange?: number | undefined
   /** The first so many findings are kept, the others counted. Default: 100. */
   readonly maxFindings?: number | undefined
 }
 
-const defaults = { maxEntries: 10_000, maxFindings: 100, maxAnswerBytes: 4 * 1024 * 1024, retries: 2 } as const
+const defaults = {
+  logRange: 10_000,
+  maxEntries: 10_000,
+  maxFindings: 100,
+  maxAnswerBytes: 4 * 1024 * 1024,
+  retries: 2
+} as const
 
 const labelPattern = /^[A-Za-z0-9._-]{1,64}$/
 const hashPattern = /^(?:0x)?[0-9a-fA-F]{64}$/
@@ -116,10 +133,11 @@ export const checkPins = Effect.fnUntraced(function*(operation: string, pins: Pi
   const issue = (isGood: boolean, path: FieldIssue["path"], message: string) => {
     if (!isGood) issues.push({ path, message })
   }
-  const { chainId, codeHash, contract, finality, fromTree = 0, owner, systemId = "vargate-v1" } = pins
+  const { chainId, codeHash, contract, finality, fromTree = 0, owner, ownerSince, systemId = "vargate-v1" } = pins
   issue(isCount(chainId, 1), ["chainId"], "must be a whole number, at least 1")
   issue(isAddress(contract), ["contract"], "must be an address: 0x and 40 hex digits")
   issue(owner === undefined || isAddress(owner), ["owner"], "must be an address: 0x and 40 hex digits")
+  issue(ownerSince === undefined || isCount(ownerSince, 0), ["ownerSince"], "must be the number of a block")
   issue(
     codeHash === undefined || (typeof codeHash === "string" && hashPattern.test(codeHash)),
     ["codeHash"],
@@ -137,6 +155,7 @@ export const checkPins = Effect.fnUntraced(function*(operation: string, pins: Pi
     chainId,
     contract: contract.toLowerCase(),
     owner: owner?.toLowerCase(),
+    ownerSince,
     codeHash: codeHash?.toLowerCase().replace(/^0x/, ""),
     systemId,
     finality,
@@ -181,6 +200,7 @@ export const checkOptions = Effect.fnUntraced(function*(operation: string, optio
   const settings: Settings = {
     ...pins,
     minNodes: counts.minNodes,
+    logRange: counts.logRange,
     maxEntries: counts.maxEntries,
     maxFindings: counts.maxFindings,
     maxLag: yield* checkDuration(operation, "maxLag", options.maxLag ?? "1 hour"),
@@ -191,6 +211,7 @@ export const checkOptions = Effect.fnUntraced(function*(operation: string, optio
 
 const leasts = [
   ["minNodes", 1],
+  ["logRange", 1],
   ["maxEntries", 1],
   ["maxFindings", 1],
   ["maxAnswerBytes", 1024],

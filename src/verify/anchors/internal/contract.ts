@@ -48,6 +48,9 @@ export const quantity = (number: number): string => `0x${number.toString(16)}`
 /** `AnchorSubmitted(uint256 indexed,bytes32,bytes32,uint256)`. @internal */
 export const submittedTopic = "0x402c6c26903949883d9a5ea19257b522c8da6289278de031a91cc449a23f135f"
 
+/** `OwnershipTransferred(address indexed,address indexed)`. @internal */
+export const transferredTopic = "0x8be0079c531659141344cd1fd0a4f28419497f9722a3daafe3b4186f6b6457e0"
+
 /** @internal */
 export const selectors = {
   owner: "0x8da5cb5b",
@@ -169,6 +172,22 @@ export const decodeSubmitted = (
   return index === undefined
     ? undefined
     : { address: address.toLowerCase(), index, root: wordAt(data.toLowerCase(), 0) }
+}
+
+/**
+ * Reads one log; `undefined` where it is no transfer of the contract to another owner. Addresses are in lower case.
+ *
+ * @internal
+ */
+export const decodeTransferred = (
+  { topics }: { readonly topics?: unknown }
+): { readonly from: string; readonly to: string } | undefined => {
+  if (!Array.isArray(topics) || topics.length !== 3 || String(topics[0]).toLowerCase() !== transferredTopic) {
+    return undefined
+  }
+  const from = decodeAddress(topics[1])
+  const to = decodeAddress(topics[2])
+  return from === undefined || to === undefined ? undefined : { from, to }
 }
 
 /**

@@ -11,20 +11,24 @@ import type { ChainReport } from "../../ChainReport.ts"
 import { type AnchorFinding, AnchorsReport, ForeignChain, type NodeState, type TreeAnchor } from "../AnchorsReport.ts"
 import { agree, type Heard } from "./agreement.ts"
 import { type CheckedTree, judge } from "./judge.ts"
+import { judgeOwnership, type ShownHistory } from "./judgeOwnership.ts"
 import { type Ask, NodeFailed } from "./node.ts"
 import { type Block, type Finality, readFacts, readTip } from "./nodeFacts.ts"
+import { readOwnerHistory } from "./ownerHistory.ts"
 
 /** @internal */
 export interface Settings {
   readonly chainId: number
   readonly contract: string
   readonly owner: string | undefined
+  readonly ownerSince: number | undefined
   readonly codeHash: string | undefined
   readonly systemId: string
   readonly finality: Finality
   readonly fromTree: number
   readonly maxDelaySeconds: number
   readonly minNodes: number
+  readonly logRange: number
   readonly maxEntries: number
   readonly maxFindings: number
   readonly maxLag: Duration.Duration
@@ -52,7 +56,8 @@ export interface Examination {
 export const examineAnchors = Effect.fnUntraced(function*(
   { chain, now, questions, seenAt, settings, trees: allTrees }: Examination
 ): Effect.fn.Return<AnchorsReport> {
-  const { chainId, contract, fromTree, maxEntries, maxFindings, maxLag, minNodes, nodeTimeout } = settings
+  const { chainId, contract, fromTree, logRange, maxEntries, maxFindings, maxLag, minNodes, nodeTimeout, ownerSince } =
+    settings
   const trees = allTrees.filter(({ tree }) => tree.index >= fromTree).toSorted((a, b) => a.tree.index - b.tree.index)
   const within = <A>(asking: Effect.Effect<A, NodeFailed>) =>
     Effect.result(Effect.timeoutOrElse(asking, {
@@ -103,9 +108,27 @@ export const examineAnchors = Effect.fnUntraced(function*(
     const answer = answers[place]!
     return Result.isSuccess(answer) ? { label, isChecked: true } : { label, isChecked: false, why: answer.failure.why }
   })
-  const isChecked = heard.length >= minNodes
   const { findings: agreed, trees: judged } = agree(heard)
-  const findings: ReadonlyArray<AnchorFinding> = [...foreign, ...agreed]
+  const owned = ownerSince === undefined ? undefined : judgeOwnership(
+    yield* Effect.forEach(questions, ({ ask, label }, place): Effect.Effect<ShownHistory> => {
+      const answer = answers[place]!
+      if (Result.isFailure(answer)) return Effect.succeed({ label, owner: "", history: Result.fail(answer.failure) })
+      const { entries, final, owner = "" } = answer.success
+      const plan = { contract, since: ownerSince, until: final.number, logRange, entries }
+      return Effect.map(within(readOwnerHistory(ask, plan)), (history) => ({
+        label,
+        owner: settings.owner ?? owner,
+        history
+      }))
+    }, { concurrency: "unbounded" }),
+    judged,
+    { minNodes, since: ownerSince }
+  )
+  const findings: ReadonlyArray<AnchorFinding> = [...foreign, ...agreed, ...owned?.findings ?? []]
+  const isChecked = heard.length >= minNodes && owned?.ownership.state !== "notChecked"
+  const byAnother = new Set(
+    owned?.findings.flatMap((finding) => finding._tag === "AnchoredByAnother" ? [finding.tree] : [])
+  )
   const notChecked = trees.map(({ tree }): TreeAnchor => ({ index: tree.index, state: "notChecked" }))
   const [first] = heard
   return new AnchorsReport({
@@ -119,7 +142,10 @@ export const examineAnchors = Effect.fnUntraced(function*(
       at: DateTime.makeUnsafe(1000 * first.facts.final.time)
     },
     nodes,
-    trees: heard.length === 0 ? notChecked : judged,
+    ownership: owned?.ownership,
+    trees: heard.length === 0
+      ? notChecked
+      : judged.map((anchor) => byAnother.has(anchor.index) ? { ...anchor, state: "faulty" as const } : anchor),
     entries: first?.facts.entries.size ?? 0,
     otherEntries: first?.judgement.otherEntries ?? 0,
     findings: findings.slice(0, maxFindings),

@@ -16,10 +16,11 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { isRecord } from "../../../internal/isRecord.ts"
 import { BodyTooLarge, boundedBody } from "../../../transport/internal/boundedBody.ts"
-import { decodeSubmitted, isBytes, isHash, quantityOf, secondsOf } from "./contract.ts"
+import { decodeSubmitted, isAddress, isBytes, isHash, quantityOf, secondsOf } from "./contract.ts"
 
 /**
- * Why a node could not be asked, in words of our own. `code` is that of a JSON-RPC error.
+ * Why a node could not be asked, in words of our own. `code` is that of a JSON-RPC error; a refusal may be about the size of
+ * what was asked for, so that less of it may be answered.
  *
  * @internal
  */
@@ -27,6 +28,7 @@ export class NodeFailed extends Data.TaggedError("NodeFailed")<{
   readonly why: string
   readonly code?: number | undefined
   readonly isTransient?: boolean | undefined
+  readonly isRefusal?: boolean | undefined
 }> {}
 
 /**
@@ -51,6 +53,7 @@ export type Method =
   | "eth_getCode"
   | "eth_call"
   | "eth_getTransactionReceipt"
+  | "eth_getLogs"
 
 /** @internal */
 export type Ask = (method: Method, params: ReadonlyArray<Schema.Json>) => Effect.Effect<Schema.Json, NodeFailed>
@@ -84,13 +87,44 @@ const receiptOf = (result: unknown): Schema.Json | undefined => {
   return { ...fields, logs } as Schema.Json
 }
 
+const isLog = (log: unknown): log is Readonly<Record<string, string>> =>
+  isRecord(log) && isAddress(log["address"]) && isBytes(log["data"]) && isHash(log["transactionHash"]) &&
+  isHash(log["blockHash"]) && quantityOf(log["blockNumber"]) !== undefined &&
+  quantityOf(log["logIndex"]) !== undefined && Array.isArray(log["topics"]) && log["topics"].length <= 4 &&
+  log["topics"].every(isHash)
+
+const logsOf = (result: unknown): Schema.Json | undefined =>
+  Array.isArray(result) && result.every(isLog)
+    ? result.map(({ address, blockHash, blockNumber, data, logIndex, topics, transactionHash }): Schema.Json => ({
+      address: address!,
+      blockHash: blockHash!,
+      blockNumber: blockNumber!,
+      data: data!,
+      logIndex: logIndex!,
+      topics: topics!,
+      transactionHash: transactionHash!
+    }))
+    : undefined
+
 const cutDown: Readonly<Record<Method, (result: unknown) => Schema.Json | undefined>> = {
   eth_chainId: (result) => quantityOf(result) === undefined ? undefined : result as string,
   eth_getBlockByNumber: blockOf,
   eth_getCode: (result) => isBytes(result) ? result : undefined,
   eth_call: (result) => isBytes(result) ? result : undefined,
-  eth_getTransactionReceipt: receiptOf
+  eth_getTransactionReceipt: receiptOf,
+  eth_getLogs: logsOf
 }
+
+/** JSON-RPC's word for a method that a node does not have at all. */
+const methodNotFound = -32601
+
+const errorOf = (method: Method, code: number, status = 200) =>
+  new NodeFailed({
+    why: `answered error ${code} to ${method}`,
+    code,
+    isTransient: status === 429,
+    isRefusal: code !== methodNotFound
+  })
 
 /** @internal */
 export interface NodeAddress {
@@ -136,7 +170,7 @@ export const askOver = (
       // An error of the client names the URL.
       Effect.mapError(({ reason }) =>
         "response" in reason && reason.cause instanceof BodyTooLarge
-          ? new NodeFailed({ why: `answered more than ${maxAnswerBytes} bytes to ${method}` })
+          ? new NodeFailed({ why: `answered more than ${maxAnswerBytes} bytes to ${method}`, isRefusal: true })
           : new NodeFailed({ why: "could not be reached", isTransient: true })
       ),
       Effect.timeoutOrElse({
@@ -153,12 +187,15 @@ export const askOver = (
         const answer = parse(text)
         if (isRecord(answer) && isRecord(answer["error"])) {
           const { code } = answer["error"]
-          const error = Number.isSafeInteger(code) ? code as number : 0
-          return Effect.fail(new NodeFailed({ why: `answered error ${error} to ${method}`, code: error }))
+          return Effect.fail(errorOf(method, Number.isSafeInteger(code) ? code as number : 0, status))
         }
         if (status !== 200) {
           return Effect.fail(
-            new NodeFailed({ why: `answered ${status} to ${method}`, isTransient: status === 429 || status >= 500 })
+            new NodeFailed({
+              why: `answered ${status} to ${method}`,
+              isTransient: status === 429 || status >= 500,
+              isRefusal: status === 400 || status === 413
+            })
           )
         }
         const result = isRecord(answer) && "result" in answer ? cutDown[method](answer["result"]) : undefined
@@ -195,13 +232,11 @@ export const askNotes = (exchanges: ReadonlyArray<Exchange>): Ask => {
   const byKey = new Map(exchanges.map((exchange) => [keyOf(exchange.method, exchange.params), exchange]))
   return (method, params) => {
     const exchange = byKey.get(keyOf(method, params))
-    if (exchange?.error !== undefined) {
-      const { error } = exchange
-      return Effect.fail(new NodeFailed({ why: `answered error ${error} to ${method}`, code: error }))
-    }
+    if (exchange?.error !== undefined) return Effect.fail(errorOf(method, exchange.error))
     const result = exchange?.result === undefined ? undefined : cutDown[method](exchange.result)
     return result === undefined
-      ? Effect.fail(new NodeFailed({ why: `has no answer to ${method} in the file` }))
+      // What was too large is not in it, and was asked for in parts.
+      ? Effect.fail(new NodeFailed({ why: `has no answer to ${method} in the file`, isRefusal: true }))
       : Effect.succeed(result)
   }
 }
