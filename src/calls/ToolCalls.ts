@@ -148,11 +148,18 @@ export const make = Effect.gen(function*() {
       return exchange(operation, { payload: () => toBody(call), text }, fiber.getRef(BeforeSending))
     })
     const answered = Effect.matchEffect(sending, {
-      onSuccess: (answer) => decided(answer._tag === "Allowed" ? answer : heldBy(answer, transport.redact)),
+      onSuccess: (answer) => {
+        switch (answer._tag) {
+          case "Allowed":
+            return decided(answer)
+          case "Pending202":
+            return decided(heldBy(answer, transport.redact))
+          case "Blocked403":
+            return decided(deniedBy(answer, transport.redact, call, clock.currentTimeMillisUnsafe()))
+        }
+      },
       onFailure: (error): Effect.Effect<A, E | SubmitError> => {
         switch (error._tag) {
-          case "Blocked403":
-            return decided(deniedBy(error, transport.redact, call, clock.currentTimeMillisUnsafe()))
           case "OpaUnreachable502":
             return Effect.fail(new OpaUnavailable({ detail: transport.redact(error.detail) }))
           case "RateLimited":
@@ -238,16 +245,19 @@ const deniedBy = (
   redact: (text: string) => string,
   { isBusinessHours }: typeof ToolCall.Encoded,
   now: number
-) =>
-  withoutStack(() =>
+) => {
+  const opensAt = openingAfter({ violations: detail.violations, isBusinessHours, now })
+  return withoutStack(() =>
     new Denied({
       actionId: detail.action_id,
       violations: detail.violations.map(redact),
       severity: redact(detail.severity ?? "none"),
       alertTier: redact(detail.alert_tier ?? "none"),
-      opensAt: openingAfter({ violations: detail.violations, isBusinessHours, now })
+      // A schema takes longest over what may be two things.
+      ...(opensAt === undefined ? {} : { opensAt })
     })
   )
+}
 
 /** The log of an interrupted call says what was sent. */
 const logInterruption = (call: typeof ToolCall.Encoded, { digest }: ParamsSnapshot, sentAt: number) =>

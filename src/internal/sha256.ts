@@ -26,7 +26,15 @@ const compress = (state: Int32Array, view: DataView, offset: number): void => {
     const s1 = rotate(w2, 17) ^ rotate(w2, 19) ^ (w2 >>> 10)
     schedule[i] = (schedule[i - 16]! + s0 + schedule[i - 7]! + s1) | 0
   }
-  let [a, b, c, d, e, f, g, h] = state as unknown as [number, number, number, number, number, number, number, number]
+  // One by one, since to take an array apart costs more than the rounds.
+  let a = state[0]!
+  let b = state[1]!
+  let c = state[2]!
+  let d = state[3]!
+  let e = state[4]!
+  let f = state[5]!
+  let g = state[6]!
+  let h = state[7]!
   for (let i = 0; i < 64; i++) {
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
     const t1 = (h + s1 + ((e & f) ^ (~e & g)) + constants[i]! + schedule[i]!) | 0
@@ -41,7 +49,14 @@ const compress = (state: Int32Array, view: DataView, offset: number): void => {
     b = a
     a = (t1 + t2) | 0
   }
-  state.forEach((word, i) => state[i] = word + [a, b, c, d, e, f, g, h][i]!)
+  state[0]! += a
+  state[1]! += b
+  state[2]! += c
+  state[3]! += d
+  state[4]! += e
+  state[5]! += f
+  state[6]! += g
+  state[7]! += h
 }
 
 /**
@@ -70,4 +85,6 @@ export const sha256Of = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
  *
  * @internal
  */
-export const sha256 = (text: string): string => Hex.encode(sha256Of(new TextEncoder().encode(text)))
+export const sha256 = (text: string): string => Hex.encode(sha256Of(encoder.encode(text)))
+
+const encoder = new TextEncoder()

@@ -27,7 +27,7 @@ export const AllowDuplicate = Context.Reference<boolean>("effect-vargate/interna
 /** What tells submissions apart, beside their params. */
 type Names = Pick<ToolCall, "agentId" | "tool" | "method">
 
-/** Params as they were given: without the reference, which differs each time. The identity is computed when it is read. */
+/** Params as they were given: without the reference, which differs each time. The identity is computed when it is first read. */
 type Given = Pick<ParamsSnapshot, "identity">
 
 /** A submission that may have had an effect, or may yet have one. */
@@ -35,8 +35,8 @@ interface First extends Names {
   readonly key: string
   readonly fiberId: number
   readonly sentAt: number
-  /** The run of a schedule that it was submitted in. Weak: it holds the failure of the run before. */
-  readonly run: WeakRef<object>
+  /** The run of a schedule that it was submitted in, if it was in one. Weak: it holds the failure of the run before. */
+  readonly run: WeakRef<object> | undefined
   /** While it runs. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   endedAt: number
@@ -59,8 +59,8 @@ const capacity = 10_000
 /** A run ends a moment before the schedule takes over. */
 const tolerance = 1000
 
-const keyOf = ({ agentId, method, tool }: Names, { identity }: Given) =>
-  JSON.stringify([agentId, tool, method, identity])
+/** There are no blanks in names. */
+const keyOf = ({ agentId, method, tool }: Names, { identity }: Given) => `${agentId} ${tool} ${method} ${identity}`
 
 /**
  * Where a fiber is in a retry: the schedule that runs the effect again puts the last failure into the context, from where
@@ -126,9 +126,19 @@ export class DuplicateFuse {
   ): void {
     const { actionId, sentAt, state } = open
     const key = keyOf({ agentId, tool, method }, params)
-    const run = new WeakRef(fiber.getRef(Schedule.CurrentMetadata))
-    const sent = { key, agentId, tool, method, sentAt, run, state, actionId }
-    const first: First = { ...sent, fiberId: fiber.id, fiber, endedAt: Infinity }
+    const first: First = {
+      key,
+      agentId,
+      tool,
+      method,
+      sentAt,
+      state,
+      actionId,
+      run: runOf(fiber),
+      fiberId: fiber.id,
+      fiber,
+      endedAt: Infinity
+    }
     this.firsts.add(first)
     this.watch(fiber)
     const own = this.byFiber.get(fiber.id) ?? new Map<string, First>()
@@ -164,10 +174,8 @@ export class DuplicateFuse {
   }
 
   private noteAction(actionId: ActionId, first: First): void {
+    if (this.byAction.size === 0) enlist(this)
     this.byAction.set(actionId, first)
-    places.delete(actionId)
-    places.set(actionId, new WeakRef(this))
-    if (places.size > capacity) places.delete(oldestPlace.next().value!)
   }
 
   /** What an earlier run of this loop left open on a fiber of its own, as under a time-out. */
@@ -196,19 +204,22 @@ export class DuplicateFuse {
 
   private forget(first: First): void {
     this.firsts.delete(first)
-    if (first.actionId !== undefined) {
-      this.byAction.delete(first.actionId)
-      if (places.get(first.actionId)?.deref() === this) places.delete(first.actionId)
-    }
+    if (first.actionId !== undefined) this.byAction.delete(first.actionId)
     const own = this.byFiber.get(first.fiberId)
     if (own?.get(first.key) === first) own.delete(first.key)
     if (own?.size === 0) this.byFiber.delete(first.fiberId)
   }
 }
 
+/** Most calls are in none. */
+const runOf = (fiber: Fiber.Fiber<unknown, unknown>): WeakRef<object> | undefined => {
+  const run = fiber.getRef(Schedule.CurrentMetadata)
+  return run.attempt > 0 ? new WeakRef(run) : undefined
+}
+
 /** What was approved is over for its caller, but not for a retry of an earlier run. */
 const isOpen = ({ run, state }: First, round: Round | undefined) =>
-  state !== "approved" || round !== undefined && run.deref() !== round.run
+  state !== "approved" || round !== undefined && run?.deref() !== round.run
 
 /** Others may observe its end before this fuse does. */
 const hasEnded = ({ fiber }: First) => fiber === undefined || fiber.pollUnsafe() !== undefined
@@ -220,9 +231,18 @@ const isAbout = ({ actionId, sentAt }: First, cause: object) =>
     ? cause.sentAt.epochMilliseconds === sentAt
     : actionId !== undefined && "actionId" in cause && cause.actionId === actionId
 
-/** Where an action is noted: a reviewer in this process may have a key, and so a transport, of its own. */
-const places = new Map<string, WeakRef<DuplicateFuse>>()
-const oldestPlace = places.keys()
+/** Those with actions: a reviewer in this process may have a key, and so a transport, of its own. */
+const enlisted = new Set<WeakRef<DuplicateFuse>>()
+
+const enlist = (fuse: DuplicateFuse): void => {
+  let isThere = false
+  for (const other of enlisted) {
+    const known = other.deref()
+    if (known === undefined) enlisted.delete(other)
+    isThere ||= known === fuse
+  }
+  if (!isThere) enlisted.add(new WeakRef(fuse))
+}
 
 /**
  * Notes what a reviewer in this process has decided.
@@ -233,7 +253,9 @@ export const reviewed = (
   actionId: ActionId,
   outcome: "Approved" | "Rejected",
   fiber: Fiber.Fiber<unknown, unknown>
-): void => places.get(actionId)?.deref()?.reviewed(actionId, outcome, fiber)
+): void => {
+  for (const fuse of enlisted) fuse.deref()?.reviewed(actionId, outcome, fiber)
+}
 
 const fuses = new WeakMap<Transport["Service"], DuplicateFuse>()
 

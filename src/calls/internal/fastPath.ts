@@ -36,24 +36,21 @@ const decodePending = Schema.decodeUnknownResult(Pending202)
 const decodeBlocked = Schema.decodeUnknownResult(Blocked403)
 
 /** What the policy decided, where an answer is plainly one of its three. */
-const read = (status: number, body: unknown): Decided | undefined => {
+const read = (status: number, body: unknown): Answer | undefined => {
   switch (status) {
     case 200:
-      return isAllowed(body) ? Effect.succeed(readAllowed(body)) : undefined
-    case 202: {
-      const pending = decodePending(body)
-      return Result.isSuccess(pending) ? Effect.succeed(pending.success) : undefined
-    }
-    case 403: {
-      const blocked = decodeBlocked(body)
-      return Result.isSuccess(blocked) ? Effect.fail(blocked.success) : undefined
-    }
+      return isAllowed(body) ? readAllowed(body) : undefined
+    case 202:
+      return Result.getOrUndefined(decodePending(body))
+    case 403:
+      return Result.getOrUndefined(decodeBlocked(body))
     default:
       return undefined
   }
 }
 
-type Decided = Effect.Effect<Allowed | typeof Pending202.Type, typeof Blocked403.Type>
+/** A denial is an answer as good as the others. As a failure it would have to pass everyone who looks for one. */
+type Answer = Allowed | typeof Pending202.Type | typeof Blocked403.Type
 
 const decoder = new TextDecoder()
 
@@ -87,7 +84,10 @@ const arrived: HttpClient.HttpClient = HttpClient.makeWith(
 const { toolCalls } = derivedClient(arrived)(ToolCallsApi)
 
 const readByContract = (answer: BufferedResponse) =>
-  Effect.provideService(toolCalls.call({ payload: unread }), CurrentAnswer, answer)
+  toolCalls.call({ payload: unread }).pipe(
+    Effect.catchTag("Blocked403", Effect.succeed),
+    Effect.provideService(CurrentAnswer, answer)
+  )
 
 const unread = { agent_id: "-", tool: "-", method: "-" }
 
@@ -127,7 +127,8 @@ export const makeSend = (transport: Transport["Service"]) => {
         path: ["body", "params"],
         message: "Expected numbers that a double holds: the transport in use writes params anew"
       }]))
-    return Effect.andThen(isKept, transport.request(options(name), client.toolCalls.call({ payload: body })))
+    const called = transport.request(options(name), client.toolCalls.call({ payload: body }))
+    return Effect.andThen(isKept, Effect.catchTag(called, "Blocked403", Effect.succeed))
   }
 
   return (name: string, call: Sendable, before?: Before) =>
@@ -137,6 +138,9 @@ export const makeSend = (transport: Transport["Service"]) => {
         options(name, before),
         request,
         HttpBody.text(call.text, contentType),
-        (answer) => read(answer.status, parse(answer.bytes)) ?? readByContract(answer)
+        (answer) => {
+          const plain = read(answer.status, parse(answer.bytes))
+          return plain === undefined ? readByContract(answer) : Effect.succeed(plain)
+        }
       )
 }

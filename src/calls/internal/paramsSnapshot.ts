@@ -31,6 +31,7 @@ export class ParamsSnapshot {
   readonly value: Params
   private readonly source: Source | undefined
   private knownDigest: string | undefined
+  private knownIdentity: string | undefined
 
   constructor(text: string, value: Params, source?: Source) {
     this.text = text
@@ -51,9 +52,12 @@ export class ParamsSnapshot {
     return this.knownDigest ??= sha256(this.source?.canonical ?? canonicalJson(this.value))
   }
 
-  /** A digest that does not depend on the order of keys, unless the params came as text. */
+  /**
+   * A text that is the same for the same params. It does not depend on the order of keys, unless the params came as text,
+   * and is a digest where they are long.
+   */
   get identity(): string {
-    return this.source === undefined ? sha256(JSON.stringify(this.value, sorted)) : this.digest
+    return this.knownIdentity ??= identityOf(this.source?.canonical ?? sortedJson(this.value))
   }
 
   /** The same params and one more. */
@@ -70,10 +74,18 @@ export class ParamsSnapshot {
   }
 }
 
-const sorted = (_: string, value: unknown): unknown =>
-  typeof value !== "object" || value === null || Array.isArray(value)
-    ? value
-    : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+/** A digest takes longer than all else that is noted about a call, and short texts take no more memory. */
+const longestIdentity = 256
+
+const identityOf = (text: string): string => text.length <= longestIdentity ? text : sha256(text)
+
+/** Of what a snapshot holds: as deep as params may be, and without anything that JSON does not know. */
+const sortedJson = (value: unknown): string => {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(sortedJson).join(",")}]`
+  const members = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${sortedJson((value as Params)[key])}`)
+  return `{${members.join(",")}}`
+}
 
 /** What a text of params says where `value` cannot: doubles do not hold every number. */
 interface Source {

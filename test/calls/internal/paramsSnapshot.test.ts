@@ -44,6 +44,20 @@ describe("snapshotParams", () => {
     }
   })
 
+  it("has one identity for the same params, and another one for all others", () => {
+    const identity = (params: object) => taken(snapshotParams(params)).identity
+    const params = { b: [{ d: 1, c: 2 }], a: { "\\": "\"" } }
+    assert.strictEqual(identity(params), identity({ a: params.a, b: [{ c: 2, d: 1 }] }))
+    const all = [params, {}, { a: 1 }, { a: "1" }, { a: [1] }, { a: { 0: 1 } }, { "a\":1,\"b": 2 }, { a: 1, b: 2 }, {
+      a: null
+    }]
+    const long = Array.from({ length: 3 }, (_, n) => ({ b: n, a: "x".repeat(10_000) }))
+    assert.strictEqual(new Set([...all, ...long].map(identity)).size, all.length + long.length)
+    assert.strictEqual(identity(long[1]!), identity({ a: "x".repeat(10_000), b: 1 }))
+    for (const params of long) assert.lengthOf(identity(params), 64)
+    assert.notStrictEqual(taken(snapshotText("{\"n\":1.0}")).identity, taken(snapshotText("{\"n\":1}")).identity)
+  })
+
   it("reads every property once", () => {
     const reads = new Map<PropertyKey, number>()
     const spied = <A extends object>(target: A): A =>
