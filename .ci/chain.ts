@@ -1,7 +1,7 @@
 /**
- * Installs what `test/verify/anchors/*.slow.test.ts` is tried against, a development node for EVM chains and another library's
- * reading of it, and prints the folder. They stand outside the repository: the node is a native program for this machine
- * alone, and the library has 80 MB. Where they cannot be had it says so, and those tests are skipped.
+ * Installs what `test/verify/anchors/*.slow.test.ts` and `test/gateway/ledger/Evm*.slow.test.ts` are tried against, a
+ * development node for EVM chains, another library's reading of it and the optional one that signs, and prints the folder. They
+ * stand outside the repository: the node is a native program for this machine alone, and the libraries have 90 MB. Where they cannot be had it says so, and those tests are skipped.
  *
  * With `--check`, solc compiles the contract of the tests anew, and its code is compared with the stored one.
  */
@@ -24,7 +24,7 @@ export const anvil = join(modules, "@foundry-rs", `anvil-${process.platform}-${a
 const manifest = JSON.stringify({
   private: true,
   type: "module",
-  dependencies: { "@foundry-rs/anvil": "1.7.1", solc: "0.8.37", viem: "2.57.20" }
+  dependencies: { "@foundry-rs/anvil": "1.7.1", "micro-eth-signer": "0.20.1", solc: "0.8.37", viem: "2.57.20" }
 })
 
 const install = () => {

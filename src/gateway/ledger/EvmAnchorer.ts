@@ -1,29 +1,17 @@
 /**
- * Anchors on an EVM chain, through a node that signs: plain JSON-RPC to a contract that keeps anchors.
+ * Anchors on an EVM chain: plain JSON-RPC to a contract that keeps anchors. The transactions are signed by a node (`make`),
+ * or where the gateway runs (`makeSigned`).
  *
  * @since 0.2.0
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
-import * as Redacted from "effect/Redacted"
-import { isRecord } from "../../internal/isRecord.ts"
-import { boundedBody } from "../../transport/internal/boundedBody.ts"
-import {
-  decodeEntry,
-  decodeNumber,
-  decodeSubmitted,
-  getAnchorData,
-  isAddress,
-  isHash,
-  quantityOf,
-  selectors,
-  submitAnchorData
-} from "../../verify/anchors/internal/contract.ts"
-import { type Anchorer, AnchorFailed, type Place, type Root } from "./Anchoring.ts"
+import type * as HttpClient from "effect/http/HttpClient"
+import { isHash } from "../../verify/anchors/internal/contract.ts"
+import type { Anchorer, AnchorFailed, Place, Root } from "./Anchoring.ts"
+import type { EvmSigner } from "./EvmSigner.ts"
+import { connect, type Connection, failed, type Target } from "./internal/evmContract.ts"
+import { makeSubmit } from "./internal/signedSubmission.ts"
 
 /**
  * A node that signs, and the contract.
@@ -31,36 +19,43 @@ import { type Anchorer, AnchorFailed, type Place, type Root } from "./Anchoring.
  * @category options
  * @since 0.2.0
  */
-export interface Options {
-  /** It may carry a key, and is never shown. */
-  readonly url: Redacted.Redacted | string
-  /** No other chain is written to. */
-  readonly chainId: number
-  readonly contract: string
+export interface Options extends Target {
   /** The account that the node signs for, and that the contract belongs to. */
   readonly from: string
-  /** What the chain is called in records and routes. Default: `evm-` and its id. */
-  readonly name?: string | undefined
-  /** Default: `vargate-v1`. */
-  readonly systemId?: string | undefined
-  /** How long a transaction may wait for its block. Default: 2 minutes. */
-  readonly patience?: Duration.Input | undefined
-  /** So many of the newest entries are looked at for what was written before. Default: 1000. */
-  readonly lookBack?: number | undefined
 }
 
-const maxAnswerBytes = 1024 * 1024
-const timeout = "10 seconds"
+/**
+ * A node, the contract, and the one who signs.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface SignedOptions extends Target {
+  /** The account that the contract belongs to, and that nothing else sends transactions of. */
+  readonly signer: EvmSigner
+  /** The most that a gas may cost, in wei, with what the block producer gets. While the chain takes more, nothing is anchored. */
+  readonly maxFeePerGas: bigint
+  /** The most gas that an anchor may take. Default: 500,000; the gateway's contract takes about 230,000. */
+  readonly maxGas?: bigint | undefined
+}
+
 const pollEvery = "2 seconds"
+const defaultPatience = "2 minutes"
+
+const finder = ({ findAt, onChain }: Connection): Anchorer["find"] =>
+  Effect.fn("EvmAnchorer.find")(function*(root: Root): Effect.fn.Return<Place | undefined, AnchorFailed> {
+    yield* onChain
+    return yield* findAt(root, "latest")
+  })
 
 /**
- * Makes an anchorer over the `HttpClient` in context.
+ * Makes an anchorer for a node that signs, over the `HttpClient` in context.
  *
  * **Details**
  *
  * `find` looks among the newest entries for one that follows the same root and begins with the same record. `submit` sends one
  * transaction (`eth_sendTransaction`) and waits for its block. Where the wait is over, it fails, and the transaction may yet
- * be mined: the next `find` sees it. At worst the same root is written twice, which is honest.
+ * be mined: the next `find` sees it. At worst the same root is written twice, which is honest; `makeSigned` never does.
  *
  * @category constructors
  * @since 0.2.0
@@ -68,104 +63,59 @@ const pollEvery = "2 seconds"
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Anchorer, never, HttpClient.HttpClient> {
-  const client = yield* HttpClient.HttpClient
-  const { chainId, contract, from, lookBack = 1000, name = `evm-${chainId}`, systemId = "vargate-v1" } = options
-  const url = typeof options.url === "string" ? options.url : Redacted.value(options.url)
-  const failed = (detail: string) => new AnchorFailed({ detail })
-
-  /** Its words are our own: an error of the client names the URL. */
-  const ask = (method: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, AnchorFailed> =>
-    client.execute(
-      HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.post(url), { jsonrpc: "2.0", id: 1, method, params })
-    )
-      .pipe(
-        Effect.flatMap((response) => boundedBody(response, maxAnswerBytes)),
-        Effect.flatMap((response) => response.json),
-        Effect.mapError(() => failed(`the node did not answer ${method}`)),
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () => Effect.fail(failed(`the node did not answer ${method} within ${timeout}`))
-        }),
-        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-        Effect.provideService(HttpIncomingMessage.MaxBodySize, undefined),
-        Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
-        Effect.flatMap((answer) => {
-          if (isRecord(answer) && "result" in answer) return Effect.succeed(answer["result"])
-          const code = isRecord(answer) && isRecord(answer["error"]) ? answer["error"]["code"] : undefined
-          return Effect.fail(
-            failed(`the node answered ${method} with error ${typeof code === "number" ? code : "unknown"}`)
-          )
-        })
-      )
-
-  const call = (data: string) => ask("eth_call", [{ to: contract, data }, "latest"])
-
-  const onChain = Effect.gen(function*() {
-    if (!isAddress(contract) || !isAddress(from)) return yield* failed("the contract and the account must be addresses")
-    const found = quantityOf(yield* ask("eth_chainId", []))
-    if (found !== chainId) return yield* failed(`the node is on chain ${found ?? "unknown"}, not on ${chainId}`)
-  })
-
-  const find = Effect.fn("EvmAnchorer.find")(function*(root: Root): Effect.fn.Return<Place | undefined, AnchorFailed> {
-    yield* onChain
-    const count = decodeNumber(yield* call(selectors.getAnchorCount))
-    if (count === undefined) return yield* failed("there is no contract that keeps anchors")
-    for (let index = count - 1; index >= Math.max(0, count - lookBack); index--) {
-      const entry = decodeEntry(yield* call(getAnchorData(index)))
-      if (entry === undefined) return yield* failed("there is no contract that keeps anchors")
-      if (
-        entry.prevRoot === root.prevRoot && entry.fromRecord === root.fromRecordId && entry.systemId === systemId
-      ) {
-        // The contract does not keep the transaction: the entry names the writing as well.
-        return { root: entry.root, tx: yield* transactionOf(entry.block, index), chain: name, block: entry.block }
-      }
-    }
-    return undefined
-  })
-
-  /** The transaction of an entry, by the events of its block. */
-  const transactionOf = Effect.fnUntraced(function*(block: number, index: number) {
-    const logs = yield* ask("eth_getLogs", [{
-      address: contract,
-      fromBlock: `0x${block.toString(16)}`,
-      toBlock: `0x${block.toString(16)}`
-    }])
-    const own = Array.isArray(logs)
-      ? logs.find((log) => isRecord(log) && decodeSubmitted(log)?.index === index && isHash(log["transactionHash"]))
-      : undefined
-    return own === undefined
-      ? yield* failed("the node does not show the transaction of an anchor")
-      : String(own.transactionHash)
-  })
+  const { from, patience = defaultPatience } = options
+  const connection = yield* connect(options, from)
+  const { ask, contract, dataOf, onChain, placeOf } = connection
 
   const submit = Effect.fn("EvmAnchorer.submit")(function*(root: Root): Effect.fn.Return<Place, AnchorFailed> {
     yield* onChain
-    const data = submitAnchorData({
-      root: root.root,
-      prevRoot: root.prevRoot,
-      records: root.records,
-      fromRecord: root.fromRecordId,
-      toRecord: root.toRecordId,
-      systemId
-    })
-    const tx = yield* ask("eth_sendTransaction", [{ from, to: contract, data }])
+    const tx = yield* ask("eth_sendTransaction", [{ from, to: contract, data: dataOf(root) }])
     if (!isHash(tx)) return yield* failed("the node answered eth_sendTransaction with no transaction")
     const mined = Effect.gen(function*() {
       while (true) {
-        const receipt = yield* ask("eth_getTransactionReceipt", [tx])
-        if (isRecord(receipt)) return receipt
+        const place = yield* placeOf(root, tx)
+        if (place !== undefined) return place
         yield* Effect.sleep(pollEvery)
       }
     })
-    const patience = options.patience ?? "2 minutes"
-    const receipt = yield* Effect.timeoutOrElse(mined, {
+    return yield* Effect.timeoutOrElse(mined, {
       duration: patience,
       orElse: () => Effect.fail(failed("its transaction has no block yet; it is looked for again"))
     })
-    return quantityOf(receipt["status"]) === 1
-      ? { root: root.root, tx, chain: name, block: quantityOf(receipt["blockNumber"]) }
-      : yield* failed("its transaction was reverted")
   })
 
-  return { find, submit }
+  return { find: finder(connection), submit }
+})
+
+/**
+ * Makes an anchorer that signs here and needs a node only to send, over the `HttpClient` in context.
+ *
+ * **Details**
+ *
+ * Transactions are those of EIP-1559, for the pinned chain alone. `submit` reads the account's nonce and the contract at one
+ * block, and signs with that nonce only where the place of the tree is empty there: whatever was signed for it before, also by
+ * a process that has ended since, can then be mined with this nonce or not at all. So a root is never written twice, nor
+ * another one in its place. What waits is sent again, or is replaced by the same call at a higher fee where the chain has
+ * become dearer; never above `maxFeePerGas`. Needs `eth_estimateGas`, `eth_getBalance`, `eth_getTransactionCount` and
+ * `eth_call` by the hash of a block (EIP-1898).
+ *
+ * **Gotchas**
+ *
+ * The account is the anchorer's alone: another transaction of it that waits may be replaced.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const makeSigned = Effect.fnUntraced(function*(
+  options: SignedOptions
+): Effect.fn.Return<Anchorer, never, HttpClient.HttpClient> {
+  const { chainId, maxFeePerGas, maxGas = 500_000n, patience = defaultPatience, signer } = options
+  const connection = yield* connect(options, signer.address)
+  const submit = makeSubmit(connection, signer, {
+    chainId,
+    maxGas,
+    maxFeePerGas,
+    patience: Duration.fromInputUnsafe(patience)
+  })
+  return { find: finder(connection), submit: Effect.fn("EvmAnchorer.submit")(submit) }
 })

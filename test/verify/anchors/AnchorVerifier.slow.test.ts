@@ -2,8 +2,6 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { chain } from "../../../.ci/chain.ts"
@@ -21,6 +19,7 @@ import {
 } from "../../../src/verify/anchors/internal/contract.ts"
 import { MerkleTree } from "../../../src/verify/MerkleProof.ts"
 import { accounts, type Anvil, contractAbi, hasAnvil, needsAnvil, startAnvil } from "../../support/anvil.ts"
+import { rpcProxy } from "../../support/rpcProxy.ts"
 import { type Anchoring, anchoringOf, digest, hour, treesOf } from "./scriptedChain.ts"
 
 /** The hours of the trees end before now, so that the node's blocks are fresh. */
@@ -246,10 +245,10 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
         "OwnershipTransferred"
       ])
 
-      const answering = (answer: (request: JsonRpc) => object | undefined) =>
-        proxy(node.url, (text, request) => JSON.stringify(answer(request) ?? JSON.parse(text)))
+      const answering = (answer: Parameters<typeof rpcProxy>[1]) =>
+        Effect.map(rpcProxy(node.url, answer), ({ url }) => url)
       const bounded = yield* answering(({ method, params: [filter] }) =>
-        method === "eth_getLogs" && Number(filter?.["toBlock"]) - Number(filter?.["fromBlock"]) >= 2
+        method === "eth_getLogs" && Number(filter.toBlock) - Number(filter.fromBlock) >= 2
           ? { jsonrpc: "2.0", id: 1, error: { code: -32005, message: "at most 2 blocks" } }
           : undefined
       )
@@ -269,7 +268,7 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
       assert.deepStrictEqual((yield* check(trees, { pruned }, contract, { ownerSince: 0 })).gaps, [
         "node pruned does not show all its logs: that of entry 0 is missing: its owners are not known"
       ])
-      const liar = yield* proxy(node.url, (text, { method }) => {
+      const { url: liar } = yield* rpcProxy(node.url, () => undefined, (text, { method }) => {
         const answer = JSON.parse(text)
         return method === "eth_getLogs"
           ? JSON.stringify({
@@ -291,7 +290,11 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
     Effect.gen(function*() {
       const trees = yield* does(() => anchor(node, contract, hoursOf(2)))
       yield* does(() => settle(node, start + 4 * hour))
-      const liar = yield* proxy(node.url, (text) => text.replaceAll(trees[1]!.root, digest("rewritten")))
+      const { url: liar } = yield* rpcProxy(
+        node.url,
+        () => undefined,
+        (text) => text.replaceAll(trees[1]!.root, digest("rewritten"))
+      )
       const rewritten = [trees[0]!, changed(trees[1]!, { root: RecordHash.make(digest("rewritten")) })]
       assert.isTrue((yield* check(rewritten, { liar }, contract)).valid)
       const beside = yield* check(rewritten, { liar, honest: node.url }, contract)
@@ -304,25 +307,3 @@ describe.skipIf(!hasAnvil)(`anchors on a development node${needsAnvil}`, () => {
 })
 
 const transferOwnershipData = (to: string) => `0xf2fde38b${to.slice(2).padStart(64, "0")}`
-
-interface JsonRpc {
-  readonly method: string
-  readonly params: ReadonlyArray<Readonly<Record<string, unknown>>>
-}
-
-const proxy = (target: string, lie: (text: string, request: JsonRpc) => string) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const server = createServer(async (request, response) => {
-        const body: Array<Buffer> = []
-        for await (const chunk of request) body.push(chunk)
-        const headers = { "content-type": "application/json" }
-        const question = Buffer.concat(body).toString()
-        const answer = await fetch(target, { method: "POST", headers, body: question })
-        response.writeHead(answer.status, headers).end(lie(await answer.text(), JSON.parse(question)))
-      })
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-      return server
-    }),
-    (server) => Effect.sync(() => void server.close())
-  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
