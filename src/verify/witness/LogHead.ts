@@ -106,10 +106,12 @@ export const parse = (text: string): Effect.Effect<LogHead, VargateError> => {
     : Effect.succeed(new LogHead({ origin, size: Number(size), root: hash, extensions: rest.slice(0, -1) }))
 }
 
+const noHash = (operation: string) => refused(operation, "a record hash has 64 lower-case hex digits")
+
 const leavesOf = (operation: string, recordHashes: ReadonlyArray<string>) =>
   recordHashes.every(Tree.isHash)
     ? Effect.flatMap(Hasher, (hasher) => Tree.hashLeaves(hasher, recordHashes))
-    : refused(operation, "a record hash has 64 lower-case hex digits")
+    : noHash(operation)
 
 /**
  * The peaks of a log with more records, oldest first. Default: of a log that begins with them.
@@ -121,10 +123,8 @@ export const grow = Effect.fnUntraced(function*(
   recordHashes: ReadonlyArray<string>,
   from: Peaks = { size: 0, peaks: [] }
 ): Effect.fn.Return<Peaks, VargateError> {
-  if (!recordHashes.every(Tree.isHash)) {
-    return yield* refused("LogHead.grow", "a record hash has 64 lower-case hex digits")
-  }
-  return (yield* Tree.growRecords(yield* Hasher, from, recordHashes)) as Peaks
+  const grown = yield* Tree.growRecords(yield* Hasher, from, recordHashes)
+  return grown === undefined ? yield* noHash("LogHead.grow") : grown as Peaks
 })
 
 /**

@@ -10,6 +10,7 @@ import { GatewayMemory } from "../../../src/testing/GatewayMemory.ts"
 import * as ScriptedTransport from "../../../src/testing/ScriptedTransport.ts"
 import * as Checkpoints from "../../../src/verify/Checkpoints.ts"
 import * as Hasher from "../../../src/verify/Hasher.ts"
+import { SharedTreeRow } from "../../../src/verify/internal/merkle/treeRow.ts"
 import * as HeadStore from "../../../src/verify/witness/HeadStore.ts"
 import * as LogHead from "../../../src/verify/witness/LogHead.ts"
 import type * as Note from "../../../src/verify/witness/Note.ts"
@@ -70,7 +71,11 @@ describe("a store of heads", () => {
         const other = [...records.slice(0, 1999), recordsOf(1, " other")[0]!, recordsOf(1, " more")[0]!]
         const error = yield* Effect.flip(store.advance("log", other))
         assert.match(error.message, /not those over which a head was signed/)
-      }).pipe(Effect.provide(HeadStore.layerMemory), Effect.provideService(Hasher.Hasher, counting))
+      }).pipe(
+        Effect.provide(HeadStore.layerMemory),
+        Effect.provideService(Hasher.Hasher, counting),
+        Effect.provideService(SharedTreeRow, undefined)
+      )
     }))
 
   it.effect("checks all that a head of an earlier file is over", () =>

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import type { HasherService } from "../../Hasher.ts"
+import { treeRow } from "./treeRow.ts"
 
 const malformed = 0x100
 
@@ -121,8 +122,31 @@ class Level {
 }
 
 /** Trees are built by subtrees of this depth, which bounds memory, and the number of hashes that are waited for. */
-const subtreeDepth = 12
+const subtreeDepth = 10
 const subtreeSize = 2 ** subtreeDepth
+
+/** Writes the root that so many steps lead to from a part of the leaves, and says whether all of them are hashes. */
+const writeSubtree = (
+  hasher: HasherService,
+  target: Uint8Array,
+  offset: number,
+  leaves: ReadonlyArray<string>,
+  steps: number
+): Effect.Effect<boolean> =>
+  Effect.flatMap(treeRow(leaves.length), (row) => {
+    if (row !== undefined) {
+      const areHashes = row.take(leaves)
+      for (let step = 0; step < steps; step++) row.hashPairs()
+      target.set(row.first, offset)
+      return Effect.succeed(areHashes)
+    }
+    const level = new Level(leaves.length)
+    if (!writeHashes(level.bytes, leaves)) return Effect.succeed(false)
+    return Effect.map(level.climb(hasher, leaves.length, steps), () => {
+      target.set(level.bytes.subarray(0, 32), offset)
+      return true
+    })
+  })
 
 /**
  * The root over leaves, oldest first, or undefined where there are none or one is no hash. An odd level repeats its
@@ -137,14 +161,11 @@ export const rootWith = Effect.fnUntraced(function*(
   if (leaves.length === 0) return undefined
   const depth = depthOf(leaves.length)
   const below = Math.min(depth, subtreeDepth)
-  const subtree = new Level(Math.min(leaves.length, subtreeSize))
   const count = Math.ceil(leaves.length / subtreeSize)
   const tops = new Level(count)
   for (let i = 0; i < count; i++) {
     const part = leaves.slice(subtreeSize * i, subtreeSize * (i + 1))
-    if (!writeHashes(subtree.bytes, part)) return undefined
-    yield* subtree.climb(hasher, part.length, below)
-    tops.bytes.set(subtree.bytes.subarray(0, 32), 32 * i)
+    if (!(yield* writeSubtree(hasher, tops.bytes, 32 * i, part, below))) return undefined
   }
   yield* tops.climb(hasher, count, depth - below)
   return Hex.encode(tops.bytes.subarray(0, 32))

@@ -4,10 +4,11 @@
  *
  * @internal
  */
+import { wasmExports } from "../wasmExports.ts"
 import { auditFields, fieldIndex } from "./auditFields.ts"
 import { plainRecordsBinary } from "./plainRecordsBinary.ts"
 
-/** What `wasm/plainRecord.ts` exports. The numbers are addresses and sizes: `wasm/layout.ts` explains them. */
+/** What `wasm/scan/plainRecord.ts` exports. The numbers are addresses and sizes, which `layout.ts` beside it explains. */
 interface Exports {
   readonly memory: WebAssembly.Memory
   readonly addField: (leadLength: number, ...flags: ReadonlyArray<boolean>) => number
@@ -77,20 +78,6 @@ class RecordModule {
   }
 }
 
-/**
- * Returns `undefined` where there is no WebAssembly, or none with SIMD, or a policy forbids it. Compiling does not
- * wait: there is less than the 4 kB that every browser takes at once.
- */
-const instantiate = (): RecordModule | undefined => {
-  try {
-    const binary = Uint8Array.from(atob(plainRecordsBinary), (character) => character.charCodeAt(0))
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary))
-    return new RecordModule(exports as unknown as Exports)
-  } catch {
-    return undefined
-  }
-}
-
 let shared: { readonly module: RecordModule | undefined } | undefined
 /** There is one memory. A page that is scanned while another page's records are looked at does without. */
 let isClaimed = false
@@ -123,7 +110,10 @@ export class PlainRecords {
   /** `allPlaces` notes those of every field, and not only of the fields that verification looks at. */
   static claim(bytes: Uint8Array, maxDepth: number, allPlaces = false): PlainRecords | undefined {
     if (isClaimed) return undefined
-    shared ??= { module: instantiate() }
+    if (shared === undefined) {
+      const exports = wasmExports<Exports>(plainRecordsBinary)
+      shared = { module: exports && new RecordModule(exports) }
+    }
     const { module } = shared
     if (module === undefined || maxDepth < module.maxDepth) return undefined
     isClaimed = true

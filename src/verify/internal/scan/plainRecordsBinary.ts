@@ -1,5 +1,5 @@
 /**
- * The module that `wasm/` is the source of, in base64. Written by `npm run build:wasm`.
+ * The module that `wasm/scan/plainRecord.ts` is the source of, in base64. Written by `npm run build:wasm`.
  *
  * @internal
  */

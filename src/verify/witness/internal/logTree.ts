@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import type { HasherService } from "../../Hasher.ts"
 import { writeHashes } from "../../internal/merkle/merkleNodes.ts"
+import { type TreeRow, treeRow } from "../../internal/merkle/treeRow.ts"
 
 /**
  * The root of no leaves: SHA-256 of nothing.
@@ -37,8 +38,6 @@ const nodeText = (left: string, right: string): Uint8Array<ArrayBuffer> => {
 /** @internal */
 export const hashNode = (hasher: HasherService, left: string, right: string): Effect.Effect<string> =>
   Effect.map(hasher.hashAll([nodeText(left, right)]), ([hash]) => hash!)
-
-const batch = 4096
 
 /**
  * The leaf of each record.
@@ -93,17 +92,51 @@ const parentsOf = (hasher: HasherService, row: ReadonlyArray<string>): Effect.Ef
     return parents
   })
 
+const rootOfRow = (row: TreeRow): string => {
+  while (row.size > 1) row.hashNodes()
+  return Hex.encode(row.first)
+}
+
 /**
- * The root over leaves. Rows that carry a lone last node up have the same root as the recursion of RFC 6962.
+ * The root over leaves. Rows that carry a lone last node up have the same root as the recursion of RFC 6962, and so have
+ * rows whose nodes are the roots over equally many leaves each, a power of two.
  *
  * @internal
  */
 export const rootOfLeaves = (hasher: HasherService, leaves: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.gen(function*() {
     if (leaves.length === 0) return emptyRoot
-    let row = leaves
-    while (row.length > 1) row = yield* parentsOf(hasher, row)
-    return row[0]!
+    let nodes = leaves
+    while (nodes.length > 1) {
+      const row = yield* treeRow(nodes.length)
+      nodes = row === undefined ? yield* parentsOf(hasher, nodes) : partsOf(nodes, row.capacity).map((part) => {
+        row.take(part)
+        return rootOfRow(row)
+      })
+    }
+    return nodes[0]!
+  })
+
+const partsOf = <A>(all: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(size * i, size * (i + 1)))
+
+/** How many records are hashed in one go. As a power of two, their roots are those of subtrees. */
+const batch = 1024
+
+/** The root over the leaves of a batch of records, or `undefined` where one is no hash. */
+const rootOfBatch = (
+  hasher: HasherService,
+  recordHashes: ReadonlyArray<string>
+): Effect.Effect<string | undefined> =>
+  Effect.gen(function*() {
+    const row = yield* treeRow(recordHashes.length)
+    if (row !== undefined) {
+      if (!row.take(recordHashes)) return undefined
+      row.hashLeaves()
+      return rootOfRow(row)
+    }
+    if (!recordHashes.every(isHash)) return undefined
+    return yield* rootOfLeaves(hasher, yield* hashLeaves(hasher, recordHashes))
   })
 
 /**
@@ -145,67 +178,47 @@ export const rootOfPeaks = (hasher: HasherService, peaks: ReadonlyArray<string>)
   })
 
 /**
- * The same log with more leaves.
- *
- * @internal
+ * The same log with more of what `rootOf` returns the root over, at most so many at a time, or `undefined` where it returns
+ * none.
  */
-export const grow = (
+const growBy = (
   hasher: HasherService,
   { peaks, size }: Frontier,
-  leaves: ReadonlyArray<string>
-): Effect.Effect<Frontier> =>
+  added: ReadonlyArray<string>,
+  most: number,
+  rootOf: (hasher: HasherService, part: ReadonlyArray<string>) => Effect.Effect<string | undefined>
+): Effect.Effect<Frontier | undefined> =>
   Effect.gen(function*() {
     const stack = peakSizes(size).map((size, place) => ({ size, root: peaks[place]! }))
-    let from = 0
-    while (from < leaves.length) {
+    for (let from = 0; from < added.length;) {
       // The largest perfect tree that may come next: no larger than the last one, unless that is made whole by it.
-      const last = stack.at(-1)?.size ?? Infinity
-      const left = 2 ** Math.floor(Math.log2(leaves.length - from))
-      const next = Math.min(left, last)
-      let node = { size: next, root: yield* rootOfLeaves(hasher, leaves.slice(from, from + next)) }
+      const left = 2 ** Math.floor(Math.log2(added.length - from))
+      const next = Math.min(left, stack.at(-1)?.size ?? Infinity, most)
+      const root = yield* rootOf(hasher, added.slice(from, from + next))
+      if (root === undefined) return undefined
+      let node = { size: next, root }
       from += next
       while (stack.at(-1)?.size === node.size) {
         node = { size: 2 * node.size, root: yield* hashNode(hasher, stack.pop()!.root, node.root) }
       }
       stack.push(node)
     }
-    return { size: size + leaves.length, peaks: stack.map(({ root }) => root) }
+    return { size: size + added.length, peaks: stack.map(({ root }) => root) }
   })
 
-/** Perfect trees up to this size are built in one go, in bytes. */
-const perfect = 4096
-
-const copy = (target: Uint8Array, at: number, source: Uint8Array, from: number, length: number) => {
-  for (let i = 0; i < length; i++) target[at + i] = source[from + i]!
-}
-
-/** The root over the leaves of so many records, a power of two, where the platform writes hashes at once. */
-const perfectRoot = (
-  hashInto: NonNullable<HasherService["hashInto"]>,
-  recordHashes: ReadonlyArray<string>
-): string => {
-  let count = recordHashes.length
-  const records = new Uint8Array(32 * count)
-  writeHashes(records, recordHashes)
-  const row = new Uint8Array(32 * count)
-  const leaf = new Uint8Array(33)
-  for (let i = 0; i < count; i++) {
-    copy(leaf, 1, records, 32 * i, 32)
-    hashInto(row, 32 * i, leaf)
-  }
-  const pair = new Uint8Array(65)
-  pair[0] = 1
-  for (; count > 1; count >>= 1) {
-    for (let i = 0; i < count >> 1; i++) {
-      copy(pair, 1, row, 64 * i, 64)
-      hashInto(row, 32 * i, pair)
-    }
-  }
-  return Hex.encode(row.subarray(0, 32))
-}
+/**
+ * The same log with more leaves.
+ *
+ * @internal
+ */
+export const grow = (
+  hasher: HasherService,
+  frontier: Frontier,
+  leaves: ReadonlyArray<string>
+): Effect.Effect<Frontier> => growBy(hasher, frontier, leaves, Infinity, rootOfLeaves) as Effect.Effect<Frontier>
 
 /**
- * The same log with more records. Where hashes are written at once, leaves are never spelled.
+ * The same log with more records, or `undefined` where one is no hash.
  *
  * @internal
  */
@@ -213,23 +226,7 @@ export const growRecords = (
   hasher: HasherService,
   frontier: Frontier,
   recordHashes: ReadonlyArray<string>
-): Effect.Effect<Frontier> =>
-  Effect.gen(function*() {
-    const { hashInto } = hasher
-    if (hashInto === undefined) return yield* grow(hasher, frontier, yield* hashLeaves(hasher, recordHashes))
-    const stack = peakSizes(frontier.size).map((size, place) => ({ size, root: frontier.peaks[place]! }))
-    for (let from = 0; from < recordHashes.length;) {
-      const left = 2 ** Math.floor(Math.log2(recordHashes.length - from))
-      const size = Math.min(left, stack.at(-1)?.size ?? Infinity, perfect)
-      let node = { size, root: perfectRoot(hashInto, recordHashes.slice(from, from + size)) }
-      from += size
-      while (stack.at(-1)?.size === node.size) {
-        node = { size: 2 * node.size, root: yield* hashNode(hasher, stack.pop()!.root, node.root) }
-      }
-      stack.push(node)
-    }
-    return { size: frontier.size + recordHashes.length, peaks: stack.map(({ root }) => root) }
-  })
+): Effect.Effect<Frontier | undefined> => growBy(hasher, frontier, recordHashes, batch, rootOfBatch)
 
 /** The largest power of two below a number. */
 const splitOf = (size: number) => 2 ** Math.floor(Math.log2(size - 1))

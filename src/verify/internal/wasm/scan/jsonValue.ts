@@ -14,7 +14,7 @@ import {
   plus,
   quote,
   zero
-} from "../../../internal/asciiBytes"
+} from "../../../../internal/asciiBytes"
 import { copyString } from "./jsonString"
 import { put } from "./output"
 

@@ -1,8 +1,8 @@
 /**
  * Reads audit records that are plain: compact JSON, the fields in their order, nothing but UTF-8 and the short escapes.
- * This folder is AssemblyScript; `npm run build:wasm` compiles it, and `plainRecords.ts` is the host.
+ * This folder is AssemblyScript; `npm run build:wasm` compiles it, and `internal/scan/plainRecords.ts` is the host.
  */
-import { closeBrace, openBrace, quote } from "../../../internal/asciiBytes"
+import { closeBrace, openBrace, quote } from "../../../../internal/asciiBytes"
 import { copyValue } from "./jsonValue"
 import {
   ends,

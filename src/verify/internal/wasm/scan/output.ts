@@ -1,5 +1,5 @@
 /** Where writing continues. There is always enough space: see `layout.ts`. */
-import { backslash } from "../../../internal/asciiBytes"
+import { backslash } from "../../../../internal/asciiBytes"
 
 let end: i32 = 0
 

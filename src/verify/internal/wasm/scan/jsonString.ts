@@ -1,5 +1,5 @@
 /** Copies strings of JSON in the spelling of Python's `json.dumps`. */
-import { backslash, quote, rubout, space, zero } from "../../../internal/asciiBytes"
+import { backslash, quote, rubout, space, zero } from "../../../../internal/asciiBytes"
 import { outputEnd, put, putBackslash, writeAt } from "./output"
 
 /**
