@@ -8,7 +8,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { type Constraint, type Grant, type GrantStatus, GrantStore } from "../reviews/Grants.ts"
+import { type GrantStatus, GrantStore } from "../reviews/Grants.ts"
+import { budgetWords, scopeWords } from "../reviews/internal/grantWords.ts"
 import { beginningWith } from "./core/beginningOfId.ts"
 import { Usage } from "./core/failure.ts"
 import { positive } from "./core/flags.ts"
@@ -44,24 +45,6 @@ const stateOf = (status: GrantStatus, now: DateTime.Utc): Line =>
     ? [dim("expired")]
     : [green("in force")]
 
-const wordsOf = (constraint: Constraint): string => {
-  switch (constraint._tag) {
-    case "Any":
-      return "anything"
-    case "Equals":
-      return JSON.stringify(constraint.value)
-    case "OneOf":
-      return `one of ${constraint.values.map((value) => JSON.stringify(value)).join(", ")}`
-    case "Range":
-      return `${constraint.min} to ${constraint.max}`
-    case "Fields":
-      return `{ ${wordsOfAll(constraint.fields)} }`
-  }
-}
-
-const wordsOfAll = (fields: Grant["params"]): string =>
-  Object.entries(fields).map(([name, constraint]) => `${name}: ${wordsOf(constraint)}`).join(", ")
-
 const columns = [
   { title: "ID" },
   { title: "CALL", min: 12 },
@@ -84,7 +67,7 @@ const rowOf = (now: DateTime.Utc) => (status: GrantStatus) => [
 
 const details = (status: GrantStatus, now: DateTime.Utc, width: number | undefined): ReadonlyArray<Line> => {
   const { grant } = status
-  const params = wordsOfAll(grant.params)
+  const params = scopeWords(grant.params)
   return facts([
     ["Grant", grant.id],
     ["Call", `${grant.tool}/${grant.method}`],
@@ -93,9 +76,7 @@ const details = (status: GrantStatus, now: DateTime.Utc, width: number | undefin
     ["Reviewer", `${grant.reviewerName} (${grant.reviewerId})`],
     ["State", stateOf(status, now)],
     ["Uses", grant.count === null ? String(status.uses) : `${status.uses} of ${grant.count}`],
-    ...grant.budgets.map(({ max, per, sum }) =>
-      ["Budget", `${max} of ${sum} ${per === "grant" ? "in all" : `per ${per}`}`] as const
-    ),
+    ...grant.budgets.map((budget) => ["Budget", budgetWords(budget)] as const),
     ["Made", Words.stamp(grant.createdAt)],
     ["Expires", Words.stamp(grant.expiresAt)],
     grant.note === null ? undefined : ["Note", grant.note]

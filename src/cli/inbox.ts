@@ -153,7 +153,7 @@ const serve = Effect.fnUntraced(function*(options: Options) {
   const listening = yield* Layer.build(server)
   const page = ReviewPage.serve({ url }, ProposalHandlers.layer({ tokenHashes: agentTokenHashes })).pipe(
     Layer.provide(Proposals.layer),
-    Layer.provide(Layer.provide(ReviewPanel.layer({ rules }), Grants.layer)),
+    Layer.provide(Layer.provideMerge(ReviewPanel.layer({ rules }), Grants.layer)),
     Layer.provide([
       Layer.succeedContext(signing),
       Layer.succeedContext(table),

@@ -6,7 +6,7 @@
  * | --- | --- |
  * | `GET /reviews` | 200 `{"reviews": [...]}`: what is pending now, with what each action needs |
  * | `GET /reviews/{id}` | 200 with one, also where it has ended; 404 where there is no ballot on that action |
- * | `POST /reviews/{id}/votes` with `{"digest", "choice"}` | 200 with the review as it stands then |
+ * | `POST /reviews/{id}/votes` with `{"digest", "choice"}` | 200 with the review as it stands then; with `always` the reviewer approves such calls from now on too |
  *
  * Every request carries the reviewer's own token (`Authorization: Bearer`), or the cookie of a session at a page; 401 where it
  * is not known. A vote that is not counted is answered 403 where the reviewer may not decide, and 409 where the ballot does not take it (now).
@@ -22,6 +22,7 @@ import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as Schema from "effect/Schema"
 import { ActionId } from "../model/ActionId.ts"
 import { ActionDigest, BallotOutcome, Choice } from "../reviews/Ballots.ts"
+import { Constraint, GrantBudget } from "../reviews/Grant.ts"
 import { type Reviewer, ReviewerId } from "../reviews/Reviewer.ts"
 import { Refusal } from "../reviews/ReviewError.ts"
 import * as PublicError from "./PublicError.ts"
@@ -171,6 +172,34 @@ export const Review = Schema.Struct({
  */
 export type Review = typeof Review.Type
 
+const day = 86_400
+
+/**
+ * What a reviewer answers "always" to: calls of the same agent, tool and method with such params. A call with a field that
+ * `params` does not name is not covered.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const Always = Schema.Struct({
+  /** By the names of the fields. */
+  params: Schema.Record(Schema.String, Constraint),
+  /** How often at most. Default: as often as it is asked for. */
+  count: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),
+  budgets: Schema.optionalKey(Schema.Array(GrantBudget).check(Schema.isMaxLength(10))),
+  /** At most 366 days. */
+  expiresInSeconds: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 366 * day })),
+  note: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(2_000)))
+})
+
+/**
+ * The type of {@link Always}.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export type Always = typeof Always.Type
+
 /**
  * A vote: on exactly what was shown.
  *
@@ -182,6 +211,8 @@ export const NewVote = Schema.Struct({
   choice: Choice,
   /** With `reject`, where the rule lets the reviewer change the action: the params that are to be submitted instead. */
   changes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+  /** With `approve`, where the panel has grants: approves what this covers from now on as well. It covers this action. */
+  always: Schema.optionalKey(Always),
   note: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(2_000))),
   onBehalfOf: Schema.optionalKey(ReviewerId)
 })

@@ -21,6 +21,7 @@
  * @since 0.2.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -37,9 +38,10 @@ import { reasonsOf } from "../reviews/internal/reasons.ts"
 import { seatsOf } from "../reviews/internal/seats.ts"
 import type { Reviewer } from "../reviews/Reviewer.ts"
 import type { Refusal, VoteRefused } from "../reviews/ReviewError.ts"
-import { type BallotStatus, digest, ReviewPanel } from "../reviews/ReviewPanel.ts"
+import { type BallotStatus, digest, ReviewPanel, type VoteRequest } from "../reviews/ReviewPanel.ts"
 import * as PublicError from "./PublicError.ts"
 import {
+  type Always,
   type CastVote,
   CurrentReviewer,
   type Review,
@@ -99,6 +101,11 @@ const viewOf = (
     you: seatsOf(ballot, reviewer, now)
   }
 }
+
+const scopeOf = ({ expiresInSeconds, ...scope }: Always): VoteRequest["always"] => ({
+  ...scope,
+  expiresIn: Duration.seconds(expiresInSeconds)
+})
 
 const isForReviewer: { readonly [R in Refusal]: boolean } = {
   Requester: true,
@@ -184,7 +191,12 @@ const group = HttpApiBuilder.group(
       .handle("vote", ({ params, payload }) =>
         Effect.gen(function*() {
           const reviewer = yield* CurrentReviewer
-          const status = yield* panel.vote(reviewer, { actionId: params.id, ...payload })
+          const { always, ...vote } = payload
+          const status = yield* panel.vote(reviewer, {
+            actionId: params.id,
+            ...vote,
+            ...always === undefined ? {} : { always: scopeOf(always) }
+          })
           return yield* view(status)
         }).pipe(Effect.mapError((error) => error._tag === "VoteRefused" ? refused(error) : expose(error))))
   })

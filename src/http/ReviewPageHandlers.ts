@@ -19,6 +19,7 @@ import { Authenticator } from "../reviews/Authenticator.ts"
 import type { Ballot } from "../reviews/Ballots.ts"
 import * as LastApproved from "../reviews/internal/lastApproved.ts"
 import { ReviewPanel } from "../reviews/ReviewPanel.ts"
+import * as GrantHandlers from "./GrantHandlers.ts"
 import { ReviewerUnknown, SessionForged } from "./ReviewGroup.ts"
 import * as ReviewHandlers from "./ReviewHandlers.ts"
 import { ReviewLogin } from "./ReviewLogin.ts"
@@ -204,15 +205,16 @@ const historyGroup = HttpApiBuilder.group(
 )
 
 /**
- * All routes of a panel's page, those of `ReviewHandlers` among them, for a router. Where `ReviewLogin` is in context, its
+ * All routes of a panel's page, those of `ReviewHandlers` and `GrantHandlers` among them, for a router. Where `ReviewLogin` is in context, its
  * name is the one of the button.
  *
  * @category layers
  * @since 0.2.0
  */
 export const layer = (options: Options = {}) =>
-  Layer.merge(
+  Layer.mergeAll(
     ReviewHandlers.layer,
+    GrantHandlers.layer,
     HttpApiBuilder.layer(ReviewPageApi).pipe(
       Layer.provide([sessionGroup(options), historyGroup]),
       Layer.provide(ReviewHandlers.authorization)

@@ -10,6 +10,9 @@ import { Group, ReviewerId } from "./Reviewer.ts"
 
 const Amount = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 4_000_000_000 }))
 
+/** Of objects within objects. */
+const deepest = 16
+
 /**
  * What a field of the params may be.
  *
@@ -19,7 +22,7 @@ const Amount = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 4_000
  * - `OneOf`: one of these.
  * - `Range`: a number from `min` to `max`, both included.
  * - `Any`: whatever it is. Nothing is any value unless the grant says so.
- * - `Fields`: an object that has no other fields than these.
+ * - `Fields`: an object that has no other fields than these. They nest to 16 levels.
  *
  * @category models
  * @since 0.2.0
@@ -31,21 +34,27 @@ export type Constraint =
   | { readonly _tag: "Any" }
   | { readonly _tag: "Fields"; readonly fields: Readonly<Record<string, Constraint>> }
 
+const constraints = [
+  Schema.TaggedStruct("Equals", { value: Schema.Unknown }),
+  Schema.TaggedStruct("OneOf", { values: Schema.Array(Schema.Unknown).check(Schema.isMinLength(1)) }),
+  Schema.TaggedStruct("Range", { min: Schema.Finite, max: Schema.Finite }),
+  Schema.TaggedStruct("Any", {})
+] as const
+
+/** A schema that ends: whatever is read by it nests no deeper. */
+const constraintTo = (levels: number): Schema.Codec<Constraint> =>
+  levels === 0 ? Schema.Union(constraints) : Schema.Union([
+    ...constraints,
+    Schema.TaggedStruct("Fields", { fields: Schema.Record(Schema.String, constraintTo(levels - 1)) })
+  ])
+
 /**
  * The schema of {@link Constraint}.
  *
  * @category models
  * @since 0.2.0
  */
-export const Constraint: Schema.Codec<Constraint> = Schema.Union([
-  Schema.TaggedStruct("Equals", { value: Schema.Unknown }),
-  Schema.TaggedStruct("OneOf", { values: Schema.Array(Schema.Unknown).check(Schema.isMinLength(1)) }),
-  Schema.TaggedStruct("Range", { min: Schema.Finite, max: Schema.Finite }),
-  Schema.TaggedStruct("Any", {}),
-  Schema.TaggedStruct("Fields", {
-    fields: Schema.Record(Schema.String, Schema.suspend((): Schema.Codec<Constraint> => Constraint))
-  })
-])
+export const Constraint: Schema.Codec<Constraint> = constraintTo(deepest)
 
 /**
  * How large the sum of a field may be: in each hour or day (UTC), or for the whole of the grant.

@@ -40,12 +40,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { snapshotParams } from "../calls/internal/paramsSnapshot.ts"
 import { fieldIssues } from "../errors/internal/fieldIssues.ts"
 import { invalidRequest } from "../errors/internal/invalidRequest.ts"
-import type { StorageFailed, VargateError } from "../errors/VargateError.ts"
+import type { FieldIssue, StorageFailed, VargateError } from "../errors/VargateError.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { type Constraint, Grant, type GrantBudget, GrantStatus, type GrantUse } from "./Grant.ts"
-import { type GrantDraw, textOfUnsigned } from "./internal/coverage.ts"
+import { type GrantDraw, textOfGrant } from "./internal/coverage.ts"
 import type { Reviewer } from "./Reviewer.ts"
 import { VoteSigner } from "./VoteSigner.ts"
 
@@ -236,6 +237,26 @@ export class Grants extends Context.Service<Grants, {
 
 const maxNote = 2_000
 
+/** What would never cover a call. */
+const issuesOf = ({ budgets, params }: Grant): ReadonlyArray<FieldIssue> => {
+  const issues: Array<FieldIssue> = budgets.flatMap(({ sum }, index) =>
+    Object.hasOwn(params, sum.split(".")[0]!)
+      ? []
+      : [{ path: ["budgets", index, "sum"], message: "Expected a field that params names" }]
+  )
+  const look = (fields: Grant["params"], path: FieldIssue["path"]) => {
+    for (const [name, constraint] of Object.entries(fields)) {
+      const at = [...path, name]
+      if (constraint._tag === "Fields") look(constraint.fields, [...at, "fields"])
+      if (constraint._tag === "Range" && constraint.min > constraint.max) {
+        issues.push({ path: at, message: "Expected a range whose min is at most its max" })
+      }
+    }
+  }
+  look(params, ["params"])
+  return issues
+}
+
 const decodeGrant = Schema.decodeUnknownEffect(Grant)
 
 /**
@@ -259,6 +280,15 @@ export const make: Effect.Effect<Grants["Service"], never, GrantStore | VoteSign
       return yield* refused("expiresIn", "Expected a duration of at most a year, like \"7 days\"")
     }
     if ((request.note?.length ?? 0) > maxNote) return yield* refused("note", `Expected at most ${maxNote} characters`)
+    // Read once: what is signed is what is kept.
+    const params = yield* Effect.mapError(
+      Effect.fromResult(snapshotParams(request.params)),
+      (issues) =>
+        invalidRequest(
+          "Grants.grant",
+          issues.map(({ message, path }) => ({ path: ["params", ...path.slice(2)], message }))
+        )
+    )
     const now = yield* DateTime.now
     const unsigned = {
       id: crypto.randomUUID(),
@@ -268,7 +298,7 @@ export const make: Effect.Effect<Grants["Service"], never, GrantStore | VoteSign
       agentId: request.agentId,
       tool: request.tool,
       method: request.method,
-      params: request.params,
+      params: params.value,
       count: request.count ?? null,
       budgets: request.budgets ?? [],
       note: request.note ?? null,
@@ -279,7 +309,9 @@ export const make: Effect.Effect<Grants["Service"], never, GrantStore | VoteSign
     const grant = yield* decodeGrant({ ...unsigned, seal }).pipe(
       Effect.mapError(({ issue }) => invalidRequest("Grants.grant", fieldIssues(issue, [])))
     )
-    const signature = yield* signer.sign(textOfUnsigned(unsigned))
+    const issues = issuesOf(grant)
+    if (issues.length > 0) return yield* invalidRequest("Grants.grant", issues)
+    const signature = yield* signer.sign(textOfGrant(grant))
     return new Grant({ ...grant, seal: { keyId: signer.keyId, signature } })
   })
 

@@ -174,12 +174,15 @@ class GrantLedger {
         if (!isInForce(grant, revokedAt, vote.at)) find("was not in force when the vote was cast")
         const { agentId, method, tool } = opening
         const isAbout = grant.agentId === agentId && grant.tool === tool && grant.method === method
-        if (!isAbout || record !== undefined && !covers(grant, record)) find("does not cover the action")
+        if (!isAbout || record !== undefined && !covers(grant, record, true)) find("does not cover the action")
         const uses = (this.uses.get(grantId) ?? 0) + 1
         this.uses.set(grantId, uses)
         if (grant.count !== null && uses > grant.count) find(`was used ${uses} times, and ${grant.count} are allowed`)
         const draws = record === undefined ? [] : drawsOf(grant, record.params, vote.at.epochMilliseconds)
-        if (draws === undefined) find("has a budget whose amount cannot be read")
+        // One that is encrypted was read when it was pending.
+        if (draws === undefined && !(record !== undefined && isHidden(record))) {
+          find("has a budget whose amount cannot be read")
+        }
         for (const { amount, budget, max } of draws ?? []) {
           const id = `${grantId} ${budget}`
           const drawn = (this.drawn.get(id) ?? 0) + amount

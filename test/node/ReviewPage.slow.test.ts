@@ -1,7 +1,7 @@
 /** Reviewers at the page of a panel, in a real browser. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schema, type Scope } from "effect"
-import { type Ballots, Governed, Proposals, ReviewPanel, ReviewRules, Reviews } from "effect-vargate"
+import { type Ballots, Governed, Grants, Proposals, ReviewPanel, ReviewRules, Reviews } from "effect-vargate"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
@@ -11,7 +11,14 @@ import { type House, overSocket, send, wireCall } from "../gateway/suite/doors.t
 import { type TimeMachine, timeMachine } from "../support/worlds.ts"
 import { PanelAddress, panelLayer, proxied, reviewer, tokenOf, until } from "./reviewPagePerson.ts"
 
-type World = House | PanelAddress | ReviewPanel.ReviewPanel | Ballots.Ballots | TimeMachine | Scope.Scope
+type World =
+  | House
+  | PanelAddress
+  | ReviewPanel.ReviewPanel
+  | Ballots.Ballots
+  | Grants.Grants
+  | TimeMachine
+  | Scope.Scope
 
 const isSkipped = needs !== ""
 
@@ -121,6 +128,103 @@ describe(`the page of a panel${needs}`, () => {
     yield* Fiber.join(fiber)
     assert.deepStrictEqual(deleted, ["/reports/2025.csv"])
   }, ReviewRules.make({ otherwise: ReviewRules.allowChanges()(ReviewRules.anyOf("finance")) }))
+
+  inBrowser(
+    "lets a reviewer answer always within a scope, shows what is granted, and ends it",
+    function*() {
+      const url = yield* PanelAddress
+      const call = (folder: string, size: number) =>
+        hold({ tool: "files", method: "delete", params: { folder, size, deep: { a: 1 } } })
+      yield* call("2024", 10)
+      const ann = yield* reviewer(url)
+      yield* ann.logIn("ann")
+      yield* act(async () => {
+        const card = ann.card("files/delete")
+        await card.getByRole("button", { name: "Always … for files/delete" }).press("Enter")
+        const form = card.getByRole("group", { name: "Approve this and, from now on, calls like it by this agent" })
+        await form.getByLabel("folder may be").selectOption("one of")
+        await form.getByLabel("folder, one of these, each on a line").fill("2023\n2025")
+        const grant = card.getByRole("button", { name: "Approve, and always approve these" })
+        await grant.click()
+        await card.getByText("folder needs this action's own value among them. Nothing was sent.").waitFor()
+        await form.getByLabel("folder, one of these, each on a line").fill("2023\n2024")
+        await form.getByLabel("size may be").selectOption("between")
+        await form.getByLabel("size, to").fill("5")
+        await grant.click()
+        await card.getByText("size needs numbers between which this action's own is. Nothing was sent.").waitFor()
+        await form.getByLabel("size, to").fill("50")
+        assert.strictEqual(await form.getByLabel("size, from").inputValue(), "0")
+        await form.getByLabel("How often at most").fill("1.5")
+        await grant.click()
+        await card.getByText("How often has to be a whole number, from 1 on. Nothing was sent.").waitFor()
+        await form.getByLabel("How often at most").fill("3")
+        await form.getByLabel("Limit the sum").selectOption("of size")
+        await grant.click()
+        await card.getByText("The largest sum has to be a number. Nothing was sent.").waitFor()
+        await form.getByLabel("Largest sum", { exact: true }).fill("60")
+        await form.getByLabel("It ends after").selectOption("1 hour")
+        await card.getByLabel("Note").fill("old reports")
+        await grant.click()
+        await card.getByText("Approved by Ann Archer.").waitFor()
+      })
+      const { store } = yield* Grants.Grants
+      const [{ grant } = assert.fail("no grant")] = yield* store.list({ limit: 10 })
+      assert.deepInclude(grant, {
+        reviewerId: "ann",
+        tool: "files",
+        method: "delete",
+        params: {
+          folder: Grants.oneOf("2023", "2024"),
+          size: Grants.range(0, 50),
+          deep: Grants.equals({ a: 1 })
+        },
+        count: 3,
+        budgets: [{ sum: "size", per: "day", max: 60 }],
+        note: "old reports"
+      })
+      assert.strictEqual(grant.expiresAt.epochMilliseconds - grant.createdAt.epochMilliseconds, 3_600_000)
+      // The panel approves what is covered by itself, and nothing else.
+      yield* call("2023", 50)
+      yield* until(Effect.map(store.find(grant.id), (status) => status?.uses === 1))
+      yield* call("2023", 11)
+      yield* act(async () => {
+        const panel = ann.page.getByRole("region", { name: "Standing approvals" })
+        await panel.getByText("used 1 of 3 times").waitFor()
+        await panel.getByText("at most 60 of size per day").waitFor()
+        const scope = `folder: one of "2023", "2024", size: 0 to 50, deep: {"a":1}`
+        await panel.getByText(scope).waitFor()
+        await ann.card("files/delete").filter({ hasText: "Needs you" }).waitFor()
+        await panel.getByRole("button", { name: "Revoke files/delete" }).click()
+        await panel.getByText("Revoked: files/delete is asked again.").waitFor()
+        await panel.getByText("None is in force.").waitFor()
+      })
+      assert.strictEqual((yield* store.find(grant.id))?.revokedBy, "ann")
+    },
+    ReviewRules.make({ otherwise: ReviewRules.anyOf("finance") })
+  )
+
+  inBrowser("offers no standing approval of what nobody can compare, or to one who may not approve", function*() {
+    const url = yield* PanelAddress
+    yield* hold({ tool: "files", method: "delete", params: { to: "[ENCRYPTED:email]", path: "/a" } })
+    const fields = Object.fromEntries(Array.from({ length: 21 }, (_, n) => [`f${n}`, n]))
+    yield* hold({ tool: "files", method: "drop", params: fields })
+    const [ann, cid] = [yield* reviewer(url), yield* reviewer(url)]
+    yield* ann.logIn("ann")
+    yield* cid.logIn("cid")
+    yield* act(async () => {
+      await ann.card("files/delete").getByRole("button", { name: "Always …" }).click()
+      assert.deepStrictEqual(
+        await ann.card("files/delete").getByLabel("to may be").locator("option").allTextContents(),
+        [
+          "anything"
+        ]
+      )
+      await ann.card("files/drop").getByRole("button", { name: "Always …" }).click()
+      await ann.card("files/drop").getByText("These params have too many fields for this form").waitFor()
+      await cid.card("files/delete").waitFor()
+      assert.strictEqual(await cid.page.getByRole("button", { name: "Always …" }).count(), 0)
+    })
+  })
 
   inBrowser("leaves the one who asked no button, and refuses their request", function*() {
     const url = yield* PanelAddress
@@ -404,7 +508,10 @@ describe(`what agents and reviewers write${needs}`, () => {
       yield* act(async () => {
         await page.getByRole("article").waitFor()
         assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), width)
-        const box = (await page.getByRole("button", { name: /^Approve/ }).boundingBox())!
+        await page.getByRole("button", { name: "Always …" }).click()
+        await page.getByRole("group", { name: "Approve this and" }).getByRole("combobox").first().waitFor()
+        assert.isAtMost(await page.evaluate(() => document.documentElement.scrollWidth), width)
+        const box = (await page.getByRole("button", { name: /^Approve t/ }).boundingBox())!
         assert.isAtLeast(Math.min(box.height, box.width), 44)
       })
     }
@@ -438,6 +545,17 @@ describe(`accessibility of the panel's page${needs}`, () => {
       yield* approve(first)
       yield* hold({ tool: "files", method: "delete", params: { items, folder: "2025" } })
       yield* hold({ tool: "files", method: "drop", agent: { id: "robs-bot", type: "autonomous", version: "1.0.0" } })
+      const ann = { id: "ann" as never, name: "Ann Archer", groups: ["finance" as never] }
+      yield* Grants.Grants.use(({ grant }) =>
+        grant(ann, {
+          agentId: "bot",
+          tool: "files",
+          method: "drop",
+          params: { folder: Grants.any },
+          note: "for the move",
+          expiresIn: "1 day"
+        })
+      )
       for (const width of [1280, 390]) {
         const { card, logIn, page } = yield* reviewer(url, { viewport: { width, height: 800 }, colorScheme })
         yield* act(async () => {
@@ -453,7 +571,13 @@ describe(`accessibility of the panel's page${needs}`, () => {
           await card("files/delete").locator(".changes ul").waitFor()
           await page.locator(".chart svg").waitFor()
           assert.deepStrictEqual(await faults(page), [])
-          await card("files/delete").getByRole("button", { name: width === 390 ? "Reject" : "Approve" }).click()
+          await card("files/delete").getByRole("button", { name: "Always …" }).click()
+          await card("files/delete").getByLabel("folder may be").selectOption("one of")
+          await page.getByRole("region", { name: "Standing approvals" }).getByText("used 0 times").waitFor()
+          assert.deepStrictEqual(await faults(page), [])
+          await card("files/delete").getByRole("button", {
+            name: width === 390 ? "Reject" : "Approve files/delete"
+          }).click()
           await card("files/delete").getByText(width === 390 ? "Rejected by" : "your vote is recorded").waitFor()
           assert.deepStrictEqual(await faults(page), [])
           if (width === 1280) {

@@ -6,6 +6,7 @@ import {
   type AuditLog,
   Authenticator,
   Ballots,
+  Grants,
   ReviewPanel,
   ReviewRules,
   type Reviews
@@ -47,12 +48,13 @@ export const panelLayer = (options: ReviewPage.Options = {}, panelRules = rules)
   ).pipe(
     Layer.provideMerge(ReviewPage.serve(options)),
     Layer.provideMerge(ReviewPanel.layer({ rules: panelRules, every: "100 millis" })),
+    Layer.provideMerge(Grants.layerMemory),
     Layer.provideMerge(Ballots.layerMemory),
     Layer.provide([reviewers, signer]),
     Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }).pipe(Layer.orDie)),
     Layer.orDie
   ) satisfies Layer.Layer<
-    PanelAddress | ReviewPanel.ReviewPanel | Ballots.Ballots,
+    PanelAddress | ReviewPanel.ReviewPanel | Ballots.Ballots | Grants.Grants,
     never,
     Approvals.Approvals | Reviews.Reviews | AuditLog.AuditLog
   >

@@ -33,6 +33,13 @@ export const proposedDigestOf = (
  */
 export const hidesParams = (params: unknown): boolean => /\[ENCRYPTED:|"_sa/.test(canonicalJson(params))
 
+/**
+ * Whether a text stands in place of a value that the gateway keeps encrypted, or has erased.
+ *
+ * @internal
+ */
+export const isSealed = (text: string): boolean => /^\[(?:ENCRYPTED|ERASED)\b/.test(text)
+
 /** @internal */
 export const withoutReference = (params: unknown): unknown => {
   if (!isRecord(params) || !Object.hasOwn(params, "vargate_reference")) return params

@@ -11,7 +11,7 @@ import { canonicalJson } from "../../internal/canonicalJson.ts"
 import { isRecord } from "../../internal/isRecord.ts"
 import { sameParams } from "../../internal/sameParams.ts"
 import { type Constraint, Grant } from "../Grant.ts"
-import { sorted, withoutReference } from "./ballotText.ts"
+import { isSealed, sorted, withoutReference } from "./ballotText.ts"
 
 /** @internal */
 export type Unsigned = Omit<typeof Grant.Encoded, "seal">
@@ -31,41 +31,57 @@ export const textOfGrant = (grant: Grant): string => {
 /** @internal */
 export const textOfUnsigned = (unsigned: Unsigned): string => `vargate-grant/1\n${canonicalJson(sorted(unsigned))}`
 
-const fits = (constraint: Constraint, value: unknown): boolean => {
+/** Not what the gateway shows in place of another value, and no number that may have been another one. */
+const isSeen = (value: unknown): boolean =>
+  typeof value === "string"
+    ? !isSealed(value)
+    : typeof value === "number"
+    ? Math.abs(value) <= Number.MAX_SAFE_INTEGER
+    : typeof value !== "object" || value === null || Object.values(value).every(isSeen)
+
+/** `isLog`: what is kept encrypted in the log was compared when it was pending, and fits here whatever it was. */
+const fits = (constraint: Constraint, value: unknown, isLog: boolean): boolean => {
+  if (isLog && typeof value === "string" && isSealed(value)) return true
   switch (constraint._tag) {
     case "Any":
       return true
     case "Equals":
-      return sameParams(constraint.value, value, false)
+      return (isLog || isSeen(value)) && sameParams(constraint.value, value, isLog)
     case "OneOf":
-      return constraint.values.some((one) => sameParams(one, value, false))
+      return (isLog || isSeen(value)) && constraint.values.some((one) => sameParams(one, value, isLog))
     case "Range":
-      return typeof value === "number" && value >= constraint.min && value <= constraint.max
+      return typeof value === "number" && isSeen(value) && value >= constraint.min && value <= constraint.max
     case "Fields":
-      return fitsAll(constraint.fields, value)
+      return fitsAll(constraint.fields, value, isLog)
   }
 }
 
 /** Every field that is there is named, and every field that is named is there. */
-const fitsAll = (fields: Readonly<Record<string, Constraint>>, value: unknown): boolean => {
+const fitsAll = (fields: Readonly<Record<string, Constraint>>, value: unknown, isLog: boolean): boolean => {
   if (!isRecord(value)) return false
   const names = Object.keys(fields)
   return Object.keys(value).length === names.length &&
-    names.every((name) => Object.hasOwn(value, name) && fits(fields[name]!, value[name]))
+    names.every((name) => Object.hasOwn(value, name) && fits(fields[name]!, value[name], isLog))
+}
+
+/** The reference of a call is no argument of its tool. What is no reference may be one. */
+const argumentsOf = (params: unknown): unknown => {
+  const reference = isRecord(params) ? params["vargate_reference"] : undefined
+  return typeof reference === "string" && /^[\w-]{1,128}$/.test(reference) ? withoutReference(params) : params
 }
 
 /**
- * Whether the names and the params of an action are within the scope of a grant.
+ * Whether the names and the params of an action are within the scope of a grant. `isLog`: as the log shows them.
  *
  * @internal
  */
 export const covers = (
   grant: Grant,
-  { agentId, method, params, tool }: Pick<PendingAction, "agentId" | "method" | "params" | "tool">
+  { agentId, method, params, tool }: Pick<PendingAction, "agentId" | "method" | "params" | "tool">,
+  isLog = false
 ): boolean =>
   grant.agentId === agentId && grant.tool === tool && grant.method === method &&
-  // The reference of a call is no argument of its tool.
-  fitsAll(grant.params, withoutReference(params))
+  fitsAll(grant.params, argumentsOf(params), isLog)
 
 /**
  * Whether a grant is in force at a time.

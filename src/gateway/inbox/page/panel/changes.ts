@@ -33,7 +33,8 @@ const isSame = (before: unknown, after: unknown) => {
   return jsonText(before) === jsonText(after)
 }
 
-const isSealed = (value: unknown) => typeof value === "string" && /^\[(?:ENCRYPTED|ERASED)\b/.test(value)
+export const isSealed = (value: unknown): boolean =>
+  typeof value === "string" && /^\[(?:ENCRYPTED|ERASED)\b/.test(value)
 
 const pathOf = (path: string, key: string, isList: boolean) =>
   isList ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import type { GrantList, StandingGrant } from "../../../../http/GrantGroup.ts"
 import type { Review } from "../../../../http/ReviewGroup.ts"
 import type { History, PageSession } from "../../../../http/ReviewPageGroup.ts"
 import { makeAnnouncer } from "../announcer.ts"
@@ -11,6 +12,7 @@ import { makeConnection } from "../connection.ts"
 import { button, element, setText } from "../elements.ts"
 import { visible } from "../visibleNodes.ts"
 import { makeFilters } from "./filters.ts"
+import { makeGrantsPanel } from "./grantsPanel.ts"
 import { makeHistoryPanel } from "./historyPanel.ts"
 import { type Ballot, type Card, makeCard } from "./reviewCard.ts"
 import { isEnded, type Session } from "./session.ts"
@@ -26,6 +28,7 @@ interface State {
   readonly reviews: ReadonlyArray<Review>
   readonly total: number
   readonly history: History
+  readonly grants: GrantList
 }
 
 /** Between two looks. The panel asks the gateway once for all pages. */
@@ -51,10 +54,11 @@ const listen = <Event extends keyof DocumentEventMap>(
     () => Effect.sync(() => target.removeEventListener(type, listener as EventListener))
   )
 
-const read = ({ history, reviews }: Session) =>
-  Effect.all({ list: reviews.list(), history: history.latest() }, { concurrency: 2 }).pipe(
+const read = ({ grants, history, reviews }: Session) =>
+  Effect.all({ list: reviews.list(), history: history.latest(), grants: grants.list() }, { concurrency: 3 }).pipe(
     Effect.timeout(longestLook),
-    Effect.map(({ history, list }): State => ({
+    Effect.map(({ grants, history, list }): State => ({
+      grants,
       reviews: list.reviews,
       total: Math.max(list.total ?? 0, list.reviews.length),
       history
@@ -81,10 +85,12 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
   const cards = new Map<string, Card>()
   let total = 0
   let isFirst = true
+  let offersAlways = false
 
   const announcer = makeAnnouncer()
   const connection = makeConnection({ announcer, onRetry: wake })
   const history = makeHistoryPanel()
+  const grants = makeGrantsPanel((grant) => void run(revoke(grant)))
   const heading = element("h2", { id: "waiting", tabindex: "-1" })
   const count = element("p", { class: "hint" })
   const empty = element("p", { class: "empty panel" })
@@ -147,7 +153,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
 
   // --- votes ---
 
-  const vote = (card: Card, { changes, choice, note, onBehalfOf }: Ballot) => {
+  const vote = (card: Card, { always, changes, choice, note, onBehalfOf }: Ballot) => {
     const { actionId, digest, method, tool } = card.review()
     card.sending(choice)
     return session.reviews.vote({
@@ -155,6 +161,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
       payload: {
         digest,
         choice,
+        ...always === undefined ? {} : { always },
         ...changes === undefined ? {} : { changes },
         ...note === undefined ? {} : { note },
         ...onBehalfOf === null ? {} : { onBehalfOf }
@@ -168,7 +175,9 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
           card.voted(
             review.state === "deciding"
               ? "The rule is met. The gateway is being told."
-              : `You ${pastOf(choice)}: your vote is recorded.`
+              : `You ${pastOf(choice)}: your vote is recorded${
+                always === undefined ? "" : ", and your standing approval"
+              }.`
           )
           announcer.say(`${tool}/${method}: you ${pastOf(choice)}.`)
         },
@@ -190,6 +199,25 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
     )
   }
 
+  // --- standing approvals ---
+
+  const revoke = ({ id, method, tool }: StandingGrant) =>
+    session.grants.revoke({ params: { id } }).pipe(
+      Effect.match({
+        onSuccess: () => grants.say(`Revoked: ${tool}/${method} is asked again.`),
+        onFailure: (error) => {
+          if (isEnded(error)) return leave("session ended")
+          grants.say(
+            error._tag === "ActionNotFound"
+              ? "It was not in force any more."
+              : "No answer arrived, so it is unknown whether it was revoked. Look at the list.",
+            true
+          )
+        }
+      }),
+      Effect.tap(() => Effect.sync(wake))
+    )
+
   // --- looks ---
 
   const compare = (card: Card) =>
@@ -205,6 +233,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
     const card: Card = makeCard({
       review,
       reviewerId: reviewer.id,
+      offersAlways: () => offersAlways,
       onVote: (ballot) => void run(vote(card, ballot)),
       onClear: () => clear(card),
       onTimeUp: wake
@@ -244,6 +273,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
 
   const apply = Effect.fnUntraced(function*(state: State) {
     total = state.total
+    offersAlways = state.grants.offered
     const listed = new Set(state.reviews.map(keyOf))
     // The gateway lists the newest first; who has waited longest comes first here, and what needs the reviewer before all.
     const oldestFirst = state.reviews.toReversed()
@@ -260,6 +290,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
     const missing = [...cards.values()].filter((card) => card.state() === "open" && !listed.has(keyOf(card.review())))
     yield* Effect.forEach(missing, findOut, { discard: true })
     filters.offer(open().map((card) => card.review()))
+    grants.update(state.grants)
     history.update(state.history)
     makeRoom()
     arrange()
@@ -324,7 +355,7 @@ export const show = Effect.fnUntraced(function*(root: HTMLElement, session: Sess
         empty,
         list
       ),
-      element("div", { class: "record" }, history.element)
+      element("div", { class: "record" }, grants.element, history.element)
     ),
     shortcuts.dialog,
     announcer.element

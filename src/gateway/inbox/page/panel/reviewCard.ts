@@ -1,6 +1,6 @@
 /** One pending action with its ballot: what is asked for, what is new in it, who voted, and the reviewer's own vote. */
 import * as DateTime from "effect/DateTime"
-import type { Review } from "../../../../http/ReviewGroup.ts"
+import type { Always, Review } from "../../../../http/ReviewGroup.ts"
 import type { ApprovedCall } from "../../../../http/ReviewPageGroup.ts"
 import { type Outcome, paramsOf } from "../actionCard.ts"
 import { button, element, setText, unseen } from "../elements.ts"
@@ -8,6 +8,7 @@ import { jsonText } from "../jsonText.ts"
 import { briefly } from "../summary.ts"
 import { clockTime, timeLeft } from "../times.ts"
 import { visible } from "../visibleNodes.ts"
+import { type AlwaysForm, makeAlwaysForm } from "./alwaysForm.ts"
 import { changesBetween } from "./changes.ts"
 import {
   type Choice,
@@ -29,11 +30,15 @@ export interface Ballot {
   readonly onBehalfOf: string | null
   /** With a rejection: the params that the reviewer would approve instead. */
   readonly changes?: Readonly<Record<string, unknown>>
+  /** With an approval: what the reviewer approves from now on as well. */
+  readonly always?: Always
 }
 
 export interface Options {
   readonly review: Review
   readonly reviewerId: string
+  /** Whether the panel has standing approvals. */
+  readonly offersAlways: () => boolean
   readonly onVote: (ballot: Ballot) => void
   readonly onClear: () => void
   readonly onTimeUp: () => void
@@ -152,7 +157,7 @@ const objectOf = (text: string): Readonly<Record<string, unknown>> | undefined =
 }
 
 export const makeCard = (options: Options): Card => {
-  const { onClear, onTimeUp, onVote, reviewerId } = options
+  const { offersAlways, onClear, onTimeUp, onVote, reviewerId } = options
   let review = options.review
   const { actionId, agentId, createdAt, digest, method, timeoutAt, tool } = review
   const name = `${tool}/${method}`
@@ -218,6 +223,31 @@ export const makeCard = (options: Options): Card => {
     if (editor.value === "") editor.value = jsonText(review.params)
     editor.focus()
   }, { class: "quiet", "aria-expanded": "false" })
+  const grantAlways = button(["Approve, and always approve these", unseen(` of ${name}`)], () => approveAlways(), {
+    class: "approve"
+  })
+  const always = element("div", { class: "editing", hidden: true })
+  let form: AlwaysForm | undefined
+  const openAlways = button(["Always …", unseen(` for ${name}`)], () => {
+    always.hidden = !always.hidden
+    openAlways.setAttribute("aria-expanded", String(!always.hidden))
+    if (always.hidden) return
+    form ??= makeAlwaysForm(review.params, id)
+    if (always.childElementCount === 0) {
+      always.replaceChildren(
+        ...form === undefined
+          ? [
+            element(
+              "p",
+              { class: "hint" },
+              "These params have too many fields for this form: a program can make a grant."
+            )
+          ]
+          : [form.element, element("div", { class: "buttons" }, grantAlways)]
+      )
+    }
+    form?.focus()
+  }, { class: "quiet", "aria-expanded": "false" })
   const choice = element("select", { id: id("seat") })
   const seatLine = element("p", { class: "seat" }, element("label", { for: choice.id }, "Vote as "), choice)
   const reason = element("p", { class: "hint" })
@@ -254,8 +284,29 @@ export const makeCard = (options: Options): Card => {
     })
   }
 
+  const approveAlways = () => {
+    const own = seat()
+    if (state !== "open" || own?.approve !== null || own.onBehalfOf !== null || form === undefined) return
+    const scope = form.read()
+    if (typeof scope === "string") {
+      status.classList.add("problem")
+      status.textContent = scope
+      return
+    }
+    const noted = note.value.trim()
+    onVote({
+      choice: "approve",
+      always: { ...scope, ...noted === "" ? {} : { note: noted } },
+      note: noted === "" ? undefined : noted,
+      onBehalfOf: null
+    })
+  }
+
   const showButtons = () => {
     const own = seat()
+    openAlways.hidden = !offersAlways() || own?.approve !== null || own.onBehalfOf !== null ||
+      review.params === undefined
+    if (openAlways.hidden) always.hidden = true
     edit.hidden = own?.change !== null || review.params === undefined
     if (edit.hidden) editing.hidden = true
     for (const one of ["approve", "reject"] as const) buttons[one].hidden = own === undefined || own[one] !== null
@@ -288,8 +339,9 @@ export const makeCard = (options: Options): Card => {
         unseen(` on ${name}`)
       ),
       note,
-      element("div", { class: "buttons" }, buttons.approve, buttons.reject, edit, status),
-      editing
+      element("div", { class: "buttons" }, buttons.approve, buttons.reject, edit, openAlways, status),
+      editing,
+      always
     )
   }
   choice.addEventListener("change", showButtons)
@@ -342,12 +394,13 @@ export const makeCard = (options: Options): Card => {
   const enter = (next: typeof state) => {
     state = next
     card.dataset["state"] = next
-    for (const one of [buttons.approve, buttons.reject, propose]) {
+    for (const one of [buttons.approve, buttons.reject, propose, grantAlways]) {
       if (next === "open") one.removeAttribute("aria-disabled")
       else one.setAttribute("aria-disabled", "true")
     }
     note.readOnly = next !== "open"
     editor.readOnly = next !== "open"
+    if (form !== undefined) form.element.toggleAttribute("disabled", next !== "open")
     choice.disabled = next !== "open"
   }
 

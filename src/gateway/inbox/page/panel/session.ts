@@ -4,6 +4,7 @@ import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { GrantApi } from "../../../../http/GrantGroup.ts"
 import { ReviewApi } from "../../../../http/ReviewGroup.ts"
 import { type PageSession, ReviewPageApi } from "../../../../http/ReviewPageGroup.ts"
 
@@ -21,6 +22,7 @@ const make = Effect.gen(function*() {
       csrf === undefined || request.method === "GET" ? request : HttpClientRequest.setHeader(request, csrfHeader, csrf)
   )
   const panel = yield* HttpApiClient.makeWith(ReviewApi, { httpClient, baseUrl })
+  const grants = yield* HttpApiClient.makeWith(GrantApi, { httpClient, baseUrl })
   const page = yield* HttpApiClient.makeWith(ReviewPageApi, { httpClient, baseUrl })
   const keep = (session: PageSession) => {
     csrf = session.csrf ?? undefined
@@ -28,6 +30,7 @@ const make = Effect.gen(function*() {
   }
   return {
     reviews: panel.reviews,
+    grants: grants.grants,
     history: page.history,
     current: Effect.map(page.session.current(), keep),
     logIn: (token: string) => Effect.map(page.session.logIn({ payload: { token } }), keep),

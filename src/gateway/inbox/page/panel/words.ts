@@ -56,7 +56,7 @@ export const markOf = (review: Review, reviewerId: string): { readonly kind: str
 }
 
 /** A time of today is one of the clock; another one has its date and year. */
-const momentOf = (time: Date, now = new Date()) =>
+export const momentOf = (time: Date, now = new Date()) =>
   Math.abs(time.getTime() - now.getTime()) < 86_400_000
     ? clockTime(time, now)
     : time.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })
