@@ -12,26 +12,14 @@ interface Module {
   readonly source: string
   readonly target: string
   readonly name: string
-  readonly options: Readonly<Record<string, string>>
 }
 
 const modules: ReadonlyArray<Module> = [
-  {
-    source: "wasm/scan/plainRecord.ts",
-    target: "scan/plainRecordsBinary.ts",
-    name: "plainRecordsBinary",
-    options: {}
-  },
-  {
-    source: "wasm/merkle/treeRow.ts",
-    target: "merkle/treeRowBinary.ts",
-    name: "treeRowBinary",
-    // To stay below 4 kB, which every browser compiles at once.
-    options: { shrinkLevel: "1" }
-  }
+  { source: "wasm/scan/plainRecord.ts", target: "scan/plainRecordsBinary.ts", name: "plainRecordsBinary" },
+  { source: "wasm/merkle/treeRow.ts", target: "merkle/treeRowBinary.ts", name: "treeRowBinary" }
 ]
 
-const common = {
+const options = {
   outFile: "module.wasm",
   baseDir: fileURLToPath(new URL("..", import.meta.url)),
   runtime: "stub",
@@ -42,12 +30,12 @@ const common = {
   maximumMemory: "3"
 }
 
-const compile = async ({ options, source }: Module): Promise<string> => {
+const compile = async ({ source }: Module): Promise<string> => {
   let binary = ""
   const { error, stderr } = await main(
     [
       `${internal}/${source}`,
-      ...Object.entries({ ...common, ...options }).flatMap(([name, value]) => [`--${name}`, value])
+      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
     ],
     {
       writeFile: (_, contents) => {

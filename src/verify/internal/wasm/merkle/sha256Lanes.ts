@@ -88,21 +88,26 @@ export function begin(): void {
 
 /** Computes the schedule of a block from the first 16 of its words. */
 export function expand(): void {
-  for (let at = 0; at < 64 * 16; at += 16) {
-    if (at >= 16 * 16) {
-      const older = v128.load(at, words - 15 * 16)
-      const newer = v128.load(at, words - 2 * 16)
-      const s0 = xor(rotated(older, 7), rotated(older, 18), i32x4.shr_u(older, 3))
-      const s1 = xor(rotated(newer, 17), rotated(newer, 19), i32x4.shr_u(newer, 10))
-      const sum = i32x4.add(v128.load(at, words - 16 * 16), v128.load(at, words - 7 * 16))
-      v128.store(at, i32x4.add(i32x4.add(sum, s0), s1), words)
-    }
-    const word = v128.load(at, words)
-    v128.store(at, i32x4.add(word, v128.load32_splat(constants + at / lanes)), schedule)
+  for (let at = 0; at < 16 * 16; at += 16) addConstant(at, v128.load(at, words))
+  for (let at = 16 * 16; at < 64 * 16; at += 16) {
+    const older = v128.load(at, words - 15 * 16)
+    const newer = v128.load(at, words - 2 * 16)
+    const s0 = xor(rotated(older, 7), rotated(older, 18), i32x4.shr_u(older, 3))
+    const s1 = xor(rotated(newer, 17), rotated(newer, 19), i32x4.shr_u(newer, 10))
+    const sum = i32x4.add(v128.load(at, words - 16 * 16), v128.load(at, words - 7 * 16))
+    const word = i32x4.add(i32x4.add(sum, s0), s1)
+    v128.store(at, word, words)
+    addConstant(at, word)
   }
 }
 
-/** The 64 rounds over a schedule. Eight of them are written out, after which every letter is in its place again. */
+// @ts-expect-error: a decorator of AssemblyScript's
+
+function addConstant(at: i32, word: v128): void {
+  v128.store(at, i32x4.add(word, v128.load32_splat(constants + at / lanes)), schedule)
+}
+
+/** The 64 rounds over a schedule, four of which are written out. */
 export function compress(schedule: i32): void {
   let a = v128.load(state)
   let b = v128.load(state, 16)
@@ -115,7 +120,7 @@ export function compress(schedule: i32): void {
   // What differs between the first two letters is what differs between the next two one round later.
   let differ: v128
   let differed = v128.xor(b, c)
-  for (let at = schedule; at < schedule + 64 * 16; at += 8 * 16) {
+  for (let at = schedule; at < schedule + 64 * 16; at += 4 * 16) {
     h = half(e, f, g, h, v128.load(at))
     d = i32x4.add(d, h)
     differ = v128.xor(a, b)
@@ -136,25 +141,19 @@ export function compress(schedule: i32): void {
     differed = v128.xor(f, g)
     e = i32x4.add(e, otherHalf(f, g, differed, differ))
 
-    d = half(a, b, c, d, v128.load(at, 64))
-    h = i32x4.add(h, d)
-    differ = v128.xor(e, f)
-    d = i32x4.add(d, otherHalf(e, f, differ, differed))
-
-    c = half(h, a, b, c, v128.load(at, 80))
-    g = i32x4.add(g, c)
-    differed = v128.xor(d, e)
-    c = i32x4.add(c, otherHalf(d, e, differed, differ))
-
-    b = half(g, h, a, b, v128.load(at, 96))
-    f = i32x4.add(f, b)
-    differ = v128.xor(c, d)
-    b = i32x4.add(b, otherHalf(c, d, differ, differed))
-
-    a = half(f, g, h, a, v128.load(at, 112))
-    e = i32x4.add(e, a)
-    differed = v128.xor(b, c)
-    a = i32x4.add(a, otherHalf(b, c, differed, differ))
+    // Each letter is where the one four places from it was.
+    let moved = a
+    a = e
+    e = moved
+    moved = b
+    b = f
+    f = moved
+    moved = c
+    c = g
+    g = moved
+    moved = d
+    d = h
+    h = moved
   }
   v128.store(state, i32x4.add(a, v128.load(state)))
   v128.store(state, i32x4.add(b, v128.load(state, 16)), 16)
