@@ -22,13 +22,21 @@ const records = thorough(100_000, 20_000)
 const rounds = thorough(5, 2)
 const encoder = new TextEncoder()
 
-const texts: Array<Uint8Array> = []
-let previous = "GENESIS"
-for (let i = 0; i < records; i++) {
-  const { fields, payload } = recordAt(i, previous)
-  previous = sha256(payload)
-  texts.push(encoder.encode(JSON.stringify(Object.fromEntries(fields(previous)))))
-}
+/** The records one after another, in one piece: as so many objects they would be in the way of every garbage collection. */
+const { ends, log } = (() => {
+  const texts: Array<Uint8Array> = []
+  const ends = new Float64Array(records + 1)
+  let previous = "GENESIS"
+  for (let i = 0; i < records; i++) {
+    const { fields, payload } = recordAt(i, previous)
+    previous = sha256(payload)
+    const text = encoder.encode(JSON.stringify(Object.fromEntries(fields(previous))))
+    texts.push(text)
+    ends[i + 1] = ends[i]! + text.length
+  }
+  return { ends, log: Buffer.concat(texts) }
+})()
+const textOf = (record: number) => log.subarray(ends[record], ends[record + 1])
 
 /** The pages that are asked for, made once: what a gateway does for them is not measured. */
 const pages = new Map<string, Uint8Array>()
@@ -37,7 +45,7 @@ const pageOf = (limit: number, offset: number): Uint8Array => {
   const known = pages.get(key)
   if (known !== undefined) return known
   const to = Math.max(0, records - offset)
-  const slice = texts.slice(Math.max(0, to - limit), to).reverse()
+  const slice = Array.from({ length: Math.min(limit, to) }, (_, index) => textOf(to - 1 - index))
   const before = encoder.encode("{\"records\":[")
   const after = encoder.encode(
     `],"count":${slice.length},"offset":${offset},"total":${records},"tenant_id":"bench"}`
@@ -113,5 +121,5 @@ hand({
     columns: ["what", "records/s", "% of verification"],
     rows: Object.keys(ways).map((name) => [name, records / median(times[name]!), share(name)])
   }],
-  targets: [atLeast("AuditExport into JsonlSink", 50, "% of verification", share("export, params withheld"))]
+  targets: [atLeast("AuditExport into JsonlSink", 55, "% of verification", share("export, params withheld"))]
 })

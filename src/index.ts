@@ -123,8 +123,8 @@ export * as Approvals from "./approvals/Approvals.ts"
  * either side costs nothing but a repetition, which the sink can tell by the event's id. The next export begins by proving
  * that the log still holds the record of the cursor.
  *
- * Memory does not grow: at most three pages of the log are in memory, whatever the sink does. Params are withheld unless a
- * `Redaction` says otherwise.
+ * Memory does not grow: at most nine pages of the log are in memory, and three where pages are large (4 MiB), whatever the
+ * sink does. Params are withheld unless a `Redaction` says otherwise.
  *
  * **Example** (Into files, without params)
  *

@@ -13,8 +13,8 @@
  * either side costs nothing but a repetition, which the sink can tell by the event's id. The next export begins by proving
  * that the log still holds the record of the cursor.
  *
- * Memory does not grow: at most three pages of the log are in memory, whatever the sink does. Params are withheld unless a
- * `Redaction` says otherwise.
+ * Memory does not grow: at most nine pages of the log are in memory, and three where pages are large (4 MiB), whatever the
+ * sink does. Params are withheld unless a `Redaction` says otherwise.
  *
  * **Example** (Into files, without params)
  *
@@ -43,6 +43,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Checkpoint } from "../audit/Checkpoint.ts"
 import { rawPageReader } from "../audit/internal/rawAuditPage.ts"
@@ -235,6 +236,9 @@ export class AuditExport extends Context.Service<AuditExport, {
   ) => Stream.Stream<Arr.NonEmptyReadonlyArray<ExportEvent>, OperationError | LogContradicts>
 }>()("effect-vargate/AuditExport") {}
 
+/** What is read while the sink is busy, in pages and in bytes: large pages wait alone. */
+const pagesAhead = 4
+const maxAhead = 4 * 1024 * 1024
 const defaultEvents = 1000
 const defaultBytes = 4 * 1024 * 1024
 /** So many refusals in a row are no fault of the records. */
@@ -407,9 +411,10 @@ export const make = Effect.gen(function*() {
       )
 
     const { maxBytes = defaultBytes, maxEvents = defaultEvents } = sink
-    const take = Effect.fnUntraced(function*(step: Step) {
+    const take = Effect.fnUntraced(function*(steps: Arr.NonEmptyReadonlyArray<Step>) {
+      const step = steps.at(-1)!
       total = step.total
-      const { conflict, events } = yield* withoutTail(step.events)
+      const { conflict, events } = yield* withoutTail(steps.flatMap(({ events }) => events))
       for (const batch of batches(events, maxEvents, maxBytes)) yield* deliver(batch)
       const stop = conflict ?? step.stop
       if (stop !== undefined) return yield* contradiction(stop, events)
@@ -457,8 +462,19 @@ export const make = Effect.gen(function*() {
       kept === undefined ? options : { ...options, from: kept },
       (error) => progress(error)
     )
-    // One page is read while another is sent.
-    yield* stream.pipe(Stream.buffer({ capacity: 1 }), Stream.runForEach(take))
+    // Pages are read while others are sent, and what is there by then is sent together.
+    const ahead = yield* Semaphore.make(maxAhead)
+    const weightOf = ({ byteLength }: Step) => Math.min(byteLength, maxAhead)
+    yield* stream.pipe(
+      Stream.tap((step) => ahead.take(weightOf(step))),
+      Stream.buffer({ capacity: pagesAhead }),
+      Stream.runForEachArray((steps) =>
+        Effect.andThen(
+          ahead.release(steps.reduce((sum, step) => sum + weightOf(step), 0)),
+          take(steps)
+        )
+      )
+    )
     return { records, skipped, gaps, findings, refused, cursor: checkpoint }
   })
 

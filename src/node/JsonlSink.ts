@@ -27,7 +27,7 @@ import { join } from "node:path"
 import type { ExportEvent } from "../export/ExportEvent.ts"
 import * as ExportSink from "../export/ExportSink.ts"
 import * as FileLock from "../internal/fileLock.ts"
-import { codeOf, syncFolder } from "./internal/durableFile.ts"
+import { codeOf, syncFolder, writeAll } from "./internal/durableFile.ts"
 
 /**
  * Which files.
@@ -233,11 +233,8 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const write = async (bytes: Uint8Array) => {
-    let written = 0
     try {
-      while (written < bytes.length) {
-        written += (await file!.write(bytes, written, bytes.length - written, size + written)).bytesWritten
-      }
+      await writeAll(file!, bytes, size)
       await file!.datasync()
       if (isNew) await syncFolder(folder)
       isNew = false

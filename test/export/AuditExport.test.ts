@@ -280,13 +280,48 @@ describe("delivery", () => {
       }).pipe(Effect.provide(layer), Effect.forkChild({ startImmediately: true }))
       yield* until(() => attempts() > 0)
       yield* TestClock.adjust("1 hour")
-      assert.isAtMost(served.requests, 6, "pages that nobody takes are not read")
+      assert.isAtMost(served.requests, 10, "pages that nobody takes are not read")
       assert.isAtLeast(attempts(), 60)
       assert.isAtLeast(waits.length, 60)
       isAway = false
       yield* until(() => fiber.pollUnsafe() !== undefined)
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(ids(events), upTo(5000))
+    }))
+
+  it.effect("reads no further than two pages ahead of a sink that is away where pages are large", () =>
+    Effect.gen(function*() {
+      const { layer, served } = serving(wireRecords(8, () => ({ params: { text: "x".repeat(5 * 1024 * 1024) } })))
+      let isAway = true
+      const { attempts, events, sink } = collecting(() =>
+        isAway ? Effect.fail(failed("Unavailable", "no answer")) : Effect.void
+      )
+      const fiber = yield* AuditExport.run({ sink, pageSize: 1, redact: Redaction.none }).pipe(
+        Effect.provide(layer),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* until(() => attempts() > 3)
+      // How long the log is, the page that the sink has, one that waits for it, and one that waits to be read on.
+      assert.strictEqual(served.requests, 4)
+      isAway = false
+      yield* until(() => fiber.pollUnsafe() !== undefined)
+      assert.deepStrictEqual(ids(events), upTo(8))
+    }))
+
+  it.effect("sends what was read while the sink was busy at once", () =>
+    Effect.gen(function*() {
+      const { layer } = serving(wireRecords(90))
+      const sizes: Array<number> = []
+      const { events, sink } = collecting((batch) =>
+        Effect.andThen(Effect.sync(() => void sizes.push(batch.length)), Effect.sleep("1 second"))
+      )
+      const fiber = yield* AuditExport.run({ sink, pageSize: 10 }).pipe(
+        Effect.provide(layer),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* until(() => fiber.pollUnsafe() !== undefined)
+      assert.deepStrictEqual(ids(events), upTo(90))
+      assert.deepStrictEqual(sizes, [40, 40, 10])
     }))
 
   it.effect("fails with the sink's failure when patience ends, and keeps the silence it asks for", () =>

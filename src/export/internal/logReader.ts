@@ -62,6 +62,8 @@ export const beginning: Position = { from: 0, link: genesis, lastId: -Infinity, 
  */
 export interface Step {
   readonly events: ReadonlyArray<ExportEvent>
+  /** Of the records that were read for it. */
+  readonly byteLength: number
   readonly position: Position
   /** How long the log was. */
   readonly total: number
@@ -172,8 +174,10 @@ export const makeReader = (options: ReaderOptions) => {
       : yield* length
     const tenantId = position.tenantId ?? head.tenantId
     if (head.tenantId !== tenantId) return yield* otherTenant(tenantId, head.tenantId)
+    let byteLength = 0
     const end = (finding: Finding, events: ReadonlyArray<ExportEvent>, count: number, total: number): Step => ({
       events: [...events, new LogFinding(tenantId, count, finding)],
+      byteLength,
       position: { ...position, tenantId },
       total,
       stop: finding
@@ -196,6 +200,7 @@ export const makeReader = (options: ReaderOptions) => {
     let place = low
     let older: Row | undefined
     for (const [index, row] of found.rows.entries()) {
+      if (row !== undefined) byteLength += row.byteLength
       if (place < from) {
         if (row !== undefined && row.recordHash !== link) {
           const finding = new RewrittenSince({
@@ -241,6 +246,7 @@ export const makeReader = (options: ReaderOptions) => {
     }
     return {
       events,
+      byteLength,
       position: { from: Math.max(from, place), link: expected, lastId, tenantId, mismatches },
       total: found.total,
       stop: undefined

@@ -114,6 +114,10 @@ export class Row {
     return this.places.at(this.from + 1)
   }
 
+  get byteLength(): number {
+    return this.end - this.start
+  }
+
   get paramsStart(): number {
     return this.places.at(this.from + paramsAt)
   }
