@@ -72,8 +72,10 @@ const make = Effect.gen(function*() {
   yield* storageFailed("GrantsSql.layer")(migrations)
 
   const read = Effect.fnUntraced(function*(row: GrantRow) {
+    const grant = yield* decodeGrant(row.body)
+    if (grant.id !== row.id) return yield* Effect.fail({ message: `row ${row.id} holds the grant ${grant.id}` })
     return new GrantStatus({
-      grant: yield* decodeGrant(row.body),
+      grant,
       revokedAt: yield* decodeTime(row.revoked_at),
       revokedBy: row.revoked_by,
       uses: Number(row.uses)
@@ -96,7 +98,17 @@ const make = Effect.gen(function*() {
         : sql`revoked_at IS NULL AND expires_at > ${DateTime.formatIso(inForceAt)}`
       const rows = yield* sql<GrantRow>`
         SELECT * FROM vargate_grants WHERE ${which} ORDER BY created_at DESC LIMIT ${limit}`
-      return yield* Effect.forEach(rows, read)
+      // One that cannot be read counts for nothing, and keeps no other from counting.
+      const found = yield* Effect.forEach(
+        rows,
+        (row) =>
+          Effect.match(read(row), {
+            onFailure: ({ message }) => ({ fault: `The grant ${row.id} cannot be read: ${message}` }),
+            onSuccess: (status) => ({ status })
+          })
+      )
+      for (const one of found) if ("fault" in one) yield* Effect.logError(one.fault)
+      return found.flatMap((one) => "status" in one ? [one.status] : [])
     }, storageFailed("GrantStore.list")),
     revoke: Effect.fnUntraced(function*(id, { at, by }) {
       return yield* sql.withTransaction(Effect.gen(function*() {

@@ -47,6 +47,7 @@ import type { FieldIssue, StorageFailed, VargateError } from "../errors/VargateE
 import type { ActionId } from "../model/ActionId.ts"
 import { type Constraint, Grant, type GrantBudget, GrantStatus, type GrantUse } from "./Grant.ts"
 import { type GrantDraw, textOfGrant } from "./internal/coverage.ts"
+import * as grantsInForce from "./internal/grantsInForce.ts"
 import type { Reviewer } from "./Reviewer.ts"
 import { VoteSigner } from "./VoteSigner.ts"
 
@@ -232,6 +233,11 @@ export class Grants extends Context.Service<Grants, {
   readonly grant: (reviewer: Reviewer, request: GrantRequest) => Effect.Effect<Grant, StorageFailed | VargateError>
   /** Counts from the panel's next look on. False where there is none, or it was revoked before. */
   readonly revoke: (id: string, by: string) => Effect.Effect<boolean, StorageFailed>
+  /**
+   * Those that the panel applies: in force by the store, and not seen to end before by this process. What was revoked, has
+   * vanished from the store, or has lost uses there does not come back as long as the process lives.
+   */
+  readonly inForce: Effect.Effect<ReadonlyArray<GrantStatus>, StorageFailed>
   readonly store: GrantStore["Service"]
 }>()("effect-vargate/Grants") {}
 
@@ -315,9 +321,12 @@ export const make: Effect.Effect<Grants["Service"], never, GrantStore | VoteSign
     return new Grant({ ...grant, seal: { keyId: signer.keyId, signature } })
   })
 
+  const applied = grantsInForce.make(store.list)
+
   return Grants.of({
     store,
     prepare,
+    inForce: applied.look,
     grant: Effect.fn("Grants.grant")(function*(reviewer, request) {
       const signed = yield* prepare(reviewer, request)
       yield* store.add(signed)
@@ -330,7 +339,10 @@ export const make: Effect.Effect<Grants["Service"], never, GrantStore | VoteSign
     }),
     revoke: Effect.fn("Grants.revoke")(function*(id, by) {
       const isRevoked = yield* store.revoke(id, { by, at: yield* DateTime.now })
-      if (isRevoked) yield* Effect.logInfo(`${by} has revoked the grant ${id}`)
+      if (isRevoked) {
+        applied.revoked(id)
+        yield* Effect.logInfo(`${by} has revoked the grant ${id}`)
+      }
       return isRevoked
     })
   })

@@ -154,7 +154,6 @@ export interface Options {
 export const digest: (action: PendingAction) => string = digestOf
 
 const maxVotes = 1_000
-const maxGrants = 10_000
 const maxNote = 2_000
 
 /** Each look reads the log. */
@@ -512,7 +511,8 @@ export const make = Effect.fnUntraced(function*(
     store: GrantStore["Service"]
   ) {
     let ballot = begun
-    for (const { grant, revokedAt } of grants) {
+    for (const { grant, revokedAt, uses } of grants) {
+      if (grant.count !== null && uses >= grant.count) continue
       if (!covers(grant, action) || hasVoted(ballot, grant.reviewerId)) continue
       const at = yield* DateTime.now
       if (!isInForce(grant, revokedAt, at)) continue
@@ -539,11 +539,12 @@ export const make = Effect.fnUntraced(function*(
     return ballot
   })
 
+  /** Where they cannot be read, reviewers vote by hand. */
   const inForce = Option.isNone(grantService)
     ? Effect.succeed<ReadonlyArray<GrantStatus>>([])
-    : Effect.flatMap(
-      DateTime.now,
-      (inForceAt) => grantService.value.store.list({ limit: maxGrants, inForceAt })
+    : Effect.catch(
+      grantService.value.inForce,
+      (error) => Effect.as(Effect.logWarning(`No grant is applied: ${error.message}`), [])
     )
 
   const attend = Effect.fnUntraced(function*(

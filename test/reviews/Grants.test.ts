@@ -14,6 +14,7 @@ import {
   VoteSigner
 } from "effect-vargate"
 import * as GrantsSql from "effect-vargate/node/GrantsSql"
+import * as SqlClient from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
 import * as SqliteClient from "../../src/internal/sqliteClient.ts"
 import { covers } from "../../src/reviews/internal/coverage.ts"
@@ -284,6 +285,112 @@ const test = (title: string, effect: Effect.Effect<void, unknown, Needs>) =>
         )
       )
     }))
+
+describe("a store that somebody else writes to", () => {
+  /** The panel's database, for the other one too. */
+  const database = Layer.fresh(
+    Layer.provideMerge(GrantsSql.layer, SqliteClient.layer({ filename: ":memory:" })).pipe(Layer.orDie)
+  )
+  const hostile = (title: string, effect: Effect.Effect<void, unknown, Needs | SqlClient.SqlClient>) =>
+    it.effect(title, () =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(minute(0).epochMilliseconds)
+        yield* Effect.provide(
+          effect,
+          Layer.mergeAll(
+            Layer.fresh(Ballots.layerMemory),
+            Layer.provideMerge(Grants.layer, Layer.merge(database, signer)),
+            inProcess({ tenants: [{ id: "t", apiKey: "test-key", burst: 1000 }] })
+          )
+        )
+      }))
+
+  const sweeping = Effect.map(ReviewPanel.make(one), (panel) =>
+    Effect.fnUntraced(function*(n: number) {
+      const actionId = yield* hold({ n })
+      yield* panel.sweep
+      return yield* outcomeOf(actionId)
+    }))
+
+  hostile(
+    "does not revive a grant that was revoked here, or that a look has found revoked or gone",
+    Effect.gen(function*() {
+      const sweep = yield* sweeping
+      const sql = yield* SqlClient.SqlClient
+      const { revoke } = yield* Grants.Grants
+      const revive = sql`UPDATE vargate_grants SET revoked_at = NULL, revoked_by = NULL`
+      const here = yield* grant(ann, { params: { n: Grants.range(0, 9) } })
+      assert.strictEqual(yield* sweep(1), "Approved")
+      // Before the panel looks again.
+      yield* Effect.andThen(revoke(here.id, "bob"), revive)
+      assert.strictEqual(yield* sweep(2), "Waiting")
+      // By another process.
+      yield* grant(ann, { params: { n: Grants.range(10, 19) } })
+      assert.strictEqual(yield* sweep(10), "Approved")
+      yield* sql`UPDATE vargate_grants SET revoked_at = ${minute(0).toString()}`
+      assert.strictEqual(yield* sweep(11), "Waiting")
+      yield* revive
+      assert.strictEqual(yield* sweep(12), "Waiting")
+      const gone = yield* grant(ann, { params: { n: Grants.range(20, 29) } })
+      assert.strictEqual(yield* sweep(20), "Approved")
+      const [row] = yield* sql`SELECT * FROM vargate_grants WHERE id = ${gone.id}`
+      yield* sql`DELETE FROM vargate_grants WHERE id = ${gone.id}`
+      assert.strictEqual(yield* sweep(21), "Waiting")
+      yield* sql`INSERT INTO vargate_grants ${sql.insert({ ...row! })}`
+      assert.strictEqual(yield* sweep(22), "Waiting")
+      // What has not ended goes on.
+      yield* grant(ann, { params: { n: Grants.range(30, 39) } })
+      assert.deepStrictEqual([yield* sweep(30), yield* sweep(31)], ["Approved", "Approved"])
+    })
+  )
+
+  hostile(
+    "does not take uses back, and widens no count, end or scope",
+    Effect.gen(function*() {
+      const sweep = yield* sweeping
+      const sql = yield* SqlClient.SqlClient
+      yield* grant(ann, { count: 2, params: { n: Grants.range(0, 9) } })
+      assert.deepStrictEqual([yield* sweep(1), yield* sweep(2)], ["Approved", "Approved"])
+      yield* sql`UPDATE vargate_grants SET max_uses = NULL`
+      assert.strictEqual(yield* sweep(3), "Waiting")
+      yield* sql`UPDATE vargate_grants SET uses = 0`
+      yield* sql`DELETE FROM vargate_grant_uses`
+      assert.strictEqual(yield* sweep(4), "Waiting")
+      yield* grant(ann, { params: { n: Grants.range(10, 19) }, expiresIn: "10 minutes" })
+      yield* TestClock.adjust("11 minutes")
+      yield* sql`UPDATE vargate_grants SET expires_at = '2999-01-01T00:00:00.000Z'`
+      assert.strictEqual(yield* sweep(10), "Waiting")
+      yield* grant(ann, { params: { n: Grants.range(20, 29) } })
+      yield* sql`UPDATE vargate_grants SET body = replace(body, '"max":29', '"max":99')`
+      assert.strictEqual(yield* sweep(20), "Waiting")
+    })
+  )
+
+  hostile(
+    "keeps no other grant from counting by one that cannot be read, and no vote by a table that is not there",
+    Effect.gen(function*() {
+      const panel = yield* ReviewPanel.make(one)
+      const sql = yield* SqlClient.SqlClient
+      const broken = yield* grant(ann, { params: { n: Grants.range(0, 9) } })
+      const copied = yield* grant(ann, { params: { n: Grants.range(10, 19) } })
+      yield* sql`UPDATE vargate_grants SET body = '{' WHERE id = ${broken.id}`
+      yield* sql`UPDATE vargate_grants SET id = 'another' WHERE id = ${copied.id}`
+      yield* grant(ann, { params: { n: Grants.range(20, 29) } })
+      const ids = yield* Effect.forEach([1, 10, 20], (n) => hold({ n }))
+      yield* panel.sweep
+      assert.deepStrictEqual(yield* Effect.forEach(ids, outcomeOf), ["Waiting", "Waiting", "Approved"])
+      yield* sql`DROP TABLE vargate_grants`
+      const { pending } = yield* Approvals.Approvals.use(({ pending }) => pending)
+      yield* panel.sweep
+      yield* panel.vote(ann, {
+        actionId: ids[0]!,
+        digest: ReviewPanel.digest(pending.find(({ actionId }) => actionId === ids[0])!),
+        choice: "approve"
+      })
+      assert.strictEqual(yield* outcomeOf(ids[0]!), "Approved")
+    })
+  )
+})
 
 describe("the verifier of reviews", () => {
   const approved = Effect.gen(function*() {
