@@ -700,6 +700,13 @@ export * as MetricFamily from "./operator/MetricFamily.ts"
 export * as Metrics from "./transport/Metrics.ts"
 
 /**
+ * Verifies signatures by ML-DSA-44 (FIPS 204), by which witnesses may cosign: where the runtime has it.
+ *
+ * @since 0.2.0
+ */
+export * as MlDsa44 from "./verify/witness/MlDsa44.ts"
+
+/**
  * What watching a log brings to light.
  *
  * @since 0.1.0
@@ -708,12 +715,13 @@ export * as MonitorEvent from "./verify/MonitorEvent.ts"
 
 /**
  * Signed notes and the keys of those who sign them, as Go's `sumdb/note` and C2SP write them: Ed25519 for logs, timestamped
- * cosignatures for witnesses.
+ * cosignatures for witnesses, by Ed25519 or ML-DSA-44.
  *
  * **Details**
  *
  * Keys are texts: `name+id+key` for verification, `PRIVATE+KEY+name+id+seed` for signing. Ed25519 comes from Web Crypto, so
- * that it runs wherever JavaScript does.
+ * that it runs wherever JavaScript does. Cosignatures by ML-DSA-44 are verified where the runtime has it (`MlDsa44`), and not
+ * made.
  *
  * @since 0.2.0
  */

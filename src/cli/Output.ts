@@ -383,12 +383,15 @@ export const ProvedRecord = Schema.toCodecJson(Schema.Struct({
 export const HeadVerdict = Schema.toCodecJson(Schema.Struct({
   file: Schema.String,
   valid: Schema.Boolean,
-  reason: Schema.optionalKey(Schema.Literals(["NotANote", "NotAProof", "UnknownLog", "NoQuorum", "NotIncluded"])),
+  reason: Schema.optionalKey(
+    Schema.Literals(["NotANote", "NotAProof", "UnknownLog", "NoQuorum", "NotSupported", "NotIncluded"])
+  ),
   origin: Schema.optionalKey(Schema.String),
   size: Schema.optionalKey(Schema.Int),
   root: Schema.optionalKey(Schema.String),
   index: Schema.optionalKey(Schema.Int),
-  witnesses: Schema.Array(Schema.Struct({ name: Schema.String, seconds: Schema.Int }))
+  witnesses: Schema.Array(Schema.Struct({ name: Schema.String, seconds: Schema.Int })),
+  unsupported: Schema.optionalKey(Schema.Array(Schema.String))
 }))
 
 /**

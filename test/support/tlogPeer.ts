@@ -6,7 +6,7 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 
-const peer = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "effect-vargate", "tlog-peer-2", "peer")
+const peer = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "effect-vargate", "tlog-peer-3", "peer")
 
 export const hasPeer = existsSync(peer)
 /** For the name of a suite that is skipped. */
@@ -45,9 +45,9 @@ export const startTlog = Effect.map(
     })
 )
 
-/** A witness for the logs of these keys, and its own. */
-export const startWitness = (...keys: ReadonlyArray<string>) =>
-  Effect.flatMap(start(["witness", ...keys]), ({ next }) =>
+/** A witness for the logs of this key, and its own. */
+export const startWitness = (key: string, mode: "witness" | "witness-mldsa" = "witness") =>
+  Effect.flatMap(start([mode, key]), ({ next }) =>
     Effect.promise(async () => {
       const [url = "", vkey = ""] = (await next()).split(" ")
       return { url, vkey }

@@ -9,13 +9,14 @@ import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as NodeMlDsa44 from "../../node/NodeMlDsa44.ts"
 import * as TlogProof from "../../verify/witness/TlogProof.ts"
 import * as WitnessPolicy from "../../verify/witness/WitnessPolicy.ts"
 import { Concluded, Usage } from "../core/failure.ts"
 import { ExitCode, HeadVerdict } from "../Output.ts"
 import { Printer } from "../screen/Printer.ts"
 import { facts } from "../screen/table.ts"
-import { dim, green, type Line, red } from "../screen/text.ts"
+import { dim, green, type Line, red, yellow } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 import { readPolicy, textOf } from "./files.ts"
 
@@ -24,6 +25,7 @@ const reasons: Readonly<Record<TlogProof.ProofFailure, string>> = {
   NotAProof: "it is no proof of a record",
   UnknownLog: "no log of the policy has signed it",
   NoQuorum: "too few witnesses have cosigned it",
+  NotSupported: "too few witnesses have cosigned it by what this version of Node can verify (ML-DSA-44 needs 24.6)",
   NotIncluded: "the record is not at that place of the log"
 }
 
@@ -56,10 +58,11 @@ export const command = Command.make(
       return yield* new Usage({ message: "A proof is about a record: give its hash with --record." })
     }
     if (!isProof && Option.isSome(record)) return yield* new Usage({ message: `${file} is no proof of a record.` })
-    const verdict: TlogProof.ProofVerdict = Option.isSome(record)
-      ? yield* TlogProof.verify(text, record.value, rules)
-      : yield* WitnessPolicy.verifyHead(text, rules)
-    const { head, index, reason, valid } = verdict
+    const verifying: Effect.Effect<TlogProof.ProofVerdict> = Option.isSome(record)
+      ? TlogProof.verify(text, record.value, rules)
+      : WitnessPolicy.verifyHead(text, rules)
+    const verdict = yield* Effect.provide(verifying, NodeMlDsa44.layer)
+    const { head, index, reason, unsupported, valid } = verdict
     const witnesses = [...verdict.witnesses].map(([name, seconds]) => ({ name, seconds }))
     const result = {
       file,
@@ -67,19 +70,27 @@ export const command = Command.make(
       ...(reason === undefined ? {} : { reason }),
       ...(head === undefined ? {} : { origin: head.origin, size: head.size, root: head.root }),
       ...(index === undefined ? {} : { index }),
-      witnesses
+      witnesses,
+      ...(unsupported === undefined ? {} : { unsupported })
     }
     yield* printer.print(HeadVerdict, result, (width) =>
       [
-        valid ? [green("✓ holds")] : [red("✗ does not hold"), `: ${reasons[reason ?? "NotANote"]}`],
+        valid
+          ? [green("✓ holds")]
+          : [
+            reason === "NotSupported" ? yellow("? not known") : red("✗ does not hold"),
+            `: ${reasons[reason ?? "NotANote"]}`
+          ],
         ...facts([
           head === undefined
             ? undefined
             : ["Head", [Words.count(head.size, "record"), dim(`  ${head.root.slice(0, 32)}...`)]],
           index === undefined ? undefined : ["Record", `number ${index + 1}`],
-          ["Cosigned", witnesses.length === 0 ? dim("by no witness of the policy") : witnesses.map(wordOf).join(", ")]
+          ["Cosigned", witnesses.length === 0 ? dim("by no witness of the policy") : witnesses.map(wordOf).join(", ")],
+          unsupported === undefined ? undefined : ["Not known", unsupported.join(", ")]
         ], width)
       ] as ReadonlyArray<Line>)
+    if (reason === "NotSupported") return yield* new Concluded({ exitCode: ExitCode.unreachable })
     if (!valid) return yield* new Concluded({ exitCode: ExitCode.badVerdict })
   })
 ).pipe(Command.withDescription("Verify a head or a proof, with neither a gateway nor a key"))

@@ -1,22 +1,26 @@
 /**
  * Signed notes and the keys of those who sign them, as Go's `sumdb/note` and C2SP write them: Ed25519 for logs, timestamped
- * cosignatures for witnesses.
+ * cosignatures for witnesses, by Ed25519 or ML-DSA-44.
  *
  * **Details**
  *
  * Keys are texts: `name+id+key` for verification, `PRIVATE+KEY+name+id+seed` for signing. Ed25519 comes from Web Crypto, so
- * that it runs wherever JavaScript does.
+ * that it runs wherever JavaScript does. Cosignatures by ML-DSA-44 are verified where the runtime has it (`MlDsa44`), and not
+ * made.
  *
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as Hex from "effect/encoding/Hex"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../../errors/VargateError.ts"
 import { Hasher } from "../Hasher.ts"
+import * as LogHead from "./LogHead.ts"
+import { MlDsa44 } from "./MlDsa44.ts"
 
 /**
  * What a key signs: `log` a note as it stands, `witness` a cosignature with a time.
@@ -35,6 +39,22 @@ export const KeyKind = Schema.Literals(["log", "witness"])
 export type KeyKind = typeof KeyKind.Type
 
 /**
+ * What a key signs by. Logs have Ed25519.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Algorithm = Schema.Literals(["Ed25519", "ML-DSA-44"])
+
+/**
+ * The type of {@link Algorithm}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Algorithm = typeof Algorithm.Type
+
+/**
  * A key that verifies.
  *
  * @category models
@@ -43,6 +63,7 @@ export type KeyKind = typeof KeyKind.Type
 export interface VerifierKey {
   readonly name: string
   readonly kind: KeyKind
+  readonly algorithm: Algorithm
   /** The first four bytes of SHA-256(name, newline, kind, key), in hex. */
   readonly id: string
   readonly publicKey: Uint8Array<ArrayBuffer>
@@ -83,8 +104,25 @@ export interface Note {
   readonly signatures: ReadonlyArray<Signature>
 }
 
-const types: Readonly<Record<KeyKind, number>> = { log: 1, witness: 4 }
-const kinds: Readonly<Record<number, KeyKind>> = { 1: "log", 4: "witness" }
+interface KeyType {
+  readonly kind: KeyKind
+  readonly algorithm: Algorithm
+}
+
+/** By the byte before a key. */
+const types: Readonly<Record<number, KeyType>> = {
+  1: { kind: "log", algorithm: "Ed25519" },
+  4: { kind: "witness", algorithm: "Ed25519" },
+  6: { kind: "witness", algorithm: "ML-DSA-44" }
+}
+
+const typeOf = ({ algorithm, kind }: KeyType): number => algorithm === "ML-DSA-44" ? 6 : kind === "witness" ? 4 : 1
+
+/** In bytes. */
+const sizes: Readonly<Record<Algorithm, { readonly publicKey: number; readonly signature: number }>> = {
+  "Ed25519": { publicKey: 32, signature: 64 },
+  "ML-DSA-44": { publicKey: 1312, signature: 2420 }
+}
 
 /** A name with a blank or a plus would make lines and keys ambiguous. */
 const namePattern = /^[^\s+\p{Cc}]+$/u
@@ -134,8 +172,15 @@ const publicKeyOf = async (seed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> =
   return new Uint8Array(Result.getOrThrow(Base64.decode(x.replaceAll("-", "+").replaceAll("_", "/").padEnd(44, "="))))
 }
 
-const verifierOf = (name: string, kind: KeyKind, publicKey: Uint8Array<ArrayBuffer>): Effect.Effect<VerifierKey> =>
-  Effect.map(idOf(name, types[kind], publicKey), (id) => ({ name, kind, id, publicKey }))
+const verifierOf = (
+  name: string,
+  { algorithm, kind }: KeyType,
+  publicKey: Uint8Array<ArrayBuffer>
+): Effect.Effect<VerifierKey> =>
+  Effect.map(
+    idOf(name, typeOf({ algorithm, kind }), publicKey),
+    (id) => ({ name, kind, algorithm, id, publicKey })
+  )
 
 /**
  * A signing key from 32 bytes of randomness. Fails with `InvalidRequest` for a name with blanks or a plus.
@@ -152,7 +197,7 @@ export const makeKey = Effect.fnUntraced(function*(
   }
   const seed = crypto.getRandomValues(new Uint8Array(32))
   return {
-    verifier: yield* verifierOf(name, kind, yield* Effect.promise(() => publicKeyOf(seed))),
+    verifier: yield* verifierOf(name, { kind, algorithm: "Ed25519" }, yield* Effect.promise(() => publicKeyOf(seed))),
     seed: Redacted.make(seed)
   }
 })
@@ -163,8 +208,8 @@ export const makeKey = Effect.fnUntraced(function*(
  * @category keys
  * @since 0.2.0
  */
-export const formatVerifier = ({ id, kind, name, publicKey }: VerifierKey): string =>
-  `${name}+${id}+${Base64.encode(joined(Uint8Array.of(types[kind]), publicKey))}`
+export const formatVerifier = ({ algorithm, id, kind, name, publicKey }: VerifierKey): string =>
+  `${name}+${id}+${Base64.encode(joined(Uint8Array.of(typeOf({ algorithm, kind })), publicKey))}`
 
 /**
  * A key for signing as a text, which is a secret.
@@ -172,20 +217,22 @@ export const formatVerifier = ({ id, kind, name, publicKey }: VerifierKey): stri
  * @category keys
  * @since 0.2.0
  */
-export const formatSigner = ({ seed, verifier: { id, kind, name } }: SignerKey): Redacted.Redacted =>
+export const formatSigner = ({ seed, verifier }: SignerKey): Redacted.Redacted =>
   Redacted.make(
-    `PRIVATE+KEY+${name}+${id}+${Base64.encode(joined(Uint8Array.of(types[kind]), Redacted.value(seed)))}`
+    `PRIVATE+KEY+${verifier.name}+${verifier.id}+${
+      Base64.encode(joined(Uint8Array.of(typeOf(verifier)), Redacted.value(seed)))
+    }`
   )
 
 const splitKey = (text: string) => {
   const [name, id, key, ...rest] = text.split("+")
   // Base64 has pluses of its own.
   const bytes = key === undefined ? undefined : fromBase64([key, ...rest].join("+"))
-  const kind = bytes === undefined ? undefined : kinds[bytes[0]!]
-  return name === undefined || id === undefined || bytes === undefined || kind === undefined || bytes.length !== 33 ||
-      !isName(name) || !/^[0-9a-f]{8}$/.test(id)
+  const type = bytes === undefined ? undefined : types[bytes[0]!]
+  return name === undefined || id === undefined || bytes === undefined || type === undefined ||
+      bytes.length !== 1 + sizes[type.algorithm].publicKey || !isName(name) || !/^[0-9a-f]{8}$/.test(id)
     ? undefined
-    : { name, id, kind, key: bytes.slice(1) }
+    : { name, id, type, key: bytes.slice(1) }
 }
 
 /**
@@ -197,8 +244,10 @@ const splitKey = (text: string) => {
  */
 export const parseVerifier = Effect.fnUntraced(function*(text: string): Effect.fn.Return<VerifierKey, VargateError> {
   const parts = splitKey(text)
-  if (parts === undefined) return yield* refused("Note.parseVerifier", "this is no Ed25519 key: name+id+base64")
-  const verifier = yield* verifierOf(parts.name, parts.kind, parts.key)
+  if (parts === undefined) {
+    return yield* refused("Note.parseVerifier", "this is no key by Ed25519 or ML-DSA-44: name+id+base64")
+  }
+  const verifier = yield* verifierOf(parts.name, parts.type, parts.key)
   return verifier.id === parts.id ? verifier : yield* refused("Note.parseVerifier", "the id is not that of the key")
 })
 
@@ -214,9 +263,11 @@ export const parseSigner = Effect.fnUntraced(function*(
   const plain = typeof text === "string" ? text : Redacted.value(text)
   const prefix = "PRIVATE+KEY+"
   const parts = plain.startsWith(prefix) ? splitKey(plain.slice(prefix.length)) : undefined
-  if (parts === undefined) return yield* refused("Note.parseSigner", "this is no key for signing")
+  if (parts?.type.algorithm !== "Ed25519") {
+    return yield* refused("Note.parseSigner", "this is no key for signing by Ed25519")
+  }
   const publicKey = yield* Effect.promise(() => publicKeyOf(parts.key))
-  const verifier = yield* verifierOf(parts.name, parts.kind, publicKey)
+  const verifier = yield* verifierOf(parts.name, parts.type, publicKey)
   return verifier.id === parts.id
     ? { verifier, seed: Redacted.make(parts.key) }
     : yield* refused("Note.parseSigner", "the id is not that of the key")
@@ -301,9 +352,9 @@ export const parse = Effect.fnUntraced(function*(content: string | Uint8Array): 
 
 const cosigned = (text: string, seconds: number) => `cosignature/v1\ntime ${seconds}\n${text}`
 
-const secondsBytes = (seconds: number): Uint8Array<ArrayBuffer> => {
+const numberBytes = (number: number): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(8)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(seconds))
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(number))
   return bytes
 }
 
@@ -326,7 +377,7 @@ export const sign = (
     (signature) => ({
       name,
       keyId: id,
-      bytes: kind === "witness" ? joined(secondsBytes(seconds), signature) : signature
+      bytes: kind === "witness" ? joined(numberBytes(seconds), signature) : signature
     })
   )
 
@@ -352,27 +403,76 @@ const check = (publicKey: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBu
     }
   })
 
+/** What ML-DSA-44 signs of a checkpoint: the whole tree as a subtree that begins at 0. Undefined where it is none. */
+const subtreeOf = Effect.fnUntraced(function*(text: string, name: string, seconds: number) {
+  const head = yield* Effect.option(LogHead.parse(text))
+  if (head._tag === "None") return undefined
+  const { origin, root, size } = head.value
+  const named = [name, origin].map((part) => encoder.encode(part))
+  if (named.some(({ length }) => length > maxName)) return undefined
+  const [cosigner, log] = named.map((part) => joined(Uint8Array.of(part.length), part))
+  const hash = Hex.decode(root)
+  return joined(
+    encoder.encode("subtree/v1\n\0"),
+    cosigner!,
+    numberBytes(seconds),
+    log!,
+    numberBytes(0),
+    numberBytes(size),
+    Result.isSuccess(hash) ? hash.success : new Uint8Array()
+  )
+})
+
 /**
- * The signatures of a note that hold, by the keys that are known. Those of unknown keys are left out; a key counts once.
+ * Which signatures of a note hold, by the keys that are known, and those of which this runtime cannot say whether they do.
+ * Signatures of unknown keys are left out; a key counts once.
  *
  * @category verifying
  * @since 0.2.0
  */
-export const verify = Effect.fnUntraced(function*(
+export const examine = Effect.fnUntraced(function*(
   { signatures, text }: Note,
   keys: ReadonlyArray<VerifierKey>
-): Effect.fn.Return<ReadonlyArray<Verified>> {
+): Effect.fn.Return<{
+  readonly verified: ReadonlyArray<Verified>
+  readonly unsupported: ReadonlyArray<VerifierKey>
+}> {
   const verified: Array<Verified> = []
+  const unsupported = new Set<VerifierKey>()
+  const mlDsa44 = yield* MlDsa44
+  const holds = Effect.fnUntraced(function*(key: VerifierKey, bytes: Uint8Array<ArrayBuffer>, at: number | undefined) {
+    const signature = at === undefined ? bytes : bytes.slice(8)
+    if (key.algorithm === "Ed25519" || at === undefined) {
+      return yield* check(key.publicKey, signature, at === undefined ? text : cosigned(text, at))
+    }
+    const message = yield* subtreeOf(text, key.name, at)
+    if (message === undefined) return false
+    return yield* Effect.catch(mlDsa44.verify(key.publicKey, signature, message), () =>
+      Effect.sync(() => {
+        unsupported.add(key)
+        return false
+      }))
+  })
   for (const key of keys) {
     for (const { bytes, keyId, name } of signatures) {
       if (name !== key.name || keyId !== key.id || verified.some((known) => known.key === key)) continue
       const isTimed = key.kind === "witness"
-      if (bytes.length !== (isTimed ? 72 : 64)) continue
+      if (bytes.length !== sizes[key.algorithm].signature + (isTimed ? 8 : 0)) continue
       const at = isTimed ? Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)) : undefined
       if (at !== undefined && !Number.isSafeInteger(at)) continue
-      const message = at === undefined ? text : cosigned(text, at)
-      if (yield* check(key.publicKey, isTimed ? bytes.slice(8) : bytes, message)) verified.push({ key, at })
+      if (yield* holds(key, bytes, at)) verified.push({ key, at })
     }
   }
-  return verified
+  return { verified, unsupported: [...unsupported] }
 })
+
+/**
+ * The signatures of a note that hold, by the keys that are known.
+ *
+ * @category verifying
+ * @since 0.2.0
+ */
+export const verify = (
+  note: Note,
+  keys: ReadonlyArray<VerifierKey>
+): Effect.Effect<ReadonlyArray<Verified>> => Effect.map(examine(note, keys), ({ verified }) => verified)

@@ -78,6 +78,8 @@ export interface ProofVerdict {
   readonly index?: number | undefined
   /** The witnesses that have cosigned the head, with the time of each in seconds. */
   readonly witnesses: ReadonlyMap<string, number>
+  /** Those whose cosignature this runtime cannot verify. */
+  readonly unsupported?: ReadonlyArray<string> | undefined
 }
 
 /**

@@ -154,14 +154,16 @@ const keyAt = (line: number, text: string, kind: Note.KeyKind) =>
  * | `NotANote` | the text is no note, or no checkpoint |
  * | `UnknownLog` | none of the policy's logs has signed it, under this origin |
  * | `NoQuorum` | too few witnesses have cosigned it |
+ * | `NotSupported` | enough witnesses have, if those cosignatures hold that this runtime cannot verify |
  *
  * @category models
  * @since 0.2.0
  */
-export type HeadFailure = "NotANote" | "UnknownLog" | "NoQuorum"
+export type HeadFailure = "NotANote" | "UnknownLog" | "NoQuorum" | "NotSupported"
 
 /**
- * Whether a head is accepted. `witnesses` have cosigned it, with the time of each.
+ * Whether a head is accepted. `witnesses` have cosigned it, with the time of each; of those in `unsupported` this runtime
+ * cannot say it, since it has no ML-DSA-44: they count for nothing.
  *
  * @category models
  * @since 0.2.0
@@ -171,6 +173,7 @@ export interface HeadVerdict {
   readonly reason?: HeadFailure | undefined
   readonly head?: LogHead.LogHead | undefined
   readonly witnesses: ReadonlyMap<string, number>
+  readonly unsupported?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -211,13 +214,16 @@ export const verifyHead = Effect.fnUntraced(function*(
   if ((yield* Note.verify(note, logs)).length === 0) {
     return { valid: false, reason: "UnknownLog", head, witnesses: none }
   }
-  const verified = yield* Note.verify(note, [...policy.witnesses.values()].map(({ key }) => key))
+  const keys = [...policy.witnesses.values()].map(({ key }) => key)
+  const { unsupported: unknown, verified } = yield* Note.examine(note, keys)
   const times = new Map(verified.map(({ at, key }) => [key, at ?? 0]))
   const witnesses = new Map([...policy.witnesses].flatMap(([name, { key }]) => {
     const at = times.get(key)
     return at === undefined ? [] : [[name, at] as const]
   }))
-  return isQuorum(policy, new Set(witnesses.keys()))
-    ? { valid: true, head, witnesses }
-    : { valid: false, reason: "NoQuorum", head, witnesses }
+  const unsupported = [...policy.witnesses].flatMap(([name, { key }]) => unknown.includes(key) ? [name] : [])
+  const about = { head, witnesses, ...unsupported.length === 0 ? {} : { unsupported } }
+  if (isQuorum(policy, new Set(witnesses.keys()))) return { valid: true, ...about }
+  const isPossible = isQuorum(policy, new Set([...witnesses.keys(), ...unsupported]))
+  return { valid: false, reason: isPossible ? "NotSupported" : "NoQuorum", ...about }
 })

@@ -1,7 +1,8 @@
 // A peer for the tests of src/verify/witness: Go's own notes and trees, and a real witness.
 //
 // `peer tlog` reads one JSON request a line and answers each with one line. `peer witness LOGKEY...` is a witness for the logs
-// of these keys on a free port of this machine: its first line is `URL VKEY`.
+// of these keys on a free port of this machine: its first line is `URL VKEY`. `peer witness-mldsa LOGKEY...` cosigns by
+// ML-DSA-44.
 package main
 
 import (
@@ -252,7 +253,19 @@ func serveTlog() {
 	}
 }
 
-func serveWitness(keys []string) error {
+// A key that cosigns, by Ed25519 or ML-DSA-44, and its verifier.
+func generateCosigner(isMLDSA bool) (skey, vkey string, err error) {
+	if isMLDSA {
+		return f_note.GenerateMLDSAKey("witness.test/w1")
+	}
+	if skey, vkey, err = note.GenerateKey(rand.Reader, "witness.test/w1"); err != nil {
+		return
+	}
+	vkey, err = f_note.VKeyToCosignatureV1(vkey)
+	return
+}
+
+func serveWitness(keys []string, isMLDSA bool) error {
 	logs := map[string]note.Verifier{}
 	for _, key := range keys {
 		verifier, err := note.NewVerifier(key)
@@ -261,15 +274,11 @@ func serveWitness(keys []string) error {
 		}
 		logs[verifier.Name()] = verifier
 	}
-	skey, vkey, err := note.GenerateKey(rand.Reader, "witness.test/w1")
+	skey, vkey, err := generateCosigner(isMLDSA)
 	if err != nil {
 		return err
 	}
 	signer, err := f_note.NewSignerForCosignatureV1(skey)
-	if err != nil {
-		return err
-	}
-	vkey, err = f_note.VKeyToCosignatureV1(vkey)
 	if err != nil {
 		return err
 	}
@@ -294,8 +303,8 @@ func serveWitness(keys []string) error {
 }
 
 func main() {
-	if len(os.Args) > 2 && os.Args[1] == "witness" {
-		if err := serveWitness(os.Args[2:]); err != nil {
+	if len(os.Args) > 2 && strings.HasPrefix(os.Args[1], "witness") {
+		if err := serveWitness(os.Args[2:], os.Args[1] == "witness-mldsa"); err != nil {
 			panic(err)
 		}
 		return
