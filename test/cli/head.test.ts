@@ -27,12 +27,17 @@ const scene = Effect.gen(function*() {
     at("policy"),
     `log ${verifier}\nwitness w1 ${Note.formatVerifier(witness.verifier)} http://witness.localhost/w1\nquorum w1\n`
   )
-  const state = { status: 200, text: "" }
+  const state = { status: 200, text: "", seen: undefined as number | undefined, olds: [] as Array<number> }
   const own = yield* HttpClient.HttpClient
   const client = HttpClient.transform(own, (send, request) =>
     request.url.startsWith("http://witness.localhost")
       ? Effect.gen(function*() {
         const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        const old = Number(/^old (\d+)\n/.exec(body)?.[1])
+        state.olds.push(old)
+        if (state.seen !== undefined && old !== state.seen) {
+          return HttpClientResponse.fromWeb(request, new Response(`${state.seen}\n`, { status: 409 }))
+        }
         const note = yield* Effect.orDie(Note.parse(body.slice(body.indexOf("\n\n") + 2)))
         const signature = yield* Note.sign(note.text, witness, 1_700_000_000)
         const text = state.status === 200 ? `${Note.formatSignature(signature)}\n` : state.text
@@ -71,6 +76,8 @@ describe("head", () => {
       assert.match(alone.out, /✗ does not hold: too few witnesses have cosigned it/)
       assert.strictEqual(alone.code, 1)
       yield* submitSome(seeded(4), 2)
+      const [kept] = JSON.parse(readFileSync(at("state"), "utf8")).heads
+      assert.deepInclude(kept.checkpoint, { count: 5, recordHash: kept.last, roots: [] })
       const cosigned = yield* cosign(at("cosigned"))
       assert.match(cosigned.out, /Head +7 records[^]*Cosigned +✓ by enough: w1/)
       assert.strictEqual(cosigned.code, 0)
@@ -98,10 +105,33 @@ describe("head", () => {
       assert.strictEqual((yield* sign(at("head"))).code, 0)
       const memory = yield* GatewayMemory
       yield* memory.tamperWithLedger({ edit: (records) => records.slice(1), rehash: true })
-      const { code, err } = yield* sign(at("other"), "--json")
-      assert.match(decodeLines(Failure, err)[0]!.message, /a head of 5 records was signed, and now there are 4/)
-      assert.isFalse(existsSync(at("other")))
-      assert.isAbove(code, 0)
+      for (
+        const [flags, expected] of [
+          [[], /the log is not valid \((?:Truncated|Rewritten)Since\): nothing is signed over it/],
+          [["--full"], /a head of 5 records was signed, and now there are 4/]
+        ] as const
+      ) {
+        const { code, err } = yield* sign(at("other"), "--json", ...flags)
+        assert.match(decodeLines(Failure, err)[0]!.message, expected)
+        assert.isFalse(existsSync(at("other")))
+        assert.isAbove(code, 0)
+      }
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("cosign reads the log again for a witness that is behind, from where it is", () =>
+    Effect.gen(function*() {
+      const { at, cosign, sign, state } = yield* scene
+      assert.strictEqual((yield* cosign(at("a"))).code, 0)
+      yield* submitSome(seeded(4), 2)
+      // It has not seen this head, and knows five records when it is asked about nine.
+      assert.strictEqual((yield* sign(at("b"))).code, 0)
+      yield* submitSome(seeded(5), 2)
+      state.seen = 5
+      const { code, out } = yield* cosign(at("c"))
+      assert.match(out, /Head +9 records[^]*Cosigned +✓ by enough: w1/)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(state.olds, [0, 0, 5])
+      assert.strictEqual(JSON.parse(readFileSync(at("state"), "utf8")).heads[0].behind, undefined)
     }).pipe(Effect.provide(gateway())))
 
   it.effect("cosign tells a witness that is away from one that has seen another log", () =>

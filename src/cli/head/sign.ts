@@ -8,6 +8,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileHeads from "../../node/FileHeads.ts"
+import * as NodeMlDsa44 from "../../node/NodeMlDsa44.ts"
 import type * as HeadStoreModule from "../../verify/witness/HeadStore.ts"
 import { HeadStore } from "../../verify/witness/HeadStore.ts"
 import * as LogHead from "../../verify/witness/LogHead.ts"
@@ -25,15 +26,17 @@ import { dim, green, type Line, red, yellow } from "../screen/text.ts"
 import * as Words from "../screen/words.ts"
 import { readPolicy, readSigner } from "./files.ts"
 
-const signedHead = Effect.fnUntraced(function*(key: Note.SignerKey) {
+const signedHead = Effect.fnUntraced(function*(key: Note.SignerKey, full: boolean) {
   const store = yield* HeadStore
   const printer = yield* Printer
+  const origin = key.verifier.name
+  const since = full ? undefined : (yield* store.get(origin))?.prefix
   printer.progress("verifying the log ...")
-  const { recordHashes } = yield* Effect.ensuring(VerifiedRecords.read(), Effect.sync(() => printer.progress()))
-  const kept = yield* store.advance(key.verifier.name, recordHashes)
+  const records = yield* Effect.ensuring(VerifiedRecords.read({ since }), Effect.sync(() => printer.progress()))
+  const kept = yield* store.advance(origin, records.recordHashes, records)
   const text = LogHead.format(new LogHead.LogHead({ ...kept, extensions: [] }))
   const note = Note.format({ text, signatures: [yield* Note.sign(text, key, 0)] })
-  return { kept, note, recordHashes }
+  return { kept, note, records }
 })
 
 const write = Effect.fnUntraced(function*(
@@ -76,6 +79,11 @@ const common = {
   state: Flag.String("state").pipe(
     Flag.withMetavar("<file>"),
     Flag.withDescription("What was signed last: of one key there is one such file")
+  ),
+  full: Flag.Boolean("full").pipe(
+    Flag.withoutNegation,
+    Flag.withDescription("Read the whole log again, and not only what has come since the last head"),
+    Flag.withDefault(false)
   )
 }
 
@@ -83,10 +91,10 @@ const common = {
 export const sign = Command.make(
   "sign",
   common,
-  Effect.fnUntraced(function*({ key, path, state }) {
+  Effect.fnUntraced(function*({ full, key, path, state }) {
     const signer = yield* readSigner(key)
     yield* Effect.gen(function*() {
-      const { kept, note } = yield* signedHead(signer)
+      const { kept, note } = yield* signedHead(signer, full)
       yield* write(path, kept, note)
     }).pipe(connected, Effect.provide(FileHeads.layer(state)))
   })
@@ -95,10 +103,21 @@ export const sign = Command.make(
 const isContradicted = ({ why }: WitnessClient.Missing, seen: number | undefined) =>
   seen !== undefined || why.includes("has seen another log")
 
-const askWitnesses = Effect.fnUntraced(function*(path: string, signer: Note.SignerKey, policy: WitnessPolicy) {
+const askWitnesses = Effect.fnUntraced(function*(
+  path: string,
+  signer: Note.SignerKey,
+  policy: WitnessPolicy,
+  full: boolean
+) {
   const store = yield* HeadStore
-  const { kept, note, recordHashes } = yield* signedHead(signer)
-  const cosigned = yield* WitnessClient.cosign({ note, recordHashes, policy, known: kept.witnesses })
+  const { kept, note, records } = yield* signedHead(signer, full)
+  const cosigned = yield* WitnessClient.cosign({
+    ...WitnessClient.growthOf(records),
+    note,
+    policy,
+    known: kept.witnesses,
+    readAfter: (size) => Effect.map(VerifiedRecords.read({ since: kept.prefixAt(size) }), WitnessClient.growthOf)
+  }).pipe(Effect.provide(NodeMlDsa44.layer))
   yield* store.cosigned(kept.origin, cosigned.sizes)
   yield* write(path, kept, cosigned.note, cosigned)
   if (cosigned.missing.some((missing) => isContradicted(missing, missing.seen))) {
@@ -117,9 +136,9 @@ export const cosign = Command.make(
       Flag.withDescription("The witnesses to ask, and how many are enough")
     )
   },
-  Effect.fnUntraced(function*({ key, path, policy, state }) {
+  Effect.fnUntraced(function*({ full, key, path, policy, state }) {
     const signer = yield* readSigner(key)
     const rules = yield* readPolicy(policy)
-    yield* askWitnesses(path, signer, rules).pipe(connected, Effect.provide(FileHeads.layer(state)))
+    yield* askWitnesses(path, signer, rules, full).pipe(connected, Effect.provide(FileHeads.layer(state)))
   })
 ).pipe(Command.withDescription("Verify the log, sign its head, and have it cosigned"))

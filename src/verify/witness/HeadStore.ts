@@ -9,12 +9,30 @@ import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { Checkpoint } from "../../audit/Checkpoint.ts"
 import { fieldIssues } from "../../errors/internal/fieldIssues.ts"
 import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
 import type { StorageFailed, VargateError } from "../../errors/VargateError.ts"
 import { RecordHash } from "../../model/RecordHash.ts"
 import type { Storage } from "../Checkpoints.ts"
 import * as LogHead from "./LogHead.ts"
+
+/**
+ * The beginning of a log, up to a record that was read: enough to read on from there, and to prove that a later log begins with
+ * it.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const LogPrefix = Schema.Struct({ checkpoint: Checkpoint, peaks: Schema.Array(RecordHash) })
+
+/**
+ * The type of {@link LogPrefix}.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type LogPrefix = typeof LogPrefix.Type
 
 /**
  * The head that was signed last, and how far each witness is known to have followed.
@@ -29,9 +47,39 @@ export class KeptHead extends Schema.Class<KeptHead>("effect-vargate/KeptHead")(
   peaks: Schema.Array(RecordHash),
   /** The hash of its last record, by which a verified chain that continues it is known. Heads of earlier files have none. */
   last: Schema.optionalKey(RecordHash),
+  /** Its last record, from which on the log is read for the next head. Heads of earlier files have none. */
+  checkpoint: Schema.optionalKey(Checkpoint),
   /** The last size that a witness has cosigned, by its name in the policy. */
-  witnesses: Schema.Record(Schema.String, Schema.Int)
-}) {}
+  witnesses: Schema.Record(Schema.String, Schema.Int),
+  /** What witnesses have followed that are behind the head, as far as it was read with a checkpoint. */
+  behind: Schema.optionalKey(Schema.Array(LogPrefix))
+}) {
+  /** The log up to this head; undefined for heads of earlier files and of an empty log. */
+  get prefix(): LogPrefix | undefined {
+    return this.checkpoint === undefined ? undefined : { checkpoint: this.checkpoint, peaks: this.peaks }
+  }
+
+  /** The longest part of the log that is known and that has at most so many records. */
+  prefixAt(size: number): LogPrefix | undefined {
+    const { prefix } = this
+    return [...this.behind ?? [], ...prefix === undefined ? [] : [prefix]]
+      .filter(({ checkpoint }) => checkpoint.count <= size)
+      .sort((a, b) => b.checkpoint.count - a.checkpoint.count)[0]
+  }
+}
+
+/**
+ * What was read of a log, as `VerifiedRecords` returns it.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface ReadSince {
+  /** Where reading began: the records are those after it. Default: the beginning of the log. */
+  readonly since?: LogPrefix | undefined
+  /** The newest record. */
+  readonly checkpoint?: Checkpoint | undefined
+}
 
 /**
  * Remembers heads.
@@ -46,11 +94,13 @@ export class HeadStore extends Context.Service<HeadStore, {
    * the log has become shorter, or does not begin with the log that was signed last. One process at a time has the store.
    *
    * The records are those of a verified chain (`VerifiedRecords`), in which the hash of a record stands for all before it: so
-   * only what has come since the last head is hashed.
+   * only what has come since the last head is hashed, and need be read: `since` is the `prefix` of the kept head, or one that
+   * is `behind` it.
    */
   readonly advance: (
     origin: string,
-    recordHashes: ReadonlyArray<string>
+    recordHashes: ReadonlyArray<string>,
+    read?: ReadSince
   ) => Effect.Effect<KeptHead, StorageFailed | VargateError>
   /** Notes that a witness has cosigned a size. */
   readonly cosigned: (
@@ -67,6 +117,24 @@ const File = Schema.fromJsonString(Schema.Struct({
 
 const decodeFile = Schema.decodeEffect(File)
 const encodeFile = Schema.encodeSync(File)
+
+/** Roots of stored trees are nothing that a head is about. */
+const withoutRoots = ({ at, count, id, recordHash, tenantId }: Checkpoint) =>
+  new Checkpoint({ at, count, id, recordHash, tenantId, roots: [] })
+
+const isSame = (a: LogPrefix, b: LogPrefix | undefined) =>
+  b !== undefined && a.checkpoint.count === b.checkpoint.count && a.checkpoint.recordHash === b.checkpoint.recordHash &&
+  a.peaks.join() === b.peaks.join()
+
+/** What is kept for witnesses that are behind a head of so many records. */
+const behindOf = (size: number, witnesses: Readonly<Record<string, number>>, known: KeptHead | undefined) => {
+  const sizes = [...new Set(Object.values(witnesses))].filter((seen) => seen < size)
+  const behind = sizes.flatMap((seen) => {
+    const prefix = known?.prefixAt(seen)
+    return prefix?.checkpoint.count === seen ? [prefix] : []
+  })
+  return behind.length === 0 ? {} : { behind }
+}
 
 /**
  * A store over any storage.
@@ -94,34 +162,50 @@ export const make = (storage: Storage): Effect.Effect<HeadStore["Service"]> =>
         heads: [...heads.filter(({ origin }) => origin !== head.origin), head]
       }))
 
-    const advance = Effect.fnUntraced(function*(origin: string, recordHashes: ReadonlyArray<string>) {
+    const advance = Effect.fnUntraced(function*(
+      origin: string,
+      recordHashes: ReadonlyArray<string>,
+      { checkpoint, since }: ReadSince = {}
+    ) {
       const operation = "HeadStore.advance"
       const refuse = (message: string) => invalidRequest(operation, [{ path: [], message }])
       const heads = yield* read
       const last = heads.find((head) => head.origin === origin)
       const size = last?.size ?? 0
-      if (recordHashes.length < size) {
-        return yield* refuse(`a head of ${size} records was signed, and now there are ${recordHashes.length}`)
+      const from = since?.checkpoint.count ?? 0
+      const total = from + recordHashes.length
+      if (since !== undefined && !isSame(since, last?.prefixAt(from))) {
+        return yield* refuse("the records do not begin where a head of this log was kept")
+      }
+      if (total < size) {
+        return yield* refuse(`a head of ${size} records was signed, and now there are ${total}`)
+      }
+      if (checkpoint !== undefined && checkpoint.count !== total) {
+        return yield* refuse(`the checkpoint is that of ${checkpoint.count} records, and there are ${total}`)
       }
       const before = last?.last === undefined
         ? yield* LogHead.grow(recordHashes.slice(0, size))
         : { size, peaks: last.peaks }
       const isContinued = last === undefined ||
-        ((last.last === undefined || last.last === recordHashes[size - 1]) &&
+        ((last.last === undefined ||
+          last.last === (size === from ? since?.checkpoint.recordHash : recordHashes[size - from - 1])) &&
           (yield* LogHead.rootOf(before)) === last.root)
       if (!isContinued) {
         return yield* refuse(`the first ${size} records are not those over which a head was signed`)
       }
-      const { peaks } = yield* LogHead.grow(recordHashes.slice(size), before)
-      const root = yield* LogHead.rootOf({ size: recordHashes.length, peaks })
-      const newest = recordHashes.at(-1)
+      const { peaks } = yield* LogHead.grow(recordHashes.slice(size - from), before)
+      const root = yield* LogHead.rootOf({ size: total, peaks })
+      const newest = recordHashes.at(-1) ?? since?.checkpoint.recordHash
+      const witnesses = last?.witnesses ?? {}
       const head = new KeptHead({
         origin,
-        size: recordHashes.length,
+        size: total,
         root,
         peaks,
         ...newest === undefined ? {} : { last: RecordHash.make(newest) },
-        witnesses: last?.witnesses ?? {}
+        ...checkpoint === undefined ? {} : { checkpoint: withoutRoots(checkpoint) },
+        witnesses,
+        ...behindOf(total, witnesses, last)
       })
       // On the disk before there is a signature: a crash must not leave one that is not known here.
       yield* keep(heads, head)
@@ -132,12 +216,15 @@ export const make = (storage: Storage): Effect.Effect<HeadStore["Service"]> =>
       const heads = yield* read
       const head = heads.find((head) => head.origin === origin)
       if (head === undefined || sizes.size === 0) return
-      yield* keep(heads, new KeptHead({ ...head, witnesses: { ...head.witnesses, ...Object.fromEntries(sizes) } }))
+      const witnesses = { ...head.witnesses, ...Object.fromEntries(sizes) }
+      const { behind: _, ...rest } = head
+      yield* keep(heads, new KeptHead({ ...rest, witnesses, ...behindOf(head.size, witnesses, head) }))
     })
 
     return HeadStore.of({
       get: (origin) => Effect.map(read, (heads) => heads.find((head) => head.origin === origin)),
-      advance: (origin, recordHashes) => advance(origin, recordHashes).pipe(exclusively, writing.withPermits(1)),
+      advance: (origin, recordHashes, read) =>
+        advance(origin, recordHashes, read).pipe(exclusively, writing.withPermits(1)),
       cosigned: (origin, sizes) => cosigned(origin, sizes).pipe(exclusively, writing.withPermits(1))
     })
   })

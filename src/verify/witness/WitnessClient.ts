@@ -10,6 +10,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as Semaphore from "effect/Semaphore"
 import { checkDuration } from "../../errors/internal/checkInput.ts"
 import { invalidRequest } from "../../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../../errors/VargateError.ts"
@@ -17,7 +18,33 @@ import { withoutTrailingSlashes } from "../../internal/slashes.ts"
 import { boundedBody } from "../../transport/internal/boundedBody.ts"
 import * as LogHead from "./LogHead.ts"
 import * as Note from "./Note.ts"
+import type { VerifiedRecords } from "./VerifiedRecords.ts"
 import * as WitnessPolicy from "./WitnessPolicy.ts"
+
+/**
+ * Records from which growth is proved: those after the log of these peaks, oldest first.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface Growth {
+  readonly recordHashes: ReadonlyArray<string>
+  /** Default: an empty log. */
+  readonly after?: LogHead.Peaks | undefined
+}
+
+/**
+ * Growth as it was read: what `VerifiedRecords` returns.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export const growthOf = (
+  { recordHashes, since }: Pick<VerifiedRecords, "recordHashes" | "since">
+): Growth => ({
+  recordHashes,
+  ...since === undefined ? {} : { after: { size: since.checkpoint.count, peaks: since.peaks } }
+})
 
 /**
  * What is to be cosigned.
@@ -25,11 +52,14 @@ import * as WitnessPolicy from "./WitnessPolicy.ts"
  * @category options
  * @since 0.2.0
  */
-export interface Request {
+export interface Request<R = never> extends Growth {
   /** The head, signed by the log. */
   readonly note: string
-  /** All record hashes of the head, oldest first, from which growth is proved. */
-  readonly recordHashes: ReadonlyArray<string>
+  /**
+   * Reads older records, for a witness that has cosigned fewer than are in `after`: from a size that is at most this one. It
+   * is read again only where a later witness has cosigned fewer still. Default: such a witness is not followed.
+   */
+  readonly readAfter?: ((size: number) => Effect.Effect<Growth, { readonly message: string }, R>) | undefined
   readonly policy: WitnessPolicy.WitnessPolicy
   /** The last sizes that witnesses have cosigned, by their names. Default: none is known, and each says so itself. */
   readonly known?: Readonly<Record<string, number>> | undefined
@@ -82,26 +112,31 @@ const refusals: Readonly<Record<number, string>> = {
  *
  * **Details**
  *
- * A witness that has seen another size than was thought (409) is sent the proof from there. One that has seen a larger head
- * than this one is a warning: another process signs with this key, or the log was cut.
+ * Growth is proved from `after` and the records since: those before are neither read nor hashed. A witness that has seen another
+ * size than was thought (409) is sent the proof from there, with older records where it needs them. One that has seen a larger
+ * head than this one is a warning: another process signs with this key, or the log was cut.
  *
  * @category collecting
  * @since 0.2.0
  */
-export const cosign: (
-  request: Request
-) => Effect.Effect<Cosigned, VargateError, HttpClient.HttpClient> = Effect.fn("WitnessClient.cosign")(function*(
-  { known = {}, note, policy, recordHashes, timeout = "10 seconds" }: Request
+export const cosign: <R = never>(
+  request: Request<R>
+) => Effect.Effect<Cosigned, VargateError, HttpClient.HttpClient | R> = Effect.fn("WitnessClient.cosign")(function*<R>(
+  { known = {}, note, policy, readAfter, timeout = "10 seconds", ...growth }: Request<R>
 ) {
   const operation = "WitnessClient.cosign"
   const client = yield* HttpClient.HttpClient
   const limit = yield* checkDuration(operation, "timeout", timeout)
   const { signatures, text } = yield* Note.parse(note)
   const head = yield* LogHead.parse(text)
-  const root = yield* Effect.flatMap(LogHead.grow(recordHashes), LogHead.rootOf)
-  if (head.size !== recordHashes.length || head.root !== root) {
+  const isOfHead = Effect.fnUntraced(function*({ after = empty, recordHashes }: Growth) {
+    return head.size === after.size + recordHashes.length &&
+      head.root === (yield* Effect.flatMap(LogHead.grow(recordHashes, after), LogHead.rootOf))
+  })
+  if (!(yield* isOfHead(growth))) {
     return yield* invalidRequest(operation, [{ path: ["recordHashes"], message: "are not those of the head" }])
   }
+  const prove = makeProofs(head.size, growth, isOfHead, readAfter)
 
   const send = Effect.fnUntraced(function*(url: string, old: number, path: ReadonlyArray<string>) {
     const body = `${[`old ${old}`, ...path.map(LogHead.hashToBase64)].join("\n")}\n\n${note}`
@@ -126,21 +161,13 @@ export const cosign: (
   type Answer = { readonly signature: Note.Signature } | Omit<Missing, "name">
 
   const askOne = Effect.fnUntraced(
-    function*(name: string, { key, url }: WitnessPolicy.Party): Effect.fn.Return<Answer> {
+    function*(name: string, { key, url }: WitnessPolicy.Party): Effect.fn.Return<Answer, never, R> {
       if (url === undefined) return { why: "has no URL in the policy" }
-      let old = Math.min(known[name] ?? 0, head.size)
+      const last = Math.min(known[name] ?? 0, head.size)
+      // One that is behind may not answer at all: it is asked without a proof before older records are read for it.
+      let old = last < (growth.after?.size ?? 0) ? 0 : last
       for (let round = 0; round < maxRounds; round++) {
-        const answer = yield* Effect.result(
-          Effect.flatMap(
-            Effect.orDie(
-              Effect.flatMap(
-                LogHead.grow(recordHashes.slice(0, old)),
-                (peaks) => LogHead.proveGrowth(peaks, recordHashes.slice(old))
-              )
-            ),
-            (path) => send(url, old, path)
-          )
-        )
+        const answer = yield* Effect.result(Effect.flatMap(prove(old), (path) => send(url, old, path)))
         if (answer._tag === "Failure") {
           return { why: answer.failure }
         }
@@ -148,10 +175,17 @@ export const cosign: (
         if (status === 200) {
           const added = yield* Effect.orElseSucceed(Note.parseSignatures(lines), () => [])
           const own = added.filter(({ keyId, name }) => name === key.name && keyId === key.id)
+          let isUnsupported = false
           for (const signature of own) {
-            if ((yield* Note.verify({ text, signatures: [signature] }, [key])).length === 1) return { signature }
+            const { unsupported, verified } = yield* Note.examine({ text, signatures: [signature] }, [key])
+            if (verified.length === 1) return { signature }
+            isUnsupported ||= unsupported.length > 0
           }
-          return { why: "answered with no cosignature that holds" }
+          return {
+            why: isUnsupported
+              ? `has cosigned by ${key.algorithm}, which this runtime cannot verify`
+              : "answered with no cosignature that holds"
+          }
         }
         if (status !== 409) return { why: `${refusals[status] ?? "answered otherwise"} (${status})` }
         const seen = /^(0|[1-9]\d{0,15})\n$/.exec(lines)?.[1]
@@ -182,3 +216,49 @@ export const cosign: (
     missing: answers.flatMap(([name, answer]): ReadonlyArray<Missing> => "why" in answer ? [{ name, ...answer }] : [])
   }
 })
+
+const empty: LogHead.Peaks = { size: 0, peaks: [] }
+
+/** Proofs of growth to a size, each made once, from as few records as are needed. Fails with why there is none. */
+const makeProofs = <R>(
+  size: number,
+  growth: Growth,
+  isOfHead: (growth: Growth) => Effect.Effect<boolean, VargateError>,
+  readAfter: Request<R>["readAfter"]
+) => {
+  const making = Semaphore.makeUnsafe(1)
+  const proofs = new Map<number, ReadonlyArray<string>>([[0, []]])
+  let longest = growth
+  const startOf = ({ after }: Growth) => after?.size ?? 0
+
+  const read = Effect.fnUntraced(function*(old: number) {
+    if (readAfter === undefined) {
+      return yield* Effect.fail(`has cosigned ${old} records, and older ones are not at hand`)
+    }
+    const { after, recordHashes } = yield* Effect.mapError(
+      readAfter(old),
+      ({ message }) => `has cosigned ${old} records, and older ones could not be read: ${message}`
+    )
+    // The log may have grown meanwhile.
+    const older = { after, recordHashes: recordHashes.slice(0, size - startOf({ after, recordHashes })) }
+    const isRight = startOf(older) <= old && (yield* Effect.orElseSucceed(isOfHead(older), () => false))
+    if (!isRight) return yield* Effect.fail(`has cosigned ${old} records, and older ones are not those of the head`)
+    longest = older
+  })
+
+  const make = Effect.fnUntraced(function*(old: number) {
+    const done = proofs.get(old)
+    if (done !== undefined) return done
+    if (old < startOf(longest)) yield* read(old)
+    const { after = empty, recordHashes } = longest
+    const place = old - after.size
+    const proof = yield* Effect.orDie(Effect.flatMap(
+      LogHead.grow(recordHashes.slice(0, place), after),
+      (peaks) => LogHead.proveGrowth(peaks, recordHashes.slice(place))
+    ))
+    proofs.set(old, proof)
+    return proof
+  })
+
+  return (old: number): Effect.Effect<ReadonlyArray<string>, string, R> => making.withPermits(1)(make(old))
+}

@@ -1,15 +1,19 @@
 /** Go's own notes and trees, and a real witness. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
-import { hash } from "node:crypto"
+import { Effect, Layer, Redacted, Result } from "effect"
+import { generateKeyPairSync, hash } from "node:crypto"
 import * as NodeHasher from "../../../src/node/NodeHasher.ts"
+import * as NodeMlDsa44 from "../../../src/node/NodeMlDsa44.ts"
 import * as LogHead from "../../../src/verify/witness/LogHead.ts"
+import { MlDsa44, NotSupported } from "../../../src/verify/witness/MlDsa44.ts"
 import * as Note from "../../../src/verify/witness/Note.ts"
 import * as WitnessClient from "../../../src/verify/witness/WitnessClient.ts"
 import * as WitnessPolicy from "../../../src/verify/witness/WitnessPolicy.ts"
 import { hasPeer, needsPeer, startTlog, startWitness } from "../../support/tlogPeer.ts"
 import { headOf, recordsOf, signed } from "./heads.ts"
+
+const hasMlDsa = Result.isSuccess(Result.try(() => generateKeyPairSync("ml-dsa-44" as "ed25519")))
 
 const layers = Layer.merge(NodeHasher.layer, NodeHttpClient.layerUndici)
 
@@ -114,4 +118,40 @@ describe.skipIf(!hasPeer)(`a real witness${needsPeer}`, () => {
       // What was refused has changed nothing.
       assert.isTrue((yield* cosign(recordsOf(41), { w1: 30 })).isQuorum)
     }).pipe(Effect.scoped, Effect.provide(layers)))
+
+  it.live.skipIf(!hasMlDsa)(
+    "cosigns by ML-DSA-44, which is verified, or told to be of a kind that is not supported",
+    () =>
+      Effect.gen(function*() {
+        const key = yield* Note.makeKey("vargate.test/log")
+        const { url, vkey } = yield* startWitness(Note.formatVerifier(key.verifier), "witness-mldsa")
+        const policy = yield* WitnessPolicy.parse(
+          `log ${Note.formatVerifier(key.verifier)}\nwitness w1 ${vkey} ${url}\nquorum w1\n`
+        )
+        assert.strictEqual(policy.witnesses.get("w1")?.key.algorithm, "ML-DSA-44")
+        const cosign = (size: number, known: Record<string, number> = {}) =>
+          Effect.gen(function*() {
+            const recordHashes = recordsOf(size)
+            const note = yield* signed(yield* headOf("vargate.test/log", recordHashes), [key])
+            return yield* WitnessClient.cosign({ note, recordHashes, policy, known })
+          })
+        const first = yield* cosign(5)
+        assert.deepStrictEqual([first.isQuorum, [...first.sizes], first.missing], [true, [["w1", 5]], []])
+        const grown = yield* Effect.provide(cosign(12, { w1: 5 }), NodeMlDsa44.layer)
+        assert.isTrue(grown.isQuorum)
+        assert.isTrue((yield* WitnessPolicy.verifyHead(grown.note, policy)).valid)
+        const mixed = grown.note.replace("\n12\n", "\n13\n")
+        assert.isFalse((yield* WitnessPolicy.verifyHead(mixed, policy)).valid)
+        const without = Effect.provideService(MlDsa44, { verify: () => Effect.fail(new NotSupported()) })
+        const unknown = yield* without(cosign(20, { w1: 12 }))
+        assert.deepStrictEqual(unknown.missing, [
+          { name: "w1", why: "has cosigned by ML-DSA-44, which this runtime cannot verify" }
+        ])
+        assert.strictEqual((yield* without(WitnessPolicy.verifyHead(grown.note, policy))).reason, "NotSupported")
+        const tlog = yield* startTlog
+        assert.deepStrictEqual(yield* tlog({ Op: "cosigned", Key: vkey, Text: grown.note }), {
+          result: LogHead.format(yield* headOf("vargate.test/log", recordsOf(12)))
+        })
+      }).pipe(Effect.scoped, Effect.provide(layers))
+  )
 })
