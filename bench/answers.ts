@@ -15,7 +15,7 @@ const names: ReadonlyArray<ClientName> = [
   "undici.request",
   "ToolCalls over NodeTransport",
   "fetch",
-  "ToolCalls over fetch"
+  "ToolCalls over FetchTransport"
 ]
 const tools = ["allowed", "denied", "pending"]
 

@@ -22,6 +22,7 @@ const names: ReadonlyArray<ClientName> = [
   "ToolCalls over @effect/platform-node's undici",
   "fetch",
   "effect's FetchHttpClient",
+  "ToolCalls over FetchTransport",
   "ToolCalls over fetch",
   "ky",
   "axios",
@@ -35,6 +36,7 @@ const onlyOnce: ReadonlyArray<ClientName> = [
   "undici dispatch",
   "ToolCalls over @effect/platform-node's undici",
   "effect's FetchHttpClient",
+  "ToolCalls over fetch",
   "ky",
   "axios",
   "@open-policy-agent/opa",
@@ -49,7 +51,7 @@ const inEveryRegime: ReadonlyArray<ClientName> = [
   "Governed.run over NodeTransport",
   "Governed.tool over NodeTransport",
   "fetch",
-  "ToolCalls over fetch"
+  "ToolCalls over FetchTransport"
 ]
 
 interface Regime {
@@ -237,7 +239,12 @@ hand({
         )
       )
     ),
-    atMost("CPU over fetch, 64 in flight", 1.35, "x fetch", cpuRatio(parallel, "ToolCalls over fetch", "fetch"))
+    atMost(
+      "CPU over fetch, 64 in flight",
+      1.35,
+      "x fetch",
+      cpuRatio(parallel, "ToolCalls over FetchTransport", "fetch")
+    )
   ],
   charts: [
     chartOf("Calls for a second of CPU, 64 in flight", parallel),

@@ -103,15 +103,14 @@ const operatorServices = () =>
  *
  * ```ts
  * import { Effect, Layer } from "effect"
- * import { Approvals, Governed, ToolCalls, Transport, Vargate } from "effect-vargate"
- * import { FetchHttpClient } from "effect/http"
+ * import { Approvals, FetchTransport, Governed, ToolCalls, Transport, Vargate } from "effect-vargate"
  *
  * const layer = Vargate.layerOf(Transport.layerConfig(), ToolCalls.layer, Approvals.layer)
  *
  * export const program = Governed.run(
  *   { tool: "mail", method: "send", onPending: Governed.wait() },
  *   Effect.log("sending")
- * ).pipe(Effect.provide(layer.pipe(Layer.provide(FetchHttpClient.layer))))
+ * ).pipe(Effect.provide(layer.pipe(Layer.provide(FetchTransport.layer))))
  * ```
  *
  * @category layers
@@ -134,8 +133,8 @@ export const layerOf = <
   Layer.provideMerge(Layer.fresh(Layer.mergeAll(...services as readonly [...Services])), transport)
 
 /**
- * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchHttpClient.layer` for
- * the network, an embedded gateway or a script in tests.
+ * Every service of an agent over a transport with the given options. Provide an `HttpClient`: `FetchTransport.layer` for
+ * the network (`NodeTransport.layer` on Node), an embedded gateway or a script in tests.
  *
  * @category layers
  * @since 0.1.0

@@ -512,6 +512,29 @@ export * as ExportEvent from "./export/ExportEvent.ts"
 export * as ExportSink from "./export/ExportSink.ts"
 
 /**
+ * The fast `HttpClient` over `fetch`, for programs that do not run on Node: browsers, edges, Deno, Bun. Put it where
+ * `FetchHttpClient.layer` would stand.
+ *
+ * **Details**
+ *
+ * Nothing is sent twice, no redirect is followed, and no span is opened for a tool call. Its answer is read as it arrives,
+ * without a stream, and an interruption or a deadline ends the request. Everything else is left to `FetchHttpClient`, whose
+ * `Fetch` says which `fetch` is used; of `RequestInit` nothing is.
+ *
+ * **Example** (In the place of FetchHttpClient)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchTransport, Vargate } from "effect-vargate"
+ *
+ * export const layer = Vargate.layerConfig().pipe(Layer.provide(FetchTransport.layer))
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as FetchTransport from "./transport/FetchTransport.ts"
+
+/**
  * The flow of a governed call: submit, wait for approval where one is needed, act once, and return who executed it.
  *
  * **Example** (A refund that may need an approval)

@@ -108,6 +108,10 @@ const governed = {
     const { layerUndici } = await import("@effect/platform-node/NodeHttpClient")
     return toolCalls({ url, transport: layerUndici })
   },
+  "ToolCalls over FetchTransport": async (url) => {
+    const { layer } = await import("effect-vargate/transport/FetchTransport")
+    return toolCalls({ url, transport: layer })
+  },
   "ToolCalls over fetch": async (url) => {
     const { layer } = await import("effect/http/FetchHttpClient")
     return toolCalls({ url, transport: layer })

@@ -79,7 +79,8 @@ const reasons: ReadonlyArray<readonly [what: string, reason: string]> = [
   ],
   [
     "CPU over fetch",
-    "Of what is left, most is Effect's `FetchHttpClient`: a request, a signal and a stream for each call."
+    "A signal for each call, which ends the request at its deadline or at an interruption, is most of what is left; plain " +
+    "`fetch` has neither."
   ],
   [
     "governing a toolkit",

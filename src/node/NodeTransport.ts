@@ -44,7 +44,7 @@ import { invalidRequest } from "../errors/internal/invalidRequest.ts"
 import type { VargateError } from "../errors/VargateError.ts"
 import { ByteGatherer } from "../internal/byteGatherer.ts"
 import { BufferedResponse, type ResponseHead } from "../transport/internal/BufferedResponse.ts"
-import { makeTimed } from "../transport/internal/timedClient.ts"
+import { type Limits, makeTimed } from "../transport/internal/timedClient.ts"
 import { ArrivingBody } from "./internal/ArrivingBody.ts"
 import { ArrivingResponse } from "./internal/ArrivingResponse.ts"
 
@@ -84,7 +84,7 @@ export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
       Effect.flatMap((request: HttpClientRequest.HttpClientRequest) => send(dispatcher, request)),
       (request: HttpClientRequest.HttpClientRequest) => Effect.succeed(request)
     ),
-    (request, millis, onLate) => send(dispatcher, request, { millis, onLate })
+    (request, limit) => send(dispatcher, request, limit)
   )
 }
 
@@ -139,10 +139,7 @@ const checkOptions = (options: Options): Effect.Effect<void, VargateError> => {
 type Sent<E = never> = Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError | E>
 
 /** How long the head of the answer may take, and what then. */
-interface Limit<E> {
-  readonly millis: number
-  readonly onLate: () => Effect.Effect<never, E>
-}
+type Limit<E> = Pick<Limits<E>, "millis" | "onLate">
 
 const send = <E = never>(
   dispatcher: Dispatcher,

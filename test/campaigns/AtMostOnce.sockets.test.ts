@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schedule } from "effect"
-import { Governed, Vargate } from "effect-vargate"
+import { FetchTransport, Governed, Vargate } from "effect-vargate"
 import * as NodeTransport from "effect-vargate/node/NodeTransport"
 import * as TcpFaults from "effect-vargate/testing/TcpFaults"
 import { FetchHttpClient } from "effect/http"
@@ -17,7 +17,11 @@ import { fileURLToPath } from "node:url"
 
 const calls = 1_000
 
-const clients = { fetch: FetchHttpClient.layer, NodeTransport: NodeTransport.layer }
+const clients = {
+  fetch: FetchHttpClient.layer,
+  FetchTransport: FetchTransport.layer,
+  NodeTransport: NodeTransport.layer
+}
 
 const program = fileURLToPath(new URL("../support/gatewayProcess.ts", import.meta.url))
 

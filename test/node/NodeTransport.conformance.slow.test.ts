@@ -1,9 +1,11 @@
 /** Every captured answer, sent through a socket: what becomes of it must not depend on who carried it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Result } from "effect"
+import type { HttpClient } from "effect/http"
 import { createServer } from "node:http"
 import * as NodeTransport from "../../src/node/NodeTransport.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
+import * as FetchTransport from "../../src/transport/FetchTransport.ts"
 import { type Capture, hasCaptures, plain, reason, routes } from "../conformance/captures.ts"
 import { emptyGateway, everyService, type OperationName, operations, run } from "../support/operations.ts"
 
@@ -102,11 +104,15 @@ const replaying = ({ headers, status, text }: Capture) =>
     ({ close }) => Effect.sync(close)
   )
 
-const overSocket = Effect.fnUntraced(function*(operation: OperationName, capture: Capture) {
+const overSocket = Effect.fnUntraced(function*(
+  operation: OperationName,
+  capture: Capture,
+  transport: Layer.Layer<HttpClient.HttpClient>
+) {
   const { url } = yield* replaying(capture)
   return yield* Effect.result(operations[operation]).pipe(
     Effect.provide(
-      Layer.provide(everyService({ url }), NodeTransport.layer)
+      Layer.provide(everyService({ url }), transport)
     )
   )
 })
@@ -118,15 +124,19 @@ const comparable = (result: Result.Result<unknown, unknown>) =>
     (key, value: unknown) => key === "sentAt" || key === "reviewedAt" || key === "stack" ? undefined : value
   )
 
-describe.skipIf(!hasCaptures)(`captured answers over NodeTransport (${reason})`, () => {
-  for (const [route, operation] of Object.entries(operationOf)) {
-    it.live.each(routes[route as keyof typeof routes])(`${operation}: $file`, (capture) =>
-      Effect.gen(function*() {
-        const { headers, status, text } = capture
-        const scripted = yield* Effect.result(run(operation, ScriptedTransport.text(status, text, headers)))
-        const carried = yield* overSocket(operation, capture)
-        assert.strictEqual(carried._tag, scripted._tag)
-        assert.strictEqual(comparable(carried), comparable(scripted))
-      }))
-  }
+const transports = { NodeTransport: NodeTransport.layer, FetchTransport: FetchTransport.layer }
+
+describe.skipIf(!hasCaptures)(`captured answers (${reason})`, () => {
+  describe.each(Object.entries(transports))("over %s", (_, transport) => {
+    for (const [route, operation] of Object.entries(operationOf)) {
+      it.live.each(routes[route as keyof typeof routes])(`${operation}: $file`, (capture) =>
+        Effect.gen(function*() {
+          const { headers, status, text } = capture
+          const scripted = yield* Effect.result(run(operation, ScriptedTransport.text(status, text, headers)))
+          const carried = yield* overSocket(operation, capture, transport)
+          assert.strictEqual(carried._tag, scripted._tag)
+          assert.strictEqual(comparable(carried), comparable(scripted))
+        }))
+    }
+  })
 })

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net"
 import { ToolCalls } from "../../src/calls/ToolCalls.ts"
 import { System } from "../../src/operator/System.ts"
 import * as ScriptedTransport from "../../src/testing/ScriptedTransport.ts"
+import * as FetchTransport from "../../src/transport/FetchTransport.ts"
 import * as Transport from "../../src/transport/Transport.ts"
 import * as Vargate from "../../src/Vargate.ts"
 import { actionId, answering, hasSideEffect, operationNames, operations, request, run } from "../support/operations.ts"
@@ -210,6 +211,7 @@ const serve = (answer: (response: Http.ServerResponse, request: Http.IncomingMes
 
 const clients = {
   fetch: FetchHttpClient.layer,
+  FetchTransport: FetchTransport.layer,
   undici: NodeHttpClient.layerUndici,
   "node:http": NodeHttpClient.layerNodeHttp
 }

@@ -203,7 +203,7 @@ export const make = (httpClient: HttpClient.HttpClient, options: {
       const ticket = ticketFor(exchange)
       const addressed = withBody(address(request, exchange, ticket), body)
       exchange.isOut = true
-      return Effect.flatMap(timed(addressed, millis, deadline.onLate), (response) => {
+      return Effect.flatMap(timed(addressed, { millis, onLate: deadline.onLate, bytesOf: limitOf }), (response) => {
         exchange.response = response
         if (
           response instanceof BufferedResponse && response.status !== 401 &&

@@ -23,7 +23,12 @@ export class BodyTooLarge {
   }
 }
 
-const refused = (response: HttpClientResponse.HttpClientResponse, limit: number) =>
+/**
+ * The failure of a body that is larger than its limit.
+ *
+ * @internal
+ */
+export const refused = (response: HttpClientResponse.HttpClientResponse, limit: number) =>
   new HttpClientError.HttpClientError({
     reason: new HttpClientError.DecodeError({
       request: response.request,
@@ -33,10 +38,18 @@ const refused = (response: HttpClientResponse.HttpClientResponse, limit: number)
   })
 
 /**
- * Refuses a body of more than `limit` bytes: by its declared length before anything is read, otherwise while it streams.
+ * How long a body says that it is, if that tells anything. HTTP clients read no further, but where the body is compressed
+ * it says nothing about what comes out.
  *
- * A declared length is trusted, since HTTP clients read no further than it, except when it is not a number, or the body
- * is compressed: then it says nothing about what comes out.
+ * @internal
+ */
+export const declaredLength = (header: (name: string) => string | null | undefined): number | undefined => {
+  const declared = header("content-length") ?? ""
+  return /^\d+$/.test(declared) && (header("content-encoding") ?? "") === "" ? Number(declared) : undefined
+}
+
+/**
+ * Refuses a body of more than `limit` bytes: by its declared length before anything is read, otherwise while it streams.
  *
  * @internal
  */
@@ -44,11 +57,9 @@ export const boundedBody = (
   response: HttpClientResponse.HttpClientResponse,
   limit: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
-  const declared = response.headers["content-length"]
-  if (declared !== undefined && /^\d+$/.test(declared) && response.headers["content-encoding"] === undefined) {
-    return Number(declared) <= limit ? Effect.succeed(response) : Effect.fail(refused(response, limit))
-  }
-  return collect(response, limit)
+  const declared = declaredLength((name) => response.headers[name])
+  if (declared === undefined) return collect(response, limit)
+  return declared <= limit ? Effect.succeed(response) : Effect.fail(refused(response, limit))
 }
 
 const collect = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse, limit: number) {

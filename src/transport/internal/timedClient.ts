@@ -12,15 +12,27 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 const executeWithin = "~effect-vargate/executeWithin"
 
 /**
- * Sends a request. When so many milliseconds have passed before the head of the answer is there, it ends the exchange and
+ * What an exchange may take.
+ *
+ * @internal
+ */
+export interface Limits<E> {
+  /** Time until the answer is returned. */
+  readonly millis: number
+  readonly onLate: () => Effect.Effect<never, E>
+  /** How many bytes of an answer may be read, for those who read all of it. */
+  readonly bytesOf: (answer: HttpClientResponse.HttpClientResponse) => number
+}
+
+/**
+ * Sends a request. When the time has passed before an answer is returned, be it whole or its head, it ends the exchange and
  * continues with `onLate`.
  *
  * @internal
  */
 export type ExecuteWithin = <E>(
   request: HttpClientRequest.HttpClientRequest,
-  millis: number,
-  onLate: () => Effect.Effect<never, E>
+  limits: Limits<E>
 ) => Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError | E>
 
 /** @internal */
