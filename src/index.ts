@@ -710,6 +710,7 @@ export * as MetricFamily from "./operator/MetricFamily.ts"
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
  * | `vargate_interventions` | frequency | calls that were not sent: `joined`, `refused_again`, `suspended`, `over_budget` |
+ * | `vargate_shadow_calls` | frequency | what the policy would have done with calls in shadow: `allowed`, `denied`, `pending`, `error` |
  * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
@@ -1032,6 +1033,50 @@ export * as SessionReport from "./operator/SessionReport.ts"
 export * as SettingsPlan from "./operator/SettingsPlan.ts"
 
 /**
+ * Shadow mode: for the weeks before governance is switched on. Calls are submitted as ever, what the policy would have done
+ * is written down, and the agent acts although the answer was a denial, or is pending.
+ *
+ * **Details**
+ *
+ * `Governed.shadow` makes such a call, where {@link Shadow} is in context. Which calls are in shadow is chosen per agent, per
+ * tool and by share ({@link choice}); all others are governed by `Governed.run` as ever.
+ *
+ * It never acts where the gateway has executed the call, and never where the submission failed in any way: then it is not
+ * known what the policy says, or whether the call was executed. What a kill switch (`Suspension`) or a budget (`Budgets`)
+ * stops is stopped in shadow too.
+ *
+ * A pending action that was acted on is claimed in the store first. `Governed.resume`, waits, toolkits and workflows of every
+ * process that has this service over the same store never begin it again, whatever a reviewer decides. {@link close} rejects
+ * what is left in the queue, with a note; {@link report} says what would have been denied or pending, by rule.
+ *
+ * **Gotchas**
+ *
+ * Where the gateway holds the credentials of a tool, it executes on approval. So the author of the call states that
+ * the gateway does not execute the tool (`executes: "agent"`). The first answer that shows otherwise is remembered, and from
+ * then on pending calls of this tool are not acted on: they fail with `ShadowRefused`.
+ *
+ * **Example** (A tool of one agent, in shadow)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Governed, Shadow } from "effect-vargate"
+ *
+ * const refund = Governed.shadow(
+ *   { tool: "stripe", method: "create_refund", params: { charge: "ch_1", amount: 5000 }, executes: "agent" },
+ *   Effect.succeed("refunded")
+ * )
+ *
+ * const program = refund.pipe(
+ *   Effect.tap((done) => done.isShadow ? Effect.logInfo(`the policy says: ${done.verdict}`) : Effect.void),
+ *   Effect.provide(Shadow.layerMemory({ calls: [Shadow.choice({ agent: "refund-bot", tool: "stripe" })] }))
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ */
+export * as Shadow from "./governed/Shadow.ts"
+
+/**
  * Makes a reviewer of a user of Slack, whom a checked request of Slack's names by team and id. A display name is never
  * believed.
  *
@@ -1239,6 +1284,7 @@ export * as VargateApi from "./VargateApi.ts"
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may continue | **yes** | no: stop it where it runs |
  * | `NeverQueued` | needs an approval, and the gateway's MCP endpoint queues nothing | no | no: submit it with `ToolCalls` |
  * | `ResultUnusable` | the gateway executed, and its result is lost or malformed | **yes** | no: it was executed |
+ * | `ShadowRefused` | pending in shadow mode, and the gateway would execute it on approval | yes: a reviewer may approve it | no: wait for the decision |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as requested after it was applied | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |

@@ -17,7 +17,7 @@
  * | `Joined` | the same call was pending already, and this one was not submitted (`Decisions`) | no: see `outcome` |
  * | `Suspended` | an operator has stopped the agent, the tool or everything (`Suspension`) | no: not before it is lifted |
  * | `OverBudget` | a limit has no room for the call, or its amount cannot be read (`Budgets`) | no: not in this period |
- * | `GuardUnavailable` | suspensions or budgets cannot be looked up | yes |
+ * | `GuardUnavailable` | suspensions, budgets or shadow mode's notes cannot be looked up | yes |
  * | `RefusedAgain` | a reviewer has rejected the same call just now (`Decisions`) | no: not before `until` |
  *
  * @since 0.1.0
@@ -537,20 +537,22 @@ export class OverBudget extends Schema.TaggedError<OverBudget>("effect-vargate/O
 }
 
 /**
- * It could not be looked up whether the call is suspended, or within its budgets. Nothing was sent.
+ * It could not be looked up whether the call is suspended, or within its budgets, and nothing was sent; or what shadow mode
+ * does could not be written down, and nothing was begun.
  *
  * @category reasons
  * @since 0.2.0
  */
 export class GuardUnavailable extends Schema.TaggedError<GuardUnavailable>("effect-vargate/GuardUnavailable")(
   "GuardUnavailable",
-  { guard: Schema.Literals(["suspension", "budgets"]), detail: Schema.String }
+  { guard: Schema.Literals(["suspension", "budgets", "shadow"]), detail: Schema.String }
 ) implements Verdict {
   readonly sideEffect = "none"
   readonly isRetryable = true
   readonly retryAfter = undefined
   override get message() {
-    return `The store of ${this.guard} cannot be reached (${this.detail}). Nothing was done by this call: see that the store can be read and written, then try again.`
+    const of = this.guard === "shadow" ? "shadow mode" : this.guard
+    return `The store of ${of} cannot be reached (${this.detail}). Nothing was done by this call: see that the store can be read and written, then try again.`
   }
 }
 

@@ -15,6 +15,7 @@
  * | `InterruptNotConfirmed` | a session counts as interrupted, its agent may continue | **yes** | no: stop it where it runs |
  * | `NeverQueued` | needs an approval, and the gateway's MCP endpoint queues nothing | no | no: submit it with `ToolCalls` |
  * | `ResultUnusable` | the gateway executed, and its result is lost or malformed | **yes** | no: it was executed |
+ * | `ShadowRefused` | pending in shadow mode, and the gateway would execute it on approval | yes: a reviewer may approve it | no: wait for the decision |
  * | `StorageFailed` | checkpoints could not be read or kept | no | as the storage allows |
  * | `SettingNotApplied` | a setting is not as requested after it was applied | yes: others were applied | no: use a value that the gateway knows |
  * | `RotationUnknown` | the answer with the new key was lost | **yes** | with a session opened before |
@@ -503,6 +504,26 @@ export class DuplicateSubmission
   override toJSON() {
     const { _tag, actionId, agentId, first, message, method, sentAt, sideEffect, tool } = this
     return { _tag, agentId, tool, method, first, sentAt: DateTime.formatIso(sentAt), actionId, message, sideEffect }
+  }
+}
+
+/**
+ * A call in shadow is pending, and was not acted on: the gateway has executed calls of this tool, so that an approval would
+ * execute the action a second time.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class ShadowRefused extends Schema.TaggedError<ShadowRefused>("effect-vargate/ShadowRefused")("ShadowRefused", {
+  actionId: ActionId,
+  tool: Schema.String
+}) implements Verdict {
+  readonly sideEffect = "possible"
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message() {
+    const { actionId, tool } = this
+    return `Action ${actionId} waits for a reviewer, and was not acted on in shadow: the gateway has executed calls of ${tool}, and would execute this one on approval. Wait for the decision (Governed.resume), and govern ${tool} with Governed.run, or take its credentials from the gateway.`
   }
 }
 

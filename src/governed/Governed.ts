@@ -20,6 +20,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -36,6 +37,7 @@ import {
   type OperationError,
   PendingApproval,
   type Rejected,
+  type ShadowRefused,
   type SubmitError,
   ToolFailed,
   type VargateError
@@ -44,15 +46,18 @@ import { sameParams } from "../internal/sameParams.ts"
 import { annotate, inSpan, withSpan } from "../internal/spans.ts"
 import type { ActionId } from "../model/ActionId.ts"
 import { Agent, type AgentIdentity } from "../model/Agent.ts"
+import type { Allowed } from "../model/Allowed.ts"
 import type { ToolCallRequest } from "../model/ToolCall.ts"
 import type { Proposal } from "../reviews/Proposal.ts"
 import * as RetryPolicy from "../transport/RetryPolicy.ts"
 import { begun } from "./internal/begun.ts"
 import { decide as submit, type Submission } from "./internal/decide.ts"
-import { guardedAct, guardedWait } from "./internal/guards.ts"
+import { guardedAct, guardedWait, guardKeys } from "./internal/guards.ts"
+import { submitInShadow } from "./internal/inShadow.ts"
 import { makeOnce } from "./internal/makeOnce.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
 import { type Params, type Reader, type Reviser, reviserOf } from "./internal/proposed.ts"
+import type { Shadow as ShadowMode } from "./Shadow.ts"
 
 // --- results ---------------------------------------------------------------------------------------------------------
 
@@ -419,10 +424,130 @@ export const settle: {
 }
 
 /** Whatever an agent logs while it acts says which action it belongs to. */
-const act = <A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const names = { "vargate.action_id": actionId }
+const act = <A, E, R>(
+  actionId: ActionId,
+  action: Effect.Effect<A, E, R>,
+  more?: Readonly<Record<string, string>>
+): Effect.Effect<A, E, R> => {
+  const names = { "vargate.action_id": actionId, ...more }
   return withSpan("Governed.act", Effect.annotateLogs(action, names), names)
 }
+
+// --- shadow ----------------------------------------------------------------------------------------------------------
+
+/**
+ * The agent has acted in shadow. `verdict` and `answer` are what the policy said: governed, the call would have been denied,
+ * or would have waited for a reviewer.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type ShadowedByAgent<A> =
+  & DoneByAgent<A>
+  & { readonly isShadow: true }
+  & (
+    | { readonly verdict: "allowed"; readonly answer: Allowed }
+    | { readonly verdict: "denied"; readonly answer: Denied }
+    | { readonly verdict: "pending"; readonly answer: PendingApproval }
+  )
+
+/**
+ * The gateway has executed a call that is in shadow. The agent's action was not run.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ShadowedByGateway extends DoneByGateway {
+  readonly isShadow: true
+  readonly verdict: "allowed"
+  readonly answer: Allowed
+}
+
+/**
+ * A call that is in shadow, and by whom it was done.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Shadowed<A> = ShadowedByAgent<A> | ShadowedByGateway
+
+/**
+ * How a call is made that may be in shadow.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export interface ShadowOptions extends Submission {
+  /**
+   * The author's statement that the gateway executes no call of this tool, not on approval either. Without it an approval
+   * that comes later could execute the action a second time.
+   */
+  readonly executes: "agent"
+  /** For calls that are not in shadow. Default: {@link wait}. */
+  readonly onPending?: Wait | Fail | undefined
+}
+
+/** By its key, so that only a program that uses it loads it. */
+const Shadow = Context.Service<ShadowMode["Service"]>(guardKeys.shadow)
+
+/**
+ * Submits a call, writes down what the policy says, and acts although that is a denial, or waits for a reviewer: for the
+ * weeks before governance is switched on. What it does and never does is described in the module `Shadow`.
+ *
+ * **Details**
+ *
+ * Which calls are in shadow is for `Shadow.layer` to say. All others are governed like those of {@link run}, and their result
+ * has `isShadow: false`.
+ *
+ * Where the gateway has executed the call, its result is the result. Where the call was not submitted, or its outcome is
+ * unknown, nothing acts, and it fails as with {@link run}. A lost answer is looked up only where the call has a
+ * `reference`.
+ *
+ * **Gotchas**
+ *
+ * A call that would be denied is performed. Use it for tools that agents perform ungoverned today.
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const shadow: <A, E, R>(
+  request: ToolCallRequest & ShadowOptions,
+  action: Effect.Effect<A, E, R> | ((params: Params) => Effect.Effect<A, E, R>)
+) => Effect.Effect<
+  Shadowed<A> | (Done<A> & { readonly isShadow: false }),
+  SubmitError | Denied | PendingApproval | ApprovalError | ShadowRefused | ToolFailed | E,
+  ShadowMode | ToolCalls.ToolCalls | Approvals.Approvals | AuditLog.AuditLog | R
+> = (<A, E, R>(
+  request: ToolCallRequest & ShadowOptions,
+  action: Effect.Effect<A, E, R> | ((params: Params) => Effect.Effect<A, E, R>)
+) =>
+  inSpan("Governed.shadow", (fiber): Effect.Effect<unknown, unknown, unknown> => {
+    const service = Context.get(fiber.context as Context.Context<ShadowMode["Service"]>, Shadow)
+    const captured = capture(request, fiber.getRef(Agent))
+    const call = captured && { ...request, ...captured }
+    if (call?.executes !== "agent") {
+      const message = "Expected \"agent\": only where the gateway does not execute the tool can a call be in shadow"
+      return Effect.fail(invalidRequest("Governed.shadow", [{ path: ["executes"], message }]))
+    }
+    const { snapshot } = captured!
+    const isIncluded = Result.isSuccess(snapshot) && captured!.agent !== undefined && service.includes({
+      agentId: captured!.agent.id,
+      tool: call.tool,
+      method: call.method,
+      digest: snapshot.success.digest
+    })
+    if (!isIncluded) return Effect.map(run(call, action), (done) => ({ ...done, isShadow: false }))
+    const acting = typeof action === "function" ? Effect.suspend(() => action(call.params ?? {})) : action
+    return Effect.flatMap(submitInShadow(service, captured as never, call), ({ answer, begin, decision, verdict }) =>
+      Effect.map(
+        settle(decision, {
+          act: (actionId) =>
+            begin(act(actionId, acting, { "vargate.shadow": verdict })),
+          hold: () => Effect.never
+        }),
+        (done) => ({ ...done, isShadow: true, verdict, answer })
+      ))
+  })) as never
 
 // --- resume ----------------------------------------------------------------------------------------------------------
 

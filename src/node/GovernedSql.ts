@@ -1,9 +1,10 @@
 /**
  * What stands before governed calls in a database, SQLite or Postgres, so that several processes share it: the memory of
- * decisions, suspensions, and budgets.
+ * decisions, suspensions, budgets, and what shadow mode sees and does.
  *
  * @since 0.2.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
@@ -16,6 +17,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { StorageFailed } from "../errors/VargateError.ts"
 import { BudgetStore } from "../governed/Budgets.ts"
 import { DecisionStore, type Standing } from "../governed/Decisions.ts"
+import { ActedAction, keyOf, Observed, ShadowStore } from "../governed/Shadow.ts"
 import { SuspensionEntry, SuspensionStore } from "../governed/Suspension.ts"
 import * as SqliteClient from "../internal/sqliteClient.ts"
 import { ActionId } from "../model/ActionId.ts"
@@ -66,6 +68,36 @@ const migrations = Migrator.make({})({
       )`
       yield* sql`CREATE INDEX vargate_budget_draws_action ON vargate_budget_draws (action_id)`
       yield* sql`CREATE INDEX vargate_budget_draws_budget ON vargate_budget_draws (budget)`
+    }),
+    "0003_shadow": Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE vargate_shadow_observed (
+        digest TEXT PRIMARY KEY,
+        agent_id TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        method TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        rules TEXT NOT NULL,
+        calls BIGINT NOT NULL,
+        last_at BIGINT NOT NULL,
+        last_action_id TEXT,
+        until BIGINT NOT NULL
+      )`
+      yield* sql`CREATE INDEX vargate_shadow_observed_last ON vargate_shadow_observed (last_at)`
+      yield* sql`CREATE INDEX vargate_shadow_observed_until ON vargate_shadow_observed (until)`
+      yield* sql`CREATE TABLE vargate_shadow_claims (
+        action_id TEXT PRIMARY KEY,
+        by_whom TEXT NOT NULL,
+        agent_id TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        method TEXT NOT NULL,
+        at_time BIGINT NOT NULL,
+        is_open INTEGER NOT NULL,
+        until BIGINT NOT NULL
+      )`
+      yield* sql`CREATE INDEX vargate_shadow_claims_until ON vargate_shadow_claims (until)`
+      yield* sql`CREATE INDEX vargate_shadow_claims_open ON vargate_shadow_claims (at_time, action_id) WHERE is_open = 1`
+      yield* sql`CREATE TABLE vargate_shadow_executed (tool TEXT PRIMARY KEY)`
     })
   })
 })
@@ -267,6 +299,135 @@ const makeBudgets = Effect.gen(function*() {
   })
 })
 
+// --- shadow mode -----------------------------------------------------------------------------------------------------
+
+const decodeObserved = Schema.decodeUnknownEffect(Schema.Array(Observed))
+const decodeRules = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Schema.String)))
+const decodeActed = Schema.decodeUnknownEffect(Schema.Array(ActedAction))
+
+interface ObservedRow {
+  readonly agent_id: string
+  readonly tool: string
+  readonly method: string
+  readonly verdict: string
+  readonly rules: string
+  readonly calls: number
+  readonly last_at: number
+  readonly last_action_id: string | null
+}
+
+interface ClaimRow {
+  readonly action_id: string
+  readonly agent_id: string
+  readonly tool: string
+  readonly method: string
+  readonly at_time: number
+}
+
+/** Of rows that are deleted at a time, so that no write waits long for it. */
+const deletedAtOnce = 1000
+
+const makeShadow = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  let writes = 0
+
+  /** A claim is never deleted before its time: its action could be acted on again. */
+  const clean = Effect.fnUntraced(function*(now: number) {
+    if (writes++ % cleanEvery !== 0) return
+    yield* sql`DELETE FROM vargate_shadow_claims WHERE action_id IN (
+      SELECT action_id FROM vargate_shadow_claims WHERE until <= ${now} ORDER BY until LIMIT ${deletedAtOnce})`
+    yield* sql`DELETE FROM vargate_shadow_observed WHERE digest IN (
+      SELECT digest FROM vargate_shadow_observed WHERE until <= ${now} ORDER BY until LIMIT ${deletedAtOnce})`
+    yield* sql`DELETE FROM vargate_shadow_observed WHERE digest IN (
+      SELECT digest FROM vargate_shadow_observed ORDER BY until DESC LIMIT ${deletedAtOnce} OFFSET ${capacity})`
+  })
+
+  const claimed = Effect.fnUntraced(function*(actionId: ActionId, now: number) {
+    const [row] = yield* sql<{ readonly by_whom: string }>`
+      SELECT by_whom FROM vargate_shadow_claims WHERE action_id = ${actionId} AND until > ${now}`
+    // Whatever else stands there, an agent in shadow may have acted.
+    return row === undefined ? undefined : row.by_whom === "approval" ? "approval" as const : "shadow" as const
+  })
+
+  return ShadowStore.of({
+    note: Effect.fnUntraced(function*(observation) {
+      const { actionId, agentId, at, method, rules, tool, until, verdict } = observation
+      yield* clean(at)
+      yield* sql`INSERT INTO vargate_shadow_observed
+          (digest, agent_id, tool, method, verdict, rules, calls, last_at, last_action_id, until)
+        VALUES (${keyOf(observation)}, ${agentId}, ${tool}, ${method}, ${verdict}, ${JSON.stringify(rules)}, 1, ${at},
+          ${actionId}, ${until})
+        ON CONFLICT (digest) DO UPDATE SET calls = vargate_shadow_observed.calls + 1, last_at = excluded.last_at,
+          last_action_id = excluded.last_action_id, until = excluded.until`
+    }, storageFailed("ShadowStore.note")),
+    observed: Effect.fnUntraced(function*(since) {
+      const now = yield* Clock.currentTimeMillis
+      const rows = yield* sql<ObservedRow>`SELECT * FROM vargate_shadow_observed
+        WHERE last_at >= ${since} AND until > ${now} ORDER BY last_at DESC LIMIT ${capacity}`
+      return yield* decodeObserved(
+        yield* Effect.forEach(rows, (row) =>
+          Effect.map(decodeRules(row.rules), (rules) => ({
+            agentId: row.agent_id,
+            tool: row.tool,
+            method: row.method,
+            verdict: row.verdict,
+            rules,
+            calls: Number(row.calls),
+            lastAt: Number(row.last_at),
+            lastActionId: row.last_action_id
+          })))
+      )
+    }, storageFailed("ShadowStore.observed")),
+    claim: Effect.fnUntraced(function*({ actionId, agentId, at, method, tool }, by, until) {
+      const now = yield* Clock.currentTimeMillis
+      yield* clean(now)
+      const isOpen = by === "shadow" ? 1 : 0
+      for (;;) {
+        const [ours] = yield* sql`INSERT INTO vargate_shadow_claims
+            (action_id, by_whom, agent_id, tool, method, at_time, is_open, until)
+          VALUES (${actionId}, ${by}, ${agentId}, ${tool}, ${method}, ${at}, ${isOpen}, ${until})
+          ON CONFLICT (action_id) DO UPDATE
+            SET by_whom = excluded.by_whom, agent_id = excluded.agent_id, tool = excluded.tool,
+              method = excluded.method, at_time = excluded.at_time, is_open = excluded.is_open, until = excluded.until
+            WHERE vargate_shadow_claims.until <= ${now}
+          RETURNING action_id`
+        if (ours !== undefined) return undefined
+        const before = yield* claimed(actionId, now)
+        // It may have gone between the two.
+        if (before !== undefined) return before
+      }
+    }, storageFailed("ShadowStore.claim")),
+    claimed: (actionId) =>
+      storageFailed("ShadowStore.claimed")(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => claimed(actionId, now))
+      ),
+    open: Effect.fnUntraced(function*({ after, limit }) {
+      const from = after === undefined
+        ? sql``
+        : sql`AND (at_time > ${after.at} OR at_time = ${after.at} AND action_id > ${after.actionId})`
+      const rows = yield* sql<ClaimRow>`SELECT * FROM vargate_shadow_claims
+        WHERE is_open = 1 ${from} ORDER BY at_time, action_id LIMIT ${limit}`
+      return yield* decodeActed(rows.map((row) => ({
+        actionId: row.action_id,
+        agentId: row.agent_id,
+        tool: row.tool,
+        method: row.method,
+        at: Number(row.at_time)
+      })))
+    }, storageFailed("ShadowStore.open")),
+    close: Effect.fnUntraced(function*(actionId) {
+      yield* sql`UPDATE vargate_shadow_claims SET is_open = 0 WHERE action_id = ${actionId}`
+    }, storageFailed("ShadowStore.close")),
+    noteExecution: Effect.fnUntraced(function*(tool) {
+      yield* sql`INSERT INTO vargate_shadow_executed (tool) VALUES (${tool}) ON CONFLICT (tool) DO NOTHING`
+    }, storageFailed("ShadowStore.noteExecution")),
+    executed: storageFailed("ShadowStore.executed")(Effect.map(
+      sql<{ readonly tool: string }>`SELECT tool FROM vargate_shadow_executed ORDER BY tool`,
+      (rows) => rows.map(({ tool }) => tool)
+    ))
+  })
+})
+
 // --- layers ----------------------------------------------------------------------------------------------------------
 
 /**
@@ -275,7 +436,7 @@ const makeBudgets = Effect.gen(function*() {
  * @category models
  * @since 0.2.0
  */
-export type Stores = DecisionStore | SuspensionStore | BudgetStore
+export type Stores = DecisionStore | SuspensionStore | BudgetStore | ShadowStore
 
 /**
  * The stores in the database in context. Their tables begin with `vargate_` and are made where they are missing.
@@ -289,9 +450,11 @@ export const layer: Layer.Layer<Stores, StorageFailed, SqlClient.SqlClient> = La
     const decisions = yield* makeDecisions
     const suspensions = yield* makeSuspensions
     const budgets = yield* makeBudgets
+    const shadow = yield* makeShadow
     return Context.make(DecisionStore, decisions).pipe(
       Context.add(SuspensionStore, suspensions),
-      Context.add(BudgetStore, budgets)
+      Context.add(BudgetStore, budgets),
+      Context.add(ShadowStore, shadow)
     )
   })
 )

@@ -6,6 +6,7 @@
  * | --- | --- | --- |
  * | `vargate_decisions` | frequency | what the policy decided: `Allowed`, `Denied`, `PendingApproval` |
  * | `vargate_interventions` | frequency | calls that were not sent: `joined`, `refused_again`, `suspended`, `over_budget` |
+ * | `vargate_shadow_calls` | frequency | what the policy would have done with calls in shadow: `allowed`, `denied`, `pending`, `error` |
  * | `vargate_unknown_outcomes` | counter | tool calls whose answer was lost: look them up |
  * | `vargate_retries` | frequency | operations that were sent again after one of our errors, by name |
  * | `vargate_approval_wait_seconds` | histogram | how long a wait took; its attribute `outcome` says how it ended |
@@ -42,6 +43,18 @@ export const decisions = Metric.frequency("vargate_decisions", {
 export const interventions = Metric.frequency("vargate_interventions", {
   description: "What kept calls from being sent",
   preregisteredWords: ["joined", "refused_again", "suspended", "over_budget"]
+})
+
+/**
+ * What the policy would have done with calls in shadow (`Shadow`): those that it denied, or that are pending, were acted on
+ * nevertheless. An `error` was not.
+ *
+ * @category metrics
+ * @since 0.2.0
+ */
+export const shadowCalls = Metric.frequency("vargate_shadow_calls", {
+  description: "What the policy would have done with calls in shadow",
+  preregisteredWords: ["allowed", "denied", "pending", "error"]
 })
 
 /**

@@ -82,6 +82,12 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
     /uses: 1/,
     /after the revocation: a reviewer is asked again/
   ],
+  "55_shadow.ts": [
+    /bank has paid 9000, and the policy says: denied/,
+    /payroll was denied 9000: transaction_exceeds_limit/,
+    /of 4 calls 1 would be allowed, 2 denied, 1 pending/,
+    /pending 1 bank \(no rule named\)\na pending call of bank: closed/
+  ],
   "60_verify.ts": [
     /An honest ledger\n.*valid\n.*valid, 4 records\n.*valid, 4 records/,
     /One amount changed\n.*broken at (\S+)\n.*HashMismatch at \1\n.*HashMismatch at \1/,

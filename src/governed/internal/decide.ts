@@ -12,7 +12,7 @@ import { capture, type CapturedRequest } from "../../calls/internal/capturedRequ
 import type { ParamsSnapshot } from "../../calls/internal/paramsSnapshot.ts"
 import * as Reconcile from "../../calls/Reconcile.ts"
 import * as ToolCalls from "../../calls/ToolCalls.ts"
-import type { SubmitError } from "../../errors/VargateError.ts"
+import type { SubmitError, VargateError } from "../../errors/VargateError.ts"
 import { Agent, type AgentIdentity } from "../../model/Agent.ts"
 import type { ToolCallRequest } from "../../model/ToolCall.ts"
 import * as RetryPolicy from "../../transport/RetryPolicy.ts"
@@ -43,13 +43,15 @@ export interface Submission {
 }
 
 /**
- * Submits a call. Where `join` is given, a call that another one waits for already waits with it.
+ * Submits a call. Where `join` is given, a call that another one waits for already waits with it. What `answered` makes of
+ * the gateway's answer is the answer for the guards, and for the caller.
  *
  * @internal
  */
 export const decide = (
   request: ToolCallRequest & Submission,
-  join?: Join
+  join?: Join,
+  answered?: (decision: ToolCalls.Decision) => Effect.Effect<ToolCalls.Decision, VargateError>
 ): Effect.Effect<ToolCalls.Decision, SubmitError, ToolCalls.ToolCalls | AuditLog.AuditLog> =>
   Effect.withFiber((fiber) => {
     const { reconcile, retry = RetryPolicy.standard } = request
@@ -59,7 +61,7 @@ export const decide = (
     const captured = capture(request, agent)
     const submit = toolCalls.decide(captured ?? request)
     // Only a call that fails pays for what follows.
-    const submitting = Effect.catch(submit, (error) => {
+    const asking = Effect.catch(submit, (error) => {
       let isFirst = true
       const submitAgain = Effect.suspend(() => {
         if (!isFirst) return submit
@@ -69,6 +71,7 @@ export const decide = (
       const retried = Effect.retry(submitAgain, RetryPolicy.ensureSafe(retry))
       return reconcile === false ? retried : Reconcile.reconcileDecision(reconcile)(retried)
     })
+    const submitting = answered === undefined ? asking : Effect.flatMap(asking, answered)
     const guards = guardsOf(fiber)
     // What cannot be read is refused before anything is sent.
     if (guards === undefined || captured === undefined || Result.isFailure(captured.snapshot)) return submitting

@@ -1,6 +1,6 @@
 /**
- * What stands before governed calls where a program provides it: the memory of decisions, the kill switch, budgets. Each
- * is an optional service; without any, a call pays a few looks into its context.
+ * What stands before governed calls where a program provides it: the memory of decisions, the kill switch, budgets, shadow
+ * mode. Each is an optional service; without any, a call pays a few looks into its context.
  *
  * @internal
  */
@@ -98,12 +98,14 @@ export interface Guard {
  */
 export const guardKeys = {
   suspension: "effect-vargate/Suspension",
+  shadow: "effect-vargate/Shadow",
   decisions: "effect-vargate/Decisions",
   budgets: "effect-vargate/Budgets"
 } as const
 
 /** The services by their keys, so that a program loads those alone that it uses. */
 const Suspension = Context.Service<Guard>(guardKeys.suspension)
+const Shadow = Context.Service<Guard>(guardKeys.shadow)
 const Decisions = Context.Service<Guard>(guardKeys.decisions)
 const Budgets = Context.Service<Guard>(guardKeys.budgets)
 
@@ -184,10 +186,13 @@ export class Guards {
 export const guardsOf = (fiber: Fiber.Fiber<unknown, unknown>): Guards | undefined => {
   const context = fiber.context as Context.Context<Guard>
   const suspension = Context.getOrUndefined(context, Suspension)
+  const shadow = Context.getOrUndefined(context, Shadow)
   const decisions = Context.getOrUndefined(context, Decisions)
   const budgets = Context.getOrUndefined(context, Budgets)
-  if (suspension === undefined && decisions === undefined && budgets === undefined) return undefined
-  return new Guards([suspension, decisions, budgets].filter((guard) => guard !== undefined))
+  if (suspension === undefined && shadow === undefined && decisions === undefined && budgets === undefined) {
+    return undefined
+  }
+  return new Guards([suspension, shadow, decisions, budgets].filter((guard) => guard !== undefined))
 }
 
 /**
@@ -218,7 +223,7 @@ export const guardedAct = <A, E, R>(
  * @internal
  */
 export const withGuardsOf = <A>(from: Context.Context<never>, to: Context.Context<A>): Context.Context<A> =>
-  [Suspension, Decisions, Budgets].reduce<Context.Context<A>>((context, key) => {
+  [Suspension, Shadow, Decisions, Budgets].reduce<Context.Context<A>>((context, key) => {
     const guard = Context.getOrUndefined(from as Context.Context<Guard>, key)
     return guard === undefined ? context : Context.add(context, key, guard) as Context.Context<A>
   }, to)
