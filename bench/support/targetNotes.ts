@@ -89,7 +89,7 @@ const reasons: ReadonlyArray<readonly [what: string, reason: string]> = [
   ],
   [
     "a head from the beginning",
-    "A tree of RFC 6962 takes three blocks of SHA-256 a record, where the verification takes about nine in special " +
+    "A tree of RFC 6962 takes three blocks of SHA-256 a record, where the verification takes about ten in special " +
     "instructions. WebAssembly has none of those and no rotation: four blocks side by side take as long as the vector " +
     "units of a core need, which is most of the time; the rest reads hashes from hex."
   ],

@@ -23,9 +23,12 @@ export interface VerifiedRun<A extends LastEnd = AuditPage> {
 
 const decoder = new TextDecoder()
 
+/** For the hashes of most texts, which are scanned one after the other: a new one for each would be filled with zeros. */
+const reused = new DataView(new ArrayBuffer(1024 * hashSize))
+
 /** The hashes that the text states, one after the other: to compare all at once is faster than one by one. */
 class StatedHashes {
-  private bytes = new DataView(new ArrayBuffer(1024 * hashSize))
+  private bytes = reused
   private size = 0
 
   /** Returns `false` for what cannot be a SHA-256. */

@@ -14,6 +14,8 @@ export interface AuditField {
   readonly name: string
   /** The key alone, in quotes. */
   readonly key: Token
+  /** The key and its colon. */
+  readonly label: Token
   /** All that stands before the value in compact JSON: separator, key, colon. */
   readonly lead: Token
   /** The same as text. */
@@ -67,6 +69,7 @@ export const auditFields: ReadonlyArray<AuditField> = names.map((name, index) =>
   return {
     name,
     key: token(`"${name}"`),
+    label: token(`"${name}":`),
     lead: token(leadText),
     leadText,
     isRequired: index <= lastRequired && name !== "alert_tier",

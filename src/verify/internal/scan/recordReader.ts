@@ -17,6 +17,9 @@ const id = fieldIndex("id")
 const recordHash = fieldIndex("record_hash")
 const texts: ReadonlyArray<number> = ["action_id", "requested_at", "prev_hash", "record_hash"].map(fieldIndex)
 
+/** Stands for what is before the first field. */
+const beginning = fields.length
+
 /**
  * What a record has no field of has no place.
  *
@@ -34,6 +37,11 @@ export class RecordReader {
   /** Where the value of each of `auditFields` begins in the current record, or `none`. */
   readonly starts = new Int32Array(fields.length).fill(none)
   readonly ends = new Int32Array(fields.length)
+  /** The field that followed each field, and began the record, when it was read last: until then the gateway's order. */
+  private readonly followers = Int8Array.from(
+    { length: fields.length + 1 },
+    (_, field) => (field + 1) % (fields.length + 1)
+  )
   id = 0
 
   constructor(json: JsonCopier, plain: PlainRecords | undefined) {
@@ -63,29 +71,31 @@ export class RecordReader {
   }
 
   /**
-   * One pass as long as the fields come in the gateway's order: each is guessed to be the next one, and is copied straight
-   * into the payload. What comes in another order is noted, and copied at the end of the record.
+   * Each field is guessed to be the one that followed the last time. One pass as long as the fields come in the gateway's
+   * order: each is copied straight into the payload. What comes in another order is noted, and copied at the end of the
+   * record.
    */
   private readAny(at: number): number {
-    const { ends, json, starts } = this
+    const { ends, followers, json, starts } = this
     const bytes = json.bytes
     if (bytes[at] !== openBrace) throw new MalformedJson(at, "a record")
     starts.fill(none)
     json.length = 0
-    let guess = 0
+    let before = beginning
     let hashed = firstHashed
     let position = at
     for (;;) {
-      let field = guess
-      const lead = fields[guess]?.lead
-      if (lead !== undefined && json.startsWith(position, lead)) {
-        position = json.skipBlanks(position + lead.length)
+      const isFirst = position === at
+      position = json.skipBlanks(position)
+      if (bytes[position] === closeBrace && !isFirst) break
+      if (bytes[position] !== (isFirst ? openBrace : comma)) throw new MalformedJson(position, "\",\" or \"}\"")
+      position++
+      let field = followers[before]!
+      const label = fields[field]?.label
+      if (label !== undefined && json.startsWith(position, label)) {
+        position = json.skipBlanks(position + label.length)
       } else {
-        const isFirst = position === at
         position = json.skipBlanks(position)
-        if (bytes[position] === closeBrace && !isFirst) break
-        if (bytes[position] !== (isFirst ? openBrace : comma)) throw new MalformedJson(position, "\",\" or \"}\"")
-        position = json.skipBlanks(position + 1)
         const keyEnd = json.skipString(position)
         field = this.fieldOf(position, keyEnd)
         position = json.skipPunctuation(keyEnd, colon)
@@ -103,7 +113,8 @@ export class RecordReader {
         position = json.skipValue(position)
       }
       ends[field] = position
-      guess = field + 1
+      followers[before] = field
+      before = field
     }
     for (let field = hashed; field !== none; field = next[field]!) this.required(field, position)
     this.required(id, position)

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { asciiString, auditPayload, canonicalJson } from "../../../../src/internal/canonicalJson.ts"
 import { canonicalJsonBytes } from "../../../../src/verify/internal/json/jsonCopier.ts"
+import { auditFields } from "../../../../src/verify/internal/scan/auditFields.ts"
 import { type AuditPage, scanAuditPage } from "../../../../src/verify/internal/scan/auditScanner.ts"
 import { generateJson, mutate, type Random, seeded, spellJson } from "../../../support/generateJson.ts"
 
@@ -249,6 +250,30 @@ describe("scanAuditPage", () => {
       assert.deepStrictEqual({ ...records[0]!, isLinked: 0 }, { ...records[1]!, isLinked: 0 })
       assert.strictEqual(records[0]!.prevHash, page.lastPrevHash)
       assert.strictEqual(asciiString(records[0]!.actionId), canonicalJson(JSON.parse(members[1]![1])))
+    }
+  })
+
+  it("does not rely on the order of the record before, 500 times", () => {
+    const random = seeded(7)
+    for (let i = 0; i < 500; i++) {
+      const { members, payload } = sample(random)
+      const once = shuffled(random, members)
+      // The same order twice, the gateway's, one that differs at its end, one that differs at its beginning.
+      const orders = [once, once, members, once, [...once.slice(0, 6), ...once.slice(6).reverse()], [
+        once.at(-1)!,
+        ...once.slice(0, -1)
+      ]]
+      const { records } = scanned(pageText(...orders.map(recordText)))
+      assert.deepStrictEqual(records.map((record) => record.payload), orders.map(() => payload))
+      assert.deepStrictEqual(new Set(records.map(({ id }) => id)).size, 1)
+
+      const page = (record: Sample["members"]) => pageText(recordText(once), recordText(once), recordText(record))
+      const place = random.below(once.length)
+      const [name] = once[place]!
+      assert.strictEqual(failureOf(page(once.toSpliced(place, 0, once[place]!))).expected, `one ${name} only`)
+      if (auditFields.find((field) => field.name === name)!.isRequired) {
+        assert.strictEqual(failureOf(page(once.toSpliced(place, 1))).expected, `a ${name} in the record`)
+      }
     }
   })
 
