@@ -760,12 +760,14 @@ export * as Note from "./verify/witness/Note.ts"
  * `metadata.uid` is the event's id, `metadata.tenant_uid` the tenant, `metadata.sequence` the count of records. What OCSF has
  * no field for is in `unmapped`, under the gateway's names.
  *
+ * Where an id is 99 (other), the gateway's word stands beside it.
+ *
  * @since 0.2.0
  */
 export * as Ocsf from "./export/Ocsf.ts"
 
 /**
- * Exports as OpenTelemetry logs: OTLP over HTTP, as JSON, to a collector or whatever speaks it.
+ * Exports as OpenTelemetry logs: OTLP over HTTP, as JSON or protobuf, to a collector or whatever speaks it.
  *
  * **Details**
  *
@@ -775,6 +777,8 @@ export * as Ocsf from "./export/Ocsf.ts"
  * `vargate.tenant.id`, `vargate.log.count`, `vargate.record.id`, `.hash` and `.prev_hash`, `vargate.action.id`,
  * `vargate.tool`, `vargate.method`, `vargate.decision`, `vargate.severity`, `vargate.violations`,
  * `vargate.bundle_revision`, `vargate.redacted`.
+ *
+ * The body is a sentence, or with `format: "ocsf"` the event in OCSF, as JSON.
  *
  * OTLP has no way to tell duplicates: `vargate.event.id` is the same whenever an event comes again. What a receiver refuses
  * for good (`partialSuccess`) is found by halves.

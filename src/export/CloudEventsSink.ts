@@ -15,9 +15,9 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { VargateError } from "../errors/VargateError.ts"
 import type { ExportEvent } from "./ExportEvent.ts"
 import type * as ExportSink from "./ExportSink.ts"
-import { payloadOf, textOf } from "./internal/payload.ts"
+import { formatted } from "./internal/formatted.ts"
+import { textOf } from "./internal/payload.ts"
 import { makePoster } from "./internal/post.ts"
-import * as Ocsf from "./Ocsf.ts"
 
 /**
  * Where to, and in which form.
@@ -27,36 +27,57 @@ import * as Ocsf from "./Ocsf.ts"
  */
 export interface Options extends ExportSink.HttpOptions {
   /**
-   * `batch` sends `application/cloudevents-batch+json`; `structured` sends each event in a request of its own, for receivers
-   * that know no batches. Default: `batch`.
+   * `batch` sends `application/cloudevents-batch+json`; `structured` and `binary` send each event in a request of its own, for
+   * receivers that know no batches: as one JSON, or its attributes in headers (`ce-id`) and its data as the body. Default:
+   * `batch`.
    */
-  readonly mode?: "batch" | "structured" | undefined
+  readonly mode?: "batch" | "structured" | "binary" | undefined
   /** What `data` is. Default: `vargate`. */
-  readonly format?: "vargate" | "ocsf" | undefined
+  readonly format?: ExportSink.Format | undefined
   /** Events in a batch. Default: 500. */
   readonly maxEvents?: number | undefined
   /** Bytes in a batch, roughly. Default: 1 MiB. */
   readonly maxBytes?: number | undefined
 }
 
-const cloudEventOf = (event: ExportEvent, format: "vargate" | "ocsf", now: number) => {
-  const data = format === "ocsf" ? Ocsf.eventOf(event, now) : payloadOf(event)
+const cloudEventOf = (event: ExportEvent, format: ExportSink.Format, now: number) => {
   const requestedAt = event._tag === "Record" ? textOf(event.fields["requested_at"]) : ""
   return {
     specversion: "1.0",
     id: event.id,
     source: `urn:vargate:${encodeURIComponent(event.tenantId.toWellFormed())}`,
     type: `ai.vargate.audit.${event._tag.toLowerCase()}`,
-    ...event._tag === "Record" ? { subject: event.actionId } : {},
+    ...event._tag === "Record" && event.actionId !== "" ? { subject: event.actionId } : {},
     ...Number.isNaN(Date.parse(requestedAt)) ? {} : { time: new Date(requestedAt).toISOString() },
     datacontenttype: "application/json",
     sequence: String(event.count).padStart(20, "0"),
     partitionkey: event.tenantId,
-    data
+    data: formatted(event, format, now)
   }
 }
 
 const encoder = new TextEncoder()
+
+/** What a header cannot hold is percent-encoded, as the HTTP binding of CloudEvents has it. */
+const headerOf = (value: string): string =>
+  value.toWellFormed().replaceAll(
+    /[^\x21\x23\x24\x26-\x7e]/gu,
+    (character) =>
+      [...encoder.encode(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
+  )
+
+const requestOf = (mode: NonNullable<Options["mode"]>, events: ReadonlyArray<ReturnType<typeof cloudEventOf>>) => {
+  if (mode === "batch") {
+    return { contentType: "application/cloudevents-batch+json; charset=utf-8", body: events, headers: {} }
+  }
+  const [event] = events
+  if (mode === "structured") {
+    return { contentType: "application/cloudevents+json; charset=utf-8", body: event, headers: {} }
+  }
+  const { data, datacontenttype, ...attributes } = event!
+  const headers = Object.entries(attributes).map(([name, value]) => [`ce-${name}`, headerOf(value)])
+  return { contentType: datacontenttype, body: data, headers: Object.fromEntries(headers) as Record<string, string> }
+}
 
 /**
  * A sink that sends CloudEvents. Any answer of 200 to 299 is an acknowledgement. Fails with `InvalidRequest` where the URL or
@@ -72,17 +93,13 @@ export const make = Effect.fnUntraced(function*(
   const { post } = yield* makePoster("cloudevents", "CloudEventsSink.make", options)
   return {
     name: "cloudevents",
-    maxEvents: mode === "structured" ? 1 : options.maxEvents ?? 500,
+    maxEvents: mode === "batch" ? options.maxEvents ?? 500 : 1,
     maxBytes: options.maxBytes ?? 1024 * 1024,
     send: Effect.fnUntraced(function*(events) {
       const now = Math.trunc(yield* Clock.currentTimeMillis)
       const all = events.map((event) => cloudEventOf(event, format, now))
-      yield* post({
-        contentType: mode === "structured"
-          ? "application/cloudevents+json; charset=utf-8"
-          : "application/cloudevents-batch+json; charset=utf-8",
-        body: encoder.encode(JSON.stringify(mode === "structured" ? all[0] : all))
-      })
+      const { body, ...rest } = requestOf(mode, all)
+      yield* post({ ...rest, body: encoder.encode(JSON.stringify(body)) })
     })
   }
 })

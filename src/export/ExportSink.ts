@@ -102,6 +102,15 @@ export interface Sink {
 }
 
 /**
+ * The form of an event: `vargate` has its names from the gateway (what a line of `JsonlSink` is), `ocsf` is the Open
+ * Cybersecurity Schema Framework (`Ocsf`). The event's id is in both.
+ *
+ * @category options
+ * @since 0.2.0
+ */
+export type Format = "vargate" | "ocsf"
+
+/**
  * What all sinks over HTTP are told.
  *
  * @category options

@@ -18,9 +18,9 @@ import type { VargateError } from "../errors/VargateError.ts"
 import { isRecord } from "../internal/isRecord.ts"
 import type { ExportEvent } from "./ExportEvent.ts"
 import type * as ExportSink from "./ExportSink.ts"
-import { nanosOf, payloadOf } from "./internal/payload.ts"
+import { formatted } from "./internal/formatted.ts"
+import { nanosOf } from "./internal/payload.ts"
 import { makePoster } from "./internal/post.ts"
-import * as Ocsf from "./Ocsf.ts"
 
 /**
  * Where to, and as what. `url` is the base, like `https://splunk:8088`.
@@ -41,7 +41,7 @@ export interface Options extends ExportSink.HttpOptions {
   /** Default: `vargate`. */
   readonly source?: string | undefined
   /** What `event` is. Default: `vargate`. */
-  readonly format?: "vargate" | "ocsf" | undefined
+  readonly format?: ExportSink.Format | undefined
   /** Events in a request. Default: 500. */
   readonly maxEvents?: number | undefined
   /** Bytes in a request, roughly. Default: 800 KB, below the limit of a collector as installed. */
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function*(
       source,
       sourcetype,
       index,
-      event: format === "ocsf" ? Ocsf.eventOf(event, now) : payloadOf(event),
+      event: formatted(event, format, now),
       fields: { vargate_event_id: event.id, vargate_tenant: event.tenantId, vargate_count: event.count }
     })
   }

@@ -13,12 +13,15 @@
  * | `tenant`, `count` | whose log, and how much of it is covered with this line |
  * | `redacted`, `record` | of a record: as the gateway sent it, but for what the redaction took out |
  *
+ * With `format: "ocsf"` a line is the event in OCSF instead. A folder may have lines of both.
+ *
  * An event is there once: lines are forced to the disk before they are acknowledged, and after a crash the export continues
  * where the file ends. A line that was cut by the crash is removed first. With `Redaction.none` the records are the bytes that
  * were hashed, and can be verified again.
  *
  * @since 0.2.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -26,7 +29,9 @@ import { type FileHandle, mkdir, open, readdir } from "node:fs/promises"
 import { join } from "node:path"
 import type { ExportEvent } from "../export/ExportEvent.ts"
 import * as ExportSink from "../export/ExportSink.ts"
+import * as Ocsf from "../export/Ocsf.ts"
 import * as FileLock from "../internal/fileLock.ts"
+import { isRecord } from "../internal/isRecord.ts"
 import { codeOf, syncFolder, writeAll } from "./internal/durableFile.ts"
 
 /**
@@ -42,6 +47,8 @@ export interface Options {
   readonly name?: string | undefined
   /** A new file is begun where one would get longer. Default: 256 MiB. */
   readonly maxBytes?: number | undefined
+  /** What a line is. Default: `vargate`, which is written without being decoded, many times as fast. */
+  readonly format?: ExportSink.Format | undefined
 }
 
 /** What an operator may correct while the export waits: a full disk, too many open files. */
@@ -79,6 +86,13 @@ class Lines {
   private isAscii = true
   size = 0
 
+  addJson(value: unknown): void {
+    const text = JSON.stringify(value)
+    this.reserve(3 * text.length + 1)
+    this.size += this.buffer.write(text, this.size)
+    this.buffer[this.size++] = newline
+  }
+
   add(event: ExportEvent): void {
     if (event.tenantId !== this.tenantId) {
       this.tenantId = event.tenantId
@@ -109,13 +123,6 @@ class Lines {
     grown.set(this.bytes)
     this.buffer = grown
   }
-}
-
-interface Line {
-  readonly type?: unknown
-  readonly id?: unknown
-  readonly tenant?: unknown
-  readonly count?: unknown
 }
 
 /** The end of a file is searched in pieces of this size. */
@@ -165,7 +172,7 @@ const endOfLastLine = async (file: FileHandle): Promise<number> => {
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ExportSink.Sink, ExportSink.SinkFailed, Scope.Scope> {
-  const { folder, maxBytes = 256 * 1024 * 1024, name = "audit" } = options
+  const { folder, format = "vargate", maxBytes = 256 * 1024 * 1024, name = "audit" } = options
   const failed = ExportSink.failed("jsonl")
   const pattern = { prefix: `${name}-`, suffix: ".jsonl" }
   const attempt = <A>(action: () => Promise<A>) =>
@@ -249,13 +256,14 @@ export const make = Effect.fnUntraced(function*(
   const lines = new Lines()
   const writing = Semaphore.makeUnsafe(1)
 
-  const send: ExportSink.Sink["send"] = (events) =>
+  const append = (events: Parameters<ExportSink.Sink["send"]>[0], now: number) =>
     attempt(async () => {
       lines.size = 0
       let first = events[0].count
       for (const event of events) {
         const before = lines.size
-        lines.add(event)
+        if (format === "ocsf") lines.addJson(Ocsf.eventOf(event, now))
+        else lines.add(event)
         if (size + lines.size > maxBytes && size + before > 0) {
           // The line that is too much is the first of the next file.
           const line = lines.bytes.slice(before)
@@ -268,6 +276,9 @@ export const make = Effect.fnUntraced(function*(
       }
       await flush(first)
     }).pipe(writing.withPermits(1), Effect.uninterruptible)
+
+  const send: ExportSink.Sink["send"] = (events) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => append(events, Math.trunc(now)))
 
   const flush = async (first: number) => {
     if (file === undefined) await begin(first)
@@ -290,7 +301,7 @@ export const make = Effect.fnUntraced(function*(
             if (line.tenant !== tenantId) continue
             if (count !== undefined && line.count !== count) return { count, ids, recordHash }
             count = line.count
-            if (line.type === "record") recordHash = line.id
+            if (line.isRecord) recordHash = line.id
             ids.push(line.id)
           }
           if (count !== undefined) return { count, ids, recordHash }
@@ -305,13 +316,14 @@ export const make = Effect.fnUntraced(function*(
   return { name: "jsonl", maxEvents: 5000, maxBytes: 16 * 1024 * 1024, send, tail }
 })
 
-const parsed = (text: string) => {
+const parsed = (text: string): ReturnType<typeof Ocsf.keyOf> => {
   try {
-    const line: Line = JSON.parse(text)
+    const line: unknown = JSON.parse(text)
+    if (!isRecord(line)) return undefined
     const { count, id, tenant, type } = line
     return typeof count === "number" && typeof id === "string" && typeof tenant === "string" && typeof type === "string"
-      ? { count, id, tenant, type }
-      : undefined
+      ? { count, id, tenant, isRecord: type === "record" }
+      : Ocsf.keyOf(line)
   } catch {
     return undefined
   }

@@ -38,6 +38,20 @@ describe("audit export", () => {
       assert.isTrue(existsSync(join(path, "cursor.json")))
     }).pipe(Effect.provide(gateway())))
 
+  it.effect("writes OCSF, and continues behind it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* submit(2)
+      const args = ["audit", "export", "--to", "jsonl", "--out", path, "--format", "ocsf"]
+      assert.strictEqual((yield* run(args, { hasFiles: true })).code, 0)
+      yield* submit(1)
+      assert.strictEqual((yield* run(args, { hasFiles: true })).code, 0)
+      assert.deepStrictEqual(
+        linesIn(path).map(({ class_uid, metadata }) => [class_uid, metadata.sequence]),
+        [[6003, 1], [6003, 2], [6003, 3]]
+      )
+    }).pipe(Effect.provide(gateway())))
+
   it.effect("lets out of the params what it is told to", () =>
     Effect.gen(function*() {
       yield* submit(1)
@@ -83,7 +97,12 @@ describe("audit export", () => {
         [["--to", "hec", "--endpoint", "https://example.org", "--state", join(path, "b.json")], "VARGATE_EXPORT_TOKEN"],
         [["--to", "otlp", "--endpoint", "http://example.org", "--state", join(path, "c.json")], "must be https"],
         [["--to", "jsonl", "--out", path, "--redact", "a"], "needs --params all or --only"],
-        [["--to", "jsonl", "--out", path, "--format", "ocsf"], "writes the format vargate"],
+        [["--to", "parquet", "--out", path, "--format", "ocsf"], "has columns of its own"],
+        [["--to", "jsonl", "--out", path, "--protobuf"], "--protobuf is for otlp"],
+        [
+          ["--to", "otlp", "--endpoint", "http://127.0.0.1:4318/v1/logs", "--state", join(path, "s"), "--protobuf"],
+          "npm install @opentelemetry/otlp-transformer"
+        ],
         [["--to", "jsonl", "--out", path], "not the cursor of an export"],
         [["--to", "nothing"], "nothing"]
       ]

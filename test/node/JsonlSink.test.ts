@@ -21,8 +21,8 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 
 const exportTo = (path: string, options: Partial<JsonlSink.Options & AuditExport.EventsOptions> = {}) =>
   Effect.gen(function*() {
-    const { maxBytes, ...rest } = options
-    const sink = yield* JsonlSink.make({ folder: path, maxBytes })
+    const { format, maxBytes, ...rest } = options
+    const sink = yield* JsonlSink.make({ folder: path, format, maxBytes })
     const cursor = yield* FileExportCursor.make(join(path, "cursor.json"))
     return yield* AuditExport.run({ sink, cursor, ...rest })
   }).pipe(Effect.scoped)
@@ -83,6 +83,50 @@ describe("JsonlSink", () => {
         yield* exportTo(path).pipe(Effect.provide(layer))
         assert.deepStrictEqual(readFileSync(join(path, name!)), bytes, `cut at ${length}`)
       }
+    }))
+
+  it.effect("writes OCSF where it is told to, each event once wherever the last export was cut off", () =>
+    Effect.gen(function*() {
+      const all = wireRecords(12, (index) => ({ agent_id: `Zoë ${index}` }))
+      const { layer } = serving(all, { hidden: new Set([4]) })
+      const whole = yield* folder
+      yield* exportTo(whole, { format: "ocsf" }).pipe(Effect.provide(layer))
+      const lines = linesIn(whole)
+      const idsOf = (path: string) => linesIn(path).map(({ id, metadata }) => metadata?.uid ?? id)
+      const expected = all.map(({ record_hash }, index) => index === 3 ? "t:gap:4" : record_hash)
+      assert.deepStrictEqual(idsOf(whole), expected)
+      assert.deepStrictEqual(lines.map(({ metadata }) => metadata.sequence), upTo(12))
+      assert.deepStrictEqual(lines.map(({ class_uid }) => class_uid).slice(2, 5), [6003, 2004, 6003])
+      const [name] = filesIn(whole)
+      const bytes = readFileSync(join(whole, name!))
+      const lineEnd = bytes.indexOf(10, 1500) + 1
+      const withinLetter = bytes.indexOf(Buffer.from("ë"), 1500) + 1
+      for (const length of [0, 100, 1500, withinLetter, lineEnd, bytes.length - 1, bytes.length]) {
+        for (const format of ["ocsf", "vargate"] as const) {
+          const path = yield* folder
+          writeFileSync(join(path, name!), bytes.subarray(0, length))
+          yield* exportTo(path, { format }).pipe(Effect.provide(layer))
+          assert.deepStrictEqual(idsOf(path), expected, `cut at ${length}, then ${format}`)
+        }
+      }
+      const other = yield* folder
+      writeFileSync(join(other, name!), "{\"class_uid\":6003,\"metadata\":null}\n")
+      const error = yield* exportTo(other).pipe(Effect.provide(layer), Effect.flip)
+      assert.include(error.message, "no event of an export")
+    }))
+
+  it.effect("removes a last line that was cut within a character", () =>
+    Effect.gen(function*() {
+      const all = wireRecords(3, (index) => ({ agent_id: `Zoë ${index}` }))
+      const { layer } = serving(all)
+      const whole = yield* folder
+      yield* exportTo(whole).pipe(Effect.provide(layer))
+      const [name] = filesIn(whole)
+      const bytes = readFileSync(join(whole, name!))
+      const path = yield* folder
+      writeFileSync(join(path, name!), bytes.subarray(0, bytes.lastIndexOf(Buffer.from("ë")) + 1))
+      yield* exportTo(path).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(readFileSync(join(path, name!)), bytes)
     }))
 
   it.effect("keeps records that can be verified again where nothing is redacted", () =>

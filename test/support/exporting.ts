@@ -40,6 +40,13 @@ export interface WireRecord {
   readonly record_hash: string
 }
 
+/** JSON with nothing but ASCII, as it is hashed. */
+const ascii = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(
+    /[\x7f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
 /** Records as the gateway sends them, chained, oldest first. */
 export const wireRecords = (
   count: number,
@@ -67,15 +74,15 @@ export const wireRecords = (
       agent_id: rest.agent_id,
       tool: rest.tool,
       method: rest.method,
-      params: JSON.stringify(params),
+      params: ascii(params),
       requested_at: rest.requested_at,
       decision: rest.decision,
-      violations: JSON.stringify(violations),
+      violations: ascii(violations),
       severity: rest.severity,
       bundle_revision: rest.bundle_revision,
       prev_hash: previous
     }
-    const record_hash = createHash("sha256").update(JSON.stringify(payload)).digest("hex")
+    const record_hash = createHash("sha256").update(ascii(payload)).digest("hex")
     records.push({ id: index + 1, ...hashed, alert_tier: null, prev_hash: previous, record_hash })
     previous = record_hash
   }

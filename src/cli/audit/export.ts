@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import { join } from "node:path"
 import * as AuditExport from "../../export/AuditExport.ts"
 import * as CloudEventsSink from "../../export/CloudEventsSink.ts"
+import type * as ExportSink from "../../export/ExportSink.ts"
 import * as OtlpSink from "../../export/OtlpSink.ts"
 import * as Redaction from "../../export/Redaction.ts"
 import * as SplunkSink from "../../export/SplunkSink.ts"
@@ -33,19 +34,28 @@ interface Options {
   readonly to: typeof kinds[number]
   readonly out: Option.Option<string>
   readonly endpoint: Option.Option<string>
-  readonly format: "vargate" | "ocsf"
+  readonly format: ExportSink.Format
+  readonly protobuf: boolean
   readonly acknowledge: boolean
   readonly allowHttpSink: boolean
 }
 
+const transformer = "@opentelemetry/otlp-transformer"
+
+const protobufLogs = Effect.tryPromise({
+  try: async (): Promise<OtlpSink.ProtobufLogs> => (await import(transformer)).ProtobufLogsSerializer,
+  catch: () => new Usage({ message: `--protobuf needs ${transformer}: npm install ${transformer}` })
+})
+
 /** A key is in the environment: on the command line every user of the machine could see it. */
-const openSink = Effect.fnUntraced(function*({ acknowledge, allowHttpSink, endpoint, format, out, to }: Options) {
+const openSink = Effect.fnUntraced(function*(given: Options) {
+  const { acknowledge, allowHttpSink, endpoint, format, out, to } = given
+  if (given.protobuf && to !== "otlp") return yield* new Usage({ message: "--protobuf is for otlp." })
   if (to === "jsonl" || to === "parquet") {
     if (Option.isNone(out)) return yield* new Usage({ message: `--to ${to} needs --out FOLDER.` })
-    if (format !== "vargate") {
-      return yield* new Usage({ message: `--to ${to} writes the format vargate: the next export reads it.` })
-    }
-    return yield* (to === "jsonl" ? JsonlSink : ParquetSink).make({ folder: out.value })
+    if (to === "jsonl") return yield* JsonlSink.make({ folder: out.value, format })
+    if (format !== "vargate") return yield* new Usage({ message: "--to parquet has columns of its own, no OCSF." })
+    return yield* ParquetSink.make({ folder: out.value })
   }
   if (Option.isNone(endpoint)) return yield* new Usage({ message: `--to ${to} needs --endpoint URL.` })
   const token = yield* variable("VARGATE_EXPORT_TOKEN")
@@ -54,8 +64,12 @@ const openSink = Effect.fnUntraced(function*({ acknowledge, allowHttpSink, endpo
     ? {}
     : { authorization: Redacted.make(`Bearer ${Redacted.value(token).trim()}`) }
   if (to === "otlp") {
-    if (format !== "vargate") return yield* new Usage({ message: "--format ocsf is for cloudevents and hec." })
-    return yield* OtlpSink.make({ ...options, headers })
+    return yield* OtlpSink.make({
+      ...options,
+      headers,
+      format,
+      protobuf: given.protobuf ? yield* protobufLogs : undefined
+    })
   }
   if (to === "cloudevents") return yield* CloudEventsSink.make({ ...options, headers, format })
   if (token === undefined) {
@@ -174,8 +188,13 @@ export const command = Command.make(
     ),
     redact: text("redact", "<path>", "Takes this place out of the params, like **.token").pipe(Flag.atLeast(0)),
     format: Flag.Literals("format", ["vargate", "ocsf"]).pipe(
-      Flag.withDescription("Of cloudevents and hec: the form of an event"),
+      Flag.withDescription("The form of an event (parquet has its own)"),
       Flag.withDefault("vargate" as const)
+    ),
+    protobuf: Flag.Boolean("protobuf").pipe(
+      Flag.withoutNegation,
+      Flag.withDefault(false),
+      Flag.withDescription("Of otlp: send protobuf, where @opentelemetry/otlp-transformer is installed")
     ),
     acknowledge: Flag.Boolean("acknowledge").pipe(
       Flag.withoutNegation,

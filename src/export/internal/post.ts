@@ -29,6 +29,7 @@ export interface Answer {
   /** What the body says, if it is JSON; undefined where it is empty. */
   readonly body: unknown
   readonly isJson: boolean
+  readonly bytes: Uint8Array
 }
 
 /** @internal */
@@ -47,6 +48,8 @@ export interface Poster {
   readonly word: (text: unknown) => string
   readonly failed: ReturnType<typeof ExportSink.failed>
 }
+
+const isJsonType = (contentType: string) => contentType.includes("json")
 
 /** Answers of receivers are a few bytes. */
 const maxAnswer = 64 * 1024
@@ -106,12 +109,14 @@ export const makePoster = Effect.fnUntraced(function*(
     boundedBody(response, maxAnswer).pipe(
       Effect.flatMap((bounded) => bounded.arrayBuffer),
       Effect.map((buffer): Answer => {
-        const text = utf8.decode(buffer).trim()
-        if (text === "") return { status: response.status, body: undefined, isJson: true }
+        const { status } = response
+        const bytes = new Uint8Array(buffer)
+        const text = utf8.decode(bytes).trim()
+        if (text === "") return { status, body: undefined, isJson: true, bytes }
         try {
-          return { status: response.status, body: JSON.parse(text), isJson: true }
+          return { status, body: JSON.parse(text), isJson: true, bytes }
         } catch {
-          return { status: response.status, body: undefined, isJson: false }
+          return { status, body: undefined, isJson: false, bytes }
         }
       })
     )
@@ -165,7 +170,7 @@ export const makePoster = Effect.fnUntraced(function*(
       }
       const request = HttpClientRequest.post(target, {
         body: HttpBody.uint8Array(body, contentType),
-        headers: { accept: "application/json", ...values, ...headers }
+        headers: { accept: isJsonType(contentType) ? "application/json" : contentType, ...values, ...headers }
       })
       return client.execute(request).pipe(
         Effect.flatMap((response) => Effect.map(read(response), (answer) => ({ response, answer }))),
