@@ -745,9 +745,9 @@ export const tool = <S extends Schema.Constraint, A, E, R, P extends OnPending =
 
   return (given: S["Type"]) =>
     inSpan(`Governed.tool ${name}`, (fiber) =>
-      Effect.flatMap(params.encode(given, encode), (submitted) =>
+      Effect.flatMapEager(params.encode(given, encode), (submitted) =>
         // Decoded before anything is sent: a handler that could not read its params must not be approved.
-        Effect.flatMap(params.checked(() => decode(submitted.value)), (decoded) => {
+        Effect.flatMapEager(params.checked(() => decode(submitted.value)), (decoded) => {
           annotate(fiber, () => ({ "vargate.params_digest": submitted.digest }))
           const acting = (decoded: unknown) => Effect.suspend(() => handler(decoded as S["Type"]))
           return runWith({ ...options, params: submitted.value }, {

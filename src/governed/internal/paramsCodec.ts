@@ -72,7 +72,8 @@ export const paramsCodec = (operation: string, path: ReadonlyArray<string>) => {
     encode: <R>(
       params: unknown,
       codec: (params: unknown) => Effect.Effect<unknown, Schema.SchemaError, R>
-    ): Effect.Effect<ParamsSnapshot, VargateError, R> => Effect.flatMap(checked(() => read(params, codec)), snapshot)
+    ): Effect.Effect<ParamsSnapshot, VargateError, R> =>
+      Effect.flatMapEager(checked(() => read(params, codec)), snapshot)
   }
 }
 
