@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
+import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Failure, HeadKey, HeadVerdict, ProvedRecord, SignedHead } from "../../src/cli/Output.ts"
 import { GatewayMemory } from "../../src/testing/GatewayMemory.ts"
+import { MlDsa44, NotSupported } from "../../src/verify/witness/MlDsa44.ts"
 import * as Note from "../../src/verify/witness/Note.ts"
 import { decodeLines, run } from "../support/cli.ts"
 import { folder } from "../support/folder.ts"
@@ -116,6 +118,30 @@ describe("head", () => {
         assert.isFalse(existsSync(at("other")))
         assert.isAbove(code, 0)
       }
+    }).pipe(Effect.provide(gateway())))
+
+  it.effect("verify says what this runtime cannot verify, which is no verdict", () =>
+    Effect.gen(function*() {
+      const { at, sign } = yield* scene
+      const key = Buffer.concat([Buffer.of(6), Buffer.alloc(1312, 7)])
+      const id = createHash("sha256").update("witness.test/pq\n").update(key).digest("hex").slice(0, 8)
+      const vkey = `witness.test/pq+${id}+${key.toString("base64")}`
+      const [log] = readFileSync(at("policy"), "utf8").split("\n")
+      writeFileSync(at("pq"), `${log}\nwitness pq ${vkey}\nquorum pq\n`)
+      yield* sign(at("head"))
+      const bytes = Buffer.concat([Buffer.from(id, "hex"), Buffer.alloc(8 + 2420)])
+      const signed = `${readFileSync(at("head"), "utf8")}— witness.test/pq ${bytes.toString("base64")}\n`
+      writeFileSync(at("cosigned"), signed)
+      const verify = (...args: ReadonlyArray<string>) => head("verify", at("cosigned"), "--policy", at("pq"), ...args)
+      const without = Effect.provideService(MlDsa44, { verify: () => Effect.fail(new NotSupported()) })
+      const unknown = yield* without(verify())
+      assert.match(unknown.out, /\? not known: too few witnesses[^]*Not known +pq/)
+      assert.strictEqual(unknown.code, 5)
+      const json = yield* without(verify("--json"))
+      assert.deepInclude({ ...decodeLines(HeadVerdict, json.out)[0] }, { reason: "NotSupported", unsupported: ["pq"] })
+      const forged = yield* Effect.provideService(verify(), MlDsa44, { verify: () => Effect.succeed(false) })
+      assert.match(forged.out, /✗ does not hold: too few witnesses have cosigned it/)
+      assert.strictEqual(forged.code, 1)
     }).pipe(Effect.provide(gateway())))
 
   it.effect("cosign reads the log again for a witness that is behind, from where it is", () =>

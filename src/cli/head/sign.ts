@@ -8,7 +8,6 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileHeads from "../../node/FileHeads.ts"
-import * as NodeMlDsa44 from "../../node/NodeMlDsa44.ts"
 import type * as HeadStoreModule from "../../verify/witness/HeadStore.ts"
 import { HeadStore } from "../../verify/witness/HeadStore.ts"
 import * as LogHead from "../../verify/witness/LogHead.ts"
@@ -117,7 +116,7 @@ const askWitnesses = Effect.fnUntraced(function*(
     policy,
     known: kept.witnesses,
     readAfter: (size) => Effect.map(VerifiedRecords.read({ since: kept.prefixAt(size) }), WitnessClient.growthOf)
-  }).pipe(Effect.provide(NodeMlDsa44.layer))
+  })
   yield* store.cosigned(kept.origin, cosigned.sizes)
   yield* write(path, kept, cosigned.note, cosigned)
   if (cosigned.missing.some((missing) => isContradicted(missing, missing.seen))) {

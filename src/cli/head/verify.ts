@@ -9,7 +9,6 @@ import * as Flag from "effect/cli/Flag"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as NodeMlDsa44 from "../../node/NodeMlDsa44.ts"
 import * as TlogProof from "../../verify/witness/TlogProof.ts"
 import * as WitnessPolicy from "../../verify/witness/WitnessPolicy.ts"
 import { Concluded, Usage } from "../core/failure.ts"
@@ -58,10 +57,9 @@ export const command = Command.make(
       return yield* new Usage({ message: "A proof is about a record: give its hash with --record." })
     }
     if (!isProof && Option.isSome(record)) return yield* new Usage({ message: `${file} is no proof of a record.` })
-    const verifying: Effect.Effect<TlogProof.ProofVerdict> = Option.isSome(record)
-      ? TlogProof.verify(text, record.value, rules)
-      : WitnessPolicy.verifyHead(text, rules)
-    const verdict = yield* Effect.provide(verifying, NodeMlDsa44.layer)
+    const verdict: TlogProof.ProofVerdict = Option.isSome(record)
+      ? yield* TlogProof.verify(text, record.value, rules)
+      : yield* WitnessPolicy.verifyHead(text, rules)
     const { head, index, reason, unsupported, valid } = verdict
     const witnesses = [...verdict.witnesses].map(([name, seconds]) => ({ name, seconds }))
     const result = {

@@ -101,7 +101,9 @@ export const make = Effect.fnUntraced(function*(
  *
  * **Gotchas**
  *
- * The account is the anchorer's alone: another transaction of it that waits may be replaced.
+ * The account is the anchorer's alone: another transaction of it that waits may be replaced. An anchor that was noted and that a
+ * reorganization of the chain took back is not sent again from here: the nodes' pools do that, and `AnchorVerifier` says
+ * where they did not.
  *
  * @category constructors
  * @since 0.2.0

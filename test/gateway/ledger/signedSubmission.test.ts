@@ -75,7 +75,8 @@ const submit = (
         chainId: 137,
         contract,
         signer,
-        maxFeePerGas: options.maxFeePerGas ?? 1000n
+        maxFeePerGas: 1000n,
+        ...options.maxFeePerGas === undefined ? {} : { maxFeePerGas: options.maxFeePerGas }
       })
       return yield* anchorer.submit(root)
     }).pipe(Effect.provide(node))
@@ -138,6 +139,15 @@ describe("an anchor that is signed here", () => {
       for (const [answers, expected] of cases) {
         const { sent, why } = yield* failureOf(answers)
         assert.match(why, expected)
+        assert.deepStrictEqual(sent, [])
+      }
+    }))
+
+  it.effect("needs bounds that are numbers, from callers without types too", () =>
+    Effect.gen(function*() {
+      for (const maxFeePerGas of [0n, -1n, 1000, "1000", null] as ReadonlyArray<unknown> as ReadonlyArray<bigint>) {
+        const { sent, why } = yield* failureOf({}, { maxFeePerGas })
+        assert.match(why, /must be whole numbers above 0, as bigint/)
         assert.deepStrictEqual(sent, [])
       }
     }))

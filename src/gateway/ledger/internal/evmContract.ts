@@ -87,7 +87,7 @@ type Answer =
 export const connect = Effect.fnUntraced(function*(target: Target, account: string) {
   const client = yield* HttpClient.HttpClient
   const { chainId, lookBack = 1000, name = `evm-${chainId}`, systemId = "vargate-v1" } = target
-  const contract = target.contract.toLowerCase()
+  const contract = String(target.contract).toLowerCase()
   const url = typeof target.url === "string" ? target.url : Redacted.value(target.url)
 
   /** Its words are our own: an error of the client names the URL. */

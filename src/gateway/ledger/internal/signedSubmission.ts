@@ -177,6 +177,9 @@ export const makeSubmit = (connection: Connection, signer: EvmSigner, bounds: Bo
   })
 
   const submit = Effect.fnUntraced(function*(root: Root): Effect.fn.Return<Place, AnchorFailed> {
+    if (![bounds.maxFeePerGas, bounds.maxGas].every((most) => typeof most === "bigint" && most > 0n)) {
+      return yield* failed("maxFeePerGas and maxGas must be whole numbers above 0, as bigint")
+    }
     yield* onChain
     const { at, baseFee } = yield* readHead
     const owner = decodeAddress(yield* call(selectors.owner, at))
