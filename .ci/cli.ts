@@ -39,7 +39,7 @@ const { metafile } = await build({
       onResolve(
         { filter: /^\.\/\w+\.ts$/ },
         ({ importer, path }) =>
-          importer.endsWith("commands.ts") && modules.has(path)
+          /(?:commands|doctor)\.ts$/.test(importer) && modules.has(path)
             // No command line that starts the bundle names them.
             ? { path: `.${path.replace(/ts$/, "js")}`, external: true }
             : undefined

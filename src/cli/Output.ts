@@ -21,6 +21,7 @@ import { AuditRecord, ChainStatus } from "../audit/AuditRecord.ts"
 import { Checkpoint } from "../audit/Checkpoint.ts"
 import { DriftReport, ReplayedDecision, ReplayReport } from "../audit/ReplayReport.ts"
 import { Denied, Expired, LimitSource, PendingApproval, Rejected, SideEffect } from "../errors/VargateError.ts"
+import { ClosedAction, ShadowReport } from "../governed/Shadow.ts"
 import { SuspensionEntry } from "../governed/Suspension.ts"
 import { Review } from "../http/ReviewGroup.ts"
 import { Pin } from "../mcp/ToolPins.ts"
@@ -624,6 +625,22 @@ export const GrantLine = Schema.toCodecJson(GrantStatus)
  * @since 0.2.0
  */
 export const SuspensionLine = Schema.toCodecJson(SuspensionEntry)
+
+/**
+ * `shadow report`: what would have been denied, or pending.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ShadowReported = Schema.toCodecJson(ShadowReport)
+
+/**
+ * `shadow close`: what became of one action.
+ *
+ * @category stdout
+ * @since 0.2.0
+ */
+export const ShadowClosedLine = Schema.toCodecJson(ClosedAction)
 
 /**
  * `workflows list` and `workflows show`: one execution.

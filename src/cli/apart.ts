@@ -16,6 +16,7 @@ export const apart: ReadonlyArray<string> = [
   "reviews",
   "grants",
   "suspension",
+  "shadow",
   "workflows",
   "mcp-proxy",
   "mcp-reviews",
@@ -27,9 +28,11 @@ export const apart: ReadonlyArray<string> = [
 ]
 
 /**
- * Whether none of those may be meant. A completion script is about all commands.
+ * Whether none of those may be meant. A completion script is about all commands, and a file of data is read by a database.
  *
  * @internal
  */
 export const isBundled = (args: ReadonlyArray<string>): boolean =>
-  !args.some((arg) => apart.includes(arg) || arg.startsWith("--completions"))
+  !args.some((arg) =>
+    apart.includes(arg) || arg.startsWith("--completions") || arg === "--data" || arg.startsWith("--data=")
+  )

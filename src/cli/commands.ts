@@ -49,6 +49,10 @@ export const commands = {
     summary: "Stop an agent, a tool or everything, at once",
     load: () => import("./suspension.ts").then(({ command }) => command)
   },
+  "shadow": {
+    summary: "What a policy would have stopped, before it is switched on",
+    load: () => import("./shadow.ts").then(({ command }) => command)
+  },
   "audit": {
     summary: "The records of the log, the newest last",
     load: () => import("./audit.ts").then(({ command }) => command)

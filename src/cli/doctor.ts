@@ -6,6 +6,7 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { randomUUID } from "node:crypto"
 import { version } from "../internal/version.ts"
 import type { AgentIdentity } from "../model/Agent.ts"
@@ -42,7 +43,7 @@ const announce = Effect.fnUntraced(function*({ allowed, forbidden }: Probes, age
   yield* Effect.forEach(lines, (line) => printer.note(dim(line)), { discard: true })
 })
 
-const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
+const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean, data: Option.Option<string>) {
   const printer = yield* Printer
   const bad: Array<Checks.Check> = []
   const report = Effect.fnUntraced(function*(check: Checks.Check) {
@@ -59,6 +60,11 @@ const run = Effect.fnUntraced(function*(probes: Probes, hasCalls: boolean) {
   yield* report(yield* Checks.separation)
   yield* report(yield* Checks.failOpen)
   yield* report(yield* Checks.chain)
+  if (Option.isSome(data)) {
+    // Not a part of the bundle: it needs a database.
+    const { lately } = yield* Effect.promise(() => import("./shadow.ts"))
+    yield* report(Checks.shadow(yield* lately(data, Checks.shadowDays)))
+  }
   if (hasCalls) {
     const allowed = yield* Checks.allowed(probes, agent)
     yield* report(allowed.check)
@@ -81,11 +87,16 @@ export const command = Command.make(
     calls: Flag.Boolean("calls").pipe(
       Flag.withDefault(true),
       Flag.withDescription("--no-calls only reads, and submits no call")
+    ),
+    data: Flag.String("data").pipe(
+      Flag.withMetavar("<file>"),
+      Flag.withDescription("The SQLite file of GovernedSql: whether agents are in shadow mode"),
+      Flag.optional
     )
   },
-  Effect.fnUntraced(function*({ allowed, calls, forbidden }) {
+  Effect.fnUntraced(function*({ allowed, calls, data, forbidden }) {
     const probes = yield* choose({ allowed, forbidden })
-    yield* connectedAsOperator(run(probes, calls))
+    yield* connectedAsOperator(run(probes, calls, data))
   })
 ).pipe(
   Command.withDescription(

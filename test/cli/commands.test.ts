@@ -37,6 +37,7 @@ describe("commands", () => {
       assert.isFalse(isBundled(["--url", "http://localhost:1", name, "--help"]), name)
     }
     for (const args of [["--completions", "bash"], ["--completions=bash"]]) assert.isFalse(isBundled(args))
+    for (const args of [["doctor", "--data", "f"], ["--data=f", "doctor"]]) assert.isFalse(isBundled(args))
     for (const args of [[], ["--help"], ["status"], ["call", "a", "b", "--json"]]) assert.isTrue(isBundled(args))
   })
 

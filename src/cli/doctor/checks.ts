@@ -13,6 +13,7 @@ import { AuditLog } from "../../audit/AuditLog.ts"
 import type { AuditRecord } from "../../audit/AuditRecord.ts"
 import type { ToolCalls } from "../../calls/ToolCalls.ts"
 import type { OperationError, SubmitError } from "../../errors/VargateError.ts"
+import type { ShadowReport } from "../../governed/Shadow.ts"
 import { monotonicMillis } from "../../internal/elapsed.ts"
 import { ActionId } from "../../model/ActionId.ts"
 import type { AgentIdentity } from "../../model/Agent.ts"
@@ -300,6 +301,30 @@ const recordsOf = Effect.fnUntraced(function*(answers: ReadonlyArray<Answer>) {
   )
   return new Map(records.map((record) => [record.actionId, record]))
 })
+
+/**
+ * How far back the doctor looks for calls in shadow: today and yesterday.
+ *
+ * @internal
+ */
+export const shadowDays = 2
+
+/**
+ * In shadow mode the gateway stops nothing.
+ *
+ * @internal
+ */
+export const shadow = ({ calls, denied, lines, pending }: ShadowReport): Check => {
+  if (calls === 0) return ok("shadow mode", "no call was in shadow since yesterday")
+  const agents = [...new Set(lines.map(({ agentId }) => agentId))]
+  const named = agents.length > 3 ? Words.count(agents.length, "agent") : agents.join(", ")
+  return warning(
+    "shadow mode",
+    `is on: ${Words.count(calls, "call")} of ${named} since yesterday, of which ${denied + pending} ${
+      denied + pending === 1 ? "was" : "were"
+    } performed although denied or pending. Govern them with Governed.run to switch governance on`
+  )
+}
 
 const words: Readonly<Record<Answer["decision"]["_tag"], string>> = {
   Allowed: "allow",
