@@ -869,6 +869,8 @@ export * as RecordHash from "./model/RecordHash.ts"
  * `pii_subject_id` leave as `null`, and the event says that it is redacted. The hash of a record stays, so that it can be
  * found in the log and verified there.
  *
+ * Violations are the policy's words, and leave: what they quote of the params only {@link patterns} take out.
+ *
  * Everything here is applied before a sink or a channel sees anything. What a redaction cannot handle (its function throws,
  * params nest deeper than the stack) is withheld.
  *

@@ -146,7 +146,8 @@ export interface Progress {
 export interface RunOptions extends EventsOptions {
   readonly sink: Sink
   /**
-   * How far the last export got; `from` says where to begin where there was none. Left out, every run begins at `from`.
+   * How far the last export got; `from` says where to begin where there was none. Left out, every run begins at `from`. A sink
+   * that says that it ends before the cursor is given what is between them again.
    */
   readonly cursor?: ExportCursor.ExportCursor | undefined
   /** Called after each acknowledgement, and when something is waited for. */
@@ -346,6 +347,12 @@ export const make = Effect.gen(function*() {
     const cursor = options.cursor ?? (yield* ExportCursor.memory)
     const kept = yield* cursor.read
 
+    const askTail = (tenantId: string) =>
+      sink.tail?.(tenantId).pipe(
+        Effect.tapError((error) => mayPass(error) ? progress(error) : Effect.void),
+        Effect.retry(schedule)
+      ) ?? Effect.undefined
+
     let checkpoint = kept
     let records = 0
     let skipped = 0
@@ -425,10 +432,7 @@ export const make = Effect.gen(function*() {
     let hasTail = false
     const withoutTail = Effect.fnUntraced(function*(events: ReadonlyArray<ExportEvent>) {
       if (!hasTail && sink.tail !== undefined && events.length > 0) {
-        tail = yield* sink.tail(events[0]!.tenantId).pipe(
-          Effect.tapError((error) => mayPass(error) ? progress(error) : Effect.void),
-          Effect.retry(schedule)
-        )
+        tail = yield* askTail(events[0]!.tenantId)
       }
       hasTail = true
       if (tail === undefined) return { events, conflict: undefined }
@@ -457,9 +461,16 @@ export const make = Effect.gen(function*() {
       return { events: left, conflict: undefined }
     })
 
+    // A sink that ends before the cursor has lost what it had acknowledged: it is given that again.
+    const known = kept === undefined ? undefined : yield* askTail(kept.tenantId)
+    const from = kept === undefined || known === undefined || known.count >= kept.count
+      ? kept
+      : known.recordHash === undefined
+      ? "beginning"
+      : new Checkpoint({ ...kept, id: 0, count: known.count, recordHash: RecordHash.make(known.recordHash) })
     const stream = yield* steps(
       "AuditExport.run",
-      kept === undefined ? options : { ...options, from: kept },
+      from === undefined ? options : { ...options, from },
       (error) => progress(error)
     )
     // Pages are read while others are sent, and what is there by then is sent together.

@@ -8,6 +8,8 @@
  * `pii_subject_id` leave as `null`, and the event says that it is redacted. The hash of a record stays, so that it can be
  * found in the log and verified there.
  *
+ * Violations are the policy's words, and leave: what they quote of the params only {@link patterns} take out.
+ *
  * Everything here is applied before a sink or a channel sees anything. What a redaction cannot handle (its function throws,
  * params nest deeper than the stack) is withheld.
  *
@@ -128,7 +130,30 @@ const mapped = (value: unknown, change: (value: unknown, key: string) => unknown
     : value
 
 const without = (value: unknown, paths: ReadonlyArray<Path>): unknown =>
-  isHere(paths) ? mark : paths.length === 0 ? value : mapped(value, (one, key) => without(one, behind(paths, key)))
+  isHere(paths)
+    ? mark
+    : paths.length === 0
+    ? value
+    : typeof value === "string"
+    ? withoutInText(value, paths)
+    : mapped(value, (one, key) => without(one, behind(paths, key)))
+
+/** A text that is JSON is written anew, whatever is taken out: of names that stand twice, only the last was looked at. */
+const withoutInText = (text: string, paths: ReadonlyArray<Path>): string => {
+  const value = parsedText(text)
+  if (value === undefined) return text
+  // What fails here, as with nesting deeper than the stack, withholds the params: the text must not stay as it was.
+  return JSON.stringify(without(value, paths))
+}
+
+const parsedText = (text: string): unknown => {
+  if (!/^[\t\n\r ]*[[{"]/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 const within = (value: unknown, paths: ReadonlyArray<Path>): unknown =>
   isHere(paths)
@@ -139,7 +164,7 @@ const within = (value: unknown, paths: ReadonlyArray<Path>): unknown =>
 
 /**
  * Takes out what stands at these places of the params; the rest leaves. Keys are joined with dots; `*` is any key or index,
- * `**` any number of them: `customer.email`, `items.*.note`, `**.token`.
+ * `**` any number of them: `customer.email`, `items.*.note`, `**.token`. Paths lead into texts that are JSON too.
  *
  * **Gotchas**
  *
@@ -242,8 +267,8 @@ const bySchema = (ast: SchemaAST.AST, value: unknown): unknown => {
 
 /**
  * Redacts the params of each tool by its schema, `tool/method` or `tool` to schema: what is marked {@link sensitive} is taken
- * out, and so is everything that the schema does not describe (`Schema.Unknown` included). Params of tools without a schema
- * are withheld.
+ * out, and so is everything that the schema does not describe (`Schema.Unknown` included). Keys stay. Params of tools without
+ * a schema are withheld.
  *
  * **Example** (An amount leaves, an address does not)
  *

@@ -114,6 +114,50 @@ describe("Redaction", () => {
       })
     }))
 
+  it.effect("takes out what stands at a path of a text that is JSON, and leaves other texts as they are", () =>
+    Effect.gen(function*() {
+      const inner = "{ \"token\": \"t-1\", \"n\": 1.0 }"
+      const redact = Redaction.paths(["**.token", "customer.email"])
+      const { everything, record } = yield* exported(redact, {
+        params: {
+          body: inner,
+          twice: JSON.stringify([JSON.stringify({ token: "t-1" })]),
+          customer: JSON.stringify({ email: "t-1", name: "Ada" }),
+          repeated: "{\"a\":{\"token\":\"t-1\"},\"a\":1}",
+          broken: "{\"token\":",
+          brackets: "[see] below"
+        }
+      })
+      assert.deepStrictEqual(record.params, {
+        body: `{"token":"${mark}","n":1}`,
+        twice: JSON.stringify([JSON.stringify({ token: mark })]),
+        customer: JSON.stringify({ email: mark, name: "Ada" }),
+        repeated: "{\"a\":1}",
+        broken: "{\"token\":",
+        brackets: "[see] below"
+      })
+      assert.notInclude(everything, "t-1")
+    }))
+
+  it.effect("withholds params with a text that nests deeper than the stack", () =>
+    Effect.gen(function*() {
+      const deep = `${"[".repeat(100_000)}{"token":"t-1"}${"]".repeat(100_000)}`
+      const { everything, record } = yield* exported(Redaction.paths(["**.token"]), { params: { deep } })
+      assert.isNull(record.params)
+      assert.notInclude(everything, "t-1")
+    }))
+
+  it.effect("takes out what stands under keys that objects have by themselves", () =>
+    Effect.gen(function*() {
+      const hostile = JSON.parse("{\"__proto__\":{\"token\":\"t-1\"},\"constructor\":{\"token\":\"t-1\",\"x\":1}}")
+      const { everything, record } = yield* exported(Redaction.paths(["**.token"]), { params: hostile })
+      assert.notInclude(everything, "t-1")
+      assert.strictEqual(
+        JSON.stringify(record.params),
+        `{"__proto__":{"token":"${mark}"},"constructor":{"token":"${mark}","x":1}}`
+      )
+    }))
+
   it.effect("lets out only what stands at a path", () =>
     Effect.gen(function*() {
       const { record } = yield* exported(Redaction.only(["amount", "items.*.sku", "customer.name.first"]))

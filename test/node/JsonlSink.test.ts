@@ -1,6 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import * as AuditExport from "../../src/export/AuditExport.ts"
 import * as ExportCursor from "../../src/export/ExportCursor.ts"
@@ -113,6 +122,27 @@ describe("JsonlSink", () => {
       writeFileSync(join(other, name!), "{\"class_uid\":6003,\"metadata\":null}\n")
       const error = yield* exportTo(other).pipe(Effect.provide(layer), Effect.flip)
       assert.include(error.message, "no event of an export")
+    }))
+
+  it.effect("writes again what is missing at the end, though the cursor is behind it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const all = wireRecords(40)
+      const { layer, served } = serving(all.slice(0, 30), { hidden: new Set([11]) })
+      const exporting = exportTo(path, { maxBytes: 2000 }).pipe(Effect.provide(layer))
+      yield* exporting
+      const names = filesIn(path)
+      const before = names.map((name) => readFileSync(join(path, name), "utf8"))
+      for (const lost of [1, 3, names.length - 1]) {
+        for (const name of filesIn(path).slice(-lost)) rmSync(join(path, name))
+        yield* exporting
+        assert.deepStrictEqual(idsIn(path), upTo(30).map((id) => id === 11 ? "gap" : id), `${lost} files`)
+      }
+      assert.deepStrictEqual(filesIn(path).map((name) => readFileSync(join(path, name), "utf8")), before)
+      for (const name of filesIn(path)) rmSync(join(path, name))
+      served.records = all
+      yield* exporting
+      assert.deepStrictEqual(idsIn(path), upTo(40).slice(30), "files that were taken away are not written again")
     }))
 
   it.effect("removes a last line that was cut within a character", () =>
