@@ -3,7 +3,7 @@
  * one JSON object, with "yes" or what went wrong by capability.
  */
 import { Effect, Layer, References } from "effect"
-import { Agent, ToolCalls, Vargate } from "effect-vargate"
+import { Agent, FetchTransport, ToolCalls, Vargate } from "effect-vargate"
 import { FetchHttpClient } from "effect/http"
 
 const { closed, gateway } = JSON.parse(process.env.PROBE)
@@ -29,8 +29,12 @@ const decides = async (layer) => {
   await expect(Effect.runPromise(call(layer, "forbidden")), "tool_forbidden")
 }
 
+const overFetch = [FetchTransport.layer, FetchHttpClient.layer]
+
 const capabilities = {
-  "calls over fetch": () => decides(over(FetchHttpClient.layer)),
+  "calls over fetch": async () => {
+    for (const transport of overFetch) await decides(over(transport))
+  },
   NodeTransport: async () => {
     const { layer } = await import("effect-vargate/node/NodeTransport")
     await decides(over(typeof layer === "function" ? layer() : layer))
@@ -53,8 +57,8 @@ const capabilities = {
     }
   },
   "Unreachable is told": async () => {
-    for (const url of closed) {
-      const error = await Effect.runPromise(Effect.flip(call(over(FetchHttpClient.layer, url))))
+    for (const [url, transport] of closed.flatMap((url) => overFetch.map((transport) => [url, transport]))) {
+      const error = await Effect.runPromise(Effect.flip(call(over(transport, url))))
       await expect(`${url}: ${error.reason?._tag ?? error._tag}`, `${url}: Unreachable`)
     }
   }
