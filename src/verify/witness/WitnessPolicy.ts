@@ -93,7 +93,8 @@ export const parse = Effect.fnUntraced(function*(text: string): Effect.fn.Return
         }
         if (isKnown(name) || name === "none") return yield* fault(line, `${name} is taken`)
         const key = yield* keyAt(line, vkey, "witness")
-        if ([...witnesses.values()].some((known) => known.key.name === key.name && known.key.id === key.id)) {
+        // A cosignature by Ed25519 says nothing of a name: written down under another one, it holds a second time.
+        if ([...witnesses.values()].some((known) => isSameKey(known.key, key))) {
           return yield* fault(line, "this key has another name already: a witness counts once")
         }
         witnesses.set(name, { key, url })
@@ -137,6 +138,9 @@ export const parse = Effect.fnUntraced(function*(text: string): Effect.fn.Return
   }
   return { logs, witnesses, groups, quorum }
 })
+
+const isSameKey = (a: Note.VerifierKey, b: Note.VerifierKey) =>
+  a.publicKey.length === b.publicKey.length && a.publicKey.every((byte, i) => byte === b.publicKey[i])
 
 const keyAt = (line: number, text: string, kind: Note.KeyKind) =>
   Note.parseVerifier(text).pipe(

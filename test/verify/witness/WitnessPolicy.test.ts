@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { createHash } from "node:crypto"
 import * as LogHead from "../../../src/verify/witness/LogHead.ts"
 import * as Note from "../../../src/verify/witness/Note.ts"
 import * as TlogProof from "../../../src/verify/witness/TlogProof.ts"
@@ -92,6 +93,18 @@ describe("a policy", () => {
       assert.strictEqual((yield* WitnessPolicy.verifyHead(other, policy)).reason, "UnknownLog")
       const free = { ...policy, quorum: undefined }
       assert.isTrue((yield* WitnessPolicy.verifyHead(yield* signed(head, [log]), free)).valid)
+    }))
+
+  it.effect("counts a key once, also where it has two names of its own", () =>
+    Effect.gen(function*() {
+      const { text, witnesses } = yield* cast
+      const [{ verifier }] = witnesses as [Note.SignerKey, ...ReadonlyArray<Note.SignerKey>]
+      const name = "witness.test/other"
+      const id = createHash("sha256").update(`${name}\n\u0004`).update(verifier.publicKey).digest("hex").slice(0, 8)
+      const renamed = Note.formatVerifier({ ...verifier, name, id })
+      assert.strictEqual((yield* Note.parseVerifier(renamed)).name, name)
+      const error = yield* Effect.flip(WitnessPolicy.parse(`${text}\nwitness w4 ${renamed}`))
+      assert.match(error.message, /line 8: this key has another name already/)
     }))
 
   it.effect("counts groups of groups", () =>
