@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Schema } from "effect"
-import { ActionId, Budgets, Decisions, Suspension } from "effect-vargate"
+import { ActionId, Budgets, Decisions, Shadow, Suspension } from "effect-vargate"
 import * as GovernedPostgres from "effect-vargate/node/GovernedPostgres"
 import * as Postgres from "../workflow/support/postgres.ts"
 
@@ -84,5 +84,52 @@ describe.skipIf(!Postgres.hasPostgres)(`GovernedPostgres (${Postgres.reason})`, 
       )
       assert.strictEqual(lifts.filter((lifted) => lifted !== undefined).length, 1)
       for (const { active } of switches) assert.deepStrictEqual(yield* active, [])
+    }).pipe(Effect.scoped))
+
+  it.live("three processes claim pending actions and count calls at once: each is begun by one", () =>
+    Effect.gen(function*() {
+      const contexts = yield* processes(yield* Postgres.start)
+      const stores = yield* Effect.forEach(contexts, (context) => Effect.provide(Shadow.ShadowStore, context))
+      const names = { agentId: "a", tool: "t", method: "m" }
+      for (let round = 0; round < 20; round++) {
+        const actionId = idOf(`action-${round}`)
+        const action = new Shadow.ActedAction({ ...names, actionId, at: 1.7e12 + round })
+        const rivals = yield* Effect.all(
+          Array.from({ length: 12 }, (_, n) => stores[n % 3]!.claim(action, n % 4 === 0 ? "approval" : "shadow", 9e15)),
+          { concurrency: 12 }
+        )
+        assert.strictEqual(rivals.filter((by) => by === undefined).length, 1)
+        const first = rivals.indexOf(undefined) % 4 === 0 ? "approval" : "shadow"
+        for (const store of stores) assert.strictEqual(yield* store.claimed(actionId), first)
+        yield* Effect.all(
+          Array.from({ length: 12 }, (_, n) =>
+            stores[n % 3]!.note({
+              ...names,
+              verdict: "denied",
+              rules: ["r1", "r2"],
+              actionId,
+              at: 1.7e12 + round,
+              until: 9e15
+            })),
+          { concurrency: 12 }
+        )
+      }
+      const observed = yield* stores[1]!.observed(0)
+      assert.strictEqual(observed.length, 1)
+      assert.deepInclude(observed[0], { calls: 240, rules: ["r1", "r2"], lastAt: 1.7e12 + 19 })
+      yield* stores[0]!.noteExecution("t")
+      yield* stores[1]!.noteExecution("t")
+      assert.deepStrictEqual(yield* stores[2]!.executed, ["t"])
+      let after: Shadow.ActedAction | undefined
+      const open: Array<string> = []
+      for (;;) {
+        const page: ReadonlyArray<Shadow.ActedAction> = yield* stores[0]!.open({ after, limit: 3 })
+        if (page.length === 0) break
+        open.push(...page.map(({ actionId }) => actionId))
+        after = page.at(-1)
+      }
+      assert.strictEqual(new Set(open).size, open.length)
+      for (const id of open) yield* stores[1]!.close(idOf(id))
+      assert.deepStrictEqual(yield* stores[2]!.open({ limit: 100 }), [])
     }).pipe(Effect.scoped))
 })

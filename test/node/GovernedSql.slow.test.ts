@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Shadow } from "effect-vargate"
+import * as GovernedSql from "effect-vargate/node/GovernedSql"
 import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -50,5 +52,25 @@ describe("GovernedSql on a file", () => {
       assert.isAtMost(bought, 1000)
       assert.isAbove(bought, 960)
       assert.strictEqual(Math.max(...processes.map(({ used }) => used)), bought)
+    }))
+
+  it.live("three processes claim pending actions at once: each is begun by one, and every call is counted", () =>
+    Effect.gen(function*() {
+      const filename = join(yield* folder, "governed.db")
+      const processes = yield* Effect.all(
+        ["shadow", "shadow", "approval"].map((by) =>
+          start<{ won: Array<string> }>("shadowProgram", filename, by, String(count))
+        ),
+        { concurrency: 3 }
+      )
+      const won = processes.flatMap(({ won }) => won)
+      assert.strictEqual(new Set(won).size, won.length, "two processes were told that it is theirs")
+      assert.strictEqual(won.length, count)
+      yield* Effect.gen(function*() {
+        const store = yield* Shadow.ShadowStore
+        assert.strictEqual((yield* store.observed(0))[0]!.calls, 3 * count)
+        const open = yield* store.open({ limit: 1000 })
+        assert.strictEqual(open.length, processes[0]!.won.length + processes[1]!.won.length)
+      }).pipe(Effect.provide(GovernedSql.layerSqlite({ filename })))
     }))
 })
