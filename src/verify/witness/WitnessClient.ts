@@ -163,7 +163,8 @@ export const cosign: <R = never>(
   const askOne = Effect.fnUntraced(
     function*(name: string, { key, url }: WitnessPolicy.Party): Effect.fn.Return<Answer, never, R> {
       if (url === undefined) return { why: "has no URL in the policy" }
-      const last = Math.min(known[name] ?? 0, head.size)
+      // A witness may have any name, also that of what each object has.
+      const last = Math.min(Object.hasOwn(known, name) ? known[name] ?? 0 : 0, head.size)
       // One that is behind may not answer at all: it is asked without a proof before older records are read for it.
       let old = last < (growth.after?.size ?? 0) ? 0 : last
       for (let round = 0; round < maxRounds; round++) {

@@ -12,6 +12,7 @@ import * as LogHead from "../../../src/verify/witness/LogHead.ts"
 import * as Note from "../../../src/verify/witness/Note.ts"
 import * as VerifiedRecords from "../../../src/verify/witness/VerifiedRecords.ts"
 import * as WitnessClient from "../../../src/verify/witness/WitnessClient.ts"
+import * as WitnessPolicy from "../../../src/verify/witness/WitnessPolicy.ts"
 import { seeded } from "../../support/generateJson.ts"
 import { gateway, submitSome } from "../../support/rawLog.ts"
 import { cast, headOf, recordsOf, signed } from "./heads.ts"
@@ -261,6 +262,32 @@ describe("witnesses of a log that was read before", () => {
       const { cosigned, sent } = yield* asking([0, 0, 1990], { from: 1990, known: { w1: 1990, w3: 1990 } })
       assert.deepStrictEqual(cosigned.missing, [])
       assert.deepStrictEqual(sent.filter(({ witness }) => witness === 0).map(({ old }) => old), [1990, 0])
+    }))
+
+  it.effect("may have any name, also that of what each object has", () =>
+    Effect.gen(function*() {
+      const { log, witnesses } = yield* cast
+      const records = recordsOf(3)
+      const note = yield* signed(yield* headOf("vargate.test/log", records), [log])
+      for (const name of ["constructor", "__proto__", "toString"]) {
+        const policy = yield* WitnessPolicy.parse([
+          `log ${Note.formatVerifier(log.verifier)}`,
+          `witness ${name} ${Note.formatVerifier(witnesses[0]!.verifier)} https://witness.test`,
+          `quorum ${name}`
+        ].join("\n"))
+        const sent: Array<string> = []
+        const client = HttpClient.make((request) =>
+          Effect.sync(() => {
+            assert(request.body._tag === "Uint8Array")
+            sent.push(new TextDecoder().decode(request.body.body).split("\n")[0]!)
+            return HttpClientResponse.fromWeb(request, new Response("", { status: 404 }))
+          })
+        )
+        yield* WitnessClient.cosign({ note, recordHashes: records, policy, known: {} }).pipe(
+          Effect.provideService(HttpClient.HttpClient, client)
+        )
+        assert.deepStrictEqual(sent, ["old 0"], name)
+      }
     }))
 
   it.effect("that are behind are told as missing where older records are not there, or not those of the head", () =>
