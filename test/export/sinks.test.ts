@@ -152,6 +152,23 @@ describe("every sink over HTTP", () => {
         }
       }))
 
+    it.effect(`${name}: takes what its URL carries out of the words of a receiver`, () =>
+      Effect.gen(function*() {
+        const secrets = ["t0ken-in-the-query", "a-webhook's-key/in-the-path", "receiver.example"]
+        const target = `https://receiver.example/${encodeURIComponent(secrets[1]!)}?api_key=${secrets[0]!}`
+        const { exit } = yield* exportThrough(make({ url: target }), ({ url }) => {
+          const said = `no route for ${url.href}, ${url.pathname}, ${secrets.join(" ")}`
+          return json(404, { message: said, text: said })
+        })
+        const error = failureOf(exit)
+        const everything = error.message + inspect(error, { depth: 9 }) + JSON.stringify(error)
+        assert.include(everything, "no route for <redacted>")
+        for (const secret of secrets) {
+          assert.notInclude(everything, secret)
+          assert.notInclude(everything, encodeURIComponent(secret))
+        }
+      }))
+
     it.effect(`${name}: sends less at once after a 413, down to the record that is too large`, () =>
       Effect.gen(function*() {
         const records = wireRecords(20, (index) => index === 12 ? { params: { text: "x".repeat(5000) } } : {})

@@ -84,6 +84,24 @@ const checkHeaders = (operation: string, headers: Readonly<Record<string, string
   }
 }
 
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Shorter parts of a path are words such as `collector`. */
+const shortestKey = 16
+
+/** What of a URL must not be shown: where it leads, and what may be a key in its path or its query. */
+const partsOf = ({ host, hostname, href, origin, pathname, search, searchParams }: URL): ReadonlyArray<string> => {
+  const steps = pathname.split("/").filter(({ length }) => length >= shortestKey)
+  const texts = [href, origin, host, hostname, pathname, search, ...steps]
+  return [...texts, ...[pathname, search, ...steps].map(decoded), ...searchParams.values()]
+}
+
 /** @internal */
 export const makePoster = Effect.fnUntraced(function*(
   name: string,
@@ -98,7 +116,8 @@ export const makePoster = Effect.fnUntraced(function*(
   )
   yield* checkHeaders(operation, values)
   const secrets = spellings(
-    Object.values(values).flatMap((value) => [value, value.replace(/^\w+ /, "")]).filter(({ length }) => length >= 4)
+    [...partsOf(url), ...Object.values(values).flatMap((value) => [value, value.replace(/^\w+ /, "")])]
+      .filter(({ length }) => length >= 4)
       .map((value) => Redacted.make(value))
   )
   const failed = ExportSink.failed(name)
