@@ -106,6 +106,30 @@ describe("ReviewPage", () => {
   )
 
   test(
+    "says what is wrong with a vote that does not fit, and counts nothing",
+    Effect.gen(function*() {
+      const actionId = yield* hold()
+      const digest = yield* digestOf(actionId)
+      const ann = yield* browse()
+      yield* ann.logIn("ann")
+      const path = `/reviews/${actionId}/votes`
+      const always = { params: { table: "secret-value" }, expiresInSeconds: 60 }
+      const attempts: ReadonlyArray<readonly [body: object, place: RegExp]> = [
+        [{ choice: "approve" }, /body\.digest: /],
+        [{ digest, choice: "secret-value" }, /body\.choice: /],
+        [{ digest, choice: "approve", always }, /body\.always\.params\.table: /]
+      ]
+      for (const [body, place] of attempts) {
+        const { body: answer, status } = yield* ann.send("POST", path, { body })
+        assert.deepStrictEqual([status, answer._tag], [400, "ActionInvalid"])
+        assert.match(answer.message, place)
+        assert.notInclude(answer.message, "secret-value")
+      }
+      assert.deepStrictEqual((yield* ann.send("GET", `/reviews/${actionId}`)).body.votes, [])
+    })
+  )
+
+  test(
     "counts votes of sessions, each under its own name, and none that another page could have sent",
     Effect.gen(function*() {
       const actionId = yield* hold()

@@ -7,6 +7,7 @@ import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiError from "effect/http-api/HttpApiError"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -184,6 +185,18 @@ const isUnreadableBody = (cause: Cause.Cause<unknown>) => {
   return HttpServerError.isHttpServerError(error) && error.reason._tag === "RequestParseError"
 }
 
+/** Names the places that a route's schemas do not take. Where it is the answer that does not fit, the fault is here. */
+const unfitRequest = (cause: Cause.Cause<unknown>) => {
+  const error = Cause.squash(cause)
+  if (!HttpApiError.HttpApiSchemaError.is(error)) return undefined
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return undefined
+  const places = fieldIssues(error.cause.issue, [slots[error.kind]])
+    .slice(0, 5)
+    .map(({ message, path }) => `${path.join(".")}: ${message}`)
+  const message = `The request is not valid; it had no effect. Correct this and send it again: ${places.join("; ")}`
+  return HttpServerResponse.jsonUnsafe({ _tag: "ActionInvalid", message }, { status: 400 })
+}
+
 const unreadableBody = HttpServerResponse.jsonUnsafe({ detail: "The body could not be read" }, { status: 400 })
 const failed = HttpServerResponse.text("Internal Server Error", { status: 500 })
 
@@ -195,6 +208,8 @@ const failed = HttpServerResponse.text("Internal Server Error", { status: 500 })
  */
 export const answerTo = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (isUnreadablePath(cause)) return Effect.succeed(notFound)
+  const unfit = unfitRequest(cause)
+  if (unfit !== undefined) return Effect.succeed(unfit)
   return isUnreadableBody(cause)
     ? Effect.as(Effect.logDebug("A body could not be read to its end", cause), unreadableBody)
     : Effect.as(Effect.logError("The gateway failed to answer", cause), failed)
