@@ -107,19 +107,24 @@ describe("policy try", () => {
   it.effect("says what is wrong with a candidate", () =>
     Effect.gen(function*() {
       const attempts: ReadonlyArray<readonly [name: string, text: string, message: RegExp]> = [
-        ["a.json", `{"parameters": {"limit": 1}}`, /no template has such a parameter/],
+        ["a.json", `{"parameters": {"limit": 1}}`, /a\.json: parameters: limit: no template has such a parameter/],
         ["b.json", `{"template": "crm", "params": {}}`, /b\.json is no template with parameters: params/],
         ["c.json", `{`, /c\.json is no template/],
         ["d.mjs", `export default { rules: [{ name: "a" }] }`, /d\.mjs is no module of rules: rules: 0/],
         ["e.mjs", `throw new Error("never")`, /e\.mjs cannot be loaded: Error: never/],
         ["f.tar.gz", "text", /it is no bundle/]
       ]
+      const slip = yield* policy("try", "finacial")
+      assert.match(slip.err, /finacial is neither a template \(.*financial.*\) nor a file or folder here/)
+      assert.strictEqual(slip.code, 2)
       for (const [name, text, message] of attempts) {
         const { code, err } = yield* policy("try", yield* fileOf(name, text))
         assert.match(err, message)
         assert.strictEqual(code, 2, name)
       }
-      assert.strictEqual((yield* policy("try", "general", "--max-denied", "many")).code, 2)
+      const many = yield* policy("try", "general", "--max-denied", "many")
+      assert.match(many.err, /The budget: denied: "many" is neither a number of calls nor a share/)
+      assert.strictEqual(many.code, 2)
       assert.strictEqual((yield* policy("try", "general", "--data", "a", "--evidence", "b")).code, 2)
       assert.strictEqual((yield* policy("try", "general", "--data", "no/such.db")).code, 11)
       assert.strictEqual((yield* policy("try", "general", "--evidence", "no/such.json")).code, 11)

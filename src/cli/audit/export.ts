@@ -157,7 +157,11 @@ export const command = Command.make(
   {
     to: Flag.Literals("to", kinds).pipe(Flag.withDescription("Which kind of system")),
     out: text("out", "<folder>", "Of jsonl and parquet: where the files are written").pipe(Flag.optional),
-    endpoint: text("endpoint", "<url>", "Of the others: where to send (a key is read from VARGATE_EXPORT_TOKEN)").pipe(
+    endpoint: text(
+      "endpoint",
+      "<url>",
+      "Of the others: the whole URL to send to, of otlp with /v1/logs (a key is read from VARGATE_EXPORT_TOKEN)"
+    ).pipe(
       Flag.optional
     ),
     state: text("state", "<file>", "How far the export is (with --out: cursor.json there)").pipe(Flag.optional),

@@ -17,7 +17,9 @@ import { variable } from "./variables.ts"
 export const aboutPolicy = (where: string) => ({ reason }: VargateError): Usage =>
   new Usage({
     message: `${where}: ${
-      reason._tag === "InvalidRequest" ? reason.issues.map(({ message }) => message).join("; ") : reason.message
+      reason._tag === "InvalidRequest"
+        ? reason.issues.map(({ message, path }) => [...path, message].join(": ")).join("; ")
+        : reason.message
     }.`
   })
 

@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
@@ -106,5 +107,10 @@ export const open = (name: string) =>
     }
     if (/^https?:\/\//.test(name)) return yield* fromServer(name)
     if (name.endsWith(".json")) return yield* fromJson(name)
+    const files = yield* FileSystem.FileSystem
+    if (!/[./\\]/.test(name) && !(yield* Effect.orElseSucceed(files.exists(name), () => false))) {
+      const names = PolicyTemplates.all.map(({ id }) => id).join(", ")
+      return yield* new Usage({ message: `${name} is neither a template (${names}) nor a file or folder here.` })
+    }
     return yield* /\.[cm]?[jt]s$/.test(name) ? fromModule(name) : fromRego(name)
   })
