@@ -28,7 +28,9 @@ const program = Effect.gen(function*() {
   const seconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const sign = (key: Note.SignerKey) => Note.sign(text, key, seconds)
   const note = Note.format({ text, signatures: [yield* sign(log), yield* sign(witness)] })
-  yield* Console.log(`a head of ${kept.size} records, ${(yield* WitnessPolicy.verifyHead(note, policy)).valid}`)
+  yield* Console.log(
+    `a head of ${kept.size} records is valid: ${(yield* WitnessPolicy.verifyHead(note, policy)).valid}`
+  )
 
   const [path] = yield* LogHead.proveRecords(recordHashes, [2])
   const proof = TlogProof.format({ index: 2, path: path!, head: note })

@@ -445,10 +445,10 @@ export class Joined extends Schema.TaggedError<Joined>("effect-vargate/Joined")(
     return this.outcome === "rejected" || this.outcome === "expired" ? "none" : "possible"
   }
   override get message() {
-    const note = this.note ? ` (${this.note})` : ""
-    return `The same call is ${this.actionId} already, and was not submitted again. ${
+    const note = this.note ? ` The note: ${this.note}.` : ""
+    return `The same call was submitted before, as ${this.actionId}, and was not submitted again. ${
       joinedOutcomes[this.outcome]
-    }${note} Take that for what became of it.`
+    }${note} That is the outcome of this call, too.`
   }
   override toJSON() {
     const { actionId, outcome, sideEffect } = this

@@ -96,7 +96,7 @@ const expectations: Record<string, ReadonlyArray<RegExp>> = {
   ],
   "61_anchors.ts": [/the log: {2}valid, 3 records\nanchors: {2}not checked\n {2}node mine could not be reached/],
   "62_witness.ts": [
-    /a head of 5 records, true\nrecord 2 is in it: true\nrecord 3 is not at its place: NotIncluded/,
+    /a head of 5 records is valid: true\nrecord 2 is in it: true\nrecord 3 is not at its place: NotIncluded/,
     /a head of 5 records was signed, and now there are 4/
   ],
   "63_export.ts": [

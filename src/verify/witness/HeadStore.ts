@@ -178,7 +178,9 @@ export const make = (storage: Storage): Effect.Effect<HeadStore["Service"]> =>
         return yield* refuse("the records do not begin where a head of this log was kept")
       }
       if (total < size) {
-        return yield* refuse(`a head of ${size} records was signed, and now there are ${total}`)
+        return yield* refuse(
+          `a head of ${size} records was signed, and now there are ${total}: the log was cut, or is another one; sign no more of it`
+        )
       }
       if (checkpoint !== undefined && checkpoint.count !== total) {
         return yield* refuse(`the checkpoint is that of ${checkpoint.count} records, and there are ${total}`)
