@@ -189,12 +189,15 @@ export const layerParts = (options: Options = {}): Layer.Layer<Parts, VargateErr
 /** Nothing starts with an option that it does not know. */
 const checked = <E>(
   operation: string,
-  options: { readonly tenants?: ReadonlyArray<Tenants.TenantOptions> | undefined },
+  options: Pick<Options, "tenants" | "heads">,
   known: object,
   parts: () => Layer.Layer<Parts, E>
 ): Layer.Layer<Parts, E | VargateError> =>
   Layer.unwrap(
-    Effect.map(checkOptions(operation, options, Object.keys(known), options.tenants ?? []), parts)
+    Effect.map(
+      checkOptions(operation, options, Object.keys(known), options.tenants ?? [], options.heads?.tenants ?? {}),
+      parts
+    )
   )
 
 /** The compiler keeps it complete. */

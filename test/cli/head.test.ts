@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -183,6 +183,13 @@ describe("head", () => {
       assert.match(policy.err, /nonsense holds no policy: line 1: log, witness, group or quorum was expected/)
       const key = yield* head("sign", at("head"), "--key", at("nonsense"), "--state", at("state"))
       assert.match(key.err, /nonsense holds no key for signing/)
+      writeFileSync(
+        at("witness"),
+        Redacted.value(Note.formatSigner(yield* Note.makeKey("witness.test/w9", "witness")))
+      )
+      const witness = yield* head("sign", at("head"), "--key", at("witness"), "--state", at("state"))
+      assert.match(witness.err, /witness holds the key of a witness, and not that of a log/)
+      assert.strictEqual(witness.code, 2)
       const note = yield* head("prove", at("nonsense"), "--from", "1")
       assert.match(note.err, /nonsense holds no signed head/)
       writeFileSync(at("state"), "{}")

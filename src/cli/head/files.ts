@@ -25,7 +25,14 @@ const aboutFile = (path: string, what: string) => ({ reason }: VargateError) =>
 /** @internal */
 export const readSigner = Effect.fnUntraced(function*(path: string) {
   const text = yield* textOf(path)
-  return yield* Effect.mapError(Note.parseSigner(Redacted.make(text.trim())), aboutFile(path, "key for signing"))
+  const key = yield* Effect.mapError(
+    Note.parseSigner(Redacted.make(text.trim())),
+    aboutFile(path, "key for signing")
+  )
+  if (key.verifier.kind !== "log") {
+    return yield* new Usage({ message: `${path} holds the key of a witness, and not that of a log.` })
+  }
+  return key
 })
 
 /** @internal */

@@ -110,6 +110,22 @@ describe("a gateway whose tenant has opted in", () => {
     }))
 })
 
+it.effect("a key signs the log of one tenant, and is that of a log", () =>
+  Effect.gen(function*() {
+    const refusal = (tenants: SignedHeads.Options["tenants"]) =>
+      Effect.map(
+        Effect.flip(Layer.build(Gateway.layerMemory({ heads: { tenants } }))),
+        (error) => error.message
+      )
+    const key = yield* Note.makeKey("log.example/5")
+    const renewed = yield* Note.makeKey("log.example/5")
+    for (const other of [key, renewed]) {
+      assert.match(yield* refusal({ acme: { key }, other: { key: other, path: "/other" } }), /name of another tenant/)
+    }
+    const witness = yield* Note.makeKey("log.example/6", "witness")
+    assert.match(yield* refusal({ acme: { key: witness } }), /key of a witness/)
+  }).pipe(Effect.scoped))
+
 describe.each(["memory", "sqlite"] as const)("signed heads over a ledger in %s", (kind) => {
   it.effect(
     "are those of the tree at every size, with the tiles that lead to them, and continue after a restart",

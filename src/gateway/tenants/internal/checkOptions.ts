@@ -8,6 +8,7 @@ import { invalidRequest } from "../../../errors/internal/invalidRequest.ts"
 import type { FieldIssue } from "../../../errors/Reason.ts"
 import type { VargateError } from "../../../errors/VargateError.ts"
 import { toCamelCase } from "../../../internal/casing.ts"
+import type { SignedLog } from "../../ledger/SignedHeads.ts"
 import * as PolicyTemplates from "../../policy/PolicyTemplates.ts"
 import type { TenantOptions } from "../Tenants.ts"
 
@@ -70,6 +71,21 @@ const issuesOfTenant = (path: FieldIssue["path"], options: TenantOptions): Reado
   return [...issues, ...unknown]
 }
 
+/** A key tells one story: what it signs is the log of one tenant, and stands as it is. */
+const issuesOfLogs = (logs: Readonly<Record<string, SignedLog>>): ReadonlyArray<FieldIssue> => {
+  const origins = new Set<string>()
+  return Object.entries(logs).flatMap(([tenantId, { key: { verifier } }]) => {
+    const path = ["heads", "tenants", tenantId, "key"]
+    const isTaken = origins.has(verifier.name)
+    origins.add(verifier.name)
+    return verifier.kind !== "log"
+      ? [{ path, message: "is the key of a witness; a log needs one of its own" }]
+      : isTaken
+      ? [{ path, message: "has the name of another tenant's: each log needs a key with a name of its own" }]
+      : []
+  })
+}
+
 const refuse = (operation: string, issues: ReadonlyArray<FieldIssue>): Effect.Effect<void, VargateError> =>
   issues.length === 0
     ? Effect.void
@@ -84,9 +100,11 @@ export const checkOptions = (
   operation: string,
   options: object,
   known: ReadonlyArray<string>,
-  tenants: ReadonlyArray<TenantOptions>
+  tenants: ReadonlyArray<TenantOptions>,
+  logs: Readonly<Record<string, SignedLog>>
 ): Effect.Effect<void, VargateError> =>
   refuse(operation, [
     ...unknownKeys([], options, known),
-    ...tenants.flatMap((tenant, index) => issuesOfTenant(["tenants", index], tenant))
+    ...tenants.flatMap((tenant, index) => issuesOfTenant(["tenants", index], tenant)),
+    ...issuesOfLogs(logs)
   ])
