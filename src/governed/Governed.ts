@@ -55,6 +55,7 @@ import { decide as submit, type Submission } from "./internal/decide.ts"
 import { guardedAct, guardedWait, guardKeys } from "./internal/guards.ts"
 import { submitInShadow } from "./internal/inShadow.ts"
 import { makeOnce } from "./internal/makeOnce.ts"
+import { type Detach, type Fail, type OnPending, type Wait, wait } from "./internal/onPending.ts"
 import { paramsCodec } from "./internal/paramsCodec.ts"
 import { type Params, type Reader, type Reviser, reviserOf } from "./internal/proposed.ts"
 import type { Shadow as ShadowMode } from "./Shadow.ts"
@@ -123,79 +124,7 @@ export interface Detached<A, E, R> {
 
 // --- what to do with a pending call ----------------------------------------------------------------------------------
 
-/**
- * Waits for the decision.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Wait extends Approvals.AwaitOptions {
-  readonly _tag: "Wait"
-}
-
-/**
- * Fails with `PendingApproval`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Fail {
-  readonly _tag: "Fail"
-}
-
-/**
- * Continues with a handle.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Detach {
-  readonly _tag: "Detach"
-}
-
-/**
- * What to do when a call is pending: a reviewer must decide.
- *
- * @category models
- * @since 0.1.0
- */
-export type OnPending = Wait | Fail | Detach
-
-/**
- * Waits for the decision: this long at most (default: 65 minutes, until the action has expired), looking at this rhythm.
- *
- * **Details**
- *
- * The three strategies have one form: each is a value (`onPending: Governed.wait`) that can be called, `wait` with
- * options (`onPending: Governed.wait({ timeout: "20 minutes" })`).
- *
- * @category strategies
- * @since 0.1.0
- */
-export const wait: Wait & ((options?: Approvals.AwaitOptions) => Wait) = Object.assign(
-  (options: Approvals.AwaitOptions = {}): Wait => ({ _tag: "Wait", ...options }),
-  { _tag: "Wait" } as const
-)
-
-/**
- * Fails with `PendingApproval`. The action stays queued and may still be approved and executed.
- *
- * @category strategies
- * @since 0.1.0
- */
-export const fail: Fail & (() => Fail) = Object.assign((): Fail => ({ _tag: "Fail" }), { _tag: "Fail" } as const)
-
-/**
- * Returns a handle and lets the program carry on with other work. {@link resume} continues the action in another
- * process.
- *
- * @category strategies
- * @since 0.1.0
- */
-export const detach: Detach & (() => Detach) = Object.assign(
-  (): Detach => ({ _tag: "Detach" }),
-  { _tag: "Detach" } as const
-)
+export { type Detach, detach, type Fail, fail, type OnPending, type Wait, wait } from "./internal/onPending.ts"
 
 type PendingResult<P extends OnPending, A, E, R> = P extends Detach ? Detached<A, E, R> : never
 type PendingError<P extends OnPending> = P extends Wait ? ApprovalError : P extends Fail ? PendingApproval : never
