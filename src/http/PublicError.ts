@@ -7,7 +7,7 @@
  * | `ActionInvalid` | 400 | a request that the gateway does not take (`InvalidRequest`, `PayloadTooLarge`) |
  * | `ActionRefused` | 403 | `Denied`, `Rejected`, `RefusedAgain` |
  * | `ActionNotFound` | 404 | `NotFound` |
- * | `ActionPending` | 409 | `PendingApproval`, `ApprovalTimeout`, `NeverQueued`, a `DuplicateSubmission` of what is pending |
+ * | `ActionPending` | 409 | `PendingApproval`, `ShadowRefused`, `ApprovalTimeout`, `NeverQueued`, a `DuplicateSubmission` of what is pending |
  * | `ActionConflict` | 409 | `Conflict`, a call that has `Joined` one that was performed |
  * | `ActionUnknown` | 409 | `OutcomeUnknown`, every other `DuplicateSubmission`, and every `VargateError` that may have had an effect |
  * | `ActionExpired` | 410 | `Expired` |
@@ -59,6 +59,7 @@ import {
   RateLimited,
   Rejected,
   ResultUnusable,
+  ShadowRefused,
   StorageFailed,
   ToolFailed,
   VargateError
@@ -223,6 +224,7 @@ const Failure = Schema.Union([
   Denied,
   Rejected,
   PendingApproval,
+  ShadowRefused,
   ApprovalTimeout,
   NeverQueued,
   Expired,
@@ -249,6 +251,7 @@ interface Forms {
   readonly Denied: ActionRefused
   readonly Rejected: ActionRefused
   readonly PendingApproval: ActionPending
+  readonly ShadowRefused: ActionPending
   readonly ApprovalTimeout: ActionPending
   readonly NeverQueued: ActionPending
   readonly Expired: ActionExpired
@@ -369,6 +372,7 @@ export const of = (error: Failure): PublicError => {
     case "Rejected":
       return rejected(error.actionId, error.note)
     case "PendingApproval":
+    case "ShadowRefused":
     case "ApprovalTimeout":
       return pending(error.actionId)
     case "DuplicateSubmission":

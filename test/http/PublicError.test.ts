@@ -24,6 +24,7 @@ const failures: ReadonlyArray<readonly [error: PublicError.Failure, form: Public
   ],
   [new Errors.NeverQueued({ actionId }), "ActionPending"],
   [new Errors.Expired({ actionId, timeoutAt: null }), "ActionExpired"],
+  [new Errors.ShadowRefused({ actionId, tool: secret }), "ActionPending"],
   [new Errors.ToolFailed({ actionId, error: { secret } }), "ActionFailed"],
   [new Errors.ResultUnusable({ actionId, detail: secret }), "ActionFailed"],
   [
