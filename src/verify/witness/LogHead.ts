@@ -97,6 +97,7 @@ export const format = ({ extensions, origin, root, size }: LogHead): string =>
  * @since 0.2.0
  */
 export const parse = (text: string): Effect.Effect<LogHead, VargateError> => {
+  if (typeof text !== "string") return refused("LogHead.parse", "a checkpoint is a text")
   const [origin, size, root, ...rest] = text.split("\n")
   const hash = root === undefined ? undefined : hexOfBase64(root)
   const isWhole = text.endsWith("\n") && !rest.slice(0, -1).includes("")

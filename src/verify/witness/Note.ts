@@ -132,7 +132,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true })
 
 const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
-const isName = (name: string) => name.length <= maxName && namePattern.test(name) && name.isWellFormed()
+const isName = (name: string) =>
+  typeof name === "string" && name.length <= maxName && namePattern.test(name) && name.isWellFormed()
 
 /** Exactly as it would be written: another spelling of the same bytes is refused. */
 const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | undefined => {
@@ -224,7 +225,8 @@ export const formatSigner = ({ seed, verifier }: SignerKey): Redacted.Redacted =
     }`
   )
 
-const splitKey = (text: string) => {
+const splitKey = (text: unknown) => {
+  if (typeof text !== "string") return undefined
   const [name, id, key, ...rest] = text.split("+")
   // Base64 has pluses of its own.
   const bytes = key === undefined ? undefined : fromBase64([key, ...rest].join("+"))
@@ -260,9 +262,9 @@ export const parseVerifier = Effect.fnUntraced(function*(text: string): Effect.f
 export const parseSigner = Effect.fnUntraced(function*(
   text: Redacted.Redacted | string
 ): Effect.fn.Return<SignerKey, VargateError> {
-  const plain = typeof text === "string" ? text : Redacted.value(text)
+  const plain: unknown = Redacted.isRedacted(text) ? Redacted.value(text) : text
   const prefix = "PRIVATE+KEY+"
-  const parts = plain.startsWith(prefix) ? splitKey(plain.slice(prefix.length)) : undefined
+  const parts = typeof plain === "string" && plain.startsWith(prefix) ? splitKey(plain.slice(prefix.length)) : undefined
   if (parts?.type.algorithm !== "Ed25519") {
     return yield* refused("Note.parseSigner", "this is no key for signing by Ed25519")
   }

@@ -45,6 +45,7 @@ const refused = Effect.fail(
  * @since 0.2.0
  */
 export const parse = (text: string): Effect.Effect<TlogProof, VargateError> => {
+  if (typeof text !== "string") return refused
   const end = text.indexOf("\n\n")
   const [first, ...lines] = text.slice(0, Math.max(0, end)).split("\n")
   // Applications may put data of their own before the index.

@@ -71,6 +71,7 @@ export const parse = Effect.fnUntraced(function*(text: string): Effect.fn.Return
   let quorum: string | undefined
   let hasQuorum = false
   const isKnown = (name: string) => witnesses.has(name) || groups.has(name)
+  if (typeof text !== "string") return yield* fault(1, "a policy is a text")
   const lines = text.split("\n")
   if (lines.length > maxLines) return yield* fault(maxLines, "a policy has at most a thousand lines")
   for (const [place, content] of lines.entries()) {

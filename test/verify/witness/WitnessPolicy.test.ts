@@ -161,6 +161,29 @@ describe("a proof", () => {
     }))
 })
 
+it.effect("what is no text is refused by all that read one, for callers without types", () =>
+  Effect.gen(function*() {
+    const readers: ReadonlyArray<
+      (text: string) => Effect.Effect<unknown, { readonly reason: { readonly _tag: string } }>
+    > = [
+      LogHead.parse,
+      Note.makeKey,
+      Note.parse,
+      Note.parseSigner,
+      Note.parseVerifier,
+      TlogProof.parse,
+      WitnessPolicy.parse
+    ]
+    for (const value of [undefined, null, 5, {}, ["a"], Redacted.make(5)]) {
+      for (const read of readers) {
+        const error = yield* Effect.flip(Effect.suspend(() => read(value as string)))
+        assert.strictEqual(error.reason._tag, "InvalidRequest")
+      }
+    }
+    const { policy } = yield* cast
+    assert.strictEqual((yield* TlogProof.verify(undefined as never, recordsOf(1)[0]!, policy)).reason, "NotAProof")
+  }))
+
 it.effect("heads of one size are compared by a line", () =>
   Effect.gen(function*() {
     const [ours, theirs] = [yield* headOf("log", recordsOf(9)), yield* headOf("log", recordsOf(9, " rewritten"))]
