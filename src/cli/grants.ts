@@ -92,7 +92,11 @@ const list = Effect.fnUntraced(function*(all: boolean, limit: number) {
   if (printer.isJson) {
     return yield* Effect.forEach(grants, (status) => printer.print(GrantLine, status, () => []), { discard: true })
   }
-  if (grants.length === 0) return yield* printer.note(dim("There is no such grant."))
+  if (grants.length === 0) {
+    return yield* printer.note(
+      dim(all ? "There are no grants." : "No grant is in force; --all lists those that are over.")
+    )
+  }
   yield* printer.show(table(columns, grants.map(rowOf(now)), printer.width()))
 })
 

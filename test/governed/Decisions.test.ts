@@ -83,6 +83,10 @@ describe("the same call while one is pending", () => {
       outcomes.push(yield* Fiber.join(expired.second))
       assert.deepInclude(outcomes[0], { _tag: "Joined", outcome: "failed", sideEffect: "possible" })
       assert.deepInclude(outcomes[1], { _tag: "Joined", outcome: "rejected", note: "ask finance", sideEffect: "none" })
+      assert.match(
+        (outcomes[1] as Error).message,
+        /submitted before, as \S+, and was not submitted again\. A reviewer rejected it\. The note: ask finance\. That is/
+      )
       assert.deepInclude(outcomes[2], { _tag: "Joined", outcome: "expired", sideEffect: "none" })
       assert.strictEqual(yield* asked, 3)
     })
