@@ -1,5 +1,5 @@
 import { Effect, Schema } from "effect"
-import { type Approvals, type AuditLog, Governed, type ToolCalls, type VargateError } from "effect-vargate"
+import { type Approvals, type AuditLog, Governed, type Shadow, type ToolCalls, type VargateError } from "effect-vargate"
 import * as GovernedWorkflow from "effect-vargate/workflow/GovernedWorkflow"
 import { expect, test } from "tstyche"
 
@@ -36,6 +36,17 @@ test("detaching adds a handle, which carries the rest", () => {
       Services | Schema.Schema<string>
     >
   >()
+})
+
+test("a call in shadow states who executes, and its result says whether it was in shadow", () => {
+  expect(Governed.shadow).type.not.toBeCallableWith(request, Effect.void)
+  expect(Governed.shadow).type.not.toBeCallableWith({ ...request, executes: "gateway" }, Effect.void)
+  const shadow = Governed.shadow({ ...request, executes: "agent" }, action)
+  expect<Effect.Success<typeof shadow>>().type.toBe<
+    Governed.Shadowed<number> | (Governed.Done<number> & { readonly isShadow: false })
+  >()
+  expect<Effect.Services<typeof shadow>>().type.toBe<Services | Shadow.Shadow | Schema.Schema<string>>()
+  expect<Extract<Effect.Success<typeof shadow>, { verdict: "denied" }>["answer"]>().type.toBe<VargateError.Denied>()
 })
 
 test("a tool takes what its schema decodes to", () => {
