@@ -188,11 +188,14 @@ export interface HeadVerdict {
  * @since 0.2.0
  */
 export const isQuorum = ({ groups, quorum }: WitnessPolicy, cosigned: ReadonlySet<string>): boolean => {
-  const counts = (name: string): boolean => {
+  // A group that is a member of itself, which no file can say, counts for nothing there.
+  const counts = (name: string, within: ReadonlyArray<string>): boolean => {
     const group = groups.get(name)
-    return group === undefined ? cosigned.has(name) : group.members.filter(counts).length >= group.threshold
+    if (group === undefined) return cosigned.has(name)
+    const members = group.members.filter((member) => member !== name && !within.includes(member))
+    return members.filter((member) => counts(member, [...within, name])).length >= group.threshold
   }
-  return quorum === undefined || counts(quorum)
+  return quorum === undefined || counts(quorum, [])
 }
 
 /**

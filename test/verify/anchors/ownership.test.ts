@@ -209,6 +209,11 @@ describe("logs", () => {
       const plan = { contract, since: 0, until: 1e9, logRange: 1, entries: new Map() }
       const failure = yield* Effect.flip(readOwnerHistory(ask, plan))
       assert.strictEqual(failure.why, "needs more than 10000 questions for its logs since 0")
+      const log = { address: contract, blockNumber: "0x1", logIndex: "0x0", topics: [] }
+      const flood = (count: number) => () => Effect.succeed(Array.from({ length: count }, () => log))
+      const inOne = { contract, since: 1, until: 1, logRange: 1, entries: new Map() }
+      const flooded = yield* Effect.flip(readOwnerHistory(flood(10_001), inOne))
+      assert.strictEqual(flooded.why, "shows more than 10000 changes of the owner")
       assert.isAtMost(asked, 10_000)
     }))
 

@@ -107,6 +107,13 @@ describe("a policy", () => {
       assert.match(error.message, /line 8: this key has another name already/)
     }))
 
+  it("ends where groups are members of each other", () => {
+    const groups = new Map([["a", { threshold: 1, members: ["b"] }], ["b", { threshold: 1, members: ["a", "w1"] }]])
+    const policy = { logs: [], witnesses: new Map(), groups, quorum: "a" }
+    assert.isFalse(WitnessPolicy.isQuorum(policy, new Set()))
+    assert.isTrue(WitnessPolicy.isQuorum(policy, new Set(["w1"])))
+  })
+
   it.effect("counts groups of groups", () =>
     Effect.gen(function*() {
       const { text } = yield* cast

@@ -52,13 +52,15 @@ export interface HistoryPlan {
 }
 
 const maxQuestions = 10_000
+/** Beside the logs of its anchors, which are as many as its entries. */
+const maxTransfers = 10_000
 /** Questions to one node at a time. */
 const concurrency = 4
 
 type Log = Readonly<Record<string, string>> & { readonly topics: ReadonlyArray<string> }
 
 /** Asks for the logs in ranges, smaller ones where the node refuses; what it refuses of a single block, it refuses. */
-const readLogs = Effect.fnUntraced(function*(ask: Ask, { contract, logRange, since, until }: HistoryPlan) {
+const readLogs = Effect.fnUntraced(function*(ask: Ask, { contract, entries, logRange, since, until }: HistoryPlan) {
   const logs: Array<Log> = []
   let questions = 0
   let size = logRange
@@ -90,7 +92,10 @@ const readLogs = Effect.fnUntraced(function*(ask: Ask, { contract, logRange, sin
         return address!.toLowerCase() === contract && block >= start && block <= end
       })
       if (!isAsked) return yield* new NodeFailed({ why: "answered eth_getLogs with something else" })
-      logs.push(...found)
+      if (logs.length + found.length > entries.size + maxTransfers) {
+        return yield* new NodeFailed({ why: `shows more than ${maxTransfers} changes of the owner` })
+      }
+      for (const log of found) logs.push(log)
       at = end + 1
     }
   }
