@@ -222,16 +222,19 @@ const story = (seed: number) =>
       [22, vote],
       [8, () => panel.sweep],
       [18, () => TestClock.adjust(pick(["500 millis", "1 second", "3 seconds", "10 seconds"]))],
-      [4, () =>
-        grant(pick([ann, bob]), {
+      [4, () => {
+        const params = random() < 0.2 ? {} : { amount: Grants.range(0, pick([12, 20])) }
+        return grant(pick([ann, bob]), {
           agentId: pick(agents),
           tool: pick(tools),
           method: "pay",
-          params: random() < 0.2 ? {} : { amount: Grants.range(0, pick([12, 20])) },
-          budgets: random() < 0.5 ? [{ sum: "amount", per: "day", max: pick([12, 40]) }] : [],
+          params,
+          // A sum of what is not named could cover nothing, and is refused.
+          budgets: "amount" in params && random() < 0.5 ? [{ sum: "amount", per: "day", max: pick([12, 40]) }] : [],
           ...random() < 0.5 ? { count: pick([1, 2]) } : {},
           expiresIn: pick(["20 seconds", "1 hour"] as const)
-        })],
+        })
+      }],
       [3, () =>
         Effect.flatMap(
           store.list({ limit: 5 }),
