@@ -241,8 +241,8 @@ export const make = Effect.fnUntraced(function*(
   const rememberFor = Duration.toMillis(Duration.fromInputUnsafe(options.rememberFor ?? "65 minutes"))
   const lease = Duration.toMillis(Duration.fromInputUnsafe(options.lease ?? "1 minute"))
 
-  /** The answers that calls of this process wait for, by their keys. */
-  const answers = new Map<string, Deferred.Deferred<void>>()
+  /** The answers that calls of this process wait for, by their keys: whether there is one, or the submission has failed. */
+  const answers = new Map<string, Deferred.Deferred<boolean>>()
   const locals = new Map<ActionId, Local>()
 
   const localOf = (actionId: ActionId, client: string | undefined): Local => {
@@ -372,7 +372,11 @@ export const make = Effect.fnUntraced(function*(
   /** Whether the call is the first one, or what stands in its way. */
   const way = Effect.fnUntraced(function*(key: string, token: string): Effect.fn.Return<Way, StorageFailed> {
     for (;;) {
+      // However long it takes: a lease is for processes that have ended.
+      const answer = answers.get(key)
+      const isAnswered = answer !== undefined && (yield* Deferred.await(answer))
       const now = yield* Clock.currentTimeMillis
+      if (isAnswered && (yield* store.look(key, now)) === undefined) return { _tag: "Unclaimed" }
       const standing = yield* store.claim(key, { token, now, until: now + lease })
       // The same submission, which another process had begun.
       if (standing === undefined || standing.token === token && standing.state !== "rejected") {
@@ -387,9 +391,8 @@ export const make = Effect.fnUntraced(function*(
         if (outcome === undefined || outcome === "Waiting") return { _tag: "Join", actionId }
         continue
       }
-      const answer = answers.get(key)
-      if (answer !== undefined) yield* Deferred.await(answer)
-      else yield* Effect.sleep(lookEvery)
+      if (answers.has(key)) continue
+      yield* Effect.sleep(lookEvery)
       const next = yield* store.look(key, yield* Clock.currentTimeMillis)
       // The very same call was allowed or denied just now: there is no wait to join.
       if (next === undefined || next.token !== standing.token && next.state === "submitting") {
@@ -415,14 +418,14 @@ export const make = Effect.fnUntraced(function*(
     const { token } = call
     const first = (key: string) =>
       Effect.suspend(() => {
-        const answer = Deferred.makeUnsafe<void>()
+        const answer = Deferred.makeUnsafe<boolean>()
         answers.set(key, answer)
         return Effect.onExit(submitting, (exit) =>
           Effect.andThen(
             noteAnswer(key, token, exit),
             Effect.sync(() => {
               if (answers.get(key) === answer) answers.delete(key)
-              Deferred.doneUnsafe(answer, Exit.void)
+              Deferred.doneUnsafe(answer, Exit.succeed(Exit.isSuccess(exit)))
             })
           ))
       })

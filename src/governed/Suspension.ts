@@ -184,6 +184,14 @@ export const layerSwitch: Layer.Layer<KillSwitch, never, SuspensionStore> = Laye
               : "Expected no agentId and no tool beside everything: true"
           }])
         }
+        const empty = Object.entries({ agentId, by, tool }).filter(([, name]) => name?.trim() === "")
+        if (empty.length > 0) {
+          // It would stop nothing, and look as if it did.
+          return yield* invalidRequest(
+            "KillSwitch.suspend",
+            empty.map(([field]) => ({ path: [field], message: "Expected a name" }))
+          )
+        }
         const entry = new SuspensionEntry({
           id: crypto.randomUUID(),
           agentId: agentId ?? null,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Metric } from "effect"
-import { Agent, Approvals, Decisions, Governed, VargateError } from "effect-vargate"
+import { Agent, Approvals, Decisions, Governed, Suspension, ToolCalls, VargateError } from "effect-vargate"
 import * as GovernedToolkit from "effect-vargate/ai/GovernedToolkit"
 import { Chat } from "effect/ai"
 import { TestClock } from "effect/testing"
@@ -398,7 +398,103 @@ describe("a model that repeats itself", () => {
     ])))
 })
 
+describe("submissions that take their time, or fail", () => {
+  /** The gateway's own service, with something before each submission. */
+  const before = (each: (n: number) => Effect.Effect<void, VargateError.VargateError>) =>
+    Layer.effect(
+      ToolCalls.ToolCalls,
+      Effect.map(ToolCalls.ToolCalls, (toolCalls) => {
+        let n = 0
+        return ToolCalls.ToolCalls.of({
+          ...toolCalls,
+          decide: (request) => Effect.andThen(Effect.suspend(() => each(n++)), toolCalls.decide(request))
+        })
+      })
+    )
+
+  const worldWith = (each: Parameters<typeof before>[0]) =>
+    Layer.mergeAll(before(each), Decisions.layerMemory()).pipe(Layer.provideMerge(layerGateway))
+
+  it.effect("are waited for in their process, however long they take", () =>
+    Effect.gen(function*() {
+      const { run, runs } = payment(2000)
+      const fibers = yield* Effect.forEach([1, 2, 3], () => start(Effect.result(run)))
+      yield* TestClock.adjust("2 minutes")
+      // The lease of the first one is over, which is for processes that have ended.
+      fibers.push(yield* start(Effect.result(run)))
+      yield* TestClock.adjust("4 minutes")
+      yield* waiting(2000)
+      assert.strictEqual(yield* asked, 1)
+      yield* review("approve", 2000)
+      yield* TestClock.adjust("10 seconds")
+      const results = yield* Effect.forEach(fibers, Fiber.join)
+      assert.strictEqual(results.filter(({ _tag }) => _tag === "Success").length, 1)
+      assert.strictEqual(runs(), 1)
+    }).pipe(Effect.provide(worldWith(() => Effect.sleep("5 minutes")))))
+
+  it.effect("are one action still where the first one fails", () =>
+    Effect.gen(function*() {
+      const { run } = payment(2000)
+      const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => start(Effect.result(run)))
+      yield* TestClock.adjust("5 seconds")
+      yield* waiting(2000)
+      assert.strictEqual(yield* asked, 1)
+      yield* review("reject", 2000)
+      yield* TestClock.adjust("10 seconds")
+      yield* Effect.forEach(fibers, Fiber.join)
+      assert.strictEqual(yield* asked, 1)
+    }).pipe(Effect.provide(worldWith((n) =>
+      Effect.andThen(
+        Effect.sleep("1 second"),
+        n === 0
+          ? Effect.fail(
+            new VargateError.VargateError({
+              operation: "test",
+              reason: new VargateError.GuardUnavailable({ guard: "budgets", detail: "away" })
+            })
+          )
+          : Effect.void
+      )
+    ))))
+})
+
 describe("a joiner", () => {
+  it.effect("does not wait for a first one that is not begun after all", () =>
+    Effect.gen(function*() {
+      const first = yield* start(Effect.flip(payment(2000).run))
+      const actionId = yield* waiting(2000)
+      const second = yield* start(reasonOf(payment(2000).run))
+      yield* TestClock.adjust("2 seconds")
+      yield* Suspension.KillSwitch.use(({ suspend }) => suspend({ tool: "bank", by: "op" }))
+      yield* review("approve", 2000)
+      yield* TestClock.adjust("2 seconds")
+      const error = yield* Fiber.join(first)
+      assert.deepInclude(error instanceof VargateError.VargateError ? error.reason : {}, { _tag: "Suspended" })
+      assert.deepInclude(yield* Fiber.join(second), { _tag: "Joined", actionId, outcome: "approved" })
+    }).pipe(Effect.provide([world, Suspension.layerMemory({ every: "1 hour" })])))
+
+  test(
+    "is not told that it failed where another handle performs it",
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<string>()
+      const first = yield* start(
+        Governed.run({ tool: "bank", method: "gift", params: { amount: 2000 } }, Deferred.await(gate))
+      )
+      const actionId = yield* waiting(2000)
+      const resumed = yield* start(Effect.result(Governed.resume(actionId, Deferred.await(gate))))
+      const second = yield* start(reasonOf(payment(2000).run))
+      yield* TestClock.adjust("1 second")
+      yield* review("approve", 2000)
+      yield* TestClock.adjust("2 seconds")
+      yield* Deferred.succeed(gate, "paid")
+      const results = [yield* Effect.result(Fiber.join(first)), yield* Fiber.join(resumed)]
+      assert.deepStrictEqual(results.map(({ _tag }) => _tag).sort(), ["Failure", "Success"])
+      const reason = yield* Fiber.join(second)
+      assert(reason._tag === "Joined")
+      assert.include(["approved", "performed"], reason.outcome)
+    })
+  )
+
   test(
     "hears what the gateway's own tool said",
     Effect.gen(function*() {

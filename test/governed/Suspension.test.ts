@@ -82,7 +82,8 @@ for (const [name, layer] of Object.entries({ "in memory": Suspension.layerMemory
         assert.deepStrictEqual(yield* stopped({ tool: "bank", agentId: "two" }), [false, true, false])
         assert.deepStrictEqual(yield* stopped({ agentId: "teller" }), [true, false, true])
         assert.deepStrictEqual(yield* stopped({ everything: true }), [true, true, true])
-        for (const bad of [{}, { everything: false }, { everything: true, tool: "bank" }]) {
+        const blank = [{ agentId: "" }, { tool: " " }, { agentId: "teller", tool: "" }]
+        for (const bad of [{}, { everything: false }, { everything: true, tool: "bank" }, ...blank]) {
           assert.strictEqual((yield* reasonOf(suspend(bad)))._tag, "InvalidRequest")
         }
         const history = yield* kill.history()

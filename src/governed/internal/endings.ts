@@ -7,6 +7,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
+import { VargateError } from "../../errors/VargateError.ts"
 
 /**
  * What became of an action that was begun here. `left`: it is not performed here, or it is not known.
@@ -53,8 +54,13 @@ export class Beginning {
 export const endedBy = (exit: Exit.Exit<unknown, unknown>): Ended =>
   Exit.isSuccess(exit)
     ? exit.value instanceof Ending ? exit.value.read() : new Ended("performed", exit.value)
-    // A durable call continues elsewhere.
-    : new Ended(Cause.hasInterruptsOnly(exit.cause) ? "left" : "failed")
+    // A durable call continues elsewhere, and what another call has begun is performed by that one.
+    : new Ended(Cause.hasInterruptsOnly(exit.cause) || isBegunElsewhere(exit.cause) ? "left" : "failed")
+
+const isBegunElsewhere = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) =>
+    reason._tag === "Fail" && reason.error instanceof VargateError && reason.error.reason._tag === "Conflict"
+  )
 
 /**
  * On whose behalf an agent asks, where it serves several clients: no client is handed the result of another one's call.

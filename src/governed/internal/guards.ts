@@ -130,6 +130,11 @@ export class Guards {
     return Effect.forEach(this.guards, (guard) => guard.decided?.(decision) ?? Effect.void, { discard: true })
   }
 
+  /** Nothing here waits for a decision any more, or acts on it. */
+  private left(actionId: ActionId): Effect.Effect<void> {
+    return Effect.forEach(this.guards, (guard) => guard.left?.(actionId) ?? Effect.void, { discard: true })
+  }
+
   /** Waits, unless that has to end before its time. */
   untilStopped<A, E, R>(
     actionId: ActionId,
@@ -147,21 +152,17 @@ export class Guards {
     actionId: ActionId,
     waiting: Effect.Effect<Approved, ApprovalError, R>
   ): Effect.Effect<Approved, ApprovalError, R> {
-    const { guards } = this
-    const tell = (f: (guard: Guard) => Effect.Effect<void> | undefined) =>
-      Effect.forEach(guards, (guard) => f(guard) ?? Effect.void, { discard: true })
     const raced = this.untilStopped(actionId, waiting)
-    const left = tell((guard) => guard.left?.(actionId))
     return Effect.uninterruptibleMask((restore) =>
       Effect.andThen(
-        tell((guard) => guard.waiting?.(actionId)),
+        Effect.forEach(this.guards, (guard) => guard.waiting?.(actionId) ?? Effect.void, { discard: true }),
         Effect.matchCauseEffect(restore(raced), {
           onSuccess: (approved) => Effect.as(this.decided(approved), approved),
           onFailure: (cause) => {
             const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
             const isDecided = error !== undefined && (error._tag === "Rejected" || error._tag === "Expired")
             return Effect.andThen(
-              isDecided ? this.decided(error) : left,
+              isDecided ? this.decided(error) : this.left(actionId),
               Effect.failCause(cause)
             )
           }
@@ -171,10 +172,16 @@ export class Guards {
   }
 
   act<A, E, R>(actionId: ActionId, action: Effect.Effect<A, E, R>): Effect.Effect<A, E | VargateError, R> {
-    return this.guards.reduceRight(
+    let isBegun = false
+    const guarded = this.guards.reduceRight(
       (inner: Effect.Effect<A, E | VargateError, R>, guard) => guard.act(actionId, inner),
-      action
+      Effect.suspend(() => {
+        isBegun = true
+        return action
+      })
     )
+    // One that is not begun after all is not waited for.
+    return Effect.onError(guarded, () => isBegun ? Effect.void : this.left(actionId))
   }
 }
 
