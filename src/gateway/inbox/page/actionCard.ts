@@ -36,7 +36,6 @@ export interface Card {
 }
 
 const severities = new Set(["low", "medium", "high", "critical"])
-const soon = 5 * 60_000
 const longNote = 2000
 const manyLines = 14
 
@@ -92,24 +91,41 @@ export const paramsOf = (params: unknown, name: string): ReadonlyArray<Node> => 
   return [...summaryList(params), box, element("p", { class: "hint" }, `${size}. `, toggle)]
 }
 
+/** Which call it is. */
+export const headingOf = ({ method, tool }: Pick<PendingAction, "tool" | "method">, id: string): HTMLHeadingElement =>
+  element(
+    "h3",
+    { id, tabindex: "-1" },
+    element("code", {}, visible(tool), element("span", { class: "slash" }, "/"), visible(method))
+  )
+
+const soon = 5 * 60_000
+
+/** How long an action still waits. `tick` shows it, and says whether its time is up. */
+export const countdownTo = (timeoutAt: DateTime.Utc | undefined) => {
+  const shown = element("time", { class: "countdown" })
+  if (timeoutAt !== undefined) {
+    shown.dateTime = DateTime.formatIso(timeoutAt)
+    shown.title = `Expires at ${clockTime(DateTime.toDateUtc(timeoutAt))}`
+  }
+  const tick = (now: number): boolean => {
+    if (timeoutAt === undefined) return false
+    const left = DateTime.toEpochMillis(timeoutAt) - now
+    setText(shown, timeLeft(left))
+    shown.classList.toggle("soon", left < soon)
+    return left <= 0
+  }
+  return { element: shown, tick }
+}
+
 export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Card => {
   const { actionId, agentId, createdAt, method, timeoutAt, tool } = action
   const name = `${tool}/${method}`
   const id = (part: string) => `${part}-${actionId}`
   let state: ReturnType<Card["state"]> = "open"
 
-  const deadline = timeoutAt === undefined ? undefined : DateTime.toEpochMillis(timeoutAt)
-  const countdown = element("time", { class: "countdown" })
-  if (timeoutAt !== undefined) {
-    countdown.dateTime = DateTime.formatIso(timeoutAt)
-    countdown.title = `Expires at ${clockTime(DateTime.toDateUtc(timeoutAt))}`
-  }
-
-  const heading = element(
-    "h3",
-    { id: id("name"), tabindex: "-1" },
-    element("code", {}, visible(tool), element("span", { class: "slash" }, "/"), visible(method))
-  )
+  const countdown = countdownTo(timeoutAt)
+  const heading = headingOf(action, id("name"))
   const note = element("textarea", { id: id("note"), rows: "1", maxlength: String(longNote) })
   const status = element("p", { class: "message", role: "status" })
   const decide = (verdict: Verdict) => {
@@ -131,7 +147,7 @@ export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Car
     note,
     element("div", { class: "buttons" }, ...buttons, status)
   )
-  const corner = element("div", { class: "corner" }, countdown)
+  const corner = element("div", { class: "corner" }, countdown.element)
 
   const card = element(
     "article",
@@ -165,11 +181,7 @@ export const makeCard = ({ action, onClear, onTimeUp, onVerdict }: Options): Car
     action,
     state: () => state,
     tick: (now) => {
-      if (deadline === undefined || state === "settled") return
-      const left = deadline - now
-      setText(countdown, timeLeft(left))
-      countdown.classList.toggle("soon", left < soon)
-      if (left <= 0) onTimeUp()
+      if (state !== "settled" && countdown.tick(now)) onTimeUp()
     },
     sending: (verdict) => {
       enter("sending")

@@ -2,11 +2,11 @@
 import * as DateTime from "effect/DateTime"
 import type { Always, Review } from "../../../../http/ReviewGroup.ts"
 import type { ApprovedCall } from "../../../../http/ReviewPageGroup.ts"
-import { type Outcome, paramsOf } from "../actionCard.ts"
+import { countdownTo, headingOf, type Outcome, paramsOf } from "../actionCard.ts"
 import { button, element, setText, unseen } from "../elements.ts"
 import { jsonText } from "../jsonText.ts"
 import { briefly } from "../summary.ts"
-import { clockTime, timeLeft } from "../times.ts"
+import { clockTime } from "../times.ts"
 import { visible } from "../visibleNodes.ts"
 import { type AlwaysForm, makeAlwaysForm } from "./alwaysForm.ts"
 import { changesBetween } from "./changes.ts"
@@ -62,7 +62,6 @@ export interface Card {
   readonly reach: (control: Choice | "note") => void
 }
 
-const soon = 5 * 60_000
 const longNote = 2000
 const severities = new Set(["low", "medium", "high", "critical"])
 
@@ -164,19 +163,10 @@ export const makeCard = (options: Options): Card => {
   const id = (part: string) => `${part}-${actionId}-${digest.slice(0, 8)}`
   let state: ReturnType<Card["state"]> = "open"
 
-  const deadline = timeoutAt === null ? undefined : DateTime.toEpochMillis(timeoutAt)
-  const countdown = element("time", { class: "countdown" })
-  if (timeoutAt !== null) {
-    countdown.dateTime = DateTime.formatIso(timeoutAt)
-    countdown.title = `Expires at ${clockTime(DateTime.toDateUtc(timeoutAt))}`
-  }
-  const heading = element(
-    "h3",
-    { id: id("name"), tabindex: "-1" },
-    element("code", {}, visible(tool), element("span", { class: "slash" }, "/"), visible(method))
-  )
+  const countdown = countdownTo(timeoutAt ?? undefined)
+  const heading = headingOf(review, id("name"))
   const mark = element("span", { class: "mark" })
-  const corner = element("div", { class: "corner" }, mark, countdown)
+  const corner = element("div", { class: "corner" }, mark, countdown.element)
   const changes = element("div", { class: "changes", hidden: true })
   const votes = element("ol", { class: "votes", "aria-label": "Votes" })
   const needed = element("ul", { class: "needed" })
@@ -422,11 +412,7 @@ export const makeCard = (options: Options): Card => {
       changes.hidden = false
     },
     tick: (now) => {
-      if (deadline === undefined || state === "settled") return
-      const left = deadline - now
-      setText(countdown, timeLeft(left))
-      countdown.classList.toggle("soon", left < soon)
-      if (left <= 0) onTimeUp()
+      if (state !== "settled" && countdown.tick(now)) onTimeUp()
     },
     sending: (chosen) => {
       enter("sending")
