@@ -131,6 +131,8 @@ describe(`deciding at the page${needs}`, () => {
       await tabTo(page, /^Clear files\/delete/, "Shift+Tab")
       await page.keyboard.press("Enter")
       await page.getByRole("article").waitFor({ state: "detached" })
+      // The count is written a moment later.
+      await page.getByText("No pending actions").waitFor()
       assert.strictEqual(await focusedName(page), "No pending actions")
     })
     yield* Fiber.join(fiber)
